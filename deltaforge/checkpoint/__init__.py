@@ -1,0 +1,1 @@
+"""Saved positions: what they look like and how they are read back."""

@@ -1,0 +1,1 @@
+"""Settings: strict models, environment expansion, secrets, table patterns."""

@@ -1,0 +1,160 @@
+"""Every error DeltaForge raises. Imports nothing of ours, so anything may import it.
+
+A class exists only where somebody handles it differently; everything else is a ``kind``. What the
+engine does about a kind (retry, stop, ask the operator) is one table: :mod:`deltaforge.core.retry`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class DeltaForgeError(Exception):
+    """Base of all our errors.
+
+    Messages are lower case and say what was attempted, on what, and what was expected and got. They
+    never hold row values, passwords or whole DSNs.
+
+    Args:
+        message: What went wrong.
+        kind: The kind string of the contract (``connect``, ``auth``, ``checkpoint``, …).
+        hint: What the reader can do about it, in one sentence.
+        context: Plain values for log fields (file, position, table, …).
+    """
+
+    default_kind = "other"
+    exit_code = 1
+
+    def __init__(self, message: str, *, kind: str | None = None, hint: str = "", **context: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.kind = kind or self.default_kind
+        self.hint = hint
+        self.context = context
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
+
+class SpecError(DeltaForgeError):
+    """The document is wrong. ``path`` is where, e.g. ``spec.sinks[0].config.topic``."""
+
+    default_kind = "spec"
+    exit_code = 2
+
+    def __init__(self, message: str, *, path: str = "", hint: str = "", **context: Any) -> None:
+        super().__init__(f"{path}: {message}" if path else message, hint=hint, **context)
+        self.path = path
+
+
+class MissingDependencyError(SpecError):
+    """A client library is not installed; the hint names the extra that brings it."""
+
+    default_kind = "missing_dependency"
+    exit_code = 3
+
+
+class ControlError(DeltaForgeError):
+    """An operation on a pipeline that its present state does not allow."""
+
+    default_kind = "control"
+
+
+class PipelineNotFoundError(ControlError):
+    """No pipeline of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"pipeline {name} not found")
+
+
+class PipelineAlreadyExistsError(ControlError):
+    """A pipeline of that name exists."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"pipeline {name} already exists")
+
+
+class PipelineNameMismatchError(ControlError):
+    """A patch tries to rename a pipeline."""
+
+    def __init__(self, expected: str, found: str) -> None:
+        super().__init__(f"pipeline name mismatch: expected {expected}, got {found}")
+
+
+class ProtocolError(DeltaForgeError):
+    """Bytes break the format.
+
+    Args:
+        message: What was read and what was wrong with it.
+        offset: Bytes from the start of the buffer that was being decoded.
+    """
+
+    default_kind = "protocol"
+
+    def __init__(self, message: str, *, offset: int | None = None, hint: str = "", **context: Any) -> None:
+        where = "" if offset is None else f" at byte {offset}"
+        super().__init__(f"{message}{where}", hint=hint, **context)
+        self.offset = offset
+
+
+class TruncatedMessageError(ProtocolError):
+    """Fewer bytes than the value needs."""
+
+
+class UnknownMessageError(ProtocolError):
+    """A message type that is not known and may carry rows. Never skipped."""
+
+
+class ChecksumMismatchError(ProtocolError):
+    """The CRC32 of a log event does not fit its bytes."""
+
+
+class UnsupportedValueError(ProtocolError):
+    """A value or type that is well formed but that we cannot represent."""
+
+
+class SourceError(DeltaForgeError):
+    """A source failed. Kinds: cancelled timeout connect auth permission not_found io checkpoint
+    incompatible schema backpressure other (contract 04 section 5.3).
+    """
+
+
+class PositionLostError(SourceError):
+    """The log before our position is gone. The pipeline fails; it never restarts "from now"."""
+
+    default_kind = "checkpoint"
+
+
+class SinkError(DeltaForgeError):
+    """A sink failed. Kinds: connect auth io serialization backpressure routing fatal other."""
+
+
+class RecordError(SinkError):
+    """The fault of one event alone (serialization, routing, message too large).
+
+    ``index`` is the event's place in the batch that was handed to the sink.
+    """
+
+    default_kind = "serialization"
+
+    def __init__(self, message: str, *, index: int, kind: str | None = None, hint: str = "", **context: Any) -> None:
+        super().__init__(message, kind=kind, hint=hint, **context)
+        self.index = index
+
+
+class SchemaError(DeltaForgeError):
+    """A row does not fit the table definition known for its position."""
+
+    default_kind = "schema"
+
+
+class CheckpointError(DeltaForgeError):
+    """Saved positions cannot be read or written."""
+
+    default_kind = "checkpoint"
+
+
+class StorageError(DeltaForgeError):
+    """The storage backend failed."""
+
+    default_kind = "storage"

@@ -1,0 +1,130 @@
+"""The change event: one row change, ready to be put in an envelope.
+
+A :data:`RowImage` holds exactly the JSON values of contract 03 section 4 ("ours"): numbers, strings,
+booleans, None, lists and objects; bytes as ``{"_base64": "…"}``; decimals as strings. Numbers
+inside JSON columns that a float cannot hold are :class:`decimal.Decimal` and are written as numbers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from deltaforge.core.table import TableSchema
+
+Op = Literal["c", "u", "d", "r", "t"]
+RowImage = dict[str, Any]
+
+UNCHANGED_TOAST: RowImage = {"_unchanged": True}
+"""Stands for a PostgreSQL TOAST value that the update did not touch and the log does not hold."""
+
+
+class SourceInfo(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """Where an event comes from, in the wire order of contract 03 section 2; unset keys are omitted.
+
+    ``pos`` is the end position of the rows event as ``SHOW BINLOG EVENTS`` prints it. ``lsn`` is the
+    LSN of the transaction's commit, so it never falls along the stream.
+    """
+
+    version: str
+    connector: str
+    name: str
+    ts_ms: int
+    db: str
+    schema: str | UnsetType = UNSET
+    table: str
+    snapshot: str | UnsetType = UNSET
+    server_id: int | UnsetType = UNSET
+    gtid: str | UnsetType = UNSET
+    file: str | UnsetType = UNSET
+    pos: int | UnsetType = UNSET
+    row: int | UnsetType = UNSET
+    lsn: str | UnsetType = UNSET
+    txId: int | UnsetType = UNSET  # noqa: N815 - the key of the contract
+    xmin: int | UnsetType = UNSET
+    sequence: str | UnsetType = UNSET
+
+    @property
+    def qualified_table(self) -> str:
+        """``schema.table`` with a schema, else ``db.table``."""
+        return f"{self.schema or self.db}.{self.table}"
+
+
+class Transaction(msgspec.Struct, omit_defaults=True):
+    """The source transaction of an event. ``id``: the one GTID (MySQL, MariaDB) or the xid as text."""
+
+    id: str
+    total_order: int | UnsetType = UNSET
+    data_collection_order: int | UnsetType = UNSET
+
+
+class Routing(msgspec.Struct):
+    """Where a processor wants an event to go. Never on the wire."""
+
+    topic: str = ""
+    key: str | None = None
+    headers: dict[str, str] = {}
+
+
+class ChangeEvent(msgspec.Struct, kw_only=True):
+    """One row change. The wire form is made by the envelopes; ``schema`` and ``routing`` stay inside.
+
+    ``schema`` is the definition the row was decoded with; None for logical messages.
+    """
+
+    before: RowImage | None
+    after: RowImage | None
+    source: SourceInfo
+    op: Op
+    ts_ms: int
+    transaction: Transaction | None = None
+    event_id: str | None = None
+    tenant_id: str | None = None
+    schema_version: str | None = None
+    schema_sequence: int | None = None
+    ddl: dict[str, Any] | None = None
+    trace_id: str | None = None
+    tags: list[str] | None = None
+    synthetic: str | None = None
+    tx_end: bool = False
+    schema: TableSchema | None = None
+    routing: Routing | None = None
+
+    def key(self) -> RowImage | None:
+        """The primary key columns of the row, in key order; None without a key or an image."""
+        image = self.after if self.after is not None else self.before
+        if self.schema is None or image is None or not self.schema.primary_key:
+            return None
+        try:
+            return {name: image[name] for name in self.schema.primary_key}
+        except KeyError:
+            return None
+
+
+class EventIds:
+    """Deterministic event ids of one transaction: the same log position always gives the same id.
+
+    Shape: a version 8 UUID. Bytes 0-9 are a hash of connector, origin server and transaction (the
+    six version and variant bits apart), bytes 10-15 say which change in the transaction it is.
+
+    Args:
+        connector: ``mysql`` or ``postgresql``.
+        origin: ``server_uuid`` / ``system_identifier``, or the GTID's own source.
+        transaction: The GTID; else ``file:pos`` of the transaction's start; else the commit LSN.
+    """
+
+    __slots__ = ("_prefix",)
+
+    def __init__(self, connector: str, origin: str, transaction: str) -> None:
+        digest = bytearray(hashlib.blake2b(f"{connector}|{origin}|{transaction}".encode(), digest_size=10).digest())
+        digest[6] = 0x80 | digest[6] & 0x0F
+        digest[8] = 0x80 | digest[8] & 0x3F
+        h = digest.hex()
+        self._prefix = f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-"
+
+    def at(self, ordinal: int, row: int = 0) -> str:
+        """The id of row ``row`` (below 2^24) of the ``ordinal``-th change message (below 2^24)."""
+        return f"{self._prefix}{ordinal << 24 | row:012x}"

@@ -1,0 +1,76 @@
+"""Places in a source log from which reading can continue.
+
+A position always stands at the end of a transaction: saving one never splits a transaction.
+Positions are small, versioned (by their tag and the version of the state around them) and plain data.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from deltaforge.core.errors import CheckpointError
+from deltaforge.core.lsn import lsn_from_text, text_from_lsn
+
+
+class MysqlPosition(msgspec.Struct, frozen=True, tag_field="type", tag="mysql"):
+    """Place in a MySQL or MariaDB binary log.
+
+    ``pos`` is the offset in ``file`` just after the last transaction. ``gtid_set`` holds everything
+    executed up to there (MySQL ``uuid[:tag]:1-5:7,…``; MariaDB ``domain-server-seq,…``), empty when
+    the server has no GTIDs. ``server_uuid`` tells whether ``file``/``pos`` mean anything on the
+    server we are connected to.
+    """
+
+    file: str
+    pos: int
+    gtid_set: str = ""
+    flavor: str = "mysql"
+    server_uuid: str = ""
+
+    def view(self) -> dict[str, Any]:
+        """The shape of contract 01: ``{"file", "pos"[, "gtid_set"]}``."""
+        shape: dict[str, Any] = {"file": self.file, "pos": self.pos}
+        if self.gtid_set:
+            shape["gtid_set"] = self.gtid_set
+        return shape
+
+
+class PostgresPosition(msgspec.Struct, frozen=True, tag_field="type", tag="postgres"):
+    """Place in a PostgreSQL WAL: ``lsn`` is the *end* of the last commit record."""
+
+    lsn: int
+    tx_id: int | None = None
+    system_id: str = ""
+
+    def view(self) -> dict[str, Any]:
+        """The shape of contract 01: ``{"lsn": "X/Y", "tx_id"}``."""
+        return {"lsn": text_from_lsn(self.lsn), "tx_id": self.tx_id}
+
+    @classmethod
+    def at(cls, text: str) -> PostgresPosition:
+        """The position at an LSN written as ``X/Y``."""
+        return cls(lsn_from_text(text))
+
+
+Position = MysqlPosition | PostgresPosition
+
+_decoder: msgspec.json.Decoder[Position] = msgspec.json.Decoder(MysqlPosition | PostgresPosition)
+
+
+def encode_position(position: Position) -> bytes:
+    """JSON bytes of a position, to be saved."""
+    return msgspec.json.encode(position)
+
+
+def decode_position(data: bytes) -> Position:
+    """A position from saved JSON bytes.
+
+    Raises:
+        CheckpointError: The bytes are not a position this version understands.
+    """
+    try:
+        return _decoder.decode(data)
+    except msgspec.MsgspecError as exc:
+        raise CheckpointError(f"saved position cannot be read: {exc}") from exc

@@ -1,0 +1,1 @@
+"""Encodings: document to bytes."""

@@ -1,0 +1,1 @@
+"""Envelopes: event to document."""

@@ -1,0 +1,1 @@
+"""Metric names, logging. What an operator sees."""

@@ -1,0 +1,74 @@
+"""The metrics of one pipeline, under the names and labels of contract 06 section 2."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+LATENCY_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+BATCH_EVENT_BUCKETS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000)
+BATCH_BYTE_BUCKETS = tuple(float(1 << n) for n in range(10, 28, 2))
+
+
+class PipelineMetrics:
+    """Every metric of a pipeline process, in a registry of its own.
+
+    Each attribute is the ``prometheus_client`` metric with ``pipeline`` already among its label
+    names; callers use ``metrics.sink_events.labels(pipeline, sink)``.
+    """
+
+    def __init__(self, pipeline: str) -> None:
+        self.pipeline = pipeline
+        self.registry = CollectorRegistry()
+        source, sink = ("pipeline", "source"), ("pipeline", "sink")
+        self.source_events = self._counter("source_events", "Row changes read.", (*source, "table", "op"))
+        self.source_bytes = self._counter("source_bytes", "Raw log bytes read.", source)
+        self.source_reconnects = self._counter("source_reconnects", "Reconnections to the source.", source)
+        self.source_errors = self._counter("source_errors", "Errors that a retry cannot mend.", (*source, "kind"))
+        self.source_lag_seconds = self._gauge(
+            "source_lag_seconds", "Now minus the time of the last event.", ("pipeline",)
+        )
+        self.source_idle_seconds = self._gauge("source_idle_seconds", "Seconds since the last event.", source)
+        self.batch_events = self._histogram("batch_events", "Events per batch.", ("pipeline",), BATCH_EVENT_BUCKETS)
+        self.batch_bytes = self._histogram("batch_bytes", "Log bytes per batch.", ("pipeline",), BATCH_BYTE_BUCKETS)
+        self.bytes = self._counter("bytes", "Log bytes of delivered batches.", ("pipeline",))
+        self.stage_latency = self._histogram(
+            "stage_latency_seconds", "Seconds in a stage.", ("pipeline", "stage", "trigger"), LATENCY_BUCKETS
+        )
+        self.e2e_latency = self._histogram(
+            "e2e_latency_seconds", "Receive time of the first event to delivery.", ("pipeline",), LATENCY_BUCKETS
+        )
+        self.channel_depth = self._gauge("pipeline_channel_depth", "Batches waiting for the dataflow.", ("pipeline",))
+        self.sink_events = self._counter("sink_events", "Events delivered.", sink)
+        self.sink_batches = self._counter("sink_batch", "Batches delivered.", sink)
+        self.sink_bytes = self._counter("sink_bytes", "Value bytes delivered.", sink)
+        self.sink_latency = self._histogram("sink_latency_seconds", "Seconds per batch.", sink, LATENCY_BUCKETS)
+        self.sink_errors = self._counter("sink_errors", "Failed attempts.", sink)
+        self.sink_routing_errors = self._counter(
+            "sink_routing_errors", "Events without a destination.", (*sink, "kind")
+        )
+        self.sink_reconnects = self._counter("sink_reconnects", "Reconnections.", sink)
+        self.sink_deadline_overruns = self._counter("coordinator_sink_timeout", "Sink calls over the deadline.", sink)
+        self.kafka_retries = self._counter("kafka_produce_retries", "Batches produced again.", sink)
+        self.kafka_queue_messages = self._gauge("kafka_producer_queue_messages", "Messages in the producer.", sink)
+        self.kafka_queue_bytes = self._gauge("kafka_producer_queue_bytes", "Bytes in the producer.", sink)
+        self.checkpoints = self._counter("checkpoints", "Per-sink positions saved.", ("pipeline",))
+        self.last_checkpoint_ts = self._gauge("last_checkpoint_ts", "When a position was last saved.", ("pipeline",))
+        self.sink_checkpoint_status = self._gauge("sink_checkpoint_status", "1 ok, 0 behind.", (*sink, "required"))
+        self.sink_last_checkpoint_ts = self._gauge("sink_last_checkpoint_ts", "When this sink last acked.", sink)
+        self.schema_cache_hits = self._counter("source_schema_cache_hits", "Table definitions reused.", source)
+        self.schema_cache_misses = self._counter("source_schema_cache_misses", "Table definitions built.", source)
+        self.null_dates = self._counter("source_null_dates", "Zero dates delivered as null.", (*source, "table"))
+        self.slot_retained_bytes = self._gauge("source_slot_retained_bytes", "WAL that the slot holds back.", source)
+
+    def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
+        return Counter(f"deltaforge_{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, labels: tuple[str, ...]) -> Gauge:
+        return Gauge(f"deltaforge_{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, labels: tuple[str, ...], buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(f"deltaforge_{name}", text, labels, buckets=buckets, registry=self.registry)
+
+    def text(self) -> str:
+        """Prometheus text exposition of all of them."""
+        return generate_latest(self.registry).decode()

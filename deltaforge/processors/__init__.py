@@ -1,0 +1,1 @@
+"""Processors: change, drop or add events between source and sinks."""

@@ -1,0 +1,1 @@
+"""Wire bytes to messages: pure functions, no IO, every bound checked."""

@@ -1,0 +1,1 @@
+"""The dataflow: the only importer of bytewax."""

@@ -1,0 +1,1 @@
+"""Sinks: put batches somewhere durable, in order."""

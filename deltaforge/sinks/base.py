@@ -1,0 +1,92 @@
+"""What a sink is to the runtime. A plug-in file knows this module and no other sink."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pydantic import Field, model_validator
+
+from deltaforge.config.model import StrictModel
+from deltaforge.core.batch import Batch
+from deltaforge.observability.metrics import PipelineMetrics
+
+
+class SinkFilter(StrictModel):
+    """Which events a sink wants. All conditions must hold."""
+
+    exclude_synthetic: bool = Field(False, description="Drop events that a processor created.")
+    synthetic_only: bool = Field(False, description="Only events that a processor created.")
+    producers: list[str] = Field(default_factory=list, description="Only synthetic events of these processor ids.")
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> SinkFilter:
+        if self.exclude_synthetic and self.synthetic_only:
+            raise ValueError("exclude_synthetic and synthetic_only exclude each other")
+        return self
+
+
+class SinkConfig(StrictModel):
+    """Settings that every sink has."""
+
+    id: str = Field(min_length=1, description="Unique in the pipeline; key of the sink's saved position.")
+    required: bool = Field(True, description="Whether the source position waits for this sink.")
+    filter: SinkFilter | None = Field(None, description="Which events this sink gets; all when absent.")
+
+
+@dataclass(frozen=True)
+class SinkContext:
+    """What a sink needs to know of the pipeline it runs in."""
+
+    pipeline: str
+    tenant: str
+    metrics: PipelineMetrics = field(repr=False)
+
+
+class Sink(Protocol):
+    """Writes batches in order. Used by one thread at a time, the sink's own delivery thread.
+
+    The ack protocol: a batch is *acked* when :meth:`flush` returned after it was written. After any
+    error, everything written since the last successful flush is written again, in the same order, by
+    the caller; so a sink may deliver twice, but never leaves a gap. Errors say by their kind whether
+    a retry can help (:mod:`deltaforge.core.retry`); the caller does the waiting.
+    """
+
+    def open(self) -> None:
+        """Connect. May be called again after :meth:`close`.
+
+        Raises:
+            SinkError: Kinds ``connect``, ``auth``, ….
+            MissingDependencyError: The client library is not installed.
+        """
+
+    def write(self, batch: Batch) -> None:
+        """Hand a batch over. May return before the batch is durable.
+
+        Raises:
+            SinkError: Nothing since the last flush counts as written.
+            RecordError: One event cannot be written, ever.
+        """
+
+    def flush(self) -> None:
+        """Return when everything written is durable: on disk, or acknowledged by the server.
+
+        Raises:
+            SinkError: Nothing since the last flush counts as written.
+        """
+
+    def close(self) -> None:
+        """Disconnect without flushing. Never raises; may be called twice."""
+
+
+class SinkSpec(Protocol):
+    """The tagged ``{type, config}`` part of a document."""
+
+    @property
+    def type(self) -> str: ...
+
+    @property
+    def config(self) -> SinkConfig: ...
+
+    def build(self, context: SinkContext) -> Sink:
+        """A new, unopened sink."""

@@ -1,0 +1,95 @@
+"""Cutting a stream of events into batches that respect transactions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from deltaforge.core.batch import Batch
+from deltaforge.core.event import ChangeEvent
+from deltaforge.core.position import Position
+from deltaforge.sources.base import BatchLimits
+
+
+class TransactionBatcher:
+    """Collects events and cuts batches at transaction ends.
+
+    Invariant: events of a transaction whose end has not been seen leave only when the transaction is
+    larger than ``max_tx_bytes`` (or ``respect_source_tx`` is off), and then in a batch whose position
+    is still the one before that transaction.
+
+    Args:
+        limits: When a batch is full.
+        position: Where reading would continue after the last *ended* transaction. Called when a batch
+            is cut, so its answer may change only together with :meth:`end_transaction`.
+    """
+
+    def __init__(self, limits: BatchLimits, position: Callable[[], Position]) -> None:
+        self._limits = limits
+        self._position = position
+        self._max_open_bytes = limits.max_tx_bytes if limits.respect_source_tx else limits.max_bytes
+        self._max_open_events = None if limits.respect_source_tx else limits.max_events
+        self._closed: list[ChangeEvent] = []
+        self._closed_bytes = 0
+        self._open: list[ChangeEvent] = []
+        self._open_bytes = 0
+        self._has_moved = False
+        self._first_at = 0.0
+        self._due: list[Batch] = []
+
+    def add(self, event: ChangeEvent, byte_count: int, now: float) -> None:
+        """One more event of the open transaction, made of ``byte_count`` log bytes, at ``now``."""
+        if not self._open and not self._closed and not self._has_moved:
+            self._first_at = now
+        if self._open and self._is_open_full():
+            self._cut_open()
+        self._open.append(event)
+        self._open_bytes += byte_count
+
+    def end_transaction(self, now: float) -> None:
+        """The open transaction (which may have no events) is complete; its position is known."""
+        if not self._open and not self._closed and not self._has_moved:
+            self._first_at = now
+        if self._open:
+            self._open[-1].tx_end = True
+            self._closed += self._open
+            self._closed_bytes += self._open_bytes
+            self._open, self._open_bytes = [], 0
+        self._has_moved = True
+        if len(self._closed) >= self._limits.max_events or self._closed_bytes >= self._limits.max_bytes:
+            self._cut_closed()
+
+    def discard_open(self) -> None:
+        """Forget the events of the open transaction: it was rolled back."""
+        self._open, self._open_bytes = [], 0
+
+    def due(self, now: float) -> list[Batch]:
+        """Batches that are full or old enough, in order."""
+        if self._has_moved and (now - self._first_at) * 1000 >= self._limits.max_ms:
+            self._cut_closed()
+        due, self._due = self._due, []
+        return due
+
+    def _is_open_full(self) -> bool:
+        if self._open_bytes >= self._max_open_bytes:
+            return True
+        return self._max_open_events is not None and len(self._open) >= self._max_open_events
+
+    def _cut_closed(self) -> None:
+        if not self._has_moved:
+            return
+        self._due.append(
+            Batch(self._closed, self._position(), byte_count=self._closed_bytes, received_at=self._first_at)
+        )
+        self._closed, self._closed_bytes, self._has_moved = [], 0, False
+
+    def _cut_open(self) -> None:
+        self._cut_closed()
+        batch = Batch(
+            self._open,
+            self._position(),
+            is_tx_end=False,
+            byte_count=self._open_bytes,
+            received_at=self._first_at,
+        )
+        self._due.append(batch)
+        self._open, self._open_bytes = [], 0

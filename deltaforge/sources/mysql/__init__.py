@@ -1,0 +1,1 @@
+"""Read a MySQL or MariaDB database through its binary log."""

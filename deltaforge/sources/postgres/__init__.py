@@ -1,0 +1,1 @@
+"""Read a PostgreSQL database through logical replication."""

@@ -1,0 +1,1 @@
+"""Shipped fakes and contract suites for plug-in authors."""
