@@ -1,0 +1,65 @@
+"""Where a pipeline keeps its files. The same for the process that runs it and for its supervisor."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+
+@dataclass(frozen=True)
+class PipelinePaths:
+    """The files of one pipeline below the state directory. All of them are readable by the owner only.
+
+    Args:
+        state_dir: The engine's state directory; may not exist yet.
+        name: ``metadata.name``.
+    """
+
+    state_dir: Path
+    name: str
+
+    @property
+    def root(self) -> Path:
+        """Directory of this pipeline, mode 0700."""
+        return self.state_dir.resolve() / "pipelines" / quote(self.name, safe="")
+
+    @property
+    def document(self) -> Path:
+        """The pipeline document, as given, secrets included."""
+        return self.root / "document.json"
+
+    @property
+    def recovery(self) -> Path:
+        """Bytewax's recovery store: the saved positions."""
+        return self.root / "recovery"
+
+    @property
+    def outcome(self) -> Path:
+        """How the last process of this pipeline ended."""
+        return self.root / "outcome.json"
+
+    @property
+    def lock(self) -> Path:
+        """Locked by the running process for its whole life: one pipeline, one process."""
+        return self.root / "lock"
+
+    @property
+    def log(self) -> Path:
+        """What the process printed."""
+        return self.root / "pipeline.log"
+
+    @property
+    def socket(self) -> Path:
+        """The control socket. Unix socket paths are at most 107 bytes, so it is not below ``root``."""
+        digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:24]
+        return Path(tempfile.gettempdir()) / f"deltaforge-{os.getuid()}" / f"{digest}.sock"
+
+    def create(self) -> None:
+        """Make the directories, readable by the owner only."""
+        for directory in (self.root, self.recovery, self.socket.parent):
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            directory.chmod(0o700)
