@@ -1,0 +1,62 @@
+import pytest
+
+from deltaforge.config.patterns import TablePatterns, pattern_fault
+
+CASES = [
+    (["shop.orders"], "shop", "orders", True),
+    (["shop.orders"], "shop", "orders_old", False),
+    (["shop.orders"], "Shop", "orders", False),
+    (["shop.Orders"], "shop", "orders", False),
+    (["shop.*"], "shop", "anything", True),
+    (["shop.%"], "shop", "anything", True),
+    (["shop.*"], "shop2", "anything", False),
+    (["*.orders"], "any", "orders", True),
+    (["%.orders"], "any", "orders", True),
+    (["*.*"], "a", "b", True),
+    (["*"], "a", "b", True),
+    (["shop.ord%"], "shop", "orders", True),
+    (["shop.ord*"], "shop", "ord", True),
+    (["shop.ord*"], "shop", "or", False),
+    (["sh%.orders"], "shop", "orders", True),
+    (["orders"], "any", "orders", True),
+    (["ord%"], "any", "orders", True),
+    (["shop.a.b"], "shop", "a.b", True),
+    (["shop.a.b"], "shop.a", "b", False),
+    (["shop.o*s"], "shop", "orders", False),
+    (["shop.o*s"], "shop", "o*s", True),
+    (["shop.ord.rs"], "shop", "orders", False),
+    (["x.y", "shop.orders"], "shop", "orders", True),
+    ([], "shop", "orders", True),
+]
+
+
+@pytest.mark.parametrize(("patterns", "qualifier", "name", "expected"), CASES)
+def test_a_table_matches_by_the_two_halves_of_a_pattern(patterns, qualifier, name, expected):
+    assert TablePatterns(patterns).matches(qualifier, name) is expected
+
+
+@pytest.mark.parametrize("patterns", [[], ["*"], ["mysql.*"], ["mysql.user"]])
+def test_system_schemas_never_match(patterns):
+    allowed = TablePatterns(patterns, system=frozenset({"mysql", "sys"}))
+    assert not allowed.matches("mysql", "user")
+
+
+def test_a_pattern_without_dot_gets_the_default_qualifier():
+    allowed = TablePatterns(["orders", "audit.*"], default_qualifier="public")
+    assert allowed.matches("public", "orders")
+    assert not allowed.matches("other", "orders")
+    assert allowed.matches("audit", "orders")
+
+
+def test_the_default_qualifier_does_not_narrow_an_empty_list():
+    assert TablePatterns([], default_qualifier="public").matches("other", "orders")
+
+
+@pytest.mark.parametrize("pattern", ["", " ", ".orders", "shop."])
+def test_a_pattern_that_can_never_match_is_a_fault(pattern):
+    assert pattern_fault(pattern)
+
+
+@pytest.mark.parametrize("pattern", ["orders", "shop.orders", "*", "%.x", "a.b.c"])
+def test_a_usable_pattern_is_no_fault(pattern):
+    assert pattern_fault(pattern) is None
