@@ -56,6 +56,16 @@ class PostgresPosition(msgspec.Struct, frozen=True, tag_field="type", tag="postg
 
 Position = MysqlPosition | PostgresPosition
 
+
+
+def log_order(position: Position) -> tuple[int, int]:
+    """Sorts positions of one server's log: by LSN, or by the number of the binlog file and the offset."""
+    if isinstance(position, PostgresPosition):
+        return position.lsn, 0
+    digits = position.file.rpartition(".")[2]
+    return (int(digits) if digits.isdigit() else 0), position.pos
+
+
 _decoder: msgspec.json.Decoder[Position] = msgspec.json.Decoder(MysqlPosition | PostgresPosition)
 
 

@@ -48,7 +48,7 @@ class BatchLimits:
     max_bytes: int = 16 << 20
     max_ms: int = 50
     respect_source_tx: bool = True
-    max_tx_bytes: int = 64 << 20
+    max_tx_bytes: int = 16 << 20
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,121 @@
+"""Read saved positions from a Bytewax recovery store, also while a dataflow is writing it.
+
+A store is a directory of SQLite files ``part-*.sqlite3`` (Bytewax 0.21): ``snaps`` holds pickled
+states by step, key and epoch; ``exs`` the executions and ``fronts`` how far each of their workers
+got. A state counts only below the resume epoch, the smallest frontier of the newest execution.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NoReturn
+
+from deltaforge.checkpoint.state import (
+    DeliveryState,
+    SinkCheckpoint,
+    SourceState,
+    decode_delivery_state,
+    decode_source_state,
+)
+from deltaforge.core.errors import CheckpointError
+
+FLOW_ID = "deltaforge"
+SOURCE_STEP = "source"
+DELIVERY_STEP = "delivery"
+SOURCE_KEY = "log"
+DELIVERY_KEY = "delivery"
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Unpickles plain values only: states are bytes, so no class is ever needed."""
+
+    def find_class(self, module: str, name: str) -> NoReturn:
+        raise CheckpointError(f"saved state holds an object of {module}.{name}; only plain data is read")
+
+
+def read_checkpoints(recovery_dir: Path) -> list[SinkCheckpoint]:
+    """The saved position of each sink; empty when nothing was saved yet.
+
+    Raises:
+        CheckpointError: The store cannot be read.
+    """
+    state = read_delivery_state(recovery_dir)
+    return [] if state is None else state.sinks
+
+
+def read_source_state(recovery_dir: Path) -> SourceState | None:
+    """Where the source would continue; None when nothing was saved yet."""
+    data = _state(recovery_dir, SOURCE_STEP, SOURCE_KEY)
+    return None if data is None else decode_source_state(data)
+
+
+def read_delivery_state(recovery_dir: Path) -> DeliveryState | None:
+    """What the sinks have; None when nothing was saved yet."""
+    data = _state(recovery_dir, DELIVERY_STEP, DELIVERY_KEY)
+    return None if data is None else decode_delivery_state(data)
+
+
+def _state(recovery_dir: Path, step: str, key: str) -> bytes | None:
+    try:
+        with _parts(recovery_dir) as parts:
+            epoch = _resume_epoch(parts)
+            if epoch is None:
+                return None
+            found = _newest(parts, f"{FLOW_ID}.{step}", key, epoch)
+    except sqlite3.Error as exc:
+        raise CheckpointError(f"recovery store {recovery_dir.name} cannot be read: {exc}") from exc
+    if found is None:
+        return None
+    value = _PlainUnpickler(io.BytesIO(found)).load()
+    if not isinstance(value, bytes):
+        raise CheckpointError(f"saved state of step {step} is a {type(value).__name__}, expected bytes")
+    return value
+
+
+class _parts:  # noqa: N801 - used like a function
+    """Read-only connections to every file of a store, each inside one read transaction."""
+
+    def __init__(self, recovery_dir: Path) -> None:
+        self._dir = recovery_dir
+        self._open: list[sqlite3.Connection] = []
+
+    def __enter__(self) -> list[sqlite3.Connection]:
+        for path in sorted(self._dir.glob("part-*.sqlite3")):
+            connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5, isolation_level=None)
+            self._open.append(connection)
+            connection.execute("begin")
+        return self._open
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._open:
+            connection.close()
+
+
+def _rows(parts: list[sqlite3.Connection], query: str, *args: Any) -> Iterator[tuple[Any, ...]]:
+    for part in parts:
+        with closing(part.execute(query, args)) as cursor:
+            yield from cursor
+
+
+def _resume_epoch(parts: list[sqlite3.Connection]) -> int | None:
+    executions = list(_rows(parts, "select ex_num, worker_count, resume_epoch from exs"))
+    if not executions:
+        return None
+    newest, worker_count, resume_epoch = max(executions)
+    workers: dict[int, int] = {}
+    for worker, frontier in _rows(parts, "select worker_index, worker_frontier from fronts where ex_num = ?", newest):
+        workers[worker] = max(frontier, workers.get(worker, 0))
+    if len(workers) < worker_count:  # an execution that ended before all its workers finished an epoch
+        return int(resume_epoch)
+    return min(workers.values())
+
+
+def _newest(parts: list[sqlite3.Connection], step: str, key: str, epoch: int) -> bytes | None:
+    query = "select snap_epoch, ser_change from snaps where step_id = ? and state_key = ? and snap_epoch < ?"
+    rows = [row for row in _rows(parts, query, step, key, epoch) if row[1] is not None]
+    return max(rows, key=lambda row: int(row[0]))[1] if rows else None

@@ -1,0 +1,86 @@
+"""What the parts of one running pipeline share inside their process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from deltaforge.core.errors import ControlError, DeltaForgeError
+from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.spec import PipelineSpec
+
+if TYPE_CHECKING:
+    from deltaforge.core.position import Position
+    from deltaforge.runtime.delivery import Delivery
+    from deltaforge.sources.reader import LogReader
+
+
+@dataclass
+class PipelineContext:
+    """Shared by the source, the delivery and the control socket of one process.
+
+    With one process, both ``reader`` and ``delivery`` are set once the dataflow runs. With several
+    processes each is set only where Bytewax placed the partition.
+
+    Attributes:
+        stopping: Set once; the source then ends at the next transaction end.
+        stop_grace_secs: How long a stop waits for sinks that do not answer.
+        failure: Why the pipeline ends, if it does not end because it was told to.
+        start_saved: Set when the position that this run started from is in the recovery store.
+        raises_failure: Whether a failed source raises; otherwise it ends the flow cleanly, which saves
+            what was delivered, and leaves the reason in ``failure`` for our own launcher.
+        run_start: Where reading began in this run; known once the source is connected.
+    """
+
+    spec: PipelineSpec
+    paths: PipelinePaths
+    metrics: PipelineMetrics
+    document_sha256: str = ""
+    stop_grace_secs: float = 30.0
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started_monotonic: float = field(default_factory=time.monotonic)
+    stopping: threading.Event = field(default_factory=threading.Event)
+    start_saved: threading.Event = field(default_factory=threading.Event)
+    failure: DeltaForgeError | None = None
+    reader: LogReader | None = None
+    delivery: Delivery | None = None
+    raises_failure: bool = False
+    run_start: Position | None = None
+    _stop_at: float | None = None
+
+    @property
+    def name(self) -> str:
+        """``metadata.name``."""
+        return self.spec.metadata.name
+
+    def stop(self) -> None:
+        """Ask for a drain, a last save, and the end. Safe in a signal handler; may be called again."""
+        if self._stop_at is None:
+            self._stop_at = time.monotonic()
+        self.stopping.set()
+
+    def set_paused(self, *, is_paused: bool) -> None:
+        """Stop or go on reading. The connection, keepalives and epochs go on either way.
+
+        Raises:
+            ControlError: The source runs in another process of the cluster.
+        """
+        if self.reader is None:
+            raise ControlError("the source is not in this process", hint="ask the process that reads the log")
+        if is_paused:
+            self.reader.pause()
+        else:
+            self.reader.resume()
+
+    def is_grace_over(self) -> bool:
+        """Whether a stop was asked for longer ago than the grace allows."""
+        return self._stop_at is not None and time.monotonic() - self._stop_at > self.stop_grace_secs
+
+    def fail(self, error: DeltaForgeError) -> None:
+        """Note why the pipeline ends. The first reason stays."""
+        if self.failure is None:
+            self.failure = error

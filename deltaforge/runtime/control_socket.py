@@ -1,0 +1,82 @@
+"""The control socket of a pipeline process: one JSON request per line, one JSON answer per line.
+
+Requests: ``{"cmd": "status" | "pause" | "resume" | "stop" | "metrics" | "log_level"}``. The socket
+is a Unix one that only the owner can open.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import socketserver
+import threading
+from typing import Any
+
+import msgspec
+
+from deltaforge.core.errors import DeltaForgeError
+from deltaforge.observability.logging import set_level
+from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.status import metrics_text, status
+
+log = logging.getLogger(__name__)
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    server: ControlSocket
+
+    def handle(self) -> None:
+        for line in self.rfile:
+            self.wfile.write(msgspec.json.encode(self.server.answer(line)) + b"\n")
+            self.wfile.flush()
+
+
+class ControlSocket(socketserver.ThreadingUnixStreamServer):
+    """Serves one pipeline until :meth:`close`."""
+
+    daemon_threads = True
+
+    def __init__(self, context: PipelineContext) -> None:
+        self._context = context
+        self._path = context.paths.socket
+        self._path.unlink(missing_ok=True)
+        old_mask = os.umask(0o177)
+        try:
+            super().__init__(str(self._path), _Handler)
+        finally:
+            os.umask(old_mask)
+        threading.Thread(target=self.serve_forever, args=(0.2,), name="control-socket", daemon=True).start()
+
+    def answer(self, line: bytes) -> dict[str, Any]:
+        """The answer to one request line. Never raises."""
+        try:
+            request = msgspec.json.decode(line, type=dict[str, Any])
+            return {"ok": True, **self._run(request)}
+        except (msgspec.MsgspecError, DeltaForgeError, ValueError) as error:
+            return {"ok": False, "error": str(error)}
+
+    def close(self) -> None:
+        """Stop serving and remove the socket."""
+        self.shutdown()
+        self.server_close()
+        self._path.unlink(missing_ok=True)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        del request, client_address
+        log.debug("control client went away", exc_info=True)
+
+    def _run(self, request: dict[str, Any]) -> dict[str, Any]:
+        context, command = self._context, request.get("cmd")
+        if command == "status":
+            return status(context)
+        if command == "metrics":
+            return {"metrics": metrics_text(context)}
+        if command == "stop":
+            context.stop()
+        elif command == "log_level":
+            set_level(str(request.get("level", "")))
+        elif command in {"pause", "resume"}:
+            context.set_paused(is_paused=command == "pause")
+        else:
+            raise ValueError(f"unknown command {command!r}")
+        return {}

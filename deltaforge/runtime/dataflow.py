@@ -1,0 +1,28 @@
+"""Compiles a pipeline document into a Bytewax dataflow.
+
+The names of the flow and its steps are on disk in every recovery store: they never change.
+"""
+
+from __future__ import annotations
+
+import bytewax.operators as op
+from bytewax.dataflow import Dataflow
+
+from deltaforge.checkpoint.reader import DELIVERY_KEY, DELIVERY_STEP, FLOW_ID, SOURCE_STEP
+from deltaforge.core.batch import Batch
+from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.delivery import DeliverySink
+from deltaforge.runtime.source import LogSource
+
+
+def build_dataflow(context: PipelineContext) -> Dataflow:
+    """The dataflow of one pipeline: source, then delivery. One item is a batch."""
+    flow = Dataflow(FLOW_ID)
+    batches = op.input(SOURCE_STEP, flow, LogSource(context))
+    keyed = op.map("key", batches, _keyed)
+    op.output(DELIVERY_STEP, keyed, DeliverySink(context))
+    return flow
+
+
+def _keyed(batch: Batch) -> tuple[str, Batch]:
+    return DELIVERY_KEY, batch

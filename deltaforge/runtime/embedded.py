@@ -1,0 +1,36 @@
+"""A pipeline inside somebody else's Bytewax run: ``python -m bytewax.run``, a notebook, a test.
+
+Bytewax's own launcher decides about workers, processes and recovery; we only listen to signals. One
+pipeline must not be run twice at a time: that is up to the caller here, since the processes of one
+cluster share a pipeline.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+from bytewax.dataflow import Dataflow
+
+from deltaforge.observability.logging import configure
+from deltaforge.runtime.dataflow import build_dataflow
+from deltaforge.runtime.launcher import make_context
+from deltaforge.spec import load_file
+
+
+def flow_of_file(document: Path, state_dir: Path) -> Dataflow:
+    """The dataflow of a document file; SIGTERM and SIGINT then drain it, save, and end it.
+
+    Raises:
+        SpecError: The document is wrong, or asks for something that this version cannot do.
+    """
+    configure()
+    context = make_context(load_file(document, dict(os.environ)), state_dir)
+    context.raises_failure = True
+    context.paths.create()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: context.stop())
+    return build_dataflow(context)

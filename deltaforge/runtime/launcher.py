@@ -1,0 +1,182 @@
+"""Runs one pipeline in this process: in the foreground, or as the child of a supervisor.
+
+``python -m deltaforge.runtime.launcher --name NAME --state-dir DIR`` runs the document that the
+supervisor has put at :attr:`PipelinePaths.document`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import hashlib
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from deltaforge.core.errors import ControlError, DeltaForgeError, SourceError, SpecError
+from deltaforge.observability.logging import configure
+from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.outcome import Outcome
+from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.runtime.progress import Progress
+from deltaforge.spec import ParsedDocument, check_supported, load_file, parse_document
+
+if TYPE_CHECKING:
+    from bytewax.recovery import RecoveryConfig
+
+log = logging.getLogger(__name__)
+
+EPOCH_SECS = 0.5
+
+
+def run_foreground(document: ParsedDocument, state_dir: Path) -> int:
+    """Run one pipeline until it ends or Ctrl-C, with a progress line. Returns the exit code."""
+    context = make_context(document, state_dir)
+    with Progress(context):
+        failure = run(context)
+    return _report(failure)
+
+
+def make_context(document: ParsedDocument, state_dir: Path, *, document_sha256: str = "") -> PipelineContext:
+    """The context of a pipeline that this process is going to run.
+
+    Raises:
+        SpecError: The document asks for something that this version cannot do.
+    """
+    check_supported(document.spec)
+    name = document.spec.metadata.name
+    paths = PipelinePaths(state_dir, name)
+    return PipelineContext(document.spec, paths, PipelineMetrics(name), document_sha256=document_sha256)
+
+
+def run(context: PipelineContext, *, epoch_secs: float = EPOCH_SECS) -> DeltaForgeError | None:
+    """Run a pipeline until it stops or fails. Returns why it failed, None after a clean stop."""
+    # Rust's backtraces say nothing about a pipeline; must be set before bytewax is loaded.
+    os.environ.setdefault("RUST_BACKTRACE", "0")
+    from bytewax.run import cli_main
+
+    from deltaforge.runtime.control_socket import ControlSocket
+    from deltaforge.runtime.dataflow import build_dataflow
+
+    context.paths.create()
+    try:
+        with _locked(context), _stop_on_signals(context):
+            context.paths.outcome.unlink(missing_ok=True)
+            socket = ControlSocket(context)
+            try:
+                log.info("pipeline %s starts", context.name)
+                flow = build_dataflow(context)
+                cli_main(flow, epoch_interval=timedelta(seconds=epoch_secs), recovery_config=_recovery(context))
+            except Exception as error:
+                context.fail(_reason(error))
+            finally:
+                socket.close()
+            Outcome.of(context.failure).write(context.paths.outcome)
+    except ControlError as error:
+        return error
+    return context.failure
+
+
+def _recovery(context: PipelineContext) -> RecoveryConfig:
+    from bytewax.recovery import RecoveryConfig, init_db_dir
+
+    directory = context.paths.recovery
+    if not any(directory.glob("part-*.sqlite3")):
+        init_db_dir(directory, 1)
+    return RecoveryConfig(str(directory))
+
+
+@contextmanager
+def _locked(context: PipelineContext) -> Iterator[None]:
+    """Hold the pipeline's lock: two processes of one pipeline would deliver everything twice."""
+    with context.paths.lock.open("a+b") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ControlError(
+                f"pipeline {context.name} already runs from {context.paths.state_dir}",
+                kind="already_running",
+                hint="stop the other process, or use another --state-dir and source id",
+            ) from None
+        yield
+
+
+@contextmanager
+def _stop_on_signals(context: PipelineContext) -> Iterator[None]:
+    def handle(_number: int, _frame: object) -> None:
+        if context.stopping.is_set():
+            context.stop_grace_secs = 0.0  # asked twice: do not wait any longer
+        context.stop()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _reason(error: BaseException) -> DeltaForgeError:
+    """Our error at the bottom of what Bytewax raised; Bytewax wraps what an operator raises."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, DeltaForgeError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    log.error("pipeline crashed", exc_info=error)
+    return SourceError(f"the dataflow failed unexpectedly: {type(error).__name__}: {error}")
+
+
+def _report(failure: DeltaForgeError | None) -> int:
+    if failure is None:
+        return 0
+    if failure.kind == "cancelled":
+        log.warning("%s", failure)
+        return 0
+    log.error("pipeline failed (%s): %s", failure.kind, failure)
+    return failure.exit_code
+
+
+def _read_document(path: Path) -> tuple[ParsedDocument, str]:
+    try:
+        data = path.read_bytes()
+        raw = msgspec.json.decode(data)
+    except (OSError, msgspec.MsgspecError) as exc:
+        raise SpecError(f"document {path} cannot be read: {exc}") from exc
+    return parse_document(raw), hashlib.sha256(data).hexdigest()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of a supervised pipeline process."""
+    parser = argparse.ArgumentParser(prog="deltaforge.runtime.launcher", description=__doc__)
+    parser.add_argument("--name", required=True, help="pipeline name")
+    parser.add_argument("--state-dir", type=Path, required=True, help="the engine's state directory")
+    parser.add_argument("--document", type=Path, help="document file; default: the one below the state directory")
+    parser.add_argument("--epoch-secs", type=float, default=EPOCH_SECS, help="checkpoint interval")
+    args = parser.parse_args(argv)
+    configure()
+    paths = PipelinePaths(args.state_dir, args.name)
+    try:
+        if args.document:
+            document, digest = load_file(args.document, dict(os.environ)), ""
+        else:
+            document, digest = _read_document(paths.document)
+        context = make_context(document, args.state_dir, document_sha256=digest)
+        return _report(run(context, epoch_secs=args.epoch_secs))
+    except DeltaForgeError as error:
+        paths.create()
+        Outcome.of(error).write(paths.outcome)
+        return _report(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,54 @@
+"""How a pipeline process ended, written for its supervisor."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from deltaforge.core.errors import DeltaForgeError
+from deltaforge.core.retry import retry_of
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a run: ``stopped`` as asked, or ``failed`` with the reason.
+
+    ``retry`` is the policy of :mod:`deltaforge.core.retry`: ``backoff``, ``operator`` or ``never``.
+    """
+
+    status: str
+    kind: str = ""
+    message: str = ""
+    hint: str = ""
+    retry: str = "never"
+
+    @classmethod
+    def of(cls, failure: DeltaForgeError | None) -> Outcome:
+        """The outcome of a run that ended with ``failure``, or cleanly without one."""
+        if failure is None or failure.kind == "cancelled":
+            return cls(status="stopped", message=failure.message if failure else "")
+        return cls(
+            status="failed",
+            kind=failure.kind,
+            message=failure.message,
+            hint=failure.hint,
+            retry=retry_of(failure).value,
+        )
+
+    def write(self, path: Path) -> None:
+        """Replace the file in one step."""
+        partial = path.with_suffix(".partial")
+        with partial.open("wb") as file:
+            file.write(msgspec.json.encode(self))
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+
+
+def read_outcome(path: Path) -> Outcome | None:
+    """The outcome of the last run; None if it left none, as after a ``kill -9``."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Outcome)
+    except (FileNotFoundError, msgspec.MsgspecError):
+        return None

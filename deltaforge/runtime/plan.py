@@ -1,0 +1,54 @@
+"""What a document compiles to, for people: ``deltaforge explain``."""
+
+from __future__ import annotations
+
+from deltaforge.checkpoint.reader import DELIVERY_STEP, SOURCE_STEP
+from deltaforge.spec import PipelineSpec, check_supported
+
+
+def explain(spec: PipelineSpec, *, mermaid: bool) -> str:
+    """The dataflow of a document as a mermaid picture or as text.
+
+    Raises:
+        SpecError: The document asks for something that this version cannot do.
+    """
+    check_supported(spec)
+    return _mermaid(spec) if mermaid else _text(spec)
+
+
+def _text(spec: PipelineSpec) -> str:
+    source, batch, limits = spec.spec.source, spec.spec.batch, spec.spec.batch.limits()
+    tables = ", ".join(source.config.tables) or "all user tables"
+    lines = [
+        f"pipeline  {spec.metadata.name} (tenant {spec.metadata.tenant})",
+        f"{SOURCE_STEP:9} {source.type} {source.config.id}: {tables}",
+        "decoder   pure Python, in the reader thread",
+        f"batches   {limits.max_events} events, {limits.max_bytes} bytes or {limits.max_ms} ms; "
+        + ("transactions stay whole" if limits.respect_source_tx else "transactions may be split")
+        + f"; {batch.max_inflight} in flight",
+        f"{DELIVERY_STEP:9} commit policy {spec.spec.commit_policy.mode}",
+    ]
+    for sink in spec.spec.sinks:
+        role = "required" if sink.config.required else "optional"
+        lines.append(f"  sink    {sink.type} {sink.config.id}, {role}, {_form(sink)}")
+    return "\n".join(lines)
+
+
+def _mermaid(spec: PipelineSpec) -> str:
+    source = spec.spec.source
+    lines = [
+        "flowchart LR",
+        f'  log[("{source.type}<br/>{source.config.id}")] --> reader[reader thread]',
+        f"  reader --> {SOURCE_STEP}",
+        f"  subgraph worker[Bytewax worker]\n    {SOURCE_STEP} --> {DELIVERY_STEP}\n  end",
+    ]
+    for number, sink in enumerate(spec.spec.sinks):
+        arrow = "-->" if sink.config.required else "-.->"
+        lines.append(f'  {DELIVERY_STEP} {arrow}|{_form(sink)}| sink{number}["{sink.type}<br/>{sink.config.id}"]')
+    return "\n".join(lines)
+
+
+def _form(sink: object) -> str:
+    config = getattr(sink, "config", None)
+    envelope, encoding = getattr(config, "envelope", None), getattr(config, "encoding", None)
+    return f"{getattr(envelope, 'type', 'native')} {getattr(encoding, 'type', 'json')}"

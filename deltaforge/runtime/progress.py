@@ -1,0 +1,62 @@
+"""What ``deltaforge run`` shows: one live line on a terminal, a log line now and then elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.status import status
+
+log = logging.getLogger(__name__)
+
+TERMINAL_SECS = 0.5
+LOG_SECS = 10.0
+
+
+class Progress:
+    """Shows the state of a pipeline on stderr while the context manager is open."""
+
+    def __init__(self, context: PipelineContext) -> None:
+        self._context = context
+        self._console = Console(stderr=True)
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+        self._last = (time.monotonic(), 0)
+
+    def __enter__(self) -> Progress:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._done.set()
+        self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        if not sys.stderr.isatty():
+            while not self._done.wait(LOG_SECS):
+                log.info("%s", self._line(status(self._context)))
+            return
+        with Live(console=self._console, transient=True, auto_refresh=False) as live:
+            while not self._done.wait(TERMINAL_SECS):
+                live.update(Text(self._line(status(self._context)), no_wrap=True), refresh=True)
+
+    def _line(self, now: dict[str, Any]) -> str:
+        at, read = time.monotonic(), int(now["events_read"])
+        rate = (read - self._last[1]) / max(at - self._last[0], 1e-6)
+        self._last = (at, read)
+        parts = [now["name"], now["state"], f"{read:,} events", f"{rate:,.0f}/s"]
+        if now["lag_seconds"] is not None:
+            parts.append(f"last event {now['lag_seconds']:.1f} s ago")
+        if now["source"]["last_error"]:
+            parts.append(f"source: {now['source']['last_error']}")
+        parts += [f"{sink}: {error}" for sink, error in now["sink_errors"].items()]
+        return "  ".join(parts)

@@ -1,0 +1,136 @@
+"""The Bytewax source: one partition that hands the reader's batches to the dataflow."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
+
+from deltaforge.checkpoint.reader import SOURCE_KEY
+from deltaforge.checkpoint.state import SourceState, decode_source_state, encode_state
+from deltaforge.core.batch import Batch
+from deltaforge.core.errors import CheckpointError, DeltaForgeError
+from deltaforge.runtime.context import PipelineContext
+from deltaforge.sources.base import SourceContext
+from deltaforge.sources.reader import LogReader
+
+log = logging.getLogger(__name__)
+
+WAIT_SECS = 0.02
+
+
+class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
+    """Emits batches, and confirms to the server what Bytewax has saved.
+
+    Bytewax starts epoch N+1 only when N is completely in the recovery store. So on the first
+    ``next_batch`` after a ``snapshot`` that snapshot is saved, and may be confirmed.
+    """
+
+    def __init__(self, context: PipelineContext, state: SourceState | None) -> None:
+        self._context = context
+        self._source_id = context.spec.spec.source.config.id
+        self._position = state.position if state else None
+        self._unsaved: SourceState | None = None
+        # A first start: nothing may be delivered before the position it starts from is saved, or a
+        # crash in the first epoch would start again from a later "now".
+        self._is_first_start = state is None
+        self._is_start_emitted = False
+        self._is_tx_open = False
+        context.run_start = state.start if state else None
+        self._reader = context.reader = _reader(context)
+        self._reader.start(state.start if state else None)
+        if state is not None:
+            context.start_saved.set()
+
+    def next_batch(self) -> list[Batch]:
+        self._confirm_saved()
+        if self._must_stop():
+            raise StopIteration
+        if self._is_first_start and self._is_start_emitted:
+            time.sleep(WAIT_SECS)
+            return []
+        try:
+            batch = self._reader.get(WAIT_SECS)
+        except DeltaForgeError as error:
+            log.error("source failed: %s", error, extra={"source_id": self._source_id, "kind": error.kind})  # noqa: TRY400 - the message says it all
+            self._context.fail(error)
+            if self._context.raises_failure:
+                raise
+            raise StopIteration from None
+        if batch is None:
+            return []
+        self._note(batch)
+        return [batch]
+
+    def snapshot(self) -> bytes | None:
+        if self._position is None:
+            return None
+        delivery = self._context.delivery
+        replay_from = delivery.lagging_position(self._position) if delivery else None
+        state = SourceState(source_id=self._source_id, position=self._position, replay_from=replay_from)
+        self._unsaved = state
+        return encode_state(state)
+
+    def close(self) -> None:
+        self._reader.close()
+
+    def _confirm_saved(self) -> None:
+        if self._unsaved is None:
+            return
+        self._reader.confirm(self._unsaved.start)
+        self._context.start_saved.set()
+        self._is_first_start = False
+        self._unsaved = None
+
+    def _must_stop(self) -> bool:
+        context = self._context
+        if context.failure is not None:
+            return True
+        return context.stopping.is_set() and (not self._is_tx_open or context.is_grace_over())
+
+    def _note(self, batch: Batch) -> None:
+        self._position = batch.position
+        if self._context.run_start is None:
+            self._context.run_start = batch.position
+        self._is_tx_open = not batch.is_tx_end
+        self._is_start_emitted = True
+        if batch.event_count:
+            metrics, pipeline = self._context.metrics, self._context.name
+            metrics.batch_events.labels(pipeline).observe(batch.event_count)
+            metrics.batch_bytes.labels(pipeline).observe(batch.byte_count)
+
+
+class LogSource(FixedPartitionedSource[Batch, bytes | None]):
+    """The one source of a pipeline. One partition with a constant key: the key is on disk."""
+
+    def __init__(self, context: PipelineContext) -> None:
+        self._context = context
+
+    def list_parts(self) -> list[str]:
+        return [SOURCE_KEY]
+
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> LogPartition:
+        del step_id, for_part
+        state = decode_source_state(resume_state) if resume_state else None
+        source_id = self._context.spec.spec.source.config.id
+        if state is not None and state.source_id != source_id:
+            raise CheckpointError(
+                f"the saved position belongs to source {state.source_id!r}, the document names {source_id!r}",
+                hint="give the source its old id, or create a pipeline with a new name",
+            )
+        return LogPartition(self._context, state)
+
+
+def _reader(context: PipelineContext) -> LogReader:
+    spec = context.spec.spec
+    source_context = SourceContext(
+        pipeline=context.name,
+        tenant=context.spec.metadata.tenant,
+        state_dir=context.paths.root,
+        limits=spec.batch.limits(),
+        metrics=context.metrics,
+    )
+    return LogReader(spec.source.config.id, lambda: spec.source.build(source_context), context.metrics)
+
+

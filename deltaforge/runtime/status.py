@@ -1,0 +1,90 @@
+"""What a running pipeline says of itself: over the control socket and on the progress line."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+from deltaforge.runtime.context import PipelineContext
+from deltaforge.sources.reader import ReaderStatus
+
+
+def status(context: PipelineContext) -> dict[str, Any]:
+    """The live figures of a pipeline, as plain JSON values."""
+    reader = context.reader.status() if context.reader else None
+    return {
+        "name": context.name,
+        "pid": os.getpid(),
+        "document_sha256": document_digest(context),
+        "state": _state(context, reader),
+        "connected": bool(reader and reader.connected),
+        "started_at": context.started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "uptime_seconds": round(time.monotonic() - context.started_monotonic, 3),
+        "source": _source(context, reader),
+        "sink_errors": context.delivery.errors() if context.delivery else {},
+        "lag_seconds": lag_seconds(reader),
+        "events_read": reader.events_read if reader else 0,
+        "checkpoints": _checkpoints(context),
+    }
+
+
+def document_digest(context: PipelineContext) -> str:
+    """SHA-256 of the document's file: tells a supervisor whether this process runs what it wants."""
+    return context.document_sha256 or hashlib.sha256(b"").hexdigest()
+
+
+def lag_seconds(reader: ReaderStatus | None) -> float | None:
+    """Now minus the commit time of the newest event read; None before the first."""
+    if reader is None or reader.last_event_ts_ms is None:
+        return None
+    return round(max(0.0, time.time() - reader.last_event_ts_ms / 1000), 3)
+
+
+def metrics_text(context: PipelineContext) -> str:
+    """Prometheus text of the pipeline's metrics, gauges brought up to date."""
+    metrics, name = context.metrics, context.name
+    reader = context.reader.status() if context.reader else None
+    if reader is not None:
+        metrics.channel_depth.labels(name).set(reader.queued_batches)
+        lag = lag_seconds(reader)
+        if lag is not None:
+            source_id = context.spec.spec.source.config.id
+            metrics.source_lag_seconds.labels(name).set(lag)
+            metrics.source_idle_seconds.labels(name, source_id).set(lag)
+    return metrics.text()
+
+
+def _state(context: PipelineContext, reader: ReaderStatus | None) -> str:
+    if context.stopping.is_set() or context.failure is not None:
+        return "stopping"
+    if reader is None or not context.start_saved.is_set():
+        return "starting"
+    return "paused" if reader.paused else "running"
+
+
+def _source(context: PipelineContext, reader: ReaderStatus | None) -> dict[str, Any]:
+    source = context.spec.spec.source
+    return {
+        "id": source.config.id,
+        "type": source.type,
+        "position": reader.position.view() if reader and reader.position else None,
+        "last_error": reader.last_error if reader else None,
+        "reconnects": reader.reconnects if reader else 0,
+    }
+
+
+def _checkpoints(context: PipelineContext) -> list[dict[str, Any]]:
+    if context.delivery is None:
+        return []
+    now = datetime.now(UTC)
+    return [
+        {
+            "sink_id": checkpoint.sink_id,
+            "position": checkpoint.position.view(),
+            "age_seconds": round(checkpoint.age_seconds(now), 3),
+        }
+        for checkpoint in context.delivery.checkpoints()
+    ]

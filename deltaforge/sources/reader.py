@@ -1,0 +1,226 @@
+"""The reader thread: drives a :class:`LogStream`, reconnects it, and queues its batches."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from deltaforge.core.batch import Batch
+from deltaforge.core.errors import DeltaForgeError, SourceError
+from deltaforge.core.position import Position
+from deltaforge.core.retry import SOURCE_RECONNECT, Backoff, Retry, retry_of
+from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.sources.base import LogStream
+
+log = logging.getLogger(__name__)
+
+POLL_SECS = 0.2
+KEEP_ALIVE_SECS = 1.0
+
+
+@dataclass(frozen=True)
+class ReaderStatus:
+    """What the reader is doing now.
+
+    ``last_error`` is the reason of the present disconnection, None while connected.
+    ``last_event_ts_ms`` is the source's commit time of the newest event read.
+    """
+
+    connected: bool
+    paused: bool
+    position: Position | None
+    last_error: str | None
+    reconnects: int
+    events_read: int
+    last_event_ts_ms: int | None
+    queued_batches: int
+
+
+class LogReader:
+    """Owns the thread that reads a source, and the bounded queue between it and the dataflow.
+
+    Invariant: batches leave :meth:`get` in log order, each once; after a reconnection reading goes on
+    exactly behind the last batch that was queued.
+
+    Args:
+        source_id: For log lines and metrics.
+        build: Makes a new, unopened stream; called for every connection.
+        metrics: The pipeline's metrics.
+        max_queue_bytes: Log bytes that may wait; at least one batch always may.
+        backoff: Delays between connection attempts.
+    """
+
+    def __init__(
+        self,
+        source_id: str,
+        build: Callable[[], LogStream],
+        metrics: PipelineMetrics,
+        *,
+        max_queue_bytes: int = 8 << 20,
+        backoff: Backoff = SOURCE_RECONNECT,
+    ) -> None:
+        self._source_id = source_id
+        self._build = build
+        self._metrics = metrics
+        self._max_queue_bytes = max_queue_bytes
+        self._backoff = backoff
+        self._queue: deque[Batch] = deque()
+        self._queue_bytes = 0
+        self._changed = threading.Condition()
+        self._is_stopping = False
+        self._is_paused = False
+        self._is_tx_open = False
+        self._is_connected = False
+        self._failure: DeltaForgeError | None = None
+        self._confirmed: Position | None = None
+        self._position: Position | None = None
+        self._last_error: str | None = None
+        self._reconnects = 0
+        self._events_read = 0
+        self._last_event_ts_ms: int | None = None
+        self._thread = threading.Thread(target=self._run, name=f"reader-{source_id}", daemon=True)
+
+    def start(self, position: Position | None) -> None:
+        """Begin to read after ``position``; None means the first start of this source."""
+        self._position = self._confirmed = position
+        self._thread.start()
+
+    def get(self, timeout_secs: float) -> Batch | None:
+        """The next batch, or None if there is none within ``timeout_secs``.
+
+        Raises:
+            DeltaForgeError: Reading ended for good. Everything read before was handed out.
+        """
+        with self._changed:
+            if not self._queue and self._failure is None:
+                self._changed.wait(timeout_secs)
+            if self._queue:
+                batch = self._queue.popleft()
+                self._queue_bytes -= batch.byte_count
+                self._changed.notify_all()
+                return batch
+            if self._failure is not None:
+                raise self._failure
+            return None
+
+    def confirm(self, position: Position) -> None:
+        """``position`` is saved: the source server may forget what lies before it."""
+        self._confirmed = position
+
+    def pause(self) -> None:
+        """Read nothing more after the present transaction; the connection stays."""
+        with self._changed:
+            self._is_paused = True
+
+    def resume(self) -> None:
+        """Go on reading."""
+        with self._changed:
+            self._is_paused = False
+            self._changed.notify_all()
+
+    def status(self) -> ReaderStatus:
+        """A consistent picture of now."""
+        with self._changed:
+            return ReaderStatus(
+                connected=self._is_connected,
+                paused=self._is_paused,
+                position=self._position,
+                last_error=self._last_error,
+                reconnects=self._reconnects,
+                events_read=self._events_read,
+                last_event_ts_ms=self._last_event_ts_ms,
+                queued_batches=len(self._queue),
+            )
+
+    def close(self) -> None:
+        """End the thread and the connection. Never raises."""
+        with self._changed:
+            self._is_stopping = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(timeout=10)
+
+    def _run(self) -> None:
+        delays = self._delays()
+        while not self._is_stopping:
+            stream: LogStream | None = None
+            events_before = self._events_read
+            try:
+                stream = self._build()
+                self._read(stream)
+            except DeltaForgeError as error:
+                if self._events_read > events_before:
+                    delays = self._delays()
+                if retry_of(error) is not Retry.BACKOFF:
+                    self._fail(error)
+                    return
+                self._wait_to_reconnect(error, next(delays))
+            except Exception as error:
+                log.exception("reader crashed", extra={"source_id": self._source_id})
+                self._fail(SourceError(f"reading failed unexpectedly: {type(error).__name__}: {error}", kind="other"))
+                return
+            finally:
+                self._is_connected = False
+                if stream is not None:
+                    stream.close()
+
+    def _delays(self) -> Iterator[float]:
+        return self._backoff.delays(random.Random())
+
+    def _read(self, stream: LogStream) -> None:
+        start = stream.open(self._position)
+        with self._changed:
+            is_first = self._position is None
+            self._is_tx_open = False
+            self._is_connected, self._last_error, self._position = True, None, start
+        log.info("source connected", extra={"source_id": self._source_id, "position": start.view()})
+        if is_first:
+            self._put(Batch([], start, received_at=time.monotonic()), stream)
+        while not self._is_stopping:
+            stream.keep_alive(self._confirmed)
+            if self._is_paused and not self._is_tx_open:
+                with self._changed:
+                    self._changed.wait(POLL_SECS)
+                continue
+            for batch in stream.poll(POLL_SECS):
+                self._put(batch, stream)
+
+    def _put(self, batch: Batch, stream: LogStream) -> None:
+        with self._changed:
+            while self._queue and self._queue_bytes + batch.byte_count > self._max_queue_bytes:
+                if self._is_stopping:
+                    return
+                if not self._changed.wait(KEEP_ALIVE_SECS):
+                    stream.keep_alive(self._confirmed)
+            self._queue.append(batch)
+            self._queue_bytes += batch.byte_count
+            self._position = batch.position
+            self._is_tx_open = not batch.is_tx_end
+            self._events_read += batch.event_count
+            if batch.event_count:
+                self._last_event_ts_ms = batch.events()[-1].ts_ms
+            self._changed.notify_all()
+
+    def _wait_to_reconnect(self, error: DeltaForgeError, delay_secs: float) -> None:
+        log.warning(
+            "source disconnected, reconnecting in %.1f s: %s",
+            delay_secs,
+            error,
+            extra={"source_id": self._source_id, "kind": error.kind},
+        )
+        self._metrics.source_reconnects.labels(self._metrics.pipeline, self._source_id).inc()
+        with self._changed:
+            self._is_connected, self._last_error = False, str(error)
+            self._reconnects += 1
+            self._changed.wait_for(lambda: self._is_stopping, timeout=delay_secs)
+
+    def _fail(self, error: DeltaForgeError) -> None:
+        self._metrics.source_errors.labels(self._metrics.pipeline, self._source_id, error.kind).inc()
+        with self._changed:
+            self._is_connected, self._last_error, self._failure = False, str(error), error
+            self._changed.notify_all()

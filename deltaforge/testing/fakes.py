@@ -1,0 +1,135 @@
+"""Scripted sources and sinks for faults and timings that no real server produces on demand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, cast
+
+from deltaforge.core.batch import Batch
+from deltaforge.core.errors import SinkError
+from deltaforge.core.event import ChangeEvent, SourceInfo
+from deltaforge.core.position import Position, PostgresPosition
+from deltaforge.core.table import Column, TableId, TableSchema
+from deltaforge.sinks.base import SinkConfig
+from deltaforge.sources.base import BatchLimits
+
+TABLE = TableSchema(TableId("app", "public", "t"), (Column("id", "integer", nullable=False),), ("id",))
+
+
+def make_event(number: int, lsn: int) -> ChangeEvent:
+    """An insert of the row ``{"id": number}`` committed at ``lsn``."""
+    source = SourceInfo(
+        version="test", connector="postgresql", name="p", ts_ms=1, db="app", schema="public", table="t", lsn=f"0/{lsn:X}"
+    )
+    return ChangeEvent(before=None, after={"id": number}, source=source, op="c", ts_ms=1, schema=TABLE)
+
+
+def make_batch(number: int, *, lsn: int | None = None, event_count: int = 1, is_tx_end: bool = True) -> Batch:
+    """A batch of ``event_count`` rows, numbered from ``number`` on, whose transaction ends at ``lsn``."""
+    end = lsn if lsn is not None else number + 1
+    events = [make_event(number + n, end - 1) for n in range(event_count)]
+    return Batch(events, PostgresPosition(end), is_tx_end=is_tx_end, byte_count=100, received_at=time.monotonic())
+
+
+class ScriptedStream:
+    """A :class:`LogStream` over numbered rows: row N is committed at LSN N and ends at N + 1.
+
+    Args:
+        last: Number of the last row; after it the log is quiet.
+        fault: Called with each row number before it is read; may raise.
+    """
+
+    def __init__(self, last: int, fault: Callable[[int], None] = lambda _: None) -> None:
+        self._last = last
+        self._fault = fault
+        self._next = 0
+        self.confirmed: list[int] = []
+        self.starts: list[int | None] = []
+
+    def open(self, position: Position | None) -> Position:
+        self.starts.append(position.lsn if isinstance(position, PostgresPosition) else None)
+        self._next = position.lsn if isinstance(position, PostgresPosition) else 1
+        return PostgresPosition(self._next)
+
+    def poll(self, timeout_secs: float) -> list[Batch]:
+        if self._next > self._last:
+            time.sleep(min(timeout_secs, 0.005))
+            return []
+        self._fault(self._next)
+        self._next += 1
+        return [make_batch(self._next - 1)]
+
+    def keep_alive(self, confirmed: Position | None) -> None:
+        if isinstance(confirmed, PostgresPosition):
+            self.confirmed.append(confirmed.lsn)
+
+    def close(self) -> None:
+        pass
+
+
+class RecordingSink:
+    """A :class:`Sink` that keeps the ids of rows; durable only after ``flush``.
+
+    ``fault`` is called with ``"open"``, ``"write"`` or ``"flush"`` and the number of calls so far.
+    """
+
+    def __init__(self, fault: Callable[[str, int], None] = lambda *_: None) -> None:
+        self._fault = fault
+        self._calls = 0
+        self._buffered: list[int] = []
+        self.durable: list[int] = []
+        self.closed_count = 0
+
+    def open(self) -> None:
+        self._call("open")
+
+    def write(self, batch: Batch) -> None:
+        self._call("write")
+        self._buffered += [cast("dict[str, Any]", event.after)["id"] for event in batch.events()]
+
+    def flush(self) -> None:
+        self._call("flush")
+        self.durable += self._buffered
+        self._buffered = []
+
+    def close(self) -> None:
+        self._buffered = []
+        self.closed_count += 1
+
+    def _call(self, name: str) -> None:
+        self._calls += 1
+        self._fault(name, self._calls)
+
+
+def fail_on(name: str, *numbers: int, kind: str = "connect") -> Callable[[str, int], None]:
+    """A fault for :class:`RecordingSink`: the given calls fail if they are calls of ``name``."""
+
+    def fault(called: str, number: int) -> None:
+        if called == name and number in numbers:
+            raise SinkError(f"{name} failed on purpose", kind=kind)
+
+    return fault
+
+
+def fake_spec(stream: Any, sinks: dict[str, Any], *, optional: frozenset[str] = frozenset()) -> Any:
+    """What the runtime uses of a ``PipelineSpec``, around a scripted stream and ready-made sinks."""
+    batch = SimpleNamespace(max_inflight=1, limits=BatchLimits)
+    sink_specs = [
+        SimpleNamespace(
+            type="recording",
+            config=SinkConfig(id=name, required=name not in optional),
+            build=lambda _context, sink=sink: sink,
+        )
+        for name, sink in sinks.items()
+    ]
+    source = SimpleNamespace(type="scripted", config=SimpleNamespace(id="s1", tables=[]), build=lambda _context: stream)
+    spec = SimpleNamespace(
+        source=source,
+        sinks=sink_specs,
+        batch=batch,
+        commit_policy=SimpleNamespace(mode="required"),
+        sink_batch_deadline_secs=None,
+    )
+    return SimpleNamespace(metadata=SimpleNamespace(name="p", tenant="t"), spec=spec)

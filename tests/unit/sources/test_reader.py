@@ -1,0 +1,90 @@
+import pytest
+
+from deltaforge.core.errors import PositionLostError, SourceError
+from deltaforge.core.position import PostgresPosition
+from deltaforge.core.retry import Backoff
+from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.sources.reader import LogReader
+from deltaforge.testing.fakes import ScriptedStream
+from tests.unit.waiting import wait_until
+
+FAST = Backoff(initial_secs=0.001, max_secs=0.01)
+
+
+def reader_of(stream, **options):
+    return LogReader("s1", lambda: stream, PipelineMetrics("p"), backoff=FAST, **options)
+
+
+def take(reader, count):
+    rows = []
+    while len(rows) < count:
+        batch = reader.get(5)
+        assert batch is not None, rows
+        rows += [event.after["id"] for event in batch.events()]
+    return rows
+
+
+def test_first_start_hands_out_the_start_position_before_any_row():
+    reader = reader_of(ScriptedStream(last=2))
+    reader.start(None)
+    first = reader.get(5)
+    assert (first.event_count, first.position) == (0, PostgresPosition(1))
+    assert take(reader, 2) == [1, 2]
+    reader.close()
+
+
+def test_reconnect_continues_behind_the_last_queued_batch():
+    failed = []
+
+    def cut(row):
+        if row == 3 and len(failed) < 2:
+            failed.append(row)
+            raise SourceError("connection cut", kind="connect")
+
+    stream = ScriptedStream(last=5, fault=cut)
+    reader = reader_of(stream)
+    reader.start(PostgresPosition(1))
+    assert take(reader, 5) == [1, 2, 3, 4, 5]
+    assert stream.starts == [1, 3, 3]
+    assert reader.status().reconnects == 2
+    reader.close()
+
+
+def test_lost_position_is_final_and_comes_after_everything_read():
+    def lose(row):
+        if row == 3:
+            raise PositionLostError("the log is gone")
+
+    reader = reader_of(ScriptedStream(last=5, fault=lose))
+    reader.start(PostgresPosition(1))
+    assert take(reader, 2) == [1, 2]
+    with pytest.raises(PositionLostError):
+        while True:
+            assert reader.get(5) is None
+    assert not reader.status().connected
+    reader.close()
+
+
+def test_full_queue_stops_reading_but_keeps_the_connection_alive():
+    stream = ScriptedStream(last=1000)
+    reader = reader_of(stream, max_queue_bytes=1000)
+    reader.start(PostgresPosition(1))
+    wait_until(lambda: reader.status().queued_batches == 10)
+    before = len(stream.confirmed)
+    wait_until(lambda: len(stream.confirmed) > before)
+    assert reader.status().queued_batches == 10
+    assert take(reader, 1000) == list(range(1, 1001))
+    reader.close()
+
+
+def test_paused_reader_reads_nothing_and_continues_where_it_stopped():
+    stream = ScriptedStream(last=20)
+    reader = reader_of(stream)
+    reader.pause()
+    reader.start(PostgresPosition(1))
+    wait_until(lambda: len(stream.confirmed) > 2)
+    assert reader.get(0.01) is None
+    assert reader.status().paused
+    reader.resume()
+    assert take(reader, 20) == list(range(1, 21))
+    reader.close()
