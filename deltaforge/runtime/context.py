@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from deltaforge.core.errors import ControlError, DeltaForgeError
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime.paths import PipelinePaths
-from deltaforge.spec import PipelineSpec
 
 if TYPE_CHECKING:
     from deltaforge.core.position import Position
     from deltaforge.runtime.delivery import Delivery
     from deltaforge.sources.reader import LogReader
+    from deltaforge.spec import PipelineSpec
 
 
 @dataclass

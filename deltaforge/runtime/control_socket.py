@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import socketserver
+import sys
 import threading
 from typing import Any
 
@@ -63,7 +64,7 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         del request, client_address
-        log.debug("control client went away", exc_info=True)
+        log.debug("control client went away: %s", sys.exc_info()[1])
 
     def _run(self, request: dict[str, Any]) -> dict[str, Any]:
         context, command = self._context, request.get("cmd")

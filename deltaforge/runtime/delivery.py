@@ -67,7 +67,6 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
     def write_batch(self, items: list[Batch]) -> None:
         for batch in items:
             for worker in self.workers:
-                worker.start_at(batch.position) if not batch.event_count else None
                 self._hand_over(worker, batch)
             self._context.metrics.bytes.labels(self._context.name).inc(batch.byte_count)
 
@@ -131,7 +130,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
     def _leave_behind(self, worker: SinkWorker) -> None:
         self._left_behind.add(worker.id)
         log.error(
-            "optional sink %s cannot keep up and gets nothing more in this run; a restart replays from its position: %s",
+            "optional sink %s is left behind until the next start, which replays from its position: %s",
             worker.id,
             worker.last_error,
             extra={"sink": worker.id},

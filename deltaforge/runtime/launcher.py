@@ -61,7 +61,7 @@ def make_context(document: ParsedDocument, state_dir: Path, *, document_sha256: 
 def run(context: PipelineContext, *, epoch_secs: float = EPOCH_SECS) -> DeltaForgeError | None:
     """Run a pipeline until it stops or fails. Returns why it failed, None after a clean stop."""
     # Rust's backtraces say nothing about a pipeline; must be set before bytewax is loaded.
-    os.environ.setdefault("RUST_BACKTRACE", "0")
+    os.environ["RUST_BACKTRACE"] = "0"
     from bytewax.run import cli_main
 
     from deltaforge.runtime.control_socket import ControlSocket
@@ -76,7 +76,7 @@ def run(context: PipelineContext, *, epoch_secs: float = EPOCH_SECS) -> DeltaFor
                 log.info("pipeline %s starts", context.name)
                 flow = build_dataflow(context)
                 cli_main(flow, epoch_interval=timedelta(seconds=epoch_secs), recovery_config=_recovery(context))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - Bytewax wraps what an operator raised; sorted out here
                 context.fail(_reason(error))
             finally:
                 socket.close()

@@ -6,8 +6,7 @@ import logging
 import sys
 import threading
 import time
-from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from rich.console import Console
 from rich.live import Live
@@ -32,11 +31,11 @@ class Progress:
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
         self._last = (time.monotonic(), 0)
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._done.set()
         self._thread.join(timeout=5)
 

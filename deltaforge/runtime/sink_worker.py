@@ -72,6 +72,10 @@ class SinkWorker:
     def offer(self, batch: Batch, timeout_secs: float) -> bool:
         """Hand a batch over. False if the queue was full for ``timeout_secs``: offer it again."""
         with self._changed:
+            if not batch.event_count and self._acked_count == self._handed_count:
+                # Nothing is waiting and nothing has to be written: no need of the sink, which may be down.
+                self._acked = SinkCheckpoint(self.id, batch.position, datetime.now(UTC))
+                return True
             if len(self._queue) >= self._max_queued and self.failure is None:
                 self._changed.wait(timeout_secs)
             if len(self._queue) >= self._max_queued:
@@ -200,7 +204,11 @@ class SinkWorker:
 
     def _back_off(self, error: DeltaForgeError, delay_secs: float) -> None:
         log.warning(
-            "sink %s failed, retrying in %.1f s: %s", self.id, delay_secs, error, extra={"sink": self.id, "kind": error.kind}
+            "sink %s failed, retrying in %.1f s: %s",
+            self.id,
+            delay_secs,
+            error,
+            extra={"sink": self.id, "kind": error.kind},
         )
         with self._changed:
             self.last_error = str(error)

@@ -132,5 +132,3 @@ def _reader(context: PipelineContext) -> LogReader:
         metrics=context.metrics,
     )
     return LogReader(spec.source.config.id, lambda: spec.source.build(source_context), context.metrics)
-
-

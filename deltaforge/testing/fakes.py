@@ -21,7 +21,14 @@ TABLE = TableSchema(TableId("app", "public", "t"), (Column("id", "integer", null
 def make_event(number: int, lsn: int) -> ChangeEvent:
     """An insert of the row ``{"id": number}`` committed at ``lsn``."""
     source = SourceInfo(
-        version="test", connector="postgresql", name="p", ts_ms=1, db="app", schema="public", table="t", lsn=f"0/{lsn:X}"
+        version="test",
+        connector="postgresql",
+        name="p",
+        ts_ms=1,
+        db="app",
+        schema="public",
+        table="t",
+        lsn=f"0/{lsn:X}",
     )
     return ChangeEvent(before=None, after={"id": number}, source=source, op="c", ts_ms=1, schema=TABLE)
 

@@ -1,0 +1,169 @@
+"""The dataflow in process: ack, then save, then confirm; stop, resume and failure."""
+
+import threading
+from datetime import timedelta
+
+import pytest
+from bytewax.errors import BytewaxRuntimeError
+from bytewax.recovery import RecoveryConfig, init_db_dir
+from bytewax.run import cli_main
+
+from deltaforge.checkpoint.reader import read_checkpoints, read_source_state
+from deltaforge.core.errors import PositionLostError, SinkError
+from deltaforge.core.position import PostgresPosition
+from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.dataflow import build_dataflow
+from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.testing.fakes import RecordingSink, ScriptedStream, fail_on, fake_spec
+from tests.unit.waiting import wait_until
+
+
+def context_of(tmp_path, stream, sinks, **options):
+    context = PipelineContext(fake_spec(stream, sinks, **options), PipelinePaths(tmp_path, "p"), PipelineMetrics("p"))
+    context.paths.create()
+    if not list(context.paths.recovery.glob("part-*")):
+        init_db_dir(context.paths.recovery, 1)
+    return context
+
+
+def run(context, *, until, epoch_secs=0.02, workers=1):
+    """Run until ``until()`` is true, then stop."""
+    failed = []
+
+    def stop():
+        try:
+            wait_until(lambda: until() or context.failure is not None)
+        except AssertionError as error:
+            failed.append(error)
+        context.stop()
+
+    thread = threading.Thread(target=stop)
+    thread.start()
+    try:
+        cli_main(
+            build_dataflow(context),
+            epoch_interval=timedelta(seconds=epoch_secs),
+            recovery_config=RecoveryConfig(str(context.paths.recovery)),
+            workers_per_process=workers,
+        )
+    finally:
+        thread.join()
+    assert not failed, failed
+
+
+def test_stop_and_resume_deliver_each_row_once(tmp_path):
+    sink = RecordingSink()
+    stops = iter((20, 55, 100))
+    for at in stops:
+        context = context_of(tmp_path, ScriptedStream(last=at), {"k": sink})
+        run(context, until=lambda at=at: len(sink.durable) >= at)
+    assert sink.durable == list(range(1, 101))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_nothing_is_confirmed_before_it_is_saved_and_acked(tmp_path, workers):
+    sink, stream = RecordingSink(), ScriptedStream(last=200)
+    context = context_of(tmp_path, stream, {"k": sink})
+    too_early = []
+
+    def keep_alive(confirmed):
+        if confirmed is not None:
+            stream.confirmed.append(confirmed.lsn)
+            saved = read_source_state(context.paths.recovery)
+            if saved is None or saved.position.lsn < confirmed.lsn or len(sink.durable) < confirmed.lsn - 1:
+                too_early.append((confirmed.lsn, saved, len(sink.durable)))
+
+    stream.keep_alive = keep_alive
+    run(context, until=lambda: len(sink.durable) >= 200 and stream.confirmed and stream.confirmed[-1] == 201, workers=workers)
+    assert not too_early
+    assert sink.durable == list(range(1, 201))
+
+
+def test_start_position_is_saved_before_the_first_row_is_delivered(tmp_path):
+    sink = RecordingSink()
+    context = context_of(tmp_path, ScriptedStream(last=5), {"k": sink})
+    saved_at_first_write = []
+
+    def fault(name, _number):
+        if name == "write" and not saved_at_first_write:
+            saved_at_first_write.append(read_source_state(context.paths.recovery))
+
+    sink._fault = fault
+    run(context, until=lambda: len(sink.durable) == 5)
+    assert saved_at_first_write[0].position == PostgresPosition(1)
+
+
+def test_required_sink_that_fails_for_a_while_holds_the_saved_position(tmp_path):
+    saved_while_down = []
+    context = None
+
+    def fault(name, number):
+        if name == "flush" and number < 10:
+            saved_while_down.append(read_source_state(context.paths.recovery).position.lsn)
+            raise SinkError("down", kind="connect")
+
+    sink = RecordingSink(fault)
+    context = context_of(tmp_path, ScriptedStream(last=30), {"k": sink})
+    run(context, until=lambda: len(sink.durable) >= 30)
+    assert set(saved_while_down) == {1}
+    assert sink.durable == list(range(1, 31))
+
+
+def test_source_that_lost_its_position_ends_the_flow_after_saving_what_was_delivered(tmp_path):
+    def lose(row):
+        if row == 8:
+            raise PositionLostError("the log is gone")
+
+    sink = RecordingSink()
+    context = context_of(tmp_path, ScriptedStream(last=20, fault=lose), {"k": sink})
+    run(context, until=lambda: False)
+    assert isinstance(context.failure, PositionLostError)
+    assert sink.durable == list(range(1, 8))
+    assert read_source_state(context.paths.recovery).position == PostgresPosition(8)
+
+
+def test_sink_that_failed_for_good_saves_nothing_it_did_not_ack(tmp_path):
+    sink = RecordingSink(fail_on("write", *range(5, 100), kind="auth"))
+    context = context_of(tmp_path, ScriptedStream(last=20), {"k": sink})
+    with pytest.raises(SinkError):
+        run(context, until=lambda: False)
+    assert context.failure.kind == "auth"
+    saved = read_source_state(context.paths.recovery)
+    assert saved.position.lsn <= len(sink.durable) + 1
+
+
+def test_optional_sink_that_is_down_holds_nothing_and_gets_its_rows_on_restart(tmp_path):
+    down = RecordingSink(lambda *_: fail_on("open", _[1])("open", _[1]))
+    good = RecordingSink()
+    options = {"optional": frozenset({"opt"})}
+    context = context_of(tmp_path, ScriptedStream(last=50), {"good": good, "opt": down}, **options)
+    context.stop_grace_secs = 0.2
+    run(context, until=lambda: len(good.durable) >= 50)
+    assert (good.durable, down.durable) == (list(range(1, 51)), [])
+    assert read_source_state(context.paths.recovery).start.lsn == 1
+
+    back = RecordingSink()
+    context = context_of(tmp_path, ScriptedStream(last=60), {"good": good, "opt": back}, **options)
+    run(context, until=lambda: len(back.durable) >= 60)
+    assert back.durable == list(range(1, 61))
+    assert good.durable == list(range(1, 61))
+    assert {c.sink_id: c.position.lsn for c in read_checkpoints(context.paths.recovery)} == {"good": 61, "opt": 61}
+
+
+def test_state_of_another_source_is_refused(tmp_path):
+    sink = RecordingSink()
+    context = context_of(tmp_path, ScriptedStream(last=3), {"k": sink})
+    run(context, until=lambda: len(sink.durable) == 3)
+    other = context_of(tmp_path, ScriptedStream(last=3), {"k": sink})
+    other.spec.spec.source.config.id = "s2"
+    with pytest.raises(BytewaxRuntimeError) as caught:
+        run(other, until=lambda: True)
+    assert "belongs to source 's1'" in str(caught.value.__cause__)
+
+
+def test_names_on_disk_never_change():
+    from deltaforge.checkpoint import reader
+
+    assert (reader.FLOW_ID, reader.SOURCE_STEP, reader.DELIVERY_STEP) == ("deltaforge", "source", "delivery")
+    assert (reader.SOURCE_KEY, reader.DELIVERY_KEY) == ("log", "delivery")
