@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class StrictModel(BaseModel):
     """Settings that refuse unknown keys and do not change after they were read.
 
     Keys are spelled in code exactly as in the document. Whether an unknown key is an error or a
-    warning is decided by the loader of the document, not here.
+    warning is decided by the loader of the document, not here. Null for an optional key means that
+    it is absent: that is how a patch turns a setting off.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_absent(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {key: value for key, value in data.items() if value is not None or key not in optional}
