@@ -26,7 +26,7 @@ def flow_of_file(document: Path, state_dir: Path) -> Dataflow:
     Raises:
         SpecError: The document is wrong, or asks for something that this version cannot do.
     """
-    configure()
+    configure(os.environ)
     context = make_context(load_file(document, dict(os.environ)), state_dir)
     context.raises_failure = True
     context.paths.create()

@@ -163,7 +163,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--document", type=Path, help="document file; default: the one below the state directory")
     parser.add_argument("--epoch-secs", type=float, default=EPOCH_SECS, help="checkpoint interval")
     args = parser.parse_args(argv)
-    configure()
+    configure(os.environ, pipeline=args.name)
     paths = PipelinePaths(args.state_dir, args.name)
     try:
         if args.document:

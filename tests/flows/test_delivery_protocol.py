@@ -75,7 +75,11 @@ def test_nothing_is_confirmed_before_it_is_saved_and_acked(tmp_path, workers):
                 too_early.append((confirmed.lsn, saved, len(sink.durable)))
 
     stream.keep_alive = keep_alive
-    run(context, until=lambda: len(sink.durable) >= 200 and stream.confirmed and stream.confirmed[-1] == 201, workers=workers)
+    run(
+        context,
+        until=lambda: len(sink.durable) >= 200 and stream.confirmed and stream.confirmed[-1] == 201,
+        workers=workers,
+    )
     assert not too_early
     assert sink.durable == list(range(1, 201))
 

@@ -1,0 +1,62 @@
+import pickle
+import uuid
+
+from deltaforge.core.batch import Batch
+from deltaforge.core.event import EventIds
+from deltaforge.core.position import PostgresPosition
+from deltaforge.testing.fakes import make_batch, make_event
+
+
+def test_event_ids_are_version_8_uuids_and_repeat():
+    ids = EventIds("mysql", "server-1", "server-1:7")
+    first = uuid.UUID(ids.at(3, 5))
+    assert (first.version, first.variant) == (8, uuid.RFC_4122)
+    assert str(first) == EventIds("mysql", "server-1", "server-1:7").at(3, 5)
+
+
+def test_event_ids_differ_by_connector_origin_transaction_change_and_row():
+    seen = {
+        EventIds(connector, origin, transaction).at(ordinal, row)
+        for connector in ("mysql", "postgresql")
+        for origin in ("a", "b")
+        for transaction in ("1", "2")
+        for ordinal in (0, 1, 2**24 - 1)
+        for row in (0, 1, 2**24 - 1)
+    }
+    assert len(seen) == 2 * 2 * 2 * 3 * 3
+
+
+def test_key_is_that_of_the_new_row_and_of_the_old_one_for_deletes():
+    event = make_event(7, 1)
+    assert event.key() == {"id": 7}
+    event.before, event.after = {"id": 8}, None
+    assert event.key() == {"id": 8}
+
+
+def test_key_is_none_when_the_image_lacks_a_key_column():
+    event = make_event(7, 1)
+    event.after = {"name": "x"}
+    assert event.key() is None
+
+
+def test_batch_survives_pickling_between_processes():
+    batch = make_batch(3, event_count=2)
+    copy = pickle.loads(pickle.dumps(batch))
+    assert list(copy.events()) == list(batch.events())
+    assert (copy.position, copy.is_tx_end, copy.byte_count) == (batch.position, batch.is_tx_end, batch.byte_count)
+
+
+def test_batch_encodes_once_per_encoder_identity():
+    class Counting:
+        identity = ("counting",)
+        count = 0
+
+        def encode(self, event):
+            Counting.count += 1
+            return str(event.after["id"]).encode()
+
+    batch = Batch([make_event(1, 1), make_event(2, 1)], PostgresPosition(2))
+    assert batch.encoded(Counting()) == [b"1", b"2"]
+    assert batch.encoded(Counting()) == [b"1", b"2"]
+    assert Counting.count == 2
+    assert batch.with_events([make_event(3, 1)]).encoded(Counting()) == [b"3"]
