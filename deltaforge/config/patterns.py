@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from deltaforge.config.model import StrictModel
 
 _ANYTHING = ("*", "%")
 
@@ -46,6 +51,24 @@ def pattern_fault(pattern: str) -> str | None:
     if not all(_split(pattern, "*")):
         return f"table pattern {pattern!r} has an empty half; write * for anything"
     return None
+
+
+def _usable(pattern: str) -> str:
+    fault = pattern_fault(pattern)
+    if fault:
+        raise ValueError(fault)
+    return pattern
+
+
+TablePattern = Annotated[str, AfterValidator(_usable)]
+"""A table pattern in a document."""
+
+
+class PatternLists(StrictModel):
+    """Tables to take and to leave; leaving beats taking."""
+
+    include: list[TablePattern] = Field(default_factory=list, description="Table patterns; empty: every table.")
+    exclude: list[TablePattern] = Field(default_factory=list, description="Table patterns; beats `include`.")
 
 
 def _split(pattern: str, default_qualifier: str) -> tuple[str, str]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, PlainSerializer, SecretStr
+from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr
 
 REDACTED = "***"
 
 _URL_PASSWORD = re.compile(r"(?P<head>[a-zA-Z][a-zA-Z0-9+.-]*://[^:/?#@\s]*:)(?P<secret>[^\s]*)@")
 _KEY_PASSWORD = re.compile(
     r"(?P<head>\b(?:password|passwd|sslpassword)\s*=\s*)(?P<secret>'(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE
+)
+_SECRET_NAME = re.compile(
+    r"passw(?:or)?d|secret|token|credential|authorization|cookie|jaas|(?:api|access|private|ssl|signing)[-_.]?key"
+    r"|key[-_.]?pem|keystore",
+    re.IGNORECASE,
 )
 
 
@@ -21,8 +26,28 @@ def redacted(text: str) -> str:
     return _KEY_PASSWORD.sub(lambda m: m["head"] + REDACTED, text)
 
 
+def is_redacted(text: str) -> bool:
+    """Whether the text is what redaction leaves behind: ``***``, or a DSN whose password is ``***``."""
+    if text == REDACTED:
+        return True
+    found = [*_URL_PASSWORD.finditer(text), *_KEY_PASSWORD.finditer(text)]
+    return any(match["secret"] == REDACTED for match in found)
+
+
+def is_secret_name(name: str) -> bool:
+    """Whether a header or client setting of that name usually holds a secret."""
+    return _SECRET_NAME.search(name) is not None
+
+
 def _secret(value: Any) -> Any:
     return SecretStr(value) if isinstance(value, str) else value
+
+
+def _without_secrets(settings: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: REDACTED if is_secret_name(name) else redacted(value) if isinstance(value, str) else value
+        for name, value in settings.items()
+    }
 
 
 Dsn = Annotated[
@@ -38,3 +63,10 @@ Secret = Annotated[
     PlainSerializer(lambda _: REDACTED, return_type=str, when_used="json"),
 ]
 """A password or token. JSON output shows ``***``."""
+
+SecretMap = Annotated[
+    dict[str, str],
+    Field(repr=False),
+    PlainSerializer(_without_secrets, return_type=dict[str, Any], when_used="json"),
+]
+"""Headers or client settings by name. JSON output shows ``***`` for those whose name says secret."""

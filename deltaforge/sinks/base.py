@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from deltaforge.config.model import StrictModel
 from deltaforge.core.batch import Batch
+from deltaforge.core.errors import SpecError
 from deltaforge.observability.metrics import PipelineMetrics
 
 
@@ -90,3 +91,12 @@ class SinkSpec(Protocol):
 
     def build(self, context: SinkContext) -> Sink:
         """A new, unopened sink."""
+
+
+def not_built(sink_type: str, context: SinkContext) -> SpecError:
+    """The error of a sink type whose settings are known and which this version cannot run."""
+    return SpecError(
+        f"sinks of type `{sink_type}` are not available in this version",
+        hint="use kafka, redis, file or stdout",
+        pipeline=context.pipeline,
+    )
