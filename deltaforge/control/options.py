@@ -1,0 +1,38 @@
+"""What ``deltaforge serve`` is started with. Contract 02 section 11."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """Settings of a control plane process.
+
+    Attributes:
+        config: A pipeline document, or a directory searched for ``*.yaml`` and ``*.yml``; None: start with what
+            is stored.
+        api_addr: ``host:port`` of the REST API.
+        metrics_addr: ``host:port`` of the listener for ``/metrics`` alone; None: none.
+        storage_backend: ``sqlite`` or ``memory``.
+        storage_path: Database file of ``sqlite``; made with its directory when missing.
+        storage_dsn: Reserved for ``postgres``, which this version refuses.
+        state_dir: Where pipelines keep positions and logs.
+        token: Bearer token for everything but ``/health``; None: no authorization.
+        allow_code: Accept documents over REST that carry Python code.
+        stop_grace_secs: How long a pipeline may drain when it is stopped, before it is killed.
+        settle_secs: How long create, resume and patch wait for a pipeline to connect or fail.
+    """
+
+    config: Path | None = None
+    api_addr: str = "0.0.0.0:8080"  # noqa: S104 - the documented default
+    metrics_addr: str | None = "0.0.0.0:9000"  # noqa: S104 - the documented default
+    storage_backend: str = "sqlite"
+    storage_path: Path = Path("data/deltaforge.db")
+    storage_dsn: str | None = None
+    state_dir: Path = Path("data")
+    token: str | None = None
+    allow_code: bool = False
+    stop_grace_secs: float = 30.0
+    settle_secs: float = 10.0
