@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Protocol
 
+from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.position import Position
 
@@ -64,11 +65,21 @@ class Batch:
         return self._events
 
     def encoded(self, encoder: EventEncoder) -> list[bytes]:
-        """One value per event, shared by all sinks with the same encoder identity."""
+        """One value per event, shared by all sinks with the same encoder identity.
+
+        Raises:
+            RecordError: An event cannot be encoded; ``index`` is its place in this batch.
+        """
         values = self._encoded.get(encoder.identity)
         if values is None:
-            encode = encoder.encode
-            values = self._encoded[encoder.identity] = [encode(event) for event in self._events]
+            encode, values = encoder.encode, []
+            try:
+                for event in self._events:
+                    values.append(encode(event))
+            except RecordError as error:
+                error.index = len(values)
+                raise
+            self._encoded[encoder.identity] = values
         return values
 
     def with_events(self, events: Sequence[ChangeEvent]) -> Batch:

@@ -1,1 +1,1 @@
-"""Encodings: document to bytes."""
+"""Encodings: an event in its envelope, made bytes."""

@@ -1,1 +1,1 @@
-"""Envelopes: event to document."""
+"""Envelopes: the document around an event, before it is made bytes."""

@@ -8,8 +8,12 @@ from typing import Protocol
 from pydantic import Field, model_validator
 
 from deltaforge.config.model import StrictModel
-from deltaforge.core.batch import Batch
+from deltaforge.core.batch import Batch, EventEncoder
 from deltaforge.core.errors import SpecError
+from deltaforge.encodings.json import JsonEncodingSpec
+from deltaforge.encodings.spec import AnyEncoding, build_encoder
+from deltaforge.envelopes.native import NativeEnvelopeSpec
+from deltaforge.envelopes.spec import AnyEnvelope
 from deltaforge.observability.metrics import PipelineMetrics
 
 
@@ -33,6 +37,21 @@ class SinkConfig(StrictModel):
     id: str = Field(min_length=1, description="Unique in the pipeline; key of the sink's saved position.")
     required: bool = Field(True, description="Whether the source position waits for this sink.")
     filter: SinkFilter | None = Field(None, description="Which events this sink gets; all when absent.")
+
+
+class EncodedSinkConfig(SinkConfig):
+    """Settings of a sink that delivers one encoded value per event."""
+
+    envelope: AnyEnvelope = Field(default_factory=NativeEnvelopeSpec, description="The document around an event.")
+    encoding: AnyEncoding = Field(default_factory=JsonEncodingSpec, description="How the document is made bytes.")
+
+    def encoder(self) -> EventEncoder:
+        """What makes the value bytes.
+
+        Raises:
+            SpecError: The encoding is not available in this version.
+        """
+        return build_encoder(self.envelope, self.encoding)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,35 @@
+"""The ``encoding`` part of a sink, and how it meets the ``envelope``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from deltaforge.core.batch import EventEncoder
+from deltaforge.encodings.avro import AvroEncodingSpec
+from deltaforge.encodings.json import JsonEncodingSpec
+from deltaforge.envelopes.base import EnvelopeSpec
+
+
+def _tagged(value: Any) -> Any:
+    """The bare name of an encoding means that encoding without settings."""
+    if value == "avro":
+        raise ValueError("avro needs a schema registry URL: write {type: avro, schema_registry_url: …}")
+    return {"type": value} if isinstance(value, str) else value
+
+
+AnyEncoding = Annotated[
+    Annotated[JsonEncodingSpec | AvroEncodingSpec, Field(discriminator="type")],
+    BeforeValidator(_tagged),
+]
+"""The ``encoding`` of a sink: ``json`` or ``{type: avro, schema_registry_url: …}``."""
+
+
+def build_encoder(envelope: EnvelopeSpec, encoding: JsonEncodingSpec | AvroEncodingSpec) -> EventEncoder:
+    """What makes the value bytes of a sink: the event in its envelope, encoded.
+
+    Raises:
+        SpecError: The encoding is not available in this version.
+    """
+    return encoding.build(envelope.build())

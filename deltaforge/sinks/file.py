@@ -1,0 +1,151 @@
+"""The ``file`` sink: one line per event, appended to a file.
+
+Delivery: at least once. A batch is acked when the file is synchronized to the disk. Lines that are
+not acked are taken back when a write fails and when the sink is closed, so a duplicate is only a
+line that was on disk before its ack was saved. Needs a regular file on a local file system, which
+nobody else writes.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from deltaforge.config.model import StrictModel
+from deltaforge.core.batch import Batch
+from deltaforge.core.errors import SinkError
+from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext
+
+_TRANSIENT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE})
+_BLOCK_BYTES = 65536
+_MODE = 0o640  # rows are not for everybody
+
+
+class FileSinkConfig(EncodedSinkConfig):
+    """Which file."""
+
+    path: Path = Field(description="File to append to; created if missing, in a directory that exists.")
+
+
+class FileSinkSpec(StrictModel):
+    """Lines in a file."""
+
+    type: Literal["file"]
+    config: FileSinkConfig
+
+    def build(self, context: SinkContext) -> Sink:
+        """A sink on that file, unopened."""
+        return FileSink(self.config, context)
+
+
+class FileSink:
+    """Appends lines. Holds an advisory lock on the file while open.
+
+    Invariant: after any error the file ends where the last flush left it. After a crash, ``open``
+    cuts off a last line without its end, which cannot have been acked.
+    """
+
+    def __init__(self, config: FileSinkConfig, context: SinkContext) -> None:
+        self._path = config.path
+        self._encoder = config.encoder()
+        self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
+        self._fd = -1
+        self._flushed_size = 0
+        self._is_dirty = False
+
+    def open(self) -> None:
+        with self._errors("open"):
+            is_new = not self._path.exists()
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _MODE)
+            try:
+                self._claim()
+                _cut_torn_line(self._fd)
+                if is_new:
+                    _sync_directory(self._path.parent)
+                self._flushed_size = os.fstat(self._fd).st_size
+            except BaseException:
+                os.close(self._fd)
+                self._fd = -1
+                raise
+
+    def write(self, batch: Batch) -> None:
+        lines = b"".join(value + b"\n" for value in batch.encoded(self._encoder))
+        rest = memoryview(lines)
+        with self._errors("append to"):
+            while rest:
+                self._is_dirty = True
+                rest = rest[os.write(self._fd, rest) :]
+        self._bytes.inc(len(lines))
+
+    def flush(self) -> None:
+        if not self._is_dirty:
+            return
+        with self._errors("synchronize"):
+            os.fsync(self._fd)
+            self._flushed_size = os.fstat(self._fd).st_size
+        self._is_dirty = False
+
+    def close(self) -> None:
+        if self._fd < 0:
+            return
+        self._take_back()
+        fd, self._fd = self._fd, -1
+        with suppress(OSError):
+            os.close(fd)
+
+    def _claim(self) -> None:
+        if not stat.S_ISREG(os.fstat(self._fd).st_mode):
+            raise SinkError(f"cannot open {self._path}: it is not a regular file", hint="use the stdout sink for pipes")
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise SinkError(f"cannot open {self._path}: another sink has it open", kind="io") from exc
+
+    def _take_back(self) -> None:
+        """Cut off what is not acked: it will be written again."""
+        if not self._is_dirty:
+            return
+        with suppress(OSError):  # what cannot be cut off now is duplicated; a torn line is cut off by open
+            if os.fstat(self._fd).st_size > self._flushed_size:
+                os.ftruncate(self._fd, self._flushed_size)
+            self._is_dirty = False
+
+    @contextmanager
+    def _errors(self, action: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as exc:
+            self._take_back()
+            kind = "io" if exc.errno in _TRANSIENT else "other"
+            raise SinkError(f"cannot {action} {self._path}: {exc.strerror}", kind=kind) from exc
+
+
+def _cut_torn_line(fd: int) -> None:
+    """Truncate the file after its last line end: what follows was interrupted while being written."""
+    size = end = os.fstat(fd).st_size
+    while end:
+        start = max(0, end - _BLOCK_BYTES)
+        newline = os.pread(fd, end - start, start).rfind(b"\n")
+        if newline >= 0:
+            end = start + newline + 1
+            break
+        end = start
+    if end < size:
+        os.ftruncate(fd, end)
+
+
+def _sync_directory(path: Path) -> None:
+    """Make the new name of a file durable: that is the directory's content, not the file's."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
