@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from pydantic import Field
 
 from deltaforge.config.model import StrictModel
+from deltaforge.config.patterns import TablePattern
 from deltaforge.config.secret import Dsn
 from deltaforge.core.batch import Batch
 from deltaforge.core.position import Position
@@ -33,7 +34,7 @@ class SourceConfig(StrictModel):
 
     id: str = Field(min_length=1, description="Key of the saved position; unique across pipelines.")
     dsn: Dsn = Field(description="Connection string; its password is never shown.")
-    tables: list[str] = Field(description="Table patterns; empty means all user tables.")
+    tables: list[TablePattern] = Field(description="Table patterns; empty means all user tables.")
     snapshot: SnapshotConfig | None = Field(None, description="Absent: no initial copy.")
     on_schema_drift: Literal["adapt", "halt"] = Field(
         "adapt", description="After a failover to a server whose tables differ."

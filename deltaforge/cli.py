@@ -1,0 +1,203 @@
+"""The ``deltaforge`` command. Modules that cost time to import are imported by the verb that needs them."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deltaforge import __version__
+from deltaforge.core.errors import DeltaForgeError, SpecError
+
+if TYPE_CHECKING:
+    from deltaforge.spec import ParsedDocument
+
+EXIT_FAILURE = 1
+EXIT_INTERRUPTED = 130
+
+_DEFAULT_STATE_DIR = Path("data")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line. Returns 0 when all went well, 1 after a failure, 2 when the document or an
+    option is wrong, 3 when a library is missing, 130 after Ctrl-C.
+    """
+    args = _parser().parse_args(argv)
+    verb: Callable[[argparse.Namespace], int] = args.verb
+    try:
+        return verb(args)
+    except DeltaForgeError as error:
+        _say(f"error: {error}")
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output went away; Python must not try to flush it again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
+    except KeyboardInterrupt:
+        _say("interrupted")
+        return EXIT_INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="deltaforge", description="Change data capture from MySQL, MariaDB and PostgreSQL."
+    )
+    parser.add_argument("--version", action="version", version=f"deltaforge {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+
+    run = verbs.add_parser("run", help="run one pipeline in the foreground")
+    _add_document(run)
+    _add_state_dir(run)
+    run.set_defaults(verb=_run)
+
+    _add_serve(verbs.add_parser("serve", help="start the control plane with its REST API"))
+
+    validate = verbs.add_parser("validate", help="check a document; connects to nothing")
+    validate.add_argument("file", metavar="FILE", type=Path, nargs="?", help="pipeline document, YAML or JSON")
+    validate.add_argument("--strict", action="store_true", help="unknown keys and unset variables are errors")
+    validate.add_argument("--schema", action="store_true", help="print the JSON Schema of documents instead")
+    validate.set_defaults(verb=_validate)
+
+    explain = verbs.add_parser("explain", help="print what a document compiles to")
+    _add_document(explain)
+    explain.add_argument("--mermaid", action="store_true", help="as a mermaid diagram")
+    explain.set_defaults(verb=_explain)
+
+    demo = verbs.add_parser("demo", help="a small shop on an embedded PostgreSQL, streamed to a file", add_help=False)
+    demo.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
+    demo.set_defaults(verb=_demo)
+    return parser
+
+
+def _add_document(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", metavar="FILE", type=Path, help="pipeline document, YAML or JSON")
+    parser.add_argument("--strict", action="store_true", help="unknown keys and unset variables are errors")
+
+
+def _add_state_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        default=_DEFAULT_STATE_DIR,
+        help="where pipelines keep their positions (default: ./%(default)s)",
+    )
+
+
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-c", "--config", metavar="PATH", type=Path, help="document, or a directory searched for *.yaml and *.yml"
+    )
+    parser.add_argument("--api-addr", metavar="HOST:PORT", default="0.0.0.0:8080", help="default: %(default)s")
+    parser.add_argument("--metrics-addr", metavar="HOST:PORT", default="0.0.0.0:9000", help="default: %(default)s")
+    parser.add_argument("--storage-backend", choices=("sqlite", "memory", "postgres"), default="sqlite")
+    parser.add_argument("--storage-path", type=Path, default=Path("data/deltaforge.db"), help="default: ./%(default)s")
+    parser.add_argument("--storage-dsn", metavar="DSN", help="needed with --storage-backend postgres")
+    _add_state_dir(parser)
+    token = parser.add_mutually_exclusive_group()
+    token.add_argument("--token", help="bearer token that requests must carry; better: DELTAFORGE_TOKEN")
+    token.add_argument("--token-file", metavar="PATH", type=Path, help="file that holds the bearer token")
+    parser.set_defaults(verb=_serve)
+
+
+def _run(args: argparse.Namespace) -> int:
+    document = _load(args)
+    _configure_logging(document.spec.metadata.name)
+    from deltaforge.runtime.launcher import run_foreground
+
+    return run_foreground(document, args.state_dir)
+
+
+def _serve(args: argparse.Namespace) -> int:
+    _configure_logging(None)
+    from deltaforge.control.options import ServeOptions
+
+    options = ServeOptions(
+        config=args.config,
+        api_addr=args.api_addr,
+        metrics_addr=args.metrics_addr,
+        storage_backend=args.storage_backend,
+        storage_path=args.storage_path,
+        storage_dsn=args.storage_dsn,
+        state_dir=args.state_dir,
+        token=_token(args),
+    )
+    # By name: the engine does not know the API that is built on it.
+    server = importlib.import_module("api.server")
+    code: int = server.serve(options)
+    return code
+
+
+def _validate(args: argparse.Namespace) -> int:
+    from deltaforge.spec import check_supported
+
+    if args.schema:
+        from deltaforge.spec import json_schema
+
+        print(json.dumps(json_schema(), indent=2))  # noqa: T201 - the output of the command
+        return 0
+    if args.file is None:
+        raise SpecError("FILE is missing", hint="or give --schema")
+    spec = _load(args).spec
+    check_supported(spec)
+    sinks = len(spec.spec.sinks)
+    print(  # noqa: T201 - the output of the command
+        f"valid: pipeline {spec.metadata.name}, source {spec.spec.source.type}, {sinks} sink{'s' * (sinks != 1)}"
+    )
+    return 0
+
+
+def _explain(args: argparse.Namespace) -> int:
+    document = _load(args)
+    from deltaforge.runtime.plan import explain
+
+    print(explain(document.spec, mermaid=args.mermaid))  # noqa: T201 - the output of the command
+    return 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    demo = importlib.import_module("deltaforge.demo")
+    code: int = demo.main(args.rest)
+    return code
+
+
+def _load(args: argparse.Namespace) -> ParsedDocument:
+    from deltaforge.spec import load_file
+
+    document = load_file(args.file, os.environ, strict=args.strict)
+    for warning in document.warnings:
+        _say(f"warning: {warning}")
+    return document
+
+
+def _token(args: argparse.Namespace) -> str | None:
+    if args.token_file is not None:
+        try:
+            found = args.token_file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as exc:
+            raise SpecError(f"cannot read the token file {args.token_file}") from exc
+        if not found:
+            raise SpecError(f"the token file {args.token_file} is empty")
+        return str(found)
+    return args.token or os.environ.get("DELTAFORGE_TOKEN") or None
+
+
+def _configure_logging(pipeline: str | None) -> None:
+    from deltaforge.observability.logging import configure
+
+    try:
+        configure(os.environ, pipeline=pipeline)
+    except ValueError as exc:
+        raise SpecError(str(exc), hint="see DELTAFORGE_LOG and DELTAFORGE_LOG_FORMAT") from exc
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)  # noqa: T201 - what a person at the terminal reads
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,138 @@
+"""From a file or a request body to a checked document."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from deltaforge.config.env import expand
+from deltaforge.core.errors import SpecError
+from deltaforge.spec.checks import faults_of
+from deltaforge.spec.faults import Fault, Steps, error_of, kind_of, path_text, split_unknown, without
+from deltaforge.spec.model import PipelineSpec
+from deltaforge.spec.secrets import redacted_steps
+from deltaforge.spec.yaml_reader import read_yaml
+
+
+@dataclass(frozen=True)
+class ParsedDocument:
+    """A document that is right.
+
+    Attributes:
+        spec: The document as models.
+        warnings: What was ignored, each with its path.
+        raw: The document as given, unknown keys and secrets included.
+    """
+
+    spec: PipelineSpec
+    warnings: list[str]
+    raw: dict[str, Any]
+
+
+def parse_document(data: Any, *, strict: bool = False) -> ParsedDocument:
+    """Check a document and fill in its defaults.
+
+    Args:
+        data: JSON values; a document is an object.
+        strict: Unknown keys are errors instead of warnings.
+
+    Raises:
+        SpecError: Everything that is wrong, with paths; never with a value from the document that
+            may be secret.
+    """
+    if not isinstance(data, Mapping):
+        raise SpecError(f"a pipeline document must be an object, got {kind_of(data)}")
+    raw = dict(data)
+    spec, unknown = _validated(raw)
+    faults = faults_of(spec)
+    faults += [
+        Fault(path_text(steps), "holds only the redacted form of a secret; write the secret itself")
+        for steps in redacted_steps(raw)
+    ]
+    if strict:
+        faults += _unknown_faults(unknown)
+    if faults:
+        raise error_of(faults)
+    warnings = [f"{path}: {message} is ignored" for path, message in _unknown_faults(unknown)]
+    return ParsedDocument(spec, warnings, raw)
+
+
+def load_file(path: Path, env: Mapping[str, str], *, strict: bool = False) -> ParsedDocument:
+    """Read a YAML or JSON file, replace ``${VAR}``, and check it.
+
+    Args:
+        path: File to read, UTF-8.
+        env: Environment variables.
+        strict: Unknown keys and unset variables are errors instead of warnings.
+
+    Raises:
+        SpecError: The file cannot be read, is no YAML or JSON, or is no right document.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
+        raise SpecError(f"cannot read {path}: {reason}") from exc
+    text, unset = expand(text, env)
+    if unset and strict:
+        raise SpecError(f"environment variables are not set: {', '.join(unset)}", hint="or write ${NAME:-default}")
+    parsed = parse_document(_values(path, text), strict=strict)
+    notes = [f"environment variable {name} is not set; ${{{name}}} stays as it is" for name in unset]
+    return ParsedDocument(parsed.spec, notes + parsed.warnings, parsed.raw)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of documents, draft 2020-12. It cannot say all that :func:`parse_document` checks."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **PipelineSpec.model_json_schema()}
+
+
+def document_files(path: Path) -> list[Path]:
+    """The documents that ``--config`` means: a file itself, or every YAML file below a directory.
+
+    Raises:
+        SpecError: There is no such file or directory.
+    """
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.suffix in (".yaml", ".yml") and file.is_file())
+    if not path.exists():
+        raise SpecError(f"cannot read {path}: no such file or directory")
+    return [path]
+
+
+def _validated(raw: dict[str, Any]) -> tuple[PipelineSpec, list[Steps]]:
+    """The models, and the unknown keys that had to be taken out for it."""
+    data: Any = raw
+    unknown: list[Steps] = []
+    while True:
+        try:
+            return PipelineSpec.model_validate(data), unknown
+        except ValidationError as error:
+            faults, found = split_unknown(error, data)
+            unknown += found
+            if faults or not found:
+                raise error_of(faults + _unknown_faults(unknown)) from error
+        for steps in found:
+            data = without(data, steps)
+
+
+def _unknown_faults(unknown: list[Steps]) -> list[Fault]:
+    return [Fault(path_text(steps), "unknown field") for steps in unknown]
+
+
+def _values(path: Path, text: str) -> Any:
+    try:
+        return json.loads(text) if path.suffix == ".json" else read_yaml(text)
+    except json.JSONDecodeError as exc:
+        raise SpecError(f"{path} is not JSON: {exc.msg} in line {exc.lineno}, column {exc.colno}") from exc
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise SpecError(f"{path} is not YAML: {getattr(exc, 'problem', None) or 'bad characters'}{where}") from exc
+    except (RecursionError, ValueError) as exc:
+        raise SpecError(f"{path} cannot be read: nested too deeply or a number too long") from exc

@@ -1,0 +1,66 @@
+"""What a document may say and this version cannot do yet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from deltaforge.registry import UNBUILT_PROCESSORS, UNBUILT_SINKS
+from deltaforge.spec.faults import Fault, error_of
+from deltaforge.spec.model import PipelineBody, PipelineSpec
+
+
+def check_supported(spec: PipelineSpec) -> None:
+    """Refuse a document that asks for something which this version would silently not do.
+
+    Raises:
+        SpecError: With every such place and what to do about it.
+    """
+    faults = [*_unbuilt_plugins(spec.spec), *_unbuilt_source_features(spec.spec), *_unbuilt_blocks(spec.spec)]
+    if faults:
+        raise error_of(faults)
+
+
+def _unbuilt_plugins(spec: PipelineBody) -> Iterator[Fault]:
+    for number, processor in enumerate(spec.processors):
+        if processor.type in UNBUILT_PROCESSORS:
+            message = f"processors of type `{processor.type}` are not available in this version; remove it"
+            yield Fault(f"spec.processors[{number}].type", message)
+    for number, sink in enumerate(spec.sinks):
+        path = f"spec.sinks[{number}]"
+        if sink.type in UNBUILT_SINKS:
+            message = f"sinks of type `{sink.type}` are not available in this version; use kafka, redis, file or stdout"
+            yield Fault(f"{path}.type", message)
+        if getattr(sink.config, "exactly_once", False):
+            message = "exactly-once delivery is not available in this version; remove it: events carry stable ids"
+            yield Fault(f"{path}.config.exactly_once", message)
+        encoding = getattr(sink.config, "encoding", None)
+        if getattr(encoding, "type", "json") == "avro":
+            yield Fault(f"{path}.config.encoding", "avro is not available in this version; use json")
+
+
+def _unbuilt_source_features(spec: PipelineBody) -> Iterator[Fault]:
+    config = spec.source.config
+    if config.snapshot is not None and config.snapshot.mode != "never":
+        message = f"snapshot mode `{config.snapshot.mode}` is not available in this version; use never"
+        yield Fault("spec.source.config.snapshot.mode", message)
+    if config.on_schema_drift == "halt":
+        message = "`halt` is not available in this version; leave it out"
+        yield Fault("spec.source.config.on_schema_drift", message)
+
+
+def _unbuilt_blocks(spec: PipelineBody) -> Iterator[Fault]:
+    if spec.commit_policy.mode == "quorum":
+        yield Fault("spec.commit_policy.mode", "`quorum` is not available in this version; use required or all")
+    if spec.schema_sensing.enabled:
+        yield Fault("spec.schema_sensing.enabled", "schema sensing is not available in this version; set it to false")
+    if spec.journal is not None and spec.journal.enabled:
+        yield Fault("spec.journal.enabled", "the journal is not available in this version; set it to false")
+    if spec.sharding is not None and (spec.sharding.count or 1) > 1:
+        yield Fault("spec.sharding.count", "sharding is not available in this version; use 1 or leave sharding out")
+    policy = spec.connection_policy
+    if policy is not None and policy.default_mode not in (None, "dedicated"):
+        message = "connections are never shared in this version; use dedicated or leave it out"
+        yield Fault("spec.connection_policy.default_mode", message)
+    if policy is not None and policy.preferred_replica is not None:
+        message = "is not available in this version; name the replica in the DSN"
+        yield Fault("spec.connection_policy.preferred_replica", message)

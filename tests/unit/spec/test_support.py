@@ -1,0 +1,77 @@
+import pytest
+
+from deltaforge.core.errors import SpecError
+from deltaforge.spec import check_supported, parse_document
+
+SOURCE, SINK = "spec/source/config", "spec/sinks/0/config"
+
+REFUSED = [
+    (f"{SOURCE}/snapshot", {}, "spec.source.config.snapshot.mode"),
+    (f"{SOURCE}/snapshot", {"mode": "initial"}, "spec.source.config.snapshot.mode"),
+    (f"{SOURCE}/snapshot", {"mode": "always"}, "spec.source.config.snapshot.mode"),
+    (f"{SOURCE}/on_schema_drift", "halt", "spec.source.config.on_schema_drift"),
+    ("spec/processors", [{"type": "filter"}], "spec.processors[0].type"),
+    ("spec/processors", [{"type": "flatten"}], "spec.processors[0].type"),
+    ("spec/processors", [{"type": "outbox"}], "spec.processors[0].type"),
+    ("spec/processors", [{"type": "javascript", "id": "j", "inline": "x"}], "spec.processors[0].type"),
+    ("spec/processors", [{"type": "python", "id": "p", "inline": "x"}], "spec.processors[0].type"),
+    (f"{SINK}/exactly_once", True, "spec.sinks[0].config.exactly_once"),
+    (f"{SINK}/encoding", {"type": "avro", "schema_registry_url": "http://r"}, "spec.sinks[0].config.encoding"),
+    ("spec/commit_policy", {"mode": "quorum", "quorum": 1}, "spec.commit_policy.mode"),
+    ("spec/schema_sensing", {"enabled": True}, "spec.schema_sensing.enabled"),
+    ("spec/journal", {"enabled": True}, "spec.journal.enabled"),
+    ("spec/sharding", {"mode": "hash", "count": 2}, "spec.sharding.count"),
+    ("spec/connection_policy", {"default_mode": "shared"}, "spec.connection_policy.default_mode"),
+    ("spec/connection_policy", {"preferred_replica": "r"}, "spec.connection_policy.preferred_replica"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "path"), REFUSED)
+def test_what_this_version_cannot_do_is_valid_but_refused(put, key, value, path):
+    spec = parse_document(put(key, value), strict=True).spec
+    with pytest.raises(SpecError, match="in this version") as caught:
+        check_supported(spec)
+    assert caught.value.path == path
+
+
+OTHER_SINKS = [
+    {"type": "nats", "config": {"id": "s", "url": "nats://h", "subject": "x"}},
+    {"type": "http", "config": {"id": "s", "url": "http://h/"}},
+    {"type": "s3", "config": {"id": "s", "bucket": "b"}},
+    {
+        "type": "clickhouse",
+        "config": {"id": "s", "url": "http://h", "database": "d", "table": "t", "mode": "upsert"},
+    },
+]
+
+
+@pytest.mark.parametrize("sink", OTHER_SINKS, ids=lambda sink: sink["type"])
+def test_sinks_that_are_not_built_are_valid_but_refused(put, sink):
+    spec = parse_document(put("spec/sinks", [sink]), strict=True).spec
+    with pytest.raises(SpecError, match=f"sinks of type `{sink['type']}`") as caught:
+        check_supported(spec)
+    assert caught.value.path == "spec.sinks[0].type"
+
+
+ALLOWED = [
+    (f"{SOURCE}/snapshot", {"mode": "never"}),
+    ("spec/commit_policy", {"mode": "all"}),
+    ("spec/schema_sensing", {"enabled": False, "sampling": {"sample_rate": 5}}),
+    ("spec/journal", {"enabled": False}),
+    ("spec/sharding", {"mode": "none"}),
+    ("spec/connection_policy", {"default_mode": "dedicated"}),
+    ("spec/sink_batch_deadline_secs", 10),
+]
+
+
+@pytest.mark.parametrize(("key", "value"), ALLOWED)
+def test_what_changes_nothing_is_not_refused(put, key, value):
+    assert check_supported(parse_document(put(key, value), strict=True).spec) is None
+
+
+def test_all_refusals_are_listed(put):
+    put("spec/journal", {"enabled": True})
+    with pytest.raises(SpecError) as caught:
+        check_supported(parse_document(put("spec/schema_sensing", {"enabled": True})).spec)
+    assert "spec.schema_sensing.enabled" in str(caught.value)
+    assert "spec.journal.enabled" in str(caught.value)
