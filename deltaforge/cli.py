@@ -27,8 +27,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Returns 0 when all went well, 1 after a failure, 2 when the document or an
     option is wrong, 3 when a library is missing, 130 after Ctrl-C.
     """
-    args = _parser().parse_args(argv)
+    parser = _parser()
+    args, args.rest = parser.parse_known_args(argv)
     verb: Callable[[argparse.Namespace], int] = args.verb
+    if args.rest and verb is not _demo:
+        parser.error(f"unrecognized arguments: {' '.join(args.rest)}")
     try:
         return verb(args)
     except DeltaForgeError as error:
@@ -69,7 +72,6 @@ def _parser() -> argparse.ArgumentParser:
     explain.set_defaults(verb=_explain)
 
     demo = verbs.add_parser("demo", help="a small shop on an embedded PostgreSQL, streamed to a file", add_help=False)
-    demo.add_argument("rest", nargs=argparse.REMAINDER, help=argparse.SUPPRESS)
     demo.set_defaults(verb=_demo)
     return parser
 

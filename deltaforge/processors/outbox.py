@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from deltaforge.config.model import StrictModel
 from deltaforge.config.patterns import TablePattern
+from deltaforge.core.template import Template
 
 
 class OutboxColumns(StrictModel):
@@ -34,3 +35,10 @@ class OutboxProcessorSpec(StrictModel):
     strict: bool = Field(False, description="Fail the batch when topic, payload or an aggregate column is missing.")
     columns: OutboxColumns = Field(default_factory=OutboxColumns, description="Names of the columns.")
     additional_headers: dict[str, str] = Field(default_factory=dict, description="Header name → column.")
+
+    @field_validator("topic", "key")
+    @classmethod
+    def _is_template(cls, text: str | None) -> str | None:
+        if text is not None:
+            Template.parse(text)
+        return text

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr, field_validator
 
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn, SecretMap
+from deltaforge.core.template import Template
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext, not_built
 
 
@@ -21,6 +22,12 @@ class HttpSinkConfig(EncodedSinkConfig):
     send_timeout_secs: int = Field(10, ge=1, description="Seconds for one request.")
     batch_timeout_secs: int = Field(30, ge=1, description="Seconds for one batch.")
     connect_timeout_secs: int = Field(5, ge=1, description="Seconds to connect.")
+
+    @field_validator("url")
+    @classmethod
+    def _is_template(cls, url: SecretStr) -> SecretStr:
+        Template.parse(url.get_secret_value())
+        return url
 
 
 class HttpSinkSpec(StrictModel):

@@ -8,15 +8,15 @@ from pydantic import Field
 
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn, Secret
-from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext, not_built
+from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext, TemplateText, not_built
 
 
 class NatsSinkConfig(EncodedSinkConfig):
     """Which servers and subject."""
 
     url: Dsn = Field(description="Server, or several separated by commas.")
-    subject: str = Field(min_length=1, description="Template of the subject.")
-    key: str | None = Field(None, description="Template of the `df-key` header.")
+    subject: TemplateText = Field(description="Template of the subject.")
+    key: TemplateText | None = Field(None, description="Template of the `df-key` header.")
     stream: str | None = Field(None, description="JetStream stream; must exist.")
     send_timeout_secs: int = Field(5, ge=1, description="Seconds for one message.")
     batch_timeout_secs: int = Field(30, ge=1, description="Seconds for one batch.")

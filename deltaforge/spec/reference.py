@@ -52,17 +52,15 @@ def _rows(models: dict[str, Any], name: str, prefix: str) -> Iterator[tuple[str,
     required = model.get("required", [])
     for key, field in model["properties"].items():
         inner = _only_model(field)
+        meaning = field.get("description") or (models[inner]["description"] if inner else None)
+        if meaning is None:
+            continue  # the tag of a union member: the heading of its table says it
+        default = _default(field, is_required=key in required)
         if inner and "properties" in models[inner]:
-            yield (
-                f"`{prefix}{key}`",
-                "object",
-                _default(field, is_required=key in required),
-                field.get("description", ""),
-            )
+            yield f"`{prefix}{key}`", "object", default, meaning
             yield from _rows(models, inner, f"{prefix}{key}.")
-        elif "description" in field:
-            form = _type(field).replace("|", "\\|")
-            yield f"`{prefix}{key}`", form, _default(field, is_required=key in required), field.get("description", "")
+        else:
+            yield f"`{prefix}{key}`", _type(field).replace("|", "\\|"), default, meaning
 
 
 def _default(field: dict[str, Any], *, is_required: bool) -> str:

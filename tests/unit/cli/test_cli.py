@@ -1,0 +1,195 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+import deltaforge
+from deltaforge.cli import main
+from deltaforge.core.errors import MissingDependencyError, SourceError
+
+
+def replaced(monkeypatch, module, **names):
+    monkeypatch.setitem(sys.modules, module, SimpleNamespace(**names))
+
+
+def deltaforge_command(*args):
+    return subprocess.run([sys.executable, "-m", "deltaforge.cli", *args], capture_output=True, text=True, check=False)
+
+
+def test_version_is_printed_without_importing_the_engine():
+    code = (
+        "import sys; from deltaforge.cli import main\n"
+        "try:\n    main(['--version'])\n"
+        "except SystemExit as end:\n    assert end.code == 0\n"
+        "heavy = {'pydantic', 'bytewax', 'yaml', 'quart', 'confluent_kafka', 'psycopg'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"deltaforge {deltaforge.__version__}\n"
+
+
+def test_validate_says_what_it_found(document, capsys):
+    assert main(["validate", str(document)]) == 0
+    assert capsys.readouterr().out == "valid: pipeline orders-cdc, source mysql, 1 sink\n"
+
+
+def test_validate_prints_the_json_schema(capsys):
+    assert main(["validate", "--schema"]) == 0
+    assert "metadata" in json.loads(capsys.readouterr().out)["properties"]
+
+
+def test_validate_without_a_file_is_a_usage_error(capsys):
+    assert main(["validate"]) == 2
+    assert "FILE is missing" in capsys.readouterr().err
+
+
+def test_a_wrong_document_ends_with_2_and_its_path(document):
+    document.write_text(document.read_text().replace("topic: orders", "subject: orders"))
+    done = deltaforge_command("validate", str(document))
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr == (
+        "error: spec.sinks[0].config: missing field `topic`; spec.sinks[0].config.subject: unknown field\n"
+    )
+
+
+def test_a_document_for_a_later_version_ends_with_2(document, capsys):
+    document.write_text(document.read_text().replace("processors: []", "processors: [{type: filter}]"))
+    assert main(["validate", str(document)]) == 2
+    assert "error: spec.processors[0].type: " in capsys.readouterr().err
+
+
+def test_a_missing_file_ends_with_2(tmp_path, capsys):
+    assert main(["validate", str(tmp_path / "none.yaml")]) == 2
+    assert "No such file" in capsys.readouterr().err
+
+
+def test_warnings_go_to_standard_error_and_strict_makes_them_errors(document, capsys):
+    document.write_text(document.read_text() + "  extra: 1\n")
+    assert main(["validate", str(document)]) == 0
+    assert capsys.readouterr().err == "warning: spec.extra: unknown field is ignored\n"
+    assert main(["validate", "--strict", str(document)]) == 2
+    assert capsys.readouterr().err == "error: spec.extra: unknown field\n"
+
+
+@pytest.mark.parametrize("argv", [[], ["fly"], ["run"], ["explain"], ["serve", "--storage-backend", "oracle"]])
+def test_a_command_line_that_is_not_understood_ends_with_2(argv, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert caught.value.code == 2
+    assert "usage: deltaforge" in capsys.readouterr().err
+
+
+def test_run_hands_the_document_to_the_launcher(document, tmp_path, monkeypatch):
+    seen = []
+    replaced(monkeypatch, "deltaforge.runtime.launcher", run_foreground=lambda *args: seen.append(args) or 7)
+    assert main(["run", str(document), "--state-dir", str(tmp_path)]) == 7
+    [(parsed, state_dir)] = seen
+    assert (parsed.spec.metadata.name, state_dir) == ("orders-cdc", tmp_path)
+
+
+def raising(error):
+    def run(*_args):
+        raise error
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "text"),
+    [
+        (SourceError("cannot connect to db", kind="connect"), 1, "error: cannot connect to db"),
+        (MissingDependencyError("no client", hint="pip install x"), 3, "error: no client (pip install x)"),
+        (KeyboardInterrupt(), 130, "interrupted"),
+    ],
+)
+def test_the_exit_code_says_what_happened(document, monkeypatch, capsys, error, code, text):
+    replaced(monkeypatch, "deltaforge.runtime.launcher", run_foreground=raising(error))
+    assert main(["run", str(document)]) == code
+    assert capsys.readouterr().err == f"{text}\n"
+
+
+def test_explain_prints_the_plan(document, monkeypatch, capsys):
+    replaced(monkeypatch, "deltaforge.runtime.plan", explain=lambda spec, *, mermaid: f"{spec.metadata.name} {mermaid}")
+    assert main(["explain", str(document)]) == 0
+    assert main(["explain", "--mermaid", str(document)]) == 0
+    assert capsys.readouterr().out == "orders-cdc False\norders-cdc True\n"
+
+
+def test_the_demo_gets_its_own_arguments(monkeypatch):
+    seen = []
+    replaced(monkeypatch, "deltaforge.demo", main=lambda argv: seen.append(argv) or 0)
+    assert main(["demo", "--rows", "5"]) == 0
+    assert seen == [["--rows", "5"]]
+
+
+@pytest.fixture
+def served(monkeypatch):
+    seen = []
+    replaced(monkeypatch, "api.server", serve=lambda options: seen.append(options) or 0)
+    monkeypatch.delenv("DELTAFORGE_TOKEN", raising=False)
+    return seen
+
+
+def test_serve_has_the_defaults_of_the_contract(served):
+    assert main(["serve"]) == 0
+    [options] = served
+    assert (options.api_addr, options.metrics_addr) == ("0.0.0.0:8080", "0.0.0.0:9000")
+    assert (options.storage_backend, options.storage_path) == ("sqlite", Path("data/deltaforge.db"))
+    assert (options.config, options.token) == (None, None)
+
+
+def test_serve_passes_its_options_on(served, tmp_path):
+    argv = ["serve", "-c", "p", "--api-addr", "h:1", "--metrics-addr", "h:2", "--storage-backend", "memory"]
+    assert main([*argv, "--state-dir", str(tmp_path), "--storage-path", "x.db", "--token", "t"]) == 0
+    [options] = served
+    assert (options.config, options.api_addr, options.metrics_addr) == (Path("p"), "h:1", "h:2")
+    assert (options.storage_backend, options.storage_path) == ("memory", Path("x.db"))
+    assert (options.state_dir, options.token) == (tmp_path, "t")
+
+
+def test_the_token_comes_from_option_file_or_environment(served, tmp_path, monkeypatch):
+    monkeypatch.setenv("DELTAFORGE_TOKEN", "from-env")
+    file = tmp_path / "token"
+    file.write_text("from-file\n")
+    main(["serve"])
+    main(["serve", "--token-file", str(file)])
+    main(["serve", "--token", "from-option"])
+    assert [options.token for options in served] == ["from-env", "from-file", "from-option"]
+
+
+@pytest.mark.parametrize("text", ["", " \n", None])
+def test_an_unusable_token_file_does_not_mean_no_token(served, tmp_path, capsys, text):
+    file = tmp_path / "token"
+    if text is not None:
+        file.write_text(text)
+    assert main(["serve", "--token-file", str(file)]) == 2
+    assert served == []
+    assert "token file" in capsys.readouterr().err
+
+
+def test_a_wrong_log_filter_ends_with_2(served, monkeypatch, capsys):
+    monkeypatch.setenv("DELTAFORGE_LOG", "loud")
+    assert main(["serve"]) == 2
+    assert "unknown log level 'loud'" in capsys.readouterr().err
+
+
+def test_no_password_reaches_the_terminal(document, capsys):
+    document.write_text(document.read_text().replace("type: kafka", "type: kafkaesque") + "  x: 1\n")
+    assert main(["validate", str(document)]) == 2
+    captured = capsys.readouterr()
+    assert "hunter2" not in captured.out + captured.err
+
+
+def test_a_reader_that_goes_away_is_no_traceback():
+    read = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m deltaforge.cli validate --schema | head -c 1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (read.stdout, read.stderr) == ("{", "")
