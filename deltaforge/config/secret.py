@@ -11,7 +11,8 @@ REDACTED = "***"
 
 _URL_PASSWORD = re.compile(r"(?P<head>[a-zA-Z][a-zA-Z0-9+.-]*://[^:/?#@\s]*:)(?P<secret>[^\s]*)@")
 _KEY_PASSWORD = re.compile(
-    r"(?P<head>\b(?:password|passwd|sslpassword)\s*=\s*)(?P<secret>'(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE
+    r"(?P<head>\b(?:password|passwd|sslpassword|token|access_token|secret|api_?key)\s*=\s*)(?P<secret>'(?:[^'\\]|\\.)*'|[^\s&]+)",
+    re.IGNORECASE,
 )
 _SECRET_NAME = re.compile(
     r"passw(?:or)?d|secret|token|credential|authorization|cookie|jaas|(?:api|access|private|ssl|signing)[-_.]?key"
