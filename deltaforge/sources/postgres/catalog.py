@@ -1,0 +1,166 @@
+"""What the stream does not say: types by oid, primary keys, slots, settings."""
+
+from __future__ import annotations
+
+import msgspec
+import psycopg
+from psycopg.rows import TupleRow
+
+from deltaforge.core.errors import PositionLostError, SourceError
+from deltaforge.core.lsn import lsn_from_text
+from deltaforge.protocol.postgres.messages import Relation
+from deltaforge.protocol.postgres.values import TypeInfo
+from deltaforge.sources.postgres.client import source_errors
+
+_TYPES = """
+with recursive reached(oid) as (
+    select unnest(%s::oid[])
+  union
+    select unnest(array[t.typbasetype, e.oid])
+      from reached r join pg_type t on t.oid = r.oid left join pg_type e on e.typarray = t.oid
+)
+select t.oid, t.typname, t.typtype::text, coalesce(e.oid, 0), t.typbasetype, coalesce(e.typdelim::text, ',')
+  from reached r join pg_type t on t.oid = r.oid left join pg_type e on e.typarray = t.oid
+"""
+
+_KEY = """
+select a.attname
+  from pg_index i
+  cross join unnest(i.indkey::int2[]) with ordinality as k(attnum, place)
+  join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
+ where i.indrelid = %s and i.indisprimary
+ order by k.place
+"""
+
+_COLUMNS = """
+select a.attname, a.attnotnull, pg_get_expr(d.adbin, d.adrelid)
+  from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+ where a.attrelid = %s and a.attnum > 0 and not a.attisdropped
+"""
+
+
+class SlotFacts(msgspec.Struct, frozen=True):
+    """A replication slot as the server sees it. ``confirmed`` is its confirmed flush LSN."""
+
+    plugin: str
+    database: str
+    confirmed: int
+    lost_reason: str = ""
+
+
+class Catalog:
+    """Reads one database's catalog over an ordinary connection, which it does not own."""
+
+    def __init__(self, connection: psycopg.Connection[TupleRow]) -> None:
+        self._connection = connection
+        self._types: dict[int, TypeInfo] = {}
+
+    def check_server(self, publication: str) -> None:
+        """Check ``wal_level`` and that the publication exists.
+
+        Raises:
+            SourceError: With the remedy. A missing publication is retryable: it is waited for.
+        """
+        (wal_level,) = self._one("show wal_level")
+        if wal_level != "logical":
+            raise SourceError(
+                f"wal_level is {wal_level}, expected logical",
+                kind="incompatible",
+                hint="set wal_level = logical and restart the server",
+            )
+        if self._find("select 1 from pg_publication where pubname = %s", publication) is None:
+            raise SourceError(
+                f"publication {publication} does not exist yet",
+                kind="connect",
+                hint=f"create it: CREATE PUBLICATION {publication} FOR TABLE …",
+            )
+
+    def database(self) -> str:
+        """Name of the database."""
+        return str(self._one("select current_database()")[0])
+
+    def current_lsn(self) -> int:
+        """Where the WAL ends now."""
+        return lsn_from_text(str(self._one("select pg_current_wal_lsn()::text")[0]))
+
+    def slot(self, name: str) -> SlotFacts | None:
+        """The slot, or None if there is none of that name."""
+        row = self._find(
+            "select plugin, database, confirmed_flush_lsn::text, to_jsonb(s) from pg_replication_slots s"
+            " where slot_name = %s",
+            name,
+        )
+        if row is None:
+            return None
+        plugin, database, confirmed, facts = row
+        reason = facts.get("invalidation_reason") or ("wal removed" if facts.get("wal_status") == "lost" else "")
+        return SlotFacts(plugin or "", database or "", lsn_from_text(confirmed) if confirmed else 0, reason)
+
+    def retained_bytes(self, slot: str) -> int | None:
+        """WAL bytes that the slot holds back."""
+        row = self._find(
+            "select pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) from pg_replication_slots where slot_name = %s",
+            slot,
+        )
+        return None if row is None or row[0] is None else int(row[0])
+
+    def types(self, oids: list[int]) -> dict[int, TypeInfo]:
+        """Everything reachable from these types: domain bases and array elements."""
+        if any(oid not in self._types for oid in oids):
+            with source_errors("cannot read the type catalog"):
+                rows = self._connection.execute(_TYPES, [oids]).fetchall()
+            self._types |= {row[0]: TypeInfo(*row) for row in rows}
+        return self._types
+
+    def type_names(self, relation: Relation) -> list[str]:
+        """Declared type texts of a relation's columns, e.g. ``character varying(40)``."""
+        oids = [column.type_oid for column in relation.columns]
+        modifiers = [column.type_modifier for column in relation.columns]
+        query = (
+            "select format_type(c.oid, c.mod) from unnest(%s::oid[], %s::int4[]) with ordinality as c(oid, mod, n)"
+            " order by n"
+        )
+        with source_errors("cannot read the type catalog"):
+            return [str(row[0]) for row in self._connection.execute(query, [oids, modifiers]).fetchall()]
+
+    def primary_key(self, relation: Relation) -> tuple[str, ...]:
+        """Primary key columns in key order, as of now; empty when the table has none or is gone."""
+        with source_errors("cannot read the primary key"):
+            rows = self._connection.execute(_KEY, [relation.oid]).fetchall()
+        return tuple(str(row[0]) for row in rows)
+
+    def column_facts(self, relation: Relation) -> dict[str, tuple[bool, str | None]]:
+        """Column name to (is not null, default expression), as of now."""
+        with source_errors("cannot read the columns"):
+            rows = self._connection.execute(_COLUMNS, [relation.oid]).fetchall()
+        return {row[0]: (row[1], row[2]) for row in rows}
+
+    def _one(self, query: str) -> TupleRow:
+        row = self._find(query)
+        if row is None:
+            raise SourceError(f"the server answered nothing to: {query}", kind="incompatible")
+        return row
+
+    def _find(self, query: str, *args: object) -> TupleRow | None:
+        with source_errors("cannot read the catalog"):
+            return self._connection.execute(query.encode(), args or None).fetchone()
+
+
+def check_slot(facts: SlotFacts, slot: str, database: str) -> None:
+    """Check that a slot can be read by us.
+
+    Raises:
+        SourceError: Another plugin or another database.
+        PositionLostError: The server has invalidated it.
+    """
+    if facts.lost_reason:
+        raise PositionLostError(
+            f"position lost: replication slot {slot} was invalidated ({facts.lost_reason}). Re-snapshot required.",
+            hint="drop the slot, delete the pipeline and create it again",
+        )
+    if facts.plugin != "pgoutput" or facts.database != database:
+        raise SourceError(
+            f"replication slot {slot} is for plugin {facts.plugin} in database {facts.database}",
+            kind="incompatible",
+            hint=f"use another slot name: this pipeline needs pgoutput in {database}",
+        )

@@ -1,0 +1,168 @@
+"""Connections to PostgreSQL: an ordinary one for the catalog, a replication one for the log."""
+
+from __future__ import annotations
+
+import re
+import select
+import socket
+import struct
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import TupleRow
+
+from deltaforge.core.errors import SourceError
+from deltaforge.core.lsn import text_from_lsn
+from deltaforge.protocol.postgres.messages import EPOCH_OFFSET_US
+
+SESSION = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c bytea_output=hex -c extra_float_digits=1"
+"""Fixes the text forms that :mod:`deltaforge.protocol.postgres.values` reads."""
+
+RECEIVE_BUFFER_BYTES = 4 << 20
+
+_AUTH = re.compile(r"password authentication failed|no pg_hba\.conf entry|authentication failed|no password supplied")
+_TLS = re.compile(r"SSL|certificate|TLS", re.IGNORECASE)
+_STATES = {
+    "28": ("auth", "check user and password, and pg_hba.conf"),
+    "42501": ("permission", "grant REPLICATION and SELECT to the user"),
+    "3D": ("not_found", "create the database or correct the DSN"),
+    "08": ("connect", ""),
+    "53": ("connect", ""),
+    "57": ("connect", ""),
+    "55006": ("connect", "another process reads this slot: stop it, or use another slot"),
+    "42": ("schema", ""),
+}
+
+
+def conninfo_of(dsn: str, **extra: str) -> str:
+    """The DSN with our defaults and session settings, as libpq reads it.
+
+    Raises:
+        SourceError: Not a connection string.
+    """
+    try:
+        given = conninfo_to_dict(dsn)
+    except psycopg.ProgrammingError as exc:
+        raise SourceError(
+            "the PostgreSQL DSN cannot be read", kind="incompatible", hint="write postgres://user:password@host:port/db"
+        ) from exc
+    defaults = {"user": "postgres", "dbname": "postgres", "connect_timeout": "30", "application_name": "deltaforge"}
+    options = f"{given.pop('options', '')} {SESSION}".strip()
+    merged = {**defaults, **{k: str(v) for k, v in given.items() if v is not None}, **extra}
+    return make_conninfo(**merged, options=options, client_encoding="UTF8")
+
+
+def error_of(text: str, sqlstate: str | None, doing: str) -> SourceError:
+    """Our error for what the server or libpq said."""
+    state = sqlstate or ""
+    for prefix in (state, state[:2]):
+        if prefix and prefix in _STATES:
+            kind, hint = _STATES[prefix]
+            return SourceError(f"{doing}: {text.strip()}", kind=kind, hint=hint)
+    if _AUTH.search(text):
+        return SourceError(f"{doing}: {text.strip()}", kind="auth", hint=_STATES["28"][1])
+    if re.search(r'database ".*" does not exist', text):
+        return SourceError(f"{doing}: {text.strip()}", kind="not_found", hint=_STATES["3D"][1])
+    if _TLS.search(text) and "closed the connection" not in text and "SYSCALL" not in text:
+        return SourceError(f"{doing}: {text.strip()}", kind="incompatible", hint="check sslmode and certificates")
+    return SourceError(f"{doing}: {text.strip()}", kind="connect")
+
+
+@contextmanager
+def source_errors(doing: str) -> Iterator[None]:
+    """Turns psycopg's errors into ours."""
+    try:
+        yield
+    except psycopg.Error as exc:
+        raise error_of(str(exc), exc.sqlstate, doing) from exc
+    except OSError as exc:
+        raise SourceError(f"{doing}: {exc}", kind="connect") from exc
+
+
+def connect(dsn: str) -> psycopg.Connection[TupleRow]:
+    """An ordinary connection in autocommit mode. The caller closes it."""
+    with source_errors("cannot connect to PostgreSQL"):
+        return psycopg.connect(conninfo_of(dsn), autocommit=True)
+
+
+class ReplicationConnection:
+    """A walsender connection. Used by one thread."""
+
+    def __init__(self, dsn: str) -> None:
+        self._pg = pq.PGconn.connect(conninfo_of(dsn, replication="database").encode())
+        if self._pg.status != pq.ConnStatus.OK:
+            raise error_of(self._pg.get_error_message(), None, "cannot open a replication connection")
+        with socket.socket(fileno=socket.dup(self._pg.socket)) as handle:
+            handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+
+    def identify(self) -> tuple[str, int]:
+        """The system identifier, and where the server's WAL ends."""
+        row = self._row("IDENTIFY_SYSTEM")
+        high, _, low = row[2].partition("/")
+        return row[0], int(high, 16) << 32 | int(low, 16)
+
+    def create_slot(self, slot: str) -> int:
+        """Create a pgoutput slot and return the LSN from which it is consistent."""
+        row = self._row(f'CREATE_REPLICATION_SLOT "{slot}" LOGICAL pgoutput NOEXPORT_SNAPSHOT')
+        high, _, low = row[1].partition("/")
+        return int(high, 16) << 32 | int(low, 16)
+
+    def start(self, slot: str, lsn: int, publication: str) -> None:
+        """Begin to stream from ``lsn``."""
+        names = '"' + publication.replace('"', '""') + '"'
+        quoted = names.replace("'", "''")
+        options = f"proto_version '1', publication_names '{quoted}', messages 'true'"
+        result = self._pg.exec_(f'START_REPLICATION SLOT "{slot}" LOGICAL {text_from_lsn(lsn)} ({options})'.encode())
+        if result.status != pq.ExecStatus.COPY_BOTH:
+            raise self._refused(result, f"cannot read replication slot {slot}")
+        self._pg.nonblocking = 1
+
+    def read(self) -> bytes | None:
+        """The next payload, or None when no whole one has arrived.
+
+        Raises:
+            SourceError: The stream ended or broke.
+        """
+        with source_errors("replication connection broke"):
+            count, data = self._pg.get_copy_data(1)
+        if count > 0:
+            return bytes(data) if data is not None else b""
+        if count == 0:
+            return None
+        result = self._pg.get_result()
+        if result is not None and result.status != pq.ExecStatus.COMMAND_OK:
+            raise self._refused(result, "the server ended the replication stream")
+        raise SourceError("the server ended the replication stream", kind="connect")
+
+    def wait(self, timeout_secs: float) -> bool:
+        """Wait for bytes and take them in. False when none came in time."""
+        readable, _, _ = select.select([self._pg.socket], [], [], timeout_secs)
+        if readable:
+            with source_errors("replication connection broke"):
+                self._pg.consume_input()
+        return bool(readable)
+
+    def send_status(self, received: int, confirmed: int, *, wants_reply: bool) -> None:
+        """Standby status update: what was received, and what the server may forget."""
+        now = int(time.time() * 1_000_000) - EPOCH_OFFSET_US
+        with source_errors("replication connection broke"):
+            self._pg.put_copy_data(b"r" + struct.pack(">QQQqB", received, confirmed, confirmed, now, wants_reply))
+            self._pg.flush()
+
+    def close(self) -> None:
+        """Disconnect. Never raises."""
+        self._pg.finish()
+
+    def _row(self, command: str) -> list[str]:
+        result = self._pg.exec_(command.encode())
+        if result.status != pq.ExecStatus.TUPLES_OK:
+            raise self._refused(result, f"{command.split(' ', maxsplit=1)[0]} was refused")
+        return [(result.get_value(0, n) or b"").decode() for n in range(result.nfields)]
+
+    def _refused(self, result: pq.abc.PGresult, doing: str) -> SourceError:
+        state = result.error_field(pq.DiagnosticField.SQLSTATE)
+        return error_of(result.get_error_message(), state.decode() if state else None, doing)

@@ -1,0 +1,243 @@
+"""One replication connection to PostgreSQL as a :class:`~deltaforge.sources.base.LogStream`."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from deltaforge.core.batch import Batch
+from deltaforge.core.errors import DeltaForgeError, PositionLostError, ProtocolError, SourceError
+from deltaforge.core.event import ChangeEvent
+from deltaforge.core.lsn import lsn_from_text, text_from_lsn
+from deltaforge.core.position import Position, PostgresPosition
+from deltaforge.protocol.postgres.messages import (
+    Begin,
+    Commit,
+    Keepalive,
+    LogicalMessage,
+    Relation,
+    XLogData,
+    decode_frame,
+    decode_message,
+)
+from deltaforge.sources.base import SourceContext
+from deltaforge.sources.batching import TransactionBatcher
+from deltaforge.sources.postgres.catalog import Catalog, check_slot
+from deltaforge.sources.postgres.client import ReplicationConnection, connect
+from deltaforge.sources.postgres.mapper import Mapper
+from deltaforge.sources.postgres.spec import PostgresSourceConfig, StartLsn
+
+log = logging.getLogger(__name__)
+
+STATUS_SECS = 10.0
+SILENCE_SECS = 60.0
+IDLE_MOVE_SECS = 3.0
+SLOT_CHECK_SECS = 10.0
+MAX_MESSAGES = 5000
+
+
+class PostgresStream:
+    """Reads one slot. Confirms nothing that was not handed in as confirmed."""
+
+    def __init__(self, config: PostgresSourceConfig, context: SourceContext) -> None:
+        self._config = config
+        self._context = context
+        self._side: psycopg.Connection[TupleRow] | None = None
+        self._wire: ReplicationConnection | None = None
+        self._resume = PostgresPosition(0)
+        self._batcher = TransactionBatcher(context.limits, lambda: self._resume)
+        self._is_tx_open = False
+        self._received = 0
+        self._confirmed = 0
+        self._sent_at = self._heard_at = self._moved_at = self._checked_at = 0.0
+        self._bytes = 0
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def open(self, position: Position | None) -> Position:
+        if position is not None and not isinstance(position, PostgresPosition):
+            raise SourceError("the saved position is not one of PostgreSQL", kind="checkpoint")
+        dsn = self._config.dsn.get_secret_value()
+        self._side = connect(dsn)
+        catalog = self._catalog = Catalog(self._side)
+        catalog.check_server(self._config.publication)
+        self._wire = ReplicationConnection(dsn)
+        system_id, _ = self._wire.identify()
+        start = self._start(catalog, self._wire, position, system_id)
+        self._mapper = Mapper(
+            pipeline=self._context.pipeline,
+            tenant=self._context.tenant,
+            tables=self._config.tables,
+            outbox=self._config.outbox.prefixes if self._config.outbox else None,
+            catalog=catalog,
+            system_id=system_id,
+        )
+        self._wire.start(self._config.slot, start, self._config.publication)
+        tx_id = position.tx_id if position is not None else None
+        self._resume = PostgresPosition(start, tx_id, system_id)
+        self._received = self._confirmed = start
+        self._heard_at = self._moved_at = time.monotonic()
+        return self._resume
+
+    def poll(self, timeout_secs: float) -> list[Batch]:
+        wire, deadline = self._connected(), time.monotonic() + timeout_secs
+        try:
+            while True:
+                self._drain(wire)
+                now = time.monotonic()
+                batches = self._batcher.due(now)
+                if batches or now >= deadline:
+                    return batches
+                wait = min(deadline - now, self._context.limits.max_ms / 1000 or 0.001)
+                if not wire.wait(wait):
+                    self._check_silence(now)
+        finally:
+            self._count()
+
+    def keep_alive(self, confirmed: Position | None) -> None:
+        wire, now = self._wire, time.monotonic()
+        if wire is None:
+            return
+        lsn = confirmed.lsn if isinstance(confirmed, PostgresPosition) else 0
+        if now - self._sent_at >= STATUS_SECS or (lsn > self._confirmed and now - self._sent_at >= 1.0):
+            self._confirmed = max(self._confirmed, lsn)
+            self._send_status(wire, wants_reply=True)
+        if now - self._checked_at >= SLOT_CHECK_SECS:
+            self._checked_at = now
+            retained = self._catalog.retained_bytes(self._config.slot)
+            if retained is not None:
+                metrics, labels = self._context.metrics, (self._context.pipeline, self._config.id)
+                metrics.slot_retained_bytes.labels(*labels).set(retained)
+
+    def close(self) -> None:
+        if self._wire is not None:
+            self._wire.close()
+            self._wire = None
+        if self._side is not None:
+            self._side.close()
+            self._side = None
+
+    def _start(
+        self, catalog: Catalog, wire: ReplicationConnection, position: PostgresPosition | None, system_id: str
+    ) -> int:
+        slot, database = self._config.slot, catalog.database()
+        facts = catalog.slot(slot)
+        if facts is None:
+            if position is not None:
+                raise _lost(position, system_id, f"replication slot {slot} does not exist any more")
+            created = wire.create_slot(slot)
+            log.info("replication slot %s created at %s", slot, text_from_lsn(created))
+            return self._first_start(catalog, created)
+        check_slot(facts, slot, database)
+        if position is None:
+            return self._first_start(catalog, facts.confirmed)
+        if facts.confirmed > position.lsn:
+            reason = (
+                f"replication slot {slot} begins at {text_from_lsn(facts.confirmed)}, "
+                f"behind the saved {text_from_lsn(position.lsn)}: it was created again or read by somebody else"
+            )
+            raise _lost(position, system_id, reason)
+        if position.system_id and position.system_id != system_id:
+            log.warning(
+                "server identity changed from %s to %s; the slot covers our position", position.system_id, system_id
+            )
+        return position.lsn
+
+    def _first_start(self, catalog: Catalog, earliest: int) -> int:
+        wanted = self._config.start_position
+        if isinstance(wanted, StartLsn):
+            return max(earliest, lsn_from_text(wanted.lsn))
+        return earliest if wanted == "earliest" else max(earliest, catalog.current_lsn())
+
+    def _drain(self, wire: ReplicationConnection) -> None:
+        """Take in what has arrived, up to a bound, so that batches leave in between."""
+        for _ in range(MAX_MESSAGES):
+            data = wire.read()
+            if data is None:
+                return
+            now = self._heard_at = time.monotonic()
+            frame = decode_frame(data)
+            if isinstance(frame, Keepalive):
+                self._on_keepalive(wire, frame, now)
+            else:
+                self._bytes += len(data)
+                self._on_data(frame, now)
+
+    def _on_keepalive(self, wire: ReplicationConnection, frame: Keepalive, now: float) -> None:
+        self._received = max(self._received, frame.end)
+        if frame.wants_reply:
+            self._send_status(wire, wants_reply=False)
+        # Nothing of ours lies before the keepalive's end: once saved, a quiet table pins no WAL.
+        is_ahead = frame.end > self._resume.lsn and not self._is_tx_open
+        if is_ahead and now - self._moved_at >= IDLE_MOVE_SECS:
+            self._move(frame.end, self._resume.tx_id, now)
+
+    def _on_data(self, frame: XLogData, now: float) -> None:
+        try:
+            message = decode_message(frame.data)
+            if isinstance(message, Begin):
+                self._is_tx_open = True
+                self._mapper.begin(message)
+                self._xid = message.xid
+            elif isinstance(message, Commit):
+                self._is_tx_open = False
+                self._move(message.end_lsn, self._xid, now)
+            elif isinstance(message, Relation):
+                self._mapper.relation(message)
+            elif isinstance(message, LogicalMessage) and not message.is_transactional:
+                for event in self._mapper.standalone(message, int(time.time() * 1000)):
+                    self._add(event, len(frame.data), now)
+                self._move(max(message.lsn + 1, self._resume.lsn), self._resume.tx_id, now)
+            else:
+                for event in self._mapper.events(message):
+                    self._add(event, len(frame.data), now)
+        except ProtocolError as error:
+            error.message = f"{error.message}; in the WAL at {text_from_lsn(frame.start)}"
+            raise
+        self._received = max(self._received, frame.start)
+
+    def _add(self, event: ChangeEvent, byte_count: int, now: float) -> None:
+        self._batcher.add(event, byte_count, now)
+        self._counts[event.source.qualified_table, event.op] += 1
+
+    def _move(self, lsn: int, tx_id: int | None, now: float) -> None:
+        self._resume = PostgresPosition(lsn, tx_id, self._resume.system_id)
+        self._moved_at = now
+        self._batcher.end_transaction(now)
+
+    def _send_status(self, wire: ReplicationConnection, *, wants_reply: bool) -> None:
+        wire.send_status(self._received, self._confirmed, wants_reply=wants_reply)
+        self._sent_at = time.monotonic()
+
+    def _check_silence(self, now: float) -> None:
+        if now - self._heard_at > SILENCE_SECS:
+            raise SourceError(f"nothing heard from the server for {SILENCE_SECS:.0f} s", kind="timeout")
+
+    def _connected(self) -> ReplicationConnection:
+        if self._wire is None:
+            raise SourceError("the stream is not open", kind="other")
+        return self._wire
+
+    def _count(self) -> None:
+        metrics, labels = self._context.metrics, (self._context.pipeline, self._config.id)
+        if self._bytes:
+            metrics.source_bytes.labels(*labels).inc(self._bytes)
+            self._bytes = 0
+        for (table, op), count in self._counts.items():
+            metrics.source_events.labels(*labels, table, op).inc(count)
+        self._counts.clear()
+        if self._mapper.schema_misses:
+            metrics.schema_cache_misses.labels(*labels).inc(self._mapper.schema_misses)
+            self._mapper.schema_misses = 0
+
+
+def _lost(position: PostgresPosition, system_id: str, reason: str) -> DeltaForgeError:
+    is_other = bool(position.system_id) and position.system_id != system_id
+    when = "position lost after failover" if is_other else "position lost"
+    return PositionLostError(
+        f"{when}: {reason}. Re-snapshot required.",
+        hint="delete the pipeline and create it again; rows in between are not in the log",
+    )
