@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
+from deltaforge.core.json_text import encode_json
+from deltaforge.core.template import Template
 
 
 def idempotency_key(event: ChangeEvent) -> str:
@@ -10,3 +15,134 @@ def idempotency_key(event: ChangeEvent) -> str:
     source = event.source
     transaction = event.transaction.id if event.transaction else ""
     return f"{event.tenant_id or '_'}|{source.db}.{source.table}|{transaction}|{event.event_id or '_'}"
+
+
+def row_key(event: ChangeEvent) -> str:
+    """The primary key of the row as a JSON object; the idempotency key for rows without one.
+
+    An update that changed the key goes by the new key.
+
+    Raises:
+        ValueError: The key has no JSON text.
+    """
+    key = event.key()
+    return idempotency_key(event) if key is None else encode_json(key).decode()
+
+
+class Destination:
+    """The topic, stream or subject of events. A template that leads nowhere is an error of the event.
+
+    Args:
+        template: Text of the settings, already checked.
+        name: What the destination is called in messages.
+    """
+
+    def __init__(self, template: str, name: str) -> None:
+        self._template = Template.parse(template)
+        self._name = name
+        self._static = template if self._template.is_static else None
+
+    def of(self, event: ChangeEvent, index: int) -> str:
+        """The destination of the event at ``index`` of its batch; never empty.
+
+        Raises:
+            RecordError: Kind ``routing``: a path of the template is missing in the event.
+        """
+        if self._static is not None and (event.routing is None or not event.routing.topic):
+            return self._static
+        try:
+            return _unicode(self._text(event))
+        except ValueError as exc:
+            raise RecordError(
+                f"no {self._name} for an event of {event.source.qualified_table}: {exc}",
+                index=index,
+                kind="routing",
+                event_id=event.event_id,
+            ) from exc
+
+    def _text(self, event: ChangeEvent) -> str:
+        if event.routing is not None and event.routing.topic:
+            return event.routing.topic
+        return self._template.render(event, _required) or _required(self._template.text)
+
+
+class MessageKey:
+    """The keys of events: what was routed, else the template, else ``default``.
+
+    A path that leads nowhere is empty text, reported once.
+
+    Args:
+        template: Text of the settings, already checked; None for the default.
+        default: The key without routing and template.
+        warn: Called with a message for each path that was missing for the first time.
+    """
+
+    def __init__(
+        self, template: str | None, default: Callable[[ChangeEvent], str], warn: Callable[[str], None]
+    ) -> None:
+        self._template = Template.parse(template) if template is not None else None
+        self._default = default
+        self._warn = warn
+        self._reported: set[str] = set()
+
+    def of(self, event: ChangeEvent, index: int) -> bytes:
+        """The key of the event at ``index`` of its batch, in UTF-8.
+
+        Raises:
+            RecordError: The key has no JSON text or is not Unicode.
+        """
+        try:
+            return self._text(event).encode()
+        except ValueError as exc:
+            raise RecordError(
+                f"cannot make the key of an event of {event.source.qualified_table}: {exc}",
+                index=index,
+                event_id=event.event_id,
+            ) from exc
+
+    def _text(self, event: ChangeEvent) -> str:
+        if event.routing is not None and event.routing.key is not None:
+            return event.routing.key
+        if self._template is not None:
+            return self._template.render(event, self._empty)
+        return self._default(event)
+
+    def _empty(self, path: str) -> str:
+        if path not in self._reported:
+            self._reported.add(path)
+            self._warn(f"key template: `{path}` is missing or null in an event; written as empty text")
+        return ""
+
+
+def headers_of(event: ChangeEvent, index: int) -> dict[str, str]:
+    """The headers that a processor routed the event with; usually none.
+
+    Raises:
+        RecordError: A name or value is not Unicode.
+    """
+    if event.routing is None or not event.routing.headers:
+        return {}
+    try:
+        for name, value in event.routing.headers.items():
+            _unicode(name + value)
+    except ValueError as exc:
+        raise RecordError(
+            f"cannot make the headers of an event of {event.source.qualified_table}: {exc}",
+            index=index,
+            event_id=event.event_id,
+        ) from exc
+    return event.routing.headers
+
+
+def _unicode(text: str) -> str:
+    """The text itself.
+
+    Raises:
+        ValueError: It holds lone surrogates and cannot be written as UTF-8.
+    """
+    text.encode()
+    return text
+
+
+def _required(path: str) -> str:
+    raise ValueError(f"`{path}` is missing, null or empty")

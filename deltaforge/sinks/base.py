@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Annotated, Protocol
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from deltaforge.config.model import StrictModel
 from deltaforge.core.batch import Batch, EventEncoder
 from deltaforge.core.errors import SpecError
+from deltaforge.core.template import Template
 from deltaforge.encodings.json import JsonEncodingSpec
 from deltaforge.encodings.spec import AnyEncoding, build_encoder
 from deltaforge.envelopes.native import NativeEnvelopeSpec
@@ -37,6 +38,15 @@ class SinkConfig(StrictModel):
     id: str = Field(min_length=1, description="Unique in the pipeline; key of the sink's saved position.")
     required: bool = Field(True, description="Whether the source position waits for this sink.")
     filter: SinkFilter | None = Field(None, description="Which events this sink gets; all when absent.")
+
+
+def _parsed(text: str) -> str:
+    Template.parse(text)
+    return text
+
+
+TemplateText = Annotated[str, Field(min_length=1), AfterValidator(_parsed)]
+"""Text with paths into the event, e.g. ``cdc.${source.table}`` (:mod:`deltaforge.core.template`)."""
 
 
 class EncodedSinkConfig(SinkConfig):

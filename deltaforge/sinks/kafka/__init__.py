@@ -1,0 +1,19 @@
+"""The ``kafka`` sink: one message per event, through an idempotent producer.
+
+Delivery: at least once, in order. A batch is acked when the broker has acknowledged every message
+of it with ``acks=all``. A duplicate is the same message, with the same event id, once more: after a
+restart, or after an error that the client could not mend. Needs Kafka 0.11 or later.
+
+The key is the primary key as JSON, so all changes of a row share a partition; an update that changed
+the key goes by the new key. Rows without a key have the idempotency key.
+
+Order over an outage: requests that went out before it may still be under way when a new connection
+is up. Only the producer that sent them can tell the broker that they are old. So an outage does not
+end the producer: messages have no time limit in it, ``flush`` reports the outage after
+``send_timeout_secs``, and the batches that the caller writes again are recognized as those that
+still wait in the producer. A producer whose messages failed is thrown away with all it holds.
+"""
+
+from deltaforge.sinks.kafka.spec import KafkaSinkConfig, KafkaSinkSpec
+
+__all__ = ["KafkaSinkConfig", "KafkaSinkSpec"]

@@ -1,0 +1,94 @@
+"""The document part of the ``kafka`` sink and the client settings that follow from it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from deltaforge.config.model import StrictModel
+from deltaforge.config.secret import SecretMap
+from deltaforge.core.errors import SpecError
+from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext, TemplateText
+from deltaforge.sinks.kafka.writer import KafkaSink
+
+_PRODUCER_SETTINGS = {
+    "socket.keepalive.enable": "true",
+    "compression.type": "lz4",
+    "linger.ms": "5",
+    "batch.size": "1048576",
+    "enable.idempotence": "true",
+    # A message that fails for good must not be overtaken by those behind it.
+    "enable.gapless.guarantee": "true",
+    "acks": "all",
+    "max.in.flight.requests.per.connection": "5",
+    "retries": "10",
+    "retry.backoff.ms": "100",
+    "request.timeout.ms": "30000",
+    "message.timeout.ms": "0",  # none: see "order over an outage" above
+    "statistics.interval.ms": "5000",
+}
+_ALIASES = {
+    "acks": "request.required.acks",
+    "bootstrap.servers": "metadata.broker.list",
+    "compression.type": "compression.codec",
+    "delivery.timeout.ms": "message.timeout.ms",
+    "linger.ms": "queue.buffering.max.ms",
+    "max.in.flight": "max.in.flight.requests.per.connection",
+    "retries": "message.send.max.retries",
+}
+"""Two names of one setting in librdkafka's CONFIGURATION.md; the later of the two would win."""
+
+
+def _texts(settings: Any) -> Any:
+    """Client settings as librdkafka wants them: YAML numbers and booleans become text."""
+    if not isinstance(settings, dict):
+        return settings
+    return {
+        name: str(value).lower() if isinstance(value, bool | int | float) else value for name, value in settings.items()
+    }
+
+
+class KafkaSinkConfig(EncodedSinkConfig):
+    """Which brokers and topic, and how the client behaves."""
+
+    brokers: str = Field(min_length=1, description="Bootstrap servers: `host:port`, separated by commas.")
+    topic: TemplateText = Field(description="Topic of an event; a template.")
+    key: TemplateText | None = Field(None, description="Template of the key; absent: the primary key as JSON.")
+    exactly_once: bool = Field(False, description="One Kafka transaction per batch group.")
+    send_timeout_secs: float = Field(30, gt=0, description="Seconds without any progress before an error.")
+    client_conf: Annotated[SecretMap, BeforeValidator(_texts)] = Field(
+        default_factory=dict, description="librdkafka settings; they win over those of this sink."
+    )
+
+    def producer_settings(self) -> dict[str, str]:
+        """Everything the client is configured with, each setting once."""
+        # A missing topic is reported before the sink gives up waiting.
+        propagation_ms = int(min(30.0, self.send_timeout_secs / 2) * 1000)
+        defaults = {
+            "bootstrap.servers": self.brokers,
+            "client.id": f"deltaforge-{self.id}",
+            "topic.metadata.propagation.max.ms": str(propagation_ms),
+            **_PRODUCER_SETTINGS,
+        }
+        if self.client_conf.get("enable.idempotence", "true") != "true":
+            del defaults["enable.gapless.guarantee"]  # refused without idempotence
+        own = {_ALIASES.get(name, name) for name in self.client_conf}
+        return {k: v for k, v in defaults.items() if _ALIASES.get(k, k) not in own} | self.client_conf
+
+
+class KafkaSinkSpec(StrictModel):
+    """Messages on Kafka topics."""
+
+    type: Literal["kafka"]
+    config: KafkaSinkConfig
+
+    def build(self, context: SinkContext) -> Sink:
+        """A sink on those brokers, unopened.
+
+        Raises:
+            SpecError: ``exactly_once`` or the encoding is not available in this version.
+        """
+        if self.config.exactly_once:
+            raise SpecError("exactly_once is not available in this version", hint="leave it out or set it to false")
+        return KafkaSink(self.config, context)

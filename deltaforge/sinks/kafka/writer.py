@@ -1,0 +1,138 @@
+"""The live ``kafka`` sink: which batches are in doubt, and what becomes of them after an error."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from deltaforge.core.batch import Batch
+from deltaforge.core.errors import RecordError, SinkError
+from deltaforge.core.routing import Destination, MessageKey, headers_of, row_key
+from deltaforge.sinks.base import SinkContext
+from deltaforge.sinks.kafka.client import Client, FailedError, StalledError
+
+if TYPE_CHECKING:
+    from deltaforge.sinks.kafka.spec import KafkaSinkConfig
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Handed:
+    """A batch since the last flush, and how many of its messages the producer has."""
+
+    batch: Batch
+    count: int = 0
+
+
+class KafkaSink:
+    """Fills the producer in ``write`` and waits for every acknowledgement in ``flush``.
+
+    Closing it while messages are in doubt keeps the producer for the next ``open``; closing it again ends it.
+    """
+
+    def __init__(self, config: KafkaSinkConfig, context: SinkContext) -> None:
+        self._config = config
+        self._context = context
+        self._encoder = config.encoder()
+        self._topic = Destination(config.topic, "topic")
+        self._key = MessageKey(config.key, row_key, lambda text: log.warning("%s", text, extra={"sink": config.id}))
+        self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
+        self._client: Client | None = None
+        self._is_kept = False
+        self._handed: list[_Handed] = []
+        self._next = 0  # index in _handed of the batch that comes next when the caller writes again
+
+    def open(self) -> None:
+        self._is_kept = False
+        if self._client is not None:
+            return
+        client = Client(
+            self._config.producer_settings(),
+            self._context,
+            sink_id=self._config.id,
+            timeout_secs=self._config.send_timeout_secs,
+        )
+        try:
+            client.connect()
+        except SinkError:
+            client.close()
+            raise
+        self._client = client
+
+    def write(self, batch: Batch) -> None:
+        values = batch.encoded(self._encoder)
+        targets = [
+            (self._topic.of(event, index), self._key.of(event, index), headers_of(event, index))
+            for index, event in enumerate(batch.events())
+        ]
+        handed = self._handed_as(batch)
+        client = self._opened()
+        try:
+            for index in range(handed.count, len(values)):
+                client.send(values[index], *targets[index])
+                handed.count = index + 1
+        except SinkError as error:
+            raise self._settled(error, client) from error
+        self._bytes.inc(sum(map(len, values)))
+
+    def flush(self) -> None:
+        client = self._opened()
+        try:
+            client.drain()
+        except SinkError as error:
+            raise self._settled(error, client) from error
+        self._handed.clear()
+        self._next = 0
+
+    def close(self) -> None:
+        if self._client is None:
+            return
+        self._next = 0
+        if self._handed and not self._is_kept:
+            self._is_kept = True
+        else:
+            self._discard(self._client)
+
+    def _opened(self) -> Client:
+        if self._client is None:
+            raise SinkError("the kafka sink is not open", kind="connect")
+        return self._client
+
+    def _handed_as(self, batch: Batch) -> _Handed:
+        """Where this batch stands: among those that the producer already has, or new."""
+        if self._next < len(self._handed) and self._handed[self._next].batch is not batch:
+            # Not what was written before: then what waits in the producer must not come out first.
+            self._discard(self._opened())
+            self.open()
+        if self._next == len(self._handed):
+            self._handed.append(_Handed(batch))
+        self._next += 1
+        return self._handed[self._next - 1]
+
+    def _settled(self, error: SinkError, client: Client) -> SinkError:
+        """The error to raise, once the producer is either kept as it is or thrown away."""
+        self._next = 0
+        if isinstance(error, StalledError):
+            return SinkError(error.message, kind=error.kind)
+        blamed = self._blamed(error) if isinstance(error, FailedError) else None
+        self._discard(client)
+        return blamed or error
+
+    def _blamed(self, error: FailedError) -> RecordError | None:
+        """The error as the fault of the one event it came with; None if it is not an event's fault."""
+        if error.value is None or error.kind not in ("serialization", "routing"):
+            return None
+        for batch in (handed.batch for handed in self._handed):
+            values = batch.encoded(self._encoder)
+            if error.value in values:
+                index = values.index(error.value)
+                event_id = batch.events()[index].event_id
+                return RecordError(error.message, index=index, kind=error.kind, hint=error.hint, event_id=event_id)
+        return None
+
+    def _discard(self, client: Client) -> None:
+        self._client, self._is_kept, self._next = None, False, 0
+        self._handed.clear()
+        client.close()

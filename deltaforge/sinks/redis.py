@@ -1,0 +1,223 @@
+"""The ``redis`` sink: one stream entry per event, through one pipeline of ``XADD`` per batch.
+
+Delivery: at least once. The ack is the server's reply; whether that is on disk depends on the
+server's ``appendfsync``. A duplicate is another entry with the same ``idempotency_key``. Needs
+streams (Redis 5 or later, Valkey); no cluster.
+
+Fields of an entry: ``event_id``, ``idempotency_key``, ``df-event`` (the encoded event), ``df-key``
+unless it is empty, and ``df-headers`` (JSON) when a processor routed any.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from pydantic import AfterValidator, Field
+
+from deltaforge.config.model import StrictModel
+from deltaforge.config.secret import Dsn
+from deltaforge.core.batch import Batch
+from deltaforge.core.errors import MissingDependencyError, RecordError, SinkError
+from deltaforge.core.event import ChangeEvent
+from deltaforge.core.json_text import encode_json
+from deltaforge.core.routing import Destination, MessageKey, headers_of, idempotency_key
+from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext, TemplateText
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+log = logging.getLogger(__name__)
+
+PIPELINE_COMMANDS = 5000
+"""A pipeline of a very large batch ends here and another begins, so that memory stays bounded."""
+
+_SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
+_SCHEMES = ("redis", "rediss", "unix", *_SENTINEL_SCHEMES)
+_SENTINEL_PORT = 26379
+_TRANSIENT_REPLIES = ("OOM", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "BUSY")
+
+
+def _checked_uri(uri: Any) -> Any:
+    parts = urlsplit(uri.get_secret_value())
+    if parts.scheme not in _SCHEMES:
+        raise ValueError(f"a Redis URI begins with {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
+    if parts.scheme in _SENTINEL_SCHEMES and not parts.path.strip("/"):
+        raise ValueError("a sentinel URI names the master: redis+sentinel://host:26379,host2:26379/mymaster[/db]")
+    return uri
+
+
+class RedisSinkConfig(EncodedSinkConfig):
+    """Which server and stream."""
+
+    uri: Annotated[Dsn, AfterValidator(_checked_uri)] = Field(
+        description="`redis://`, `rediss://` or `redis+sentinel://host:port,host:port/master[/db]`."
+    )
+    stream: TemplateText = Field(description="Stream of an event; a template.")
+    key: TemplateText | None = Field(None, description="Template of `df-key`; absent: the event id.")
+    send_timeout_secs: float = Field(5, gt=0, description="Seconds the server may take to accept or answer anything.")
+    batch_timeout_secs: float = Field(30, gt=0, description="Seconds for one batch.")
+    connect_timeout_secs: float = Field(10, gt=0, description="Seconds to connect.")
+
+
+class RedisSinkSpec(StrictModel):
+    """Entries of Redis streams."""
+
+    type: Literal["redis"]
+    config: RedisSinkConfig
+
+    def build(self, context: SinkContext) -> Sink:
+        """A sink on that server, unopened."""
+        return RedisSink(self.config, context)
+
+
+class RedisSink:
+    """Writes with one connection; every entry is acknowledged when ``write`` returns."""
+
+    def __init__(self, config: RedisSinkConfig, context: SinkContext) -> None:
+        self._config = config
+        self._encoder = config.encoder()
+        self._stream = Destination(config.stream, "stream")
+        self._key = MessageKey(config.key, _event_id, lambda text: log.warning("%s", text, extra={"sink": config.id}))
+        self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
+        self._client: Redis | None = None
+
+    def open(self) -> None:
+        self.close()
+        client = _client_of(self._config)
+        with _errors("connect to redis"):
+            client.ping()
+        self._client = client
+
+    def write(self, batch: Batch) -> None:
+        values = batch.encoded(self._encoder)
+        commands = [
+            (self._stream.of(event, index), self._fields(event, index, value))
+            for index, (event, value) in enumerate(zip(batch.events(), values, strict=True))
+        ]
+        deadline = time.monotonic() + self._config.batch_timeout_secs
+        for start in range(0, len(commands), PIPELINE_COMMANDS):
+            if time.monotonic() > deadline:
+                raise SinkError(f"redis took more than {self._config.batch_timeout_secs} s for a batch", kind="timeout")
+            self._send(commands[start : start + PIPELINE_COMMANDS], start)
+        self._bytes.inc(sum(map(len, values)))
+
+    def flush(self) -> None:
+        """What was written is acknowledged already."""
+
+    def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(Exception):  # nothing of a broken connection matters any more
+                client.close()
+
+    def _send(self, commands: list[tuple[str, dict[Any, Any]]], start: int) -> None:
+        if self._client is None:
+            raise SinkError("the redis sink is not open", kind="connect")
+        pipeline = self._client.pipeline(transaction=False)
+        for stream, fields in commands:
+            pipeline.xadd(stream, fields)
+        with _errors("write to redis"):
+            replies = pipeline.execute(raise_on_error=False)
+        for offset, reply in enumerate(replies):
+            if isinstance(reply, Exception):
+                raise _refusal(reply, start + offset)
+
+    def _fields(self, event: ChangeEvent, index: int, value: bytes) -> dict[Any, Any]:
+        fields: dict[Any, Any] = {
+            "event_id": _event_id(event),
+            "idempotency_key": idempotency_key(event),
+            "df-event": value,
+        }
+        if key := self._key.of(event, index):
+            fields["df-key"] = key
+        if headers := headers_of(event, index):
+            fields["df-headers"] = encode_json(headers)
+        return fields
+
+
+def _event_id(event: ChangeEvent) -> str:
+    return event.event_id or ""
+
+
+def _client_of(config: RedisSinkConfig) -> Redis:
+    """A client of the server, or of the master that the sentinels name. Does not connect yet.
+
+    Its own retries are off: a batch that is in doubt is written again by the caller, in order.
+    """
+    try:
+        from redis import Redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+        from redis.sentinel import Sentinel
+    except ImportError as exc:
+        raise MissingDependencyError("the redis sink needs the `redis` package", hint="pip install redis") from exc
+    uri = config.uri.get_secret_value()
+    settings: dict[str, Any] = {
+        "socket_timeout": config.send_timeout_secs,
+        "socket_connect_timeout": config.connect_timeout_secs,
+        "retry": Retry(NoBackoff(), 0),
+    }
+    parts = urlsplit(uri)
+    if parts.scheme not in _SENTINEL_SCHEMES:
+        return Redis.from_url(uri, **settings)
+    settings["ssl"] = parts.scheme.startswith("rediss")
+    userinfo, _, hosts = parts.netloc.rpartition("@")
+    username, _, password = userinfo.partition(":")
+    master, _, database = parts.path.strip("/").partition("/")
+    sentinel: Any = Sentinel(_addresses(hosts), **settings)  # type: ignore[no-untyped-call]  # the client's own gap
+    client: Redis = sentinel.master_for(
+        unquote(master),
+        db=int(database or 0),
+        username=unquote(username) or None,
+        password=unquote(password) or None,
+        **settings,
+    )
+    return client
+
+
+def _addresses(hosts: str) -> list[tuple[str, int]]:
+    """``host[:port],…``; IPv6 addresses in brackets."""
+    found = [urlsplit(f"//{host}") for host in hosts.split(",")]
+    return [(parts.hostname or "localhost", parts.port or _SENTINEL_PORT) for parts in found]
+
+
+@contextmanager
+def _errors(action: str) -> Iterator[None]:
+    """Make the client's errors ours."""
+    from redis.exceptions import RedisError
+
+    try:
+        yield
+    except RedisError as exc:
+        raise SinkError(f"cannot {action}: {exc}", kind=_kind(exc)) from exc
+    except OSError as exc:
+        raise SinkError(f"cannot {action}: {exc.strerror or exc}", kind="connect") from exc
+
+
+def _refusal(reply: Exception, index: int) -> SinkError:
+    """The error for one entry that the server refused; a stream name of another type is the event's own fault."""
+    if str(reply).startswith("WRONGTYPE"):
+        return RecordError("redis key is not a stream", index=index, kind="routing")
+    return SinkError(f"redis refused an entry: {reply}", kind=_kind(reply))
+
+
+def _kind(error: Exception) -> str:
+    """The kind of a client's error or server's reply. First match wins: some classes are cases of others."""
+    from redis import exceptions as e
+
+    kinds: list[tuple[tuple[type[Exception], ...], tuple[str, ...], str]] = [
+        ((e.AuthenticationError, e.AuthorizationError, e.NoPermissionError), ("NOAUTH", "WRONGPASS", "NOPERM"), "auth"),
+        ((e.TimeoutError,), (), "timeout"),
+        ((e.BusyLoadingError, e.OutOfMemoryError, e.ReadOnlyError, e.ClusterDownError), _TRANSIENT_REPLIES, "io"),
+        ((e.ConnectionError,), (), "connect"),
+    ]
+    text = str(error)
+    for classes, beginnings, kind in kinds:
+        if isinstance(error, classes) or text.startswith(beginnings):
+            return kind
+    return "other"
