@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 from deltaforge import __version__
 from deltaforge.config.patterns import TablePatterns
@@ -200,7 +201,7 @@ class Mapper:
             schema=schema,
             table=table,
             lsn=self._lsn,
-            txId=begin.xid,
+            txId=begin.xid or UNSET,
         )
 
     def _event(self, source: SourceInfo, op: Op, row: int) -> ChangeEvent:
