@@ -28,10 +28,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     option is wrong, 3 when a library is missing, 130 after Ctrl-C.
     """
     parser = _parser()
-    args, args.rest = parser.parse_known_args(argv)
+    args, rest = parser.parse_known_args(argv)
+    args.rest = rest
     verb: Callable[[argparse.Namespace], int] = args.verb
-    if args.rest and verb is not _demo:
-        parser.error(f"unrecognized arguments: {' '.join(args.rest)}")
+    if rest and verb is not _demo:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         return verb(args)
     except DeltaForgeError as error:

@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from deltaforge.config.env import expand
+from deltaforge.config.nesting import refuse_deep_nesting
 from deltaforge.core.errors import SpecError
 from deltaforge.spec.checks import faults_of
 from deltaforge.spec.faults import Fault, Steps, error_of, kind_of, path_text, split_unknown, without
@@ -49,6 +50,7 @@ def parse_document(data: Any, *, strict: bool = False) -> ParsedDocument:
     if not isinstance(data, Mapping):
         raise SpecError(f"a pipeline document must be an object, got {kind_of(data)}")
     raw = dict(data)
+    refuse_deep_nesting(raw)
     spec, unknown = _validated(raw)
     faults = faults_of(spec)
     faults += [

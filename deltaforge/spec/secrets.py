@@ -59,14 +59,10 @@ def _id(element: Any) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _strings(data: Any) -> Iterator[tuple[Steps, str]]:
-    """Every string in a JSON value with where it is. Keeps its own stack: nesting may be deep."""
-    stack: list[tuple[Steps, Any]] = [((), data)]
-    while stack:
-        steps, value = stack.pop()
-        if isinstance(value, str):
-            yield steps, value
-        elif isinstance(value, dict):
-            stack.extend(((*steps, key), inner) for key, inner in value.items())
-        elif isinstance(value, list):
-            stack.extend(((*steps, number), inner) for number, inner in enumerate(value))
+def _strings(data: Any, steps: Steps = ()) -> Iterator[tuple[Steps, str]]:
+    """Every string in a JSON value with where it is."""
+    if isinstance(data, str):
+        yield steps, data
+    elif isinstance(data, dict | list):
+        for step, inner in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from _strings(inner, (*steps, step))

@@ -1,10 +1,11 @@
 import copy
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deltaforge.config.merge import merge_patch_indexed, merge_patch_rfc7386
+from deltaforge.core.errors import SpecError
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-3, 3) | st.text("ab", max_size=2),
@@ -55,6 +56,7 @@ def test_rfc7386_merge(base, patch, expected):
     assert merge_patch_rfc7386(base, patch) == expected
 
 
+@settings(deadline=None)  # other processes may hold the machine
 @given(JSON, JSON)
 def test_a_merge_changes_neither_argument_and_is_stable(base, patch):
     before = copy.deepcopy((base, patch))
@@ -64,6 +66,7 @@ def test_a_merge_changes_neither_argument_and_is_stable(base, patch):
     assert (base, patch) == before
 
 
+@settings(deadline=None)  # other processes may hold the machine
 @given(JSON)
 def test_an_empty_patch_changes_nothing(base):
     if isinstance(base, dict):
@@ -72,6 +75,20 @@ def test_an_empty_patch_changes_nothing(base):
     assert merge_patch_indexed(base, base) == base
 
 
+@settings(deadline=None)  # other processes may hold the machine
 @given(st.lists(JSON, max_size=4), st.lists(JSON, max_size=4))
 def test_an_indexed_merge_never_shrinks_an_array(base, patch):
     assert len(merge_patch_indexed(base, patch)) == max(len(base), len(patch))
+
+
+@pytest.mark.parametrize("merge", [merge_patch_indexed, merge_patch_rfc7386])
+@pytest.mark.parametrize("kind", [lambda inner: {"a": inner}, lambda inner: [inner]])
+def test_a_patch_that_is_nested_too_deeply_is_refused(merge, kind):
+    patch = 1
+    for _ in range(100):
+        patch = kind(patch)
+    assert merge(patch, patch) == patch
+    for _ in range(5000):
+        patch = kind(patch)
+    with pytest.raises(SpecError, match="100 levels"):
+        merge({}, patch)

@@ -234,6 +234,14 @@ def test_a_document_must_be_an_object(data):
         parse_document(data)
 
 
+def test_a_document_that_is_nested_too_deeply_is_refused(put):
+    value = 1
+    for _ in range(5000):
+        value = [{"a": value}]
+    with pytest.raises(SpecError, match="nested more than 100 levels deep"):
+        parse_document(put("spec/extra", value))
+
+
 def test_bare_envelope_names_are_accepted(put):
     spec = parse_document(put(f"{SINK}/envelope", "debezium")).spec
     assert spec.echo()["spec"]["sinks"][0]["config"]["envelope"]["type"] == "debezium"
