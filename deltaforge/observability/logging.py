@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -28,6 +29,7 @@ _LEVELS = {
     "trace": 5,
 }
 _LEVEL_NAMES = {logging.CRITICAL: "ERROR", logging.WARNING: "WARN", 5: "TRACE"}
+_LINE_END = re.compile(r"\s*[\r\n]\s*")
 _SHORT_TARGETS = frozenset(
     {"checkpoint", "control", "processors", "protocol", "runtime", "sinks", "sources", "storage"}
 )
@@ -173,5 +175,5 @@ class _TextFormatter(_Formatter):
         values = self.values(record)
         head = f"{values.pop('timestamp')} {values.pop('level'):5} {values.pop('target')}: {values.pop('message')}"
         trace = values.pop("trace", None)
-        line = " ".join([head, *(f"{name}={value}" for name, value in values.items())])
+        line = _LINE_END.sub(" ", " ".join([head, *(f"{name}={value}" for name, value in values.items())]))
         return f"{line}\n{trace}" if trace else line

@@ -93,3 +93,10 @@ def test_off_silences_everything(stream):
     configure({"DELTAFORGE_LOG": "off"}, stream=stream)
     logging.getLogger("deltaforge").critical("x")
     assert stream.getvalue() == ""
+
+
+def test_a_text_entry_is_one_line_even_when_a_server_sends_several(stream):
+    configure({}, stream=stream)
+    logging.getLogger("deltaforge").warning("refused\n\tis it running?", extra={"error": "a\r\nb"})
+    assert stream.getvalue().endswith("refused is it running? error=a b\n")
+    assert stream.getvalue().count("\n") == 1
