@@ -124,8 +124,8 @@ def _packed_time(code: int, packed: int) -> str:
     sign = "-" if packed < 0 else ""
     packed = abs(packed)
     micros, packed = packed & 0xFFFFFF, packed >> 24
-    hms = f"{packed >> 12 & 0x1F if code != Code.TIME else packed >> 12 & 0x3FF:02d}:{packed >> 6 & 63:02d}:{packed & 63:02d}"
-    clock = f"{hms}.{micros:06d}"
+    hours = packed >> 12 & (0x3FF if code == Code.TIME else 0x1F)
+    clock = f"{hours:02d}:{packed >> 6 & 63:02d}:{packed & 63:02d}.{micros:06d}"
     if code == Code.TIME:
         return sign + clock
     months = packed >> 22

@@ -1,0 +1,149 @@
+"""Row events: from the raw images to dictionaries of values.
+
+Source: MySQL ``Rows_event`` in ``rows_event.h``; partial updates in ``log_event.cc``.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from deltaforge.core.errors import ProtocolError, TruncatedMessageError, UnsupportedValueError
+from deltaforge.protocol.buffer import read_packed, read_uint, take
+from deltaforge.protocol.mysql.json_diff import apply_json_diffs
+from deltaforge.protocol.mysql.types import Code, ColumnType
+from deltaforge.protocol.mysql.values import Decoder, resolve_decoder
+
+RowImage = dict[str, Any]
+Kind = Literal["write", "update", "delete", "partial_update"]
+_DATES = frozenset({Code.DATE, Code.NEWDATE, Code.DATETIME, Code.DATETIME2, Code.TIMESTAMP, Code.TIMESTAMP2})
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """A row event, not yet decoded.
+
+    ``before`` and ``after`` are bit sets of the columns in each image (bit n: column n); ``data``
+    holds the images from ``start`` on. Which of the two a ``write`` or ``delete`` has says its kind.
+    """
+
+    kind: Kind
+    table_id: int
+    column_count: int
+    before: int
+    after: int
+    data: bytes
+    start: int
+
+
+class RowDecoder:
+    """Decodes the rows of one table definition.
+
+    Columns that an image does not hold (``binary_log_row_image`` MINIMAL or NOBLOB) are absent from
+    its dictionary.
+
+    Args:
+        table: For messages.
+        columns: Name and resolved type of every column, in table order.
+    """
+
+    def __init__(self, table: str, columns: Sequence[tuple[str, ColumnType]]) -> None:
+        self.table = table
+        self.null_date_count = 0
+        self._columns = columns
+        self._decoders = [self._decoder(name, column) for name, column in columns]
+        self._json = [n for n, (_, column) in enumerate(columns) if column.code == Code.JSON]
+        self._plans: dict[int, list[tuple[int, str, Decoder]]] = {}
+
+    def rows(self, event: Rows) -> Iterator[tuple[RowImage | None, RowImage | None]]:
+        """Each row's image before and after; None where the kind has none.
+
+        Raises:
+            ProtocolError: The bytes break the format; names the table.
+        """
+        if event.column_count != len(self._columns):
+            raise ProtocolError(f"row of {self.table} has {event.column_count} columns, expected {len(self._columns)}")
+        at, data = event.start, event.data
+        try:
+            while at < len(data):
+                before = after = None
+                if event.kind != "write":
+                    before, at = self._image(data, at, self._plan(event.before))
+                if event.kind == "partial_update":
+                    after, at = self._partial_image(data, at, event.after, before or {})
+                elif event.kind != "delete":
+                    after, at = self._image(data, at, self._plan(event.after))
+                yield before, after
+        except struct.error:
+            raise TruncatedMessageError(f"row of {self.table} is cut short", offset=at) from None
+        except ProtocolError as error:
+            if not error.context.get("table"):
+                error.message, error.context["table"] = f"row of {self.table}: {error.message}", self.table
+            raise
+
+    def _image(self, data: bytes, at: int, plan: list[tuple[int, str, Decoder]]) -> tuple[RowImage, int]:
+        size = (len(plan) + 7) >> 3
+        nulls = read_uint(data, at, size)
+        at += size
+        image: RowImage = {}
+        for _, name, decode in plan:
+            if nulls & 1:
+                image[name] = None
+            else:
+                image[name], at = decode(data, at)
+            nulls >>= 1
+        return image, at
+
+    def _partial_image(self, data: bytes, at: int, present: int, before: RowImage) -> tuple[RowImage, int]:
+        """An after image in which JSON columns may hold differences to the image before."""
+        options, at = read_packed(data, at)
+        partial = 0
+        if options & 1:
+            size = (len(self._json) + 7) >> 3
+            partial, at = read_uint(data, at, size), at + size
+        differing = {n for place, n in enumerate(self._json) if partial >> place & 1}
+        plan = self._plan(present)
+        size = (len(plan) + 7) >> 3
+        nulls, at = read_uint(data, at, size), at + size
+        image: RowImage = {}
+        for bit, (index, name, decode) in enumerate(plan):
+            if nulls >> bit & 1:
+                image[name] = None
+            elif index in differing:
+                length = read_uint(data, at, 4)
+                image[name] = self._patched(name, before, take(data, at + 4, length))
+                at += 4 + length
+            else:
+                image[name], at = decode(data, at)
+        return image, at
+
+    def _patched(self, name: str, before: RowImage, diffs: bytes) -> Any:
+        if name not in before:
+            raise UnsupportedValueError(
+                f"column {name} holds only the difference to an image that the log does not have",
+                hint="set binlog_row_image=FULL, or binlog_row_value_options=''",
+            )
+        return apply_json_diffs(before[name], diffs)
+
+    def _plan(self, present: int) -> list[tuple[int, str, Decoder]]:
+        plan = self._plans.get(present)
+        if plan is None:
+            plan = self._plans[present] = [
+                (n, name, self._decoders[n]) for n, (name, _) in enumerate(self._columns) if present >> n & 1
+            ]
+        return plan
+
+    def _decoder(self, name: str, column: ColumnType) -> Decoder:
+        decode = resolve_decoder(column, name)
+        if column.code not in _DATES:
+            return decode
+
+        def counted(data: bytes, at: int) -> tuple[Any, int]:
+            value, end = decode(data, at)
+            if value is None:
+                self.null_date_count += 1
+            return value, end
+
+        return counted
