@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -126,7 +127,7 @@ class Client:
                 )
             except BufferError:
                 progress = progress or self._progress()
-                self._producer.poll(POLL_SECS / 10)
+                self._poll(POLL_SECS / 10)
                 self._check()
                 progress.check(len(self._producer))
             except self._client_errors as exc:
@@ -135,7 +136,7 @@ class Client:
     def drain(self) -> None:
         """Return when every message is acknowledged."""
         progress = self._progress()
-        while waiting := self._producer.flush(POLL_SECS):
+        while waiting := self._flush():
             self._check()
             progress.check(waiting)
         if self._failures:
@@ -159,7 +160,7 @@ class Client:
     def _failure(self, error: FailedError | None = None) -> FailedError:
         """The cause, among the failures that one failed message draws after itself."""
         self._producer.purge()
-        self._producer.flush(POLL_SECS)
+        self._flush()
         found = [*([error] if error else []), *self._failures.values()]
         return min(found, key=lambda failure: failure.kind not in ("serialization", "routing", "auth"))
 
@@ -168,7 +169,26 @@ class Client:
 
     def _serve(self) -> None:
         while not self._is_closing.is_set():
-            self._producer.poll(POLL_SECS)
+            self._poll(POLL_SECS)
+
+    def _poll(self, secs: float) -> None:
+        with self._fatal_errors():
+            self._producer.poll(secs)
+
+    def _flush(self) -> int:
+        """Wait a moment for acknowledgements; the number of messages that still have none."""
+        with self._fatal_errors():
+            self._producer.flush(POLL_SECS)
+        return len(self._producer)
+
+    @contextmanager
+    def _fatal_errors(self) -> Iterator[None]:
+        """Fatal errors of the producer do not reach ``error_cb``: whoever serves the callbacks gets them raised."""
+        try:
+            yield
+        except self._client_errors as exc:
+            error = exc.args[0]
+            self._failures.setdefault(error.name(), FailedError(error, None))
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is None or error.name() in ("_PURGE_QUEUE", "_PURGE_INFLIGHT"):
@@ -179,9 +199,7 @@ class Client:
             self._failures[error.name()] = FailedError(error, value)
 
     def _on_error(self, error: KafkaError) -> None:
-        if error.fatal():
-            self._failures.setdefault(error.name(), FailedError(error, None))
-        elif self._trouble is None or _KIND_OF.get(self._trouble.name()) != "auth":
+        if self._trouble is None or _KIND_OF.get(self._trouble.name()) != "auth":
             self._trouble = error
 
     def _on_statistics(self, text: str) -> None:

@@ -27,6 +27,7 @@ _PRODUCER_SETTINGS = {
     "request.timeout.ms": "30000",
     "message.timeout.ms": "0",  # none: see "order over an outage" above
     "statistics.interval.ms": "5000",
+    "log_level": "2",  # syslog's "critical": what the client cannot mend becomes an error of the sink
 }
 _ALIASES = {
     "acks": "request.required.acks",

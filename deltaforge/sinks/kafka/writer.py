@@ -103,9 +103,9 @@ class KafkaSink:
     def _handed_as(self, batch: Batch) -> _Handed:
         """Where this batch stands: among those that the producer already has, or new."""
         if self._next < len(self._handed) and self._handed[self._next].batch is not batch:
-            # Not what was written before: then what waits in the producer must not come out first.
+            # What waits in the producer must not come out before or between these batches.
             self._discard(self._opened())
-            self.open()
+            raise SinkError("the batches in doubt are not written again as they were", kind="io")
         if self._next == len(self._handed):
             self._handed.append(_Handed(batch))
         self._next += 1

@@ -5,6 +5,8 @@ import uuid
 import pytest
 from confluent_kafka.admin import AdminClient
 
+from deltaforge.core.errors import RecordError, SinkError
+from deltaforge.core.retry import Retry, retry_of
 from deltaforge.sinks.kafka import KafkaSinkSpec
 from deltaforge.testing.sink_contract import (
     Delivered,
@@ -12,6 +14,11 @@ from deltaforge.testing.sink_contract import (
     RoutedSinkContract,
     SinkContract,
     context,
+    deliver,
+    end,
+    numbered_batch,
+    with_row,
+    without_repeats,
 )
 
 
@@ -44,8 +51,9 @@ class KafkaTarget:
 
 
 class KafkaTargetBehindProxy(KafkaTarget):
-    def __init__(self, line):
+    def __init__(self, line, private_kafka):
         super().__init__(line.broker, line.bootstrap)
+        self._private_kafka = private_kafka
         proxy = line.proxy
         self.down, self.up, self.stall, self.unstall = proxy.down, proxy.up, proxy.stall, proxy.unstall
 
@@ -53,13 +61,141 @@ class KafkaTargetBehindProxy(KafkaTarget):
         return self.sink_at("127.0.0.1:1")
 
     def unwelcome(self):
-        return self.sink_at("127.0.0.1:1")
+        broker = self._private_kafka(*WITH_PASSWORDS)
+        return self.sink_at(broker.bootstrap, client_conf=credentials("wrong-password"), send_timeout_secs=10)
+
+
+PLAIN_LOGIN = (
+    "org.apache.kafka.common.security.plain.PlainLoginModule required "
+    'username="admin" password="right" user_admin="right";'
+)
+WITH_PASSWORDS = (
+    "listener.security.protocol.map=DIRECT:SASL_PLAINTEXT,BEHIND:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    "sasl.enabled.mechanisms=PLAIN",
+    "sasl.mechanism.inter.broker.protocol=PLAIN",
+    "listener.name.direct.plain.sasl.jaas.config=" + PLAIN_LOGIN,
+)
+
+
+def credentials(password):
+    return {
+        "security.protocol": "SASL_PLAINTEXT",
+        "sasl.mechanism": "PLAIN",
+        "sasl.username": "admin",
+        "sasl.password": password,
+    }
 
 
 @pytest.fixture
-def target(kafka_behind_proxy):
-    return KafkaTargetBehindProxy(kafka_behind_proxy)
+def target(kafka_behind_proxy, private_kafka):
+    return KafkaTargetBehindProxy(kafka_behind_proxy, private_kafka)
 
 
 class TestKafkaSink(SinkContract, RoutedSinkContract, NetworkSinkContract):
-    pass
+    """The contract."""
+
+
+def write_all(sink, *batches):
+    sink.open()
+    for batch in batches:
+        sink.write(batch)
+    sink.flush()
+
+
+def test_the_right_password_is_welcome(private_kafka):
+    broker = private_kafka(*WITH_PASSWORDS)
+    sink = KafkaTarget(broker, broker.bootstrap).sink(client_conf=credentials("right"), send_timeout_secs=20)
+    assert deliver(sink, [numbered_batch(1)], is_open=False) == []
+    end(sink)
+
+
+def test_a_silent_line_gives_neither_repeats_nor_disorder(target):
+    """Requests under way during an outage come out late; the broker must know that they are old."""
+    sink = target.sink()
+    deliver(sink, [numbered_batch(1, 10)], is_open=False)
+    target.stall()
+    batches = [numbered_batch(11, 500), numbered_batch(511, 500)]
+    for batch in batches:
+        sink.write(batch)
+    for _ in range(3):
+        with pytest.raises(SinkError):
+            sink.flush()
+        sink.close()
+        sink.open()
+        for batch in batches:
+            sink.write(batch)
+    target.unstall()
+    sink.flush()
+    write_all(sink, numbered_batch(1011, 10))
+    end(sink)
+    assert [event.number for event in target.delivered()] == list(range(1, 1021))
+
+
+def test_a_killed_broker_is_waited_for(private_kafka):
+    broker = private_kafka()
+    target = KafkaTarget(broker, broker.bootstrap)
+    sink = target.sink()
+    write_all(sink, numbered_batch(1, 10))
+    batches = [numbered_batch(11, 10), numbered_batch(21, 10)]
+    broker.kill()
+    sink.write(batches[0])
+    with pytest.raises(SinkError) as caught:
+        sink.flush()
+    assert retry_of(caught.value) is Retry.BACKOFF
+    sink.close()
+    broker.start()
+    deliver(sink, batches, is_open=False)
+    end(sink)
+    assert without_repeats([event.number for event in target.delivered()]) == list(range(1, 31))
+
+
+def test_a_missing_topic_is_a_routing_error_of_its_event(private_kafka):
+    broker = private_kafka("auto.create.topics.enable=false")
+    sink = KafkaTarget(broker, broker.bootstrap).sink(send_timeout_secs=2)
+    sink.open()
+    with pytest.raises(RecordError) as caught:
+        write_all(sink, numbered_batch(1, 3))
+    end(sink)
+    assert (caught.value.kind, caught.value.context["event_id"]) == ("routing", "event-1")
+
+
+def test_a_topic_name_that_kafka_cannot_have_is_a_routing_error(target):
+    sink = target.sink(destination=f"{target.name}.${{after.name}}", send_timeout_secs=5)
+    with pytest.raises(RecordError) as caught:
+        write_all(sink, numbered_batch(1), with_row({"id": 2, "name": "not a topic"}))
+    end(sink)
+    assert caught.value.kind == "routing"
+
+
+@pytest.mark.parametrize("limits", ["client", "broker"])
+def test_a_message_too_large_is_named_by_its_index_and_nothing_overtakes_it(target, private_kafka, limits):
+    if limits == "broker":
+        broker = private_kafka("message.max.bytes=100000")
+        target = KafkaTarget(broker, broker.bootstrap)
+    size, conf = (2_000_000, {}) if limits == "client" else (200_000, {"compression.type": "none"})
+    sink = target.sink(client_conf=conf, send_timeout_secs=10)
+    small = numbered_batch(1, 3)
+    large = with_row({"id": 4, "text": "x" * size}, event_id="large")
+    bad = small.with_events([*small.events(), *large.events()])
+    with pytest.raises(RecordError) as caught:
+        write_all(sink, bad, numbered_batch(5, 500))
+    end(sink)
+    assert (caught.value.kind, caught.value.index, caught.value.context["event_id"]) == ("serialization", 3, "large")
+    assert [event.number for event in target.delivered()] in ([], [1, 2, 3])
+
+
+def test_the_key_is_the_primary_key_even_of_a_deleted_row(target):
+    deleted = numbered_batch(1, op="d", before={"id": 9}, after=None)
+    moved = numbered_batch(2, op="u", before={"id": 2}, after={"id": 3})
+    keyless = numbered_batch(4, schema=None, tenant_id="acme")
+    sink = target.sink()
+    write_all(sink, deleted, moved, keyless)
+    end(sink)
+    assert [event.key for event in target.delivered()] == ['{"id":9}', '{"id":3}', "acme|app.t||event-4"]
+
+
+def test_settings_that_the_client_does_not_know_are_named(target):
+    sink = target.sink(client_conf={"no.such.setting": "1"})
+    with pytest.raises(SinkError, match=r"no\.such\.setting") as caught:
+        sink.open()
+    assert retry_of(caught.value) is Retry.OPERATOR
