@@ -24,4 +24,4 @@ def target(tmp_path):
 
 
 class TestFileSink(SinkContract):
-    pass
+    """The contract."""

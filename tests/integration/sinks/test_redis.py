@@ -1,10 +1,18 @@
 """The redis sink: the contract of all sinks, and what is Redis' own."""
 
+import socket
+import subprocess
 import uuid
 
 import msgspec
 import pytest
 
+from deltaforge.core.errors import RecordError, SinkError
+from deltaforge.core.event import Transaction
+from deltaforge.core.retry import Retry, retry_of
+from deltaforge.encodings.json import JsonEncodingSpec
+from deltaforge.encodings.spec import build_encoder
+from deltaforge.envelopes.native import NativeEnvelopeSpec
 from deltaforge.sinks.redis import RedisSinkSpec
 from deltaforge.testing.sink_contract import (
     Delivered,
@@ -12,7 +20,14 @@ from deltaforge.testing.sink_contract import (
     RoutedSinkContract,
     SinkContract,
     context,
+    deliver,
+    end,
+    numbered_batch,
+    without_repeats,
 )
+from tests.fixtures.local_server import installed
+from tests.fixtures.ports import free_port
+from tests.unit.waiting import wait_until
 
 
 class RedisTarget:
@@ -66,4 +81,173 @@ def target(redis_server, fault_proxy):
 
 
 class TestRedisSink(SinkContract, RoutedSinkContract, NetworkSinkContract):
-    pass
+    """The contract."""
+
+
+def write_all(sink, *batches):
+    sink.open()
+    for batch in batches:
+        sink.write(batch)
+    sink.flush()
+
+
+def test_an_entry_has_the_fields_of_the_contract(target):
+    batch = numbered_batch(7, tenant_id="acme", transaction=Transaction("771"))
+    sink = target.sink()
+    write_all(sink, batch)
+    end(sink)
+    value = batch.encoded(build_encoder(NativeEnvelopeSpec(), JsonEncodingSpec()))[0]
+    assert target.entries() == [
+        (
+            f"{target.name}.s",
+            {
+                b"event_id": b"event-7",
+                b"idempotency_key": b"acme|app.t|771|event-7",
+                b"df-event": value,
+                b"df-key": b"event-7",
+            },
+        )
+    ]
+
+
+def test_an_empty_key_has_no_field(target):
+    sink = target.sink(key="${after.nothing}")
+    write_all(sink, numbered_batch(1))
+    end(sink)
+    assert [b"df-key" in fields for _, fields in target.entries()] == [False]
+
+
+def test_a_batch_larger_than_a_pipeline_arrives_in_order(target, monkeypatch):
+    monkeypatch.setattr("deltaforge.sinks.redis.PIPELINE_COMMANDS", 7)
+    sink = target.sink()
+    write_all(sink, numbered_batch(1, 100))
+    end(sink)
+    assert [event.number for event in target.delivered()] == list(range(1, 101))
+
+
+def test_a_key_that_is_no_stream_is_a_routing_error_of_its_event(target, redis_server):
+    sink = target.sink(destination=f"{target.name}.${{after.id}}")
+    client = redis_server.connect()
+    client.set(f"{target.name}.2", "text")
+    with pytest.raises(RecordError) as caught:
+        write_all(sink, numbered_batch(1, 3))
+    end(sink)
+    client.delete(f"{target.name}.2")
+    client.close()
+    assert (caught.value.kind, caught.value.index) == ("routing", 1)
+
+
+def test_a_full_server_is_waited_for(private_redis):
+    server = private_redis()
+    admin = server.connect()
+    admin.config_set("maxmemory", "1mb")
+    sink = direct_sink(server)
+    sink.open()
+    batch = numbered_batch(1, 10)
+    with pytest.raises(SinkError) as caught:
+        sink.write(batch)
+    assert caught.value.kind == "io"
+    admin.config_set("maxmemory", "0")
+    assert deliver(sink, [batch]) == []
+    end(sink)
+    assert without_repeats([fields[b"event_id"] for _, fields in admin.xrange("s")]) == [
+        f"event-{number}".encode() for number in range(1, 11)
+    ]
+    admin.close()
+
+
+def test_a_read_only_replica_is_waited_for(private_redis):
+    primary, replica = private_redis(), private_redis()
+    admin = replica.connect()
+    admin.replicaof(primary.host, primary.port)
+    sink = direct_sink(replica)
+    sink.open()
+    with pytest.raises(SinkError) as caught:
+        sink.write(numbered_batch(1))
+    end(sink)
+    admin.close()
+    assert caught.value.kind == "io"
+
+
+def test_a_killed_server_is_waited_for(private_redis):
+    server = private_redis("--appendonly", "yes", "--appendfsync", "always")
+    sink = direct_sink(server)
+    write_all(sink, numbered_batch(1, 10))
+    server.kill()
+    batch = numbered_batch(11, 10)
+    with pytest.raises(SinkError) as caught:
+        sink.write(batch)
+    assert retry_of(caught.value) is Retry.BACKOFF
+    server.start()
+    sink.close()
+    deliver(sink, [batch], is_open=False)
+    end(sink)
+    client = server.connect()
+    assert without_repeats([fields[b"event_id"] for _, fields in client.xrange("s")]) == [
+        f"event-{number}".encode() for number in range(1, 21)
+    ]
+    client.close()
+
+
+@pytest.mark.parametrize("how", ["no password", "no right to write"])
+def test_a_refusal_by_the_access_rules_is_an_auth_error(private_redis, how):
+    server = private_redis()
+    admin = server.connect()
+    if how == "no password":
+        admin.config_set("requirepass", "right")
+        uri = server.uri
+    else:
+        admin.acl_setuser(
+            "reader", enabled=True, passwords=["+right"], keys=["*"], commands=["+ping", "+client", "+hello"]
+        )
+        uri = f"redis://reader:right@{server.host}:{server.port}"
+    sink = direct_sink(server, uri=uri)
+    with pytest.raises(SinkError) as caught:
+        write_all(sink, numbered_batch(1))
+    end(sink)
+    admin.close()
+    assert caught.value.kind == "auth"
+    assert "right" not in str(caught.value).replace("permissions", "")
+
+
+@pytest.fixture
+def sentinel_port(tmp_path, pytestconfig, private_redis):
+    """A sentinel that watches a server of its own as ``main``; its port and that server."""
+    server = private_redis()
+    port = free_port()
+    settings = tmp_path / "sentinel.conf"
+    settings.write_text(f"port {port}\nbind 127.0.0.1\nsentinel monitor main {server.host} {server.port} 1\n")
+    binary = installed("redis", is_required=pytestconfig.getoption("--require-servers"))
+    with subprocess.Popen([binary, settings, "--sentinel"], stdout=subprocess.DEVNULL) as process:
+        wait_until(lambda: answers(port))
+        yield port, server
+        process.kill()
+
+
+def answers(port):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_the_sentinels_name_the_server(sentinel_port):
+    port, server = sentinel_port
+    sink = direct_sink(server, uri=f"redis+sentinel://127.0.0.1:1,127.0.0.1:{port}/main/3")
+    write_all(sink, numbered_batch(1))
+    end(sink)
+    client = server.connect()
+    client.select(3)
+    assert client.xlen("s") == 1
+    client.close()
+
+
+def test_sentinels_that_do_not_know_the_master_are_waited_for(sentinel_port):
+    port, server = sentinel_port
+    sink = direct_sink(server, uri=f"redis+sentinel://127.0.0.1:{port}/other")
+    with pytest.raises(SinkError) as caught:
+        sink.open()
+    assert caught.value.kind == "connect"
+
+
+def direct_sink(server, **settings):
+    config = {"id": "s", "uri": server.uri, "stream": "s", "send_timeout_secs": 2, "connect_timeout_secs": 2}
+    return RedisSinkSpec.model_validate({"type": "redis", "config": config | settings}).build(context())

@@ -27,4 +27,4 @@ def target(tmp_path, monkeypatch):
 
 
 class TestStdoutSink(SinkContract):
-    pass
+    """The contract."""

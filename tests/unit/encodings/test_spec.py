@@ -1,0 +1,35 @@
+"""The ``encoding`` part of a document."""
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from deltaforge.core.errors import SpecError
+from deltaforge.encodings.spec import AnyEncoding, build_encoder
+from deltaforge.envelopes.native import NativeEnvelopeSpec
+
+ADAPTER = TypeAdapter(AnyEncoding)
+
+
+def test_json_may_be_a_bare_name():
+    assert ADAPTER.validate_python("json") == ADAPTER.validate_python({"type": "json"})
+
+
+def test_bare_avro_is_told_that_it_needs_a_registry():
+    with pytest.raises(ValidationError, match="needs a schema registry URL"):
+        ADAPTER.validate_python("avro")
+
+
+def test_avro_is_known_with_all_its_settings_and_refused_when_built():
+    spec = ADAPTER.validate_python({
+        "type": "avro", "schema_registry_url": "http://r", "subject_strategy": "record_name", "username": "u",
+        "password": "secret", "unsigned_bigint_mode": "long", "enum_mode": "enum", "naive_timestamp_mode": "timestamp",
+    })  # fmt: skip
+    assert "secret" not in spec.model_dump_json()
+    with pytest.raises(SpecError, match="avro is not available"):
+        build_encoder(NativeEnvelopeSpec(), spec)
+
+
+@pytest.mark.parametrize("document", ["xml", {}, {"type": "avro"}, {"type": "json", "x": 1}, None])
+def test_what_is_not_an_encoding_is_refused(document):
+    with pytest.raises(ValidationError):
+        ADAPTER.validate_python(document)

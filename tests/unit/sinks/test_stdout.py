@@ -1,0 +1,44 @@
+"""The stdout sink on a real file descriptor 1."""
+
+import subprocess
+import sys
+
+SCRIPT = """
+from deltaforge.core.errors import SinkError
+from deltaforge.sinks.stdout import StdoutSinkSpec
+from deltaforge.testing.sink_contract import context, numbered_batch
+import os, sys
+if "nonblocking" in sys.argv:
+    os.set_blocking(1, False)
+sink = StdoutSinkSpec.model_validate({"type": "stdout", "config": {"id": "s"}}).build(context())
+sink.open()
+try:
+    for first in range(1, 2001, 500):
+        sink.write(numbered_batch(first, 500))
+        sink.flush()
+except SinkError as error:
+    print(error.kind, error.message, file=sys.stderr)
+sink.close()
+os._exit(0)
+"""
+
+
+def run(*arguments, read):
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        return read(process)
+
+
+def test_every_line_reaches_a_slow_reader_of_a_pipe():
+    for arguments in ([], ["nonblocking"]):
+        lines = run(*arguments, read=lambda process: process.communicate(timeout=60)[0].splitlines())
+        assert [b'"id":%d}' % number in line for number, line in enumerate(lines, 1)] == [True] * 2000
+
+
+def test_a_reader_that_went_away_is_fatal():
+    def hang_up(process):
+        process.stdout.close()
+        return process.stderr.read()
+
+    assert run(read=hang_up) == b"fatal cannot write to standard output: its reader is gone\n"
