@@ -57,7 +57,6 @@ class PostgresPosition(msgspec.Struct, frozen=True, tag_field="type", tag="postg
 Position = MysqlPosition | PostgresPosition
 
 
-
 def log_order(position: Position) -> tuple[int, int]:
     """Sorts positions of one server's log: by LSN, or by the number of the binlog file and the offset."""
     if isinstance(position, PostgresPosition):

@@ -17,6 +17,9 @@ class TransactionBatcher:
     larger than ``max_tx_bytes`` (or ``respect_source_tx`` is off), and then in a batch whose position
     is still the one before that transaction.
 
+    Attributes:
+        has_split_transaction: Whether a part of the open transaction has left already.
+
     Args:
         limits: When a batch is full.
         position: Where reading would continue after the last *ended* transaction. Called when a batch
@@ -35,6 +38,7 @@ class TransactionBatcher:
         self._has_moved = False
         self._first_at = 0.0
         self._due: list[Batch] = []
+        self.has_split_transaction = False
 
     def add(self, event: ChangeEvent, byte_count: int, now: float) -> None:
         """One more event of the open transaction, made of ``byte_count`` log bytes, at ``now``."""
@@ -54,13 +58,21 @@ class TransactionBatcher:
             self._closed += self._open
             self._closed_bytes += self._open_bytes
             self._open, self._open_bytes = [], 0
+        self.has_split_transaction = False
         self._has_moved = True
         if len(self._closed) >= self._limits.max_events or self._closed_bytes >= self._limits.max_bytes:
             self._cut_closed()
 
-    def discard_open(self) -> None:
-        """Forget the events of the open transaction: it was rolled back."""
-        self._open, self._open_bytes = [], 0
+    @property
+    def open_count(self) -> int:
+        """Events of the open transaction that have not left yet."""
+        return len(self._open)
+
+    def discard_open(self, keep_count: int = 0) -> None:
+        """Forget the events of the open transaction behind the first ``keep_count``: they were rolled back."""
+        del self._open[keep_count:]
+        if not self._open:
+            self._open_bytes = 0
 
     def due(self, now: float) -> list[Batch]:
         """Batches that are full or old enough, in order."""
@@ -93,3 +105,4 @@ class TransactionBatcher:
         )
         self._due.append(batch)
         self._open, self._open_bytes = [], 0
+        self.has_split_transaction = True

@@ -79,7 +79,7 @@ def _change(parent: Any, operation: int, leg: str | int, value: Any) -> None:
     if is_list is not isinstance(leg, int):
         raise TypeError
     if operation == REPLACE:
-        parent[leg]  # noqa: B018 - must be there
+        parent[leg]
         parent[leg] = value
     elif operation == REMOVE:
         del parent[leg]

@@ -17,7 +17,8 @@ class TableMap(msgspec.Struct, frozen=True):
     """A table as the log describes it.
 
     ``column_names`` and ``primary_key`` (column indexes in key order) are None unless the server
-    writes full row metadata. ``raw`` tells whether two maps are equal.
+    writes full row metadata. ``null_bits`` says which columns may be null
+    (bit n: column n); ``raw`` tells whether two maps are equal.
     """
 
     table_id: int
@@ -26,6 +27,7 @@ class TableMap(msgspec.Struct, frozen=True):
     columns: tuple[ColumnType, ...]
     column_names: tuple[str, ...] | None
     primary_key: tuple[int, ...] | None
+    null_bits: int
     raw: bytes
 
     @property
@@ -48,12 +50,14 @@ def decode_table_map(body: bytes) -> TableMap:
     codes = take(body, at, count)
     metadata, at = read_packed_bytes(body, at + count)
     columns = _columns(codes, metadata, f"{db}.{table}")
-    at += (count + 7) // 8  # which columns may be null
-    take(body, at, 0)
+    null_bits = read_uint(body, at, (count + 7) // 8)
+    at += (count + 7) // 8
     optional = _optional_fields(body, at)
     columns = _with_optional(columns, optional)
     names = _names(optional.get(4), count)
-    return TableMap(table_id, db, table, tuple(columns), names, _primary_key(optional, names, count), body[8:])
+    return TableMap(
+        table_id, db, table, tuple(columns), names, _primary_key(optional, names, count), null_bits, body[8:]
+    )
 
 
 def _columns(codes: bytes, metadata: bytes, table: str) -> list[ColumnType]:

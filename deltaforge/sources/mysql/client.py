@@ -1,0 +1,271 @@
+"""Connections to MySQL and MariaDB: queries, and the binary log dump.
+
+The dump is requested by our own packets over a connection that PyMySQL has authenticated: see
+``docs/adr/0001-binlog-dump.md``.
+"""
+
+from __future__ import annotations
+
+import ssl
+import struct
+import uuid
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pymysql
+from pymysql.connections import Connection
+
+from deltaforge.core.errors import DeltaForgeError, PositionLostError, SourceError, SpecError
+from deltaforge.core.gtid import GtidSet
+
+HEARTBEAT_SECS = 15
+READ_TIMEOUT_SECS = 90
+CONNECT_TIMEOUT_SECS = 30
+
+_KINDS = {
+    1044: ("permission", "grant REPLICATION SLAVE, REPLICATION CLIENT and SELECT to the user"),
+    1045: ("auth", "check user and password in the DSN"),
+    1049: ("not_found", "create the database or correct the DSN"),
+    1142: ("permission", "grant SELECT to the user"),
+    1227: ("permission", "grant REPLICATION SLAVE and REPLICATION CLIENT to the user"),
+    1251: ("auth", "the server asks for an authentication that this client does not have"),
+    1698: ("auth", "check user and password in the DSN"),
+    2059: ("auth", "the server asks for an authentication that this client does not have"),
+    3159: ("auth", "the server requires TLS: add ?ssl-mode=required to the DSN"),
+}
+
+
+def error_of(code: int, text: str, doing: str) -> DeltaForgeError:
+    """Our error for an error packet of the server."""
+    if code == 1236:
+        return PositionLostError(
+            f"position lost: {text}. Re-snapshot required.",
+            hint="delete the pipeline and create it again; keep binary logs longer than the longest stop",
+        )
+    kind, hint = _KINDS.get(code, ("connect", ""))
+    return SourceError(f"{doing}: {text} (error {code})", kind=kind, hint=hint)
+
+
+@contextmanager
+def source_errors(doing: str) -> Iterator[None]:
+    """Turns PyMySQL's errors into ours."""
+    try:
+        yield
+    except pymysql.err.MySQLError as exc:
+        code = exc.args[0] if exc.args and isinstance(exc.args[0], int) else 0
+        text = str(exc.args[1]) if len(exc.args) > 1 else str(exc)
+        raise error_of(code, text, doing) from exc
+    except RuntimeError as exc:  # PyMySQL without the cryptography package
+        raise SourceError(f"{doing}: {exc}", kind="auth") from exc
+    except OSError as exc:
+        raise SourceError(f"{doing}: {exc}", kind="connect") from exc
+
+
+def connect(dsn: str) -> Connection[Any]:
+    """A connection in autocommit mode. The caller closes it.
+
+    ``ssl-mode`` is that of the MySQL clients: disabled, preferred (default), required, verify_ca,
+    verify_identity; with ``ssl-ca``, ``ssl-cert`` and ``ssl-key`` as paths.
+    """
+    url = urlsplit(dsn)
+    query = {key: values[-1] for key, values in parse_qs(url.query).items()}
+    mode = query.get("ssl-mode", "preferred").lower()
+    settings: dict[str, Any] = {
+        "host": url.hostname or "127.0.0.1",
+        "port": url.port or 3306,
+        "user": unquote(url.username or ""),
+        "password": unquote(url.password or ""),
+        "connect_timeout": CONNECT_TIMEOUT_SECS,
+        "read_timeout": READ_TIMEOUT_SECS,
+        "autocommit": True,
+        "charset": "utf8mb4",
+    }
+    with source_errors("cannot connect to MySQL"):
+        context = _tls(mode, query)
+        connection = pymysql.connect(**settings, ssl=context, ssl_disabled=context is None)
+        if mode in ("required", "verify_ca", "verify_identity") and not hasattr(_socket(connection), "version"):
+            connection.close()
+            raise SourceError(f"the server offers no TLS, ssl-mode is {mode}", kind="incompatible")
+        return connection
+
+
+def _tls(mode: str, query: dict[str, str]) -> ssl.SSLContext | None:
+    if mode == "disabled":
+        return None
+    if mode not in ("preferred", "required", "verify_ca", "verify_identity"):
+        raise SpecError(f"ssl-mode {mode!r} is not known", hint="use disabled, preferred, required or verify_identity")
+    context = ssl.create_default_context(cafile=query.get("ssl-ca"))
+    context.check_hostname = mode == "verify_identity"
+    context.verify_mode = ssl.CERT_REQUIRED if mode.startswith("verify") else ssl.CERT_NONE
+    if "ssl-cert" in query:
+        context.load_cert_chain(query["ssl-cert"], query.get("ssl-key"))
+    return context
+
+
+def _socket(connection: Connection[Any]) -> Any:
+    return connection._sock  # type: ignore[attr-defined]  # noqa: SLF001 - PyMySQL has no public way to it
+
+
+def query_row(connection: Connection[Any], sql: str) -> dict[str, Any] | None:
+    """The first row of a query by column name, or None."""
+    with source_errors(f"{sql.split(' ', maxsplit=1)[0]} was refused"), connection.cursor() as cursor:
+        cursor.execute(sql)
+        row = cursor.fetchone()
+        if row is None:
+            return None
+        return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
+
+
+def execute(connection: Connection[Any], sql: str) -> list[tuple[Any, ...]]:
+    """All rows of a statement."""
+    with source_errors(f"{sql.split(' ', maxsplit=1)[0]} was refused"), connection.cursor() as cursor:
+        cursor.execute(sql)
+        return list(cursor.fetchall())
+
+
+def server_id_of(source_id: str) -> int:
+    """The replica id of a source (contract 02): the same at every start, so the server ends an older dump."""
+    return 1 + zlib.crc32(source_id.encode()) % 4_000_000_000
+
+
+class DumpConnection:
+    """A connection that turns into a stream of binary log events. Used by one thread."""
+
+    def __init__(self, dsn: str, source_id: str) -> None:
+        self._connection = connect(dsn)
+        self._server_id = server_id_of(source_id)
+        self._source_id = source_id
+        self._buffer = bytearray()
+        self._parts = bytearray()
+        self.has_checksum = False
+
+    def start(self, file: str, pos: int, *, gtids: GtidSet | None = None, mariadb_state: str | None = None) -> None:
+        """Ask for the log behind a position: by GTID set, by MariaDB position, or by file and offset."""
+        self._prepare(mariadb_state)
+        self._register()
+        if gtids is not None:
+            data = encode_gtid_set(gtids)
+            packet = struct.pack("<HII", 0, self._server_id, 0) + struct.pack("<QI", 4, len(data)) + data
+            self._send(0x1E, packet)
+        else:
+            name = b"" if mariadb_state is not None else file.encode()
+            self._send(0x12, struct.pack("<IHI", 4 if mariadb_state is not None else pos, 0, self._server_id) + name)
+
+    def read(self, timeout_secs: float) -> list[bytes]:
+        """The events that have arrived, waiting at most ``timeout_secs`` for the first.
+
+        Raises:
+            SourceError: The connection broke, or the server ended the dump.
+            PositionLostError: The server has not got that part of the log any more.
+        """
+        sock = _socket(self._connection)
+        with source_errors("binary log connection broke"):
+            sock.settimeout(timeout_secs)
+            try:
+                data = sock.recv(1 << 20)
+            except TimeoutError:
+                return []
+        if not data:
+            raise SourceError("the server closed the binary log connection", kind="connect")
+        self._buffer += data
+        return self._packets()
+
+    def close(self) -> None:
+        """Disconnect. Never raises."""
+        try:
+            self._connection._force_close()  # type: ignore[attr-defined]  # noqa: SLF001 - no COM_QUIT into a dump
+        except OSError:
+            return
+
+    def _prepare(self, mariadb_state: str | None) -> None:
+        (row,) = execute(self._connection, "select @@global.binlog_checksum")
+        self.has_checksum = str(row[0]).upper() == "CRC32"
+        settings = [
+            "set @master_binlog_checksum = @@global.binlog_checksum, @source_binlog_checksum = @@global.binlog_checksum",
+            f"set @master_heartbeat_period = {HEARTBEAT_SECS}000000000, @source_heartbeat_period = {HEARTBEAT_SECS}000000000",
+            # A dump that we do not read for a while (back-pressure, pause) must not be cut.
+            "set session net_write_timeout = 86400",
+        ]
+        if mariadb_state is not None:
+            settings += [
+                "set @mariadb_slave_capability = 4",
+                f"set @slave_connect_state = '{mariadb_state}'",
+                "set @slave_gtid_strict_mode = 0",
+                "set @slave_gtid_ignore_duplicates = 0",
+            ]
+        else:
+            settings += ["set @mariadb_slave_capability = 4", f"set @slave_uuid = '{self._uuid()}'"]
+        for sql in settings:
+            execute(self._connection, sql)
+
+    def _uuid(self) -> str:
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"deltaforge:{self._source_id}"))
+
+    def _register(self) -> None:
+        """COM_REGISTER_SLAVE: makes us visible in SHOW REPLICAS."""
+        name = b"deltaforge"
+        packet = struct.pack("<IB", self._server_id, len(name)) + name + b"\0\0" + struct.pack("<HII", 0, 0, 0)
+        with source_errors("the server refused the replica"):
+            self._connection._execute_command(0x15, packet)  # type: ignore[attr-defined]  # noqa: SLF001
+            self._connection._read_packet()  # type: ignore[no-untyped-call]  # noqa: SLF001
+
+    def _send(self, command: int, packet: bytes) -> None:
+        with source_errors("cannot ask for the binary log"):
+            self._connection._execute_command(command, packet)  # type: ignore[attr-defined]  # noqa: SLF001
+
+    def _packets(self) -> list[bytes]:
+        """Whole events. A packet of 2^24-1 bytes is continued in the next one."""
+        buffer, at, events = self._buffer, 0, []
+        while at + 4 <= len(buffer):
+            length = buffer[at] | buffer[at + 1] << 8 | buffer[at + 2] << 16
+            if at + 4 + length > len(buffer):
+                break
+            payload = bytes(buffer[at + 4 : at + 4 + length])
+            at += 4 + length
+            if length == 0xFFFFFF:
+                self._parts += payload
+                continue
+            if self._parts:
+                payload, self._parts = bytes(self._parts) + payload, bytearray()
+            events.append(_event(payload))
+        del buffer[:at]
+        return events
+
+
+def _event(payload: bytes) -> bytes:
+    mark = payload[:1]
+    if mark == b"\0":
+        return payload[1:]
+    if mark == b"\xff" and len(payload) >= 3:
+        code = int.from_bytes(payload[1:3], "little")
+        text = payload[3:].decode("utf-8", "replace")
+        raise error_of(code, text[6:] if text.startswith("#") else text, "the server ended the binary log dump")
+    raise SourceError("the server ended the binary log dump", kind="connect")
+
+
+def encode_gtid_set(gtids: GtidSet) -> bytes:
+    """The set as COM_BINLOG_DUMP_GTID wants it.
+
+    Shape: number of sources, then of each its uuid, in the tagged form the length and text of its tag, the number
+    of intervals, and the intervals with an exclusive end. In the tagged form the first and last byte of the number
+    of sources are 1 and the number stands between them.
+
+    Source: MySQL ``Gtid_set::encode`` (``rpl_gtid_set.cc``).
+    """
+    sources: dict[str, list[tuple[int, int]]] = {}
+    for source, low, high in gtids.intervals():
+        sources.setdefault(source, []).append((low, high + 1))
+    is_tagged = any(":" in source for source in sources)
+    count = len(sources)
+    data = struct.pack("<Q", 1 << 56 | count << 8 | 1 if is_tagged else count)
+    for source, intervals in sources.items():
+        server, _, tag = source.partition(":")
+        data += uuid.UUID(server).bytes
+        if is_tagged:
+            data += bytes((len(tag) << 1,)) + tag.encode()
+        data += struct.pack("<Q", len(intervals))
+        data += b"".join(struct.pack("<QQ", low, end) for low, end in intervals)
+    return data

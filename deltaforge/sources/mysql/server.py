@@ -1,0 +1,130 @@
+"""What a MySQL or MariaDB server says of itself, and whether our position is still in its log."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import msgspec
+from pymysql.connections import Connection
+
+from deltaforge.core.errors import PositionLostError, SourceError
+from deltaforge.core.gtid import GtidSet
+from deltaforge.core.position import MysqlPosition
+from deltaforge.sources.mysql.client import execute, query_row
+
+log = logging.getLogger(__name__)
+
+LOST_HINT = "delete the pipeline and create it again; rows in between are not in the log"
+
+
+class ServerFacts(msgspec.Struct, frozen=True):
+    """One server. ``uuid`` is ``server_uuid``; MariaDB has none, there it is server id and host name."""
+
+    flavor: str
+    version: str
+    uuid: str
+    has_gtids: bool
+    has_full_metadata: bool
+
+
+def read_facts(connection: Connection[Any]) -> ServerFacts:
+    """Check the settings that reading the log needs, and say who the server is.
+
+    Raises:
+        SourceError: A setting is wrong; the hint names it.
+    """
+    ((version, log_bin, log_format, image),) = execute(
+        connection, "select version(), @@global.log_bin, @@global.binlog_format, @@global.binlog_row_image"
+    )
+    if not log_bin:
+        raise SourceError("the server writes no binary log", kind="incompatible", hint="set log_bin and restart it")
+    if log_format != "ROW":
+        raise SourceError(
+            f"binlog_format is {log_format}, expected ROW", kind="incompatible", hint="set binlog_format=ROW"
+        )
+    if image != "FULL":
+        log.warning("binlog_row_image is %s: images hold only some columns", image)
+    is_mariadb = "mariadb" in str(version).lower()
+    settings = {
+        str(name): str(value) for name, value in execute(connection, "show global variables like 'binlog_row_metadata'")
+    }
+    has_full = settings.get("binlog_row_metadata", "").upper() == "FULL"
+    if not has_full:
+        log.warning("binlog_row_metadata is not FULL: table definitions are kept in a schema history")
+    if is_mariadb:
+        ((identity,),) = execute(connection, "select concat(@@server_id, '@', @@hostname)")
+        return ServerFacts("mariadb", str(version), str(identity), has_gtids=True, has_full_metadata=has_full)
+    ((identity, mode),) = execute(connection, "select @@server_uuid, @@global.gtid_mode")
+    return ServerFacts("mysql", str(version), str(identity), mode == "ON", has_full)
+
+
+def tail_position(connection: Connection[Any], facts: ServerFacts) -> MysqlPosition:
+    """Where the log ends now."""
+    if facts.flavor == "mariadb":
+        row = _status(connection, ("show master status", "show binlog status"))
+        file, pos = str(row["File"]), int(row["Position"])
+        ((gtids,),) = execute(connection, f"select binlog_gtid_pos('{file}', {pos})")
+        return MysqlPosition(file, pos, str(gtids or ""), "mariadb", facts.uuid)
+    row = _status(connection, ("show binary log status", "show master status"))
+    gtids = str(row.get("Executed_Gtid_Set") or "").replace("\n", "") if facts.has_gtids else ""
+    return MysqlPosition(str(row["File"]), int(row["Position"]), str(GtidSet(gtids)), "mysql", facts.uuid)
+
+
+def check_position(connection: Connection[Any], facts: ServerFacts, position: MysqlPosition) -> None:
+    """Check that everything behind a saved position is still in this server's log.
+
+    Raises:
+        PositionLostError: Purged, wiped, or on a server that never had it.
+    """
+    is_same = position.server_uuid in ("", facts.uuid)
+    if not is_same:
+        log.warning("server identity changed from %s to %s", position.server_uuid, facts.uuid)
+    if position.flavor != facts.flavor:
+        raise _lost(f"the position is of {position.flavor}, the server is {facts.flavor}", is_same=is_same)
+    if position.gtid_set and facts.flavor == "mysql":
+        _check_gtids(connection, position, is_same=is_same)
+    elif not position.gtid_set:
+        _check_file(connection, position, is_same=is_same)
+
+
+def _check_gtids(connection: Connection[Any], position: MysqlPosition, *, is_same: bool) -> None:
+    ((executed, purged),) = execute(connection, "select @@global.gtid_executed, @@global.gtid_purged")
+    saved, has, gone = GtidSet(position.gtid_set), _gtids(executed), _gtids(purged)
+    if not saved.issubset(has):
+        why = "its history was reset" if is_same else "it does not have all transactions that were read before"
+        raise _lost(f"the saved GTID set is not part of what the server executed: {why}", is_same=is_same)
+    if not gone.issubset(saved):
+        raise _lost("transactions that were not read yet are purged from the binary log", is_same=is_same)
+
+
+def _check_file(connection: Connection[Any], position: MysqlPosition, *, is_same: bool) -> None:
+    if not is_same:
+        raise _lost("file and offset mean nothing on another server, and there are no GTIDs", is_same=False)
+    sizes = {str(row[0]): int(row[1]) for row in execute(connection, "show binary logs")}
+    if position.file not in sizes:
+        raise _lost(f"binary log {position.file} is purged", is_same=True)
+    if position.pos > sizes[position.file]:
+        raise _lost(f"binary log {position.file} ends before the saved offset: its history was reset", is_same=True)
+
+
+def _gtids(text: object) -> GtidSet:
+    return GtidSet(str(text or "").replace("\n", ""))
+
+
+def _lost(reason: str, *, is_same: bool) -> PositionLostError:
+    when = "position lost" if is_same else "position lost after failover"
+    return PositionLostError(f"{when}: {reason}. Re-snapshot required.", hint=LOST_HINT)
+
+
+def _status(connection: Connection[Any], statements: tuple[str, str]) -> dict[str, Any]:
+    refused: SourceError | None = None
+    for sql in statements:
+        try:
+            row = query_row(connection, sql)
+        except SourceError as error:
+            refused = error
+            continue
+        if row is not None:
+            return row
+    raise refused or SourceError("the server has no binary log", kind="incompatible", hint="set log_bin")

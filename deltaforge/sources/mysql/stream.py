@@ -1,0 +1,302 @@
+"""One binary log dump as a :class:`~deltaforge.sources.base.LogStream`, for MySQL and MariaDB."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+
+from deltaforge.core.batch import Batch
+from deltaforge.core.errors import ProtocolError, SchemaError, SourceError
+from deltaforge.core.event import ChangeEvent
+from deltaforge.core.gtid import GtidSet, MariadbGtids
+from deltaforge.core.position import MysqlPosition, Position
+from deltaforge.protocol.mysql.events import (
+    BinlogDecoder,
+    Header,
+    MariadbGtid,
+    Message,
+    Query,
+    Rotate,
+    TransactionPayload,
+    XaPrepare,
+    Xid,
+    decode_header,
+)
+from deltaforge.protocol.mysql.gtid_event import Gtid
+from deltaforge.protocol.mysql.rows import Rows
+from deltaforge.sources.base import SourceContext
+from deltaforge.sources.batching import TransactionBatcher
+from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
+from deltaforge.sources.mysql.history import SchemaHistory, load_definitions
+from deltaforge.sources.mysql.server import ServerFacts, check_position, read_facts, tail_position
+from deltaforge.sources.mysql.spec import MysqlSourceConfig
+from deltaforge.sources.mysql.statements import (
+    Meaning,
+    changed_table,
+    meaning_of,
+    plain,
+    savepoint_name,
+    truncated_table,
+)
+from deltaforge.sources.mysql.tables import Tables, captured_tables
+from deltaforge.sources.mysql.transaction import OpenTransaction
+
+log = logging.getLogger(__name__)
+
+HISTORY_FILE = "schema-history.jsonl"
+
+
+class MysqlStream:
+    """Reads one dump. The position moves at transaction ends only."""
+
+    def __init__(self, config: MysqlSourceConfig, context: SourceContext) -> None:
+        self._config = config
+        self._context = context
+        self._dump: DumpConnection | None = None
+        self._history = SchemaHistory(context.state_dir / HISTORY_FILE, captured_tables(config).matches)
+        self._tables = Tables(config, self._history)
+        self._resume = MysqlPosition("", 4)
+        self._batcher = TransactionBatcher(context.limits, self._position)
+        self._file = ""
+        self._gtids = GtidSet()
+        self._mariadb_gtids = MariadbGtids()
+        self._tx: OpenTransaction | None = None
+        self._is_begun = False
+        self._heard_at = 0.0
+        self._bytes = 0
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def open(self, position: Position | None) -> Position:
+        if position is not None and not isinstance(position, MysqlPosition):
+            raise SourceError("the saved position is not one of MySQL", kind="checkpoint")
+        dsn = self._config.dsn.get_secret_value()
+        connection = connect(dsn)
+        try:
+            self._facts = facts = read_facts(connection)
+            if position is not None:
+                check_position(connection, facts, position)
+                start = position
+            else:
+                start = tail_position(connection, facts)
+                if not facts.has_full_metadata:
+                    for definition in load_definitions(connection, self._tables.is_captured):
+                        self._history.record(definition, start)
+        finally:
+            connection.close()
+        self._start_at(start, facts)
+        return self._position()
+
+    def poll(self, timeout_secs: float) -> list[Batch]:
+        dump, deadline = self._connected(), time.monotonic() + timeout_secs
+        try:
+            while True:
+                now = time.monotonic()
+                wait = max(0.001, min(deadline - now, self._context.limits.max_ms / 1000))
+                for data in dump.read(wait):
+                    self._heard_at = now
+                    self._on_event(data, now)
+                now = time.monotonic()
+                batches = self._batcher.due(now)
+                if batches or now >= deadline:
+                    self._check_silence(now)
+                    return batches
+        finally:
+            self._count()
+
+    def keep_alive(self, confirmed: Position | None) -> None:
+        """Nothing to say: MySQL keeps its log by its own rules."""
+
+    def close(self) -> None:
+        if self._dump is not None:
+            self._dump.close()
+            self._dump = None
+
+    def _start_at(self, start: MysqlPosition, facts: ServerFacts) -> None:
+        self._resume = start
+        self._file = start.file
+        self._dump = DumpConnection(self._config.dsn.get_secret_value(), self._config.id)
+        is_mariadb = facts.flavor == "mariadb"
+        if is_mariadb:
+            self._mariadb_gtids = MariadbGtids(start.gtid_set)
+        else:
+            self._gtids = GtidSet(start.gtid_set)
+        self._dump.start(
+            start.file,
+            start.pos,
+            gtids=self._gtids if self._gtids and not is_mariadb else None,
+            mariadb_state=start.gtid_set if is_mariadb and start.gtid_set else None,
+        )
+        self._decoder = BinlogDecoder(has_checksum=self._dump.has_checksum)
+        self._heard_at = time.monotonic()
+
+    def _position(self) -> MysqlPosition:
+        gtids = str(self._mariadb_gtids if self._facts.flavor == "mariadb" else self._gtids)
+        return MysqlPosition(self._resume.file, self._resume.pos, gtids, self._facts.flavor, self._facts.uuid)
+
+    def _on_event(self, data: bytes, now: float) -> None:
+        self._bytes += len(data)
+        header = decode_header(data)
+        try:
+            message = self._decoder.decode(header, data)
+            if isinstance(message, TransactionPayload):
+                for inner in message.events:
+                    inner_header = decode_header(inner)
+                    self._on_message(
+                        self._decoder.decode(inner_header, inner, is_inner=True), inner_header, header, now
+                    )
+            else:
+                self._on_message(message, header, header, now, size=len(data))
+        except (ProtocolError, SchemaError) as error:
+            error.message = f"{error.message}; event type {header.type} in {self._file} before {header.log_pos}"
+            raise
+
+    def _on_message(self, message: Message, header: Header, outer: Header, now: float, size: int | None = None) -> None:
+        """Act on a message. ``outer`` is the header of the event in the log that holds it."""
+        if isinstance(message, Rows):
+            self._on_rows(message, header, outer, now, size or header.size)
+        elif isinstance(message, Xid):
+            self._end(outer, now)
+        elif isinstance(message, Query):
+            self._on_query(message, header, outer, now)
+        elif isinstance(message, Gtid):
+            origin = message.gtid.partition(":")[0] or self._facts.uuid
+            self._begin(message.gtid, origin, outer, message.commit_us)
+        elif isinstance(message, MariadbGtid):
+            self._begin(message.gtid.format(server_id=header.server_id), self._facts.uuid, outer, None)
+            self._is_begun = not message.is_standalone
+        elif isinstance(message, Rotate):
+            self._on_rotate(message)
+        elif isinstance(message, XaPrepare):
+            # Delivered with the prepare, as Debezium does; a later XA ROLLBACK of it is reported.
+            self._end(outer, now)
+
+    def _on_rotate(self, message: Rotate) -> None:
+        self._file = message.file
+        if self._tx is None:
+            self._resume = MysqlPosition(message.file, message.pos)
+
+    def _on_rows(self, rows: Rows, header: Header, outer: Header, now: float, size: int) -> None:
+        table_map = self._decoder.table_map(rows.table_id)
+        tx = self._tx or self._begin("", self._facts.uuid, outer, None)
+        table = self._tables.captured(table_map, MysqlPosition(self._file, outer.log_pos))
+        if table is None:
+            tx.skip()
+            return
+        first = True
+        for event in tx.row_events(rows, table, header, self._file, outer.log_pos):
+            self._add(event, size if first else 0, now)
+            first = False
+
+    def _on_query(self, query: Query, header: Header, outer: Header, now: float) -> None:
+        sql = plain(query.sql)
+        meaning = meaning_of(sql)
+        if meaning is Meaning.BEGIN:
+            if self._tx is None:
+                self._begin("", self._facts.uuid, outer, None)
+            self._is_begun = True
+        elif meaning is Meaning.COMMIT:
+            self._end(outer, now)
+        elif meaning is Meaning.ROLLBACK:
+            self._roll_back(0)
+            self._end(outer, now)
+        elif meaning is Meaning.SAVEPOINT and self._tx is not None:
+            self._tx.savepoints[savepoint_name(sql)] = self._batcher.open_count
+        elif meaning is Meaning.ROLLBACK_TO and self._tx is not None:
+            self._roll_back(self._tx.savepoints.get(savepoint_name(sql), 0))
+        elif meaning is Meaning.XA:
+            self._is_begun = self._is_begun or sql[:8].lower().startswith(("xa start", "xa begin"))
+            if not self._is_begun:
+                self._end(outer, now)
+        else:
+            self._on_statement(meaning, sql, query, header, outer, now)
+
+    def _on_statement(
+        self, meaning: Meaning, sql: str, query: Query, header: Header, outer: Header, now: float
+    ) -> None:
+        """DDL, or rows logged as a statement; outside of BEGIN it is a transaction of its own."""
+        tx = self._tx or self._begin("", self._facts.uuid, outer, None)
+        position = MysqlPosition(self._file, outer.log_pos)
+        if meaning is Meaning.XA_ROLLBACK:
+            log.error("an XA transaction was rolled back after its rows were delivered with its prepare")
+        elif meaning is Meaning.ROWS:
+            self._refuse_statement(sql, query.db)
+        elif meaning is Meaning.TRUNCATE and query.error_code == 0:
+            self._truncate(tx, sql, query, header, now)
+        elif meaning is Meaning.OTHER and not self._history.is_empty:
+            self._history.apply(query.sql, query.db, position)
+        if not self._is_begun:
+            self._end(outer, now)
+
+    def _truncate(self, tx: OpenTransaction, sql: str, query: Query, header: Header, now: float) -> None:
+        named = truncated_table(sql, query.db)
+        if named is None:
+            raise SourceError(
+                "a TRUNCATE in the log cannot be read", kind="schema", hint="report it with the statement"
+            )
+        if self._tables.is_captured(*named):
+            self._add(tx.truncate(None, *named, query.sql, (header, self._file)), len(sql), now)
+
+    def _refuse_statement(self, sql: str, db: str) -> None:
+        named = changed_table(sql, db)
+        if named is not None and not self._tables.is_captured(*named):
+            return
+        what = f"rows of {'.'.join(named)}" if named else f"rows in database {db}"
+        raise SourceError(
+            f"{what} were logged as a statement in {self._file}, not as rows",
+            kind="incompatible",
+            hint="set binlog_format=ROW for every session, then delete the pipeline and create it again",
+        )
+
+    def _begin(self, gtid: str, origin: str, outer: Header, commit_us: int | None) -> OpenTransaction:
+        self._is_begun = False
+        self._tx = OpenTransaction(
+            pipeline=self._context.pipeline,
+            tenant=self._context.tenant,
+            gtid=gtid,
+            origin=origin,
+            start=f"{self._file}:{outer.log_pos}",
+            commit_ms=commit_us // 1000 if commit_us else None,
+        )
+        return self._tx
+
+    def _end(self, outer: Header, now: float) -> None:
+        tx, self._tx, self._is_begun = self._tx, None, False
+        self._resume = MysqlPosition(self._file, outer.log_pos or self._resume.pos)
+        if tx is not None and tx.gtid:
+            (self._mariadb_gtids if self._facts.flavor == "mariadb" else self._gtids).add(tx.gtid)
+        self._batcher.end_transaction(now)
+
+    def _roll_back(self, keep_count: int) -> None:
+        if self._batcher.has_split_transaction:
+            raise SourceError(
+                "a transaction was rolled back after a part of it was delivered",
+                kind="incompatible",
+                hint="raise batch.max_tx_bytes above the size of the largest transaction that is rolled back in part",
+            )
+        self._batcher.discard_open(keep_count)
+
+    def _add(self, event: ChangeEvent, byte_count: int, now: float) -> None:
+        self._batcher.add(event, byte_count, now)
+        self._counts[event.source.qualified_table, event.op] += 1
+
+    def _check_silence(self, now: float) -> None:
+        if now - self._heard_at > READ_TIMEOUT_SECS:
+            raise SourceError(f"no heartbeat from the server for {READ_TIMEOUT_SECS} s", kind="timeout")
+
+    def _connected(self) -> DumpConnection:
+        if self._dump is None:
+            raise SourceError("the stream is not open", kind="other")
+        return self._dump
+
+    def _count(self) -> None:
+        metrics, labels = self._context.metrics, (self._context.pipeline, self._config.id)
+        metrics.source_bytes.labels(*labels).inc(self._bytes)
+        metrics.schema_cache_hits.labels(*labels).inc(self._tables.hits)
+        metrics.schema_cache_misses.labels(*labels).inc(self._tables.misses)
+        self._bytes = self._tables.hits = self._tables.misses = 0
+        for (table, op), count in self._counts.items():
+            metrics.source_events.labels(*labels, table, op).inc(count)
+        self._counts.clear()
+        for table, count in self._tables.take_null_dates().items():
+            metrics.null_dates.labels(*labels, table).inc(count)
