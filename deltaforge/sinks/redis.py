@@ -6,6 +6,9 @@ streams (Redis 5 or later, Valkey); no cluster.
 
 Fields of an entry: ``event_id``, ``idempotency_key``, ``df-event`` (the encoded event), ``df-key``
 unless it is empty, and ``df-headers`` (JSON) when a processor routed any.
+
+Order over an outage: each connection ends those before it on the server, so that nothing they still
+hold is taken after newer entries. That needs the right to ``CLIENT LIST`` and ``CLIENT KILL``.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
@@ -84,13 +88,15 @@ class RedisSink:
         self._stream = Destination(config.stream, "stream")
         self._key = MessageKey(config.key, _event_id, lambda text: log.warning("%s", text, extra={"sink": config.id}))
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
+        self._name = f"deltaforge-{token_hex(8)}"
         self._client: Redis | None = None
 
     def open(self) -> None:
         self.close()
-        client = _client_of(self._config)
+        client = _client_of(self._config, self._name)
         with _errors("connect to redis"):
             client.ping()
+            _end_others(client, self._name)
         self._client = client
 
     def write(self, batch: Batch) -> None:
@@ -144,7 +150,18 @@ def _event_id(event: ChangeEvent) -> str:
     return event.event_id or ""
 
 
-def _client_of(config: RedisSinkConfig) -> Redis:
+def _end_others(client: Redis, name: str) -> None:
+    """End the server's side of earlier connections: what they still bring after an outage is old."""
+    from redis.exceptions import ResponseError
+
+    with suppress(ResponseError):  # the user may not be allowed to; then readers have the idempotency key alone
+        own = client.client_id()
+        for other in client.client_list():
+            if other["name"] == name and int(other["id"]) != own:
+                client.client_kill_filter(_id=other["id"])
+
+
+def _client_of(config: RedisSinkConfig, name: str) -> Redis:
     """A client of the server, or of the master that the sentinels name. Does not connect yet.
 
     Its own retries are off: a batch that is in doubt is written again by the caller, in order.
@@ -161,6 +178,7 @@ def _client_of(config: RedisSinkConfig) -> Redis:
         "socket_timeout": config.send_timeout_secs,
         "socket_connect_timeout": config.connect_timeout_secs,
         "retry": Retry(NoBackoff(), 0),
+        "client_name": name,
     }
     parts = urlsplit(uri)
     if parts.scheme not in _SENTINEL_SCHEMES:

@@ -6,6 +6,7 @@ import uuid
 
 import msgspec
 import pytest
+from pydantic import SecretStr
 
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.event import Transaction
@@ -187,6 +188,25 @@ def test_a_killed_server_is_waited_for(private_redis):
         f"event-{number}".encode() for number in range(1, 21)
     ]
     client.close()
+
+
+def test_what_an_old_connection_still_holds_never_comes_after_newer_entries(redis_server, fault_proxy, target):
+    silent = fault_proxy(redis_server.port)
+    sink = target.sink_at(f"redis://127.0.0.1:{silent.port}")
+    write_all(sink, numbered_batch(1))
+    silent.stall()
+    batch = numbered_batch(2, 10)
+    with pytest.raises(SinkError) as caught:
+        sink.write(batch)
+    assert caught.value.kind == "timeout"
+    sink.close()
+    around = sink._config.model_copy(update={"uri": SecretStr(redis_server.uri)})
+    sink._config = around
+    deliver(sink, [batch, numbered_batch(12, 10)], is_open=False)
+    silent.unstall()
+    deliver(sink, [numbered_batch(22, 10)])
+    end(sink)
+    assert [event.number for event in target.delivered()] == list(range(1, 32))
 
 
 @pytest.mark.parametrize("how", ["no password", "no right to write"])
