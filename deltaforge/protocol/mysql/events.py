@@ -124,6 +124,7 @@ class BinlogDecoder:
 
     def __init__(self, *, has_checksum: bool) -> None:
         self._has_checksum = has_checksum
+        self._is_mariadb = False
         self._maps: dict[int, TableMap] = {}
         self._cached_maps: dict[bytes, TableMap] = {}
 
@@ -185,6 +186,7 @@ class BinlogDecoder:
         self._has_checksum = algorithm == 1
         if self._has_checksum:
             _checked(data)
+        self._is_mariadb = "mariadb" in version.lower()
         self._maps.clear()
         return FormatDescription(version, self._has_checksum)
 
@@ -194,7 +196,7 @@ class BinlogDecoder:
         if known is None:
             if len(self._cached_maps) >= _MAX_CACHED_MAPS:
                 self._cached_maps.clear()
-            known = self._cached_maps[raw] = decode_table_map(body)
+            known = self._cached_maps[raw] = decode_table_map(body, is_mariadb=self._is_mariadb)
         self._maps[read_uint(body, 0, 6)] = known
         return known
 

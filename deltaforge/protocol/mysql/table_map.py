@@ -36,8 +36,10 @@ class TableMap(msgspec.Struct, frozen=True):
         return self.column_names is not None
 
 
-def decode_table_map(body: bytes) -> TableMap:
+def decode_table_map(body: bytes, *, is_mariadb: bool = False) -> TableMap:
     """The body of a TABLE_MAP event, without header and checksum.
+
+    MariaDB counts geometry columns among those with a character set, MySQL does not.
 
     Raises:
         ProtocolError: The bytes break the format.
@@ -53,7 +55,7 @@ def decode_table_map(body: bytes) -> TableMap:
     null_bits = read_uint(body, at, (count + 7) // 8)
     at += (count + 7) // 8
     optional = _optional_fields(body, at)
-    columns = _with_optional(columns, optional)
+    columns = _with_optional(columns, optional, CHARACTER | {Code.GEOMETRY} if is_mariadb else CHARACTER)
     names = _names(optional.get(4), count)
     return TableMap(
         table_id, db, table, tuple(columns), names, _primary_key(optional, names, count), null_bits, body[8:]
@@ -113,9 +115,11 @@ def _optional_fields(body: bytes, at: int) -> dict[int, bytes]:
     return fields
 
 
-def _with_optional(columns: list[ColumnType], fields: dict[int, bytes]) -> list[ColumnType]:
+def _with_optional(
+    columns: list[ColumnType], fields: dict[int, bytes], with_charset: frozenset[Code]
+) -> list[ColumnType]:
     numeric = [n for n, column in enumerate(columns) if column.code in NUMERIC]
-    character = [n for n, column in enumerate(columns) if column.code in CHARACTER]
+    character = [n for n, column in enumerate(columns) if column.code in with_charset]
     labelled = [n for n, column in enumerate(columns) if column.code in LABELLED]
     if 1 in fields or (numeric and fields):
         bits = fields.get(1, b"")

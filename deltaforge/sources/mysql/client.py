@@ -25,6 +25,7 @@ HEARTBEAT_SECS = 15
 READ_TIMEOUT_SECS = 90
 CONNECT_TIMEOUT_SECS = 30
 
+_NO_TLS = 2026
 _KINDS = {
     1044: ("permission", "grant REPLICATION SLAVE, REPLICATION CLIENT and SELECT to the user"),
     1045: ("auth", "check user and password in the DSN"),
@@ -85,11 +86,14 @@ def connect(dsn: str) -> Connection[Any]:
     }
     with source_errors("cannot connect to MySQL"):
         context = _tls(mode, query)
-        connection = pymysql.connect(**settings, ssl=context, ssl_disabled=context is None)
-        if mode in ("required", "verify_ca", "verify_identity") and not hasattr(_socket(connection), "version"):
-            connection.close()
-            raise SourceError(f"the server offers no TLS, ssl-mode is {mode}", kind="incompatible")
-        return connection
+        try:
+            return pymysql.connect(**settings, ssl=context, ssl_disabled=context is None)
+        except pymysql.err.OperationalError as exc:
+            if exc.args[0] != _NO_TLS:
+                raise
+            if mode != "preferred":
+                raise SourceError(f"the server offers no TLS, ssl-mode is {mode}", kind="incompatible") from exc
+        return pymysql.connect(**settings, ssl_disabled=True)
 
 
 def _tls(mode: str, query: dict[str, str]) -> ssl.SSLContext | None:
@@ -184,8 +188,10 @@ class DumpConnection:
         (row,) = execute(self._connection, "select @@global.binlog_checksum")
         self.has_checksum = str(row[0]).upper() == "CRC32"
         settings = [
-            "set @master_binlog_checksum = @@global.binlog_checksum, @source_binlog_checksum = @@global.binlog_checksum",
-            f"set @master_heartbeat_period = {HEARTBEAT_SECS}000000000, @source_heartbeat_period = {HEARTBEAT_SECS}000000000",
+            "set @master_binlog_checksum = @@global.binlog_checksum",
+            "set @source_binlog_checksum = @@global.binlog_checksum",
+            f"set @master_heartbeat_period = {HEARTBEAT_SECS}000000000",
+            f"set @source_heartbeat_period = {HEARTBEAT_SECS}000000000",
             # A dump that we do not read for a while (back-pressure, pause) must not be cut.
             "set session net_write_timeout = 86400",
         ]

@@ -70,7 +70,7 @@ def changed_table(sql: str, db: str) -> tuple[str, str] | None:
 
 def savepoint_name(sql: str) -> str:
     """The name in SAVEPOINT or ROLLBACK TO."""
-    return _unquoted(sql.split()[-1]).lower()
+    return _unquoted(sql.rsplit(maxsplit=1)[-1]).lower()
 
 
 def _named(match: re.Match[str] | None, db: str) -> tuple[str, str] | None:

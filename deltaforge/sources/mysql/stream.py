@@ -6,12 +6,15 @@ import logging
 import time
 from collections import Counter
 
+import msgspec
+
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import ProtocolError, SchemaError, SourceError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.gtid import GtidSet, MariadbGtids
 from deltaforge.core.position import MysqlPosition, Position
 from deltaforge.protocol.mysql.events import (
+    ARTIFICIAL,
     BinlogDecoder,
     Header,
     MariadbGtid,
@@ -58,7 +61,7 @@ class MysqlStream:
         self._tables = Tables(config, self._history)
         self._resume = MysqlPosition("", 4)
         self._batcher = TransactionBatcher(context.limits, self._position)
-        self._file = ""
+        self._file, self._end_pos = "", 0
         self._gtids = GtidSet()
         self._mariadb_gtids = MariadbGtids()
         self._tx: OpenTransaction | None = None
@@ -114,7 +117,7 @@ class MysqlStream:
 
     def _start_at(self, start: MysqlPosition, facts: ServerFacts) -> None:
         self._resume = start
-        self._file = start.file
+        self._file, self._end_pos = start.file, start.pos
         self._dump = DumpConnection(self._config.dsn.get_secret_value(), self._config.id)
         is_mariadb = facts.flavor == "mariadb"
         if is_mariadb:
@@ -136,7 +139,7 @@ class MysqlStream:
 
     def _on_event(self, data: bytes, now: float) -> None:
         self._bytes += len(data)
-        header = decode_header(data)
+        header = self._positioned(decode_header(data))
         try:
             message = self._decoder.decode(header, data)
             if isinstance(message, TransactionPayload):
@@ -150,6 +153,13 @@ class MysqlStream:
         except (ProtocolError, SchemaError) as error:
             error.message = f"{error.message}; event type {header.type} in {self._file} before {header.log_pos}"
             raise
+
+    def _positioned(self, header: Header) -> Header:
+        """The header with the end position that MariaDB leaves out inside of transactions."""
+        if header.flags & ARTIFICIAL or not header.timestamp:
+            return header
+        self._end_pos = header.log_pos or self._end_pos + header.size
+        return header if header.log_pos else msgspec.structs.replace(header, log_pos=self._end_pos)
 
     def _on_message(self, message: Message, header: Header, outer: Header, now: float, size: int | None = None) -> None:
         """Act on a message. ``outer`` is the header of the event in the log that holds it."""
@@ -172,7 +182,7 @@ class MysqlStream:
             self._end(outer, now)
 
     def _on_rotate(self, message: Rotate) -> None:
-        self._file = message.file
+        self._file, self._end_pos = message.file, message.pos
         if self._tx is None:
             self._resume = MysqlPosition(message.file, message.pos)
 
@@ -211,7 +221,7 @@ class MysqlStream:
         else:
             self._on_statement(meaning, sql, query, header, outer, now)
 
-    def _on_statement(
+    def _on_statement(  # noqa: PLR0913 - what is known of a statement
         self, meaning: Meaning, sql: str, query: Query, header: Header, outer: Header, now: float
     ) -> None:
         """DDL, or rows logged as a statement; outside of BEGIN it is a transaction of its own."""

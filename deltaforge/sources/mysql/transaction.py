@@ -29,7 +29,7 @@ class OpenTransaction:
         commit_ms: Commit time where it began; None when the log does not say.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the identity of a transaction
         self, *, pipeline: str, tenant: str, gtid: str, origin: str, start: str, commit_ms: int | None
     ) -> None:
         self.gtid = gtid
@@ -69,7 +69,7 @@ class OpenTransaction:
         event.schema_version = schema.fingerprint() if schema else None
         return event
 
-    def _event(
+    def _event(  # noqa: PLR0913 - one call per row, no time for a wrapper
         self,
         op: Op,
         before: RowImage | None,

@@ -58,7 +58,7 @@ class Mapper:
         system_id: The server's system identifier, part of every event id.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what identifies a connection's events
         self,
         *,
         pipeline: str,
