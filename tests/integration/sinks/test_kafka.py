@@ -20,6 +20,7 @@ from deltaforge.testing.sink_contract import (
     with_row,
     without_repeats,
 )
+from tests.unit.waiting import wait_until
 
 
 class KafkaTarget:
@@ -199,3 +200,22 @@ def test_settings_that_the_client_does_not_know_are_named(target):
     with pytest.raises(SinkError, match=r"no\.such\.setting") as caught:
         sink.open()
     assert retry_of(caught.value) is Retry.OPERATOR
+
+
+def test_the_queue_of_the_client_shows_in_the_metrics(target):
+    about = context()
+    settings = {"client_conf": {"statistics.interval.ms": 50}, "topic": f"{target.name}.s", "send_timeout_secs": 5}
+    config = {"id": "s", "brokers": target._bootstrap} | settings
+    sink = KafkaSinkSpec.model_validate({"type": "kafka", "config": config}).build(about)
+    sink.open()
+    target.stall()
+    sink.write(numbered_batch(1, 500))
+    queued = about.metrics.kafka_queue_messages.labels("p", "s")
+    wait_until(lambda: queued._value.get() == 500)
+    target.unstall()
+    sink.flush()
+    wait_until(lambda: queued._value.get() == 0)
+    end(sink)
+    assert about.metrics.sink_bytes.labels("p", "s")._value.get() == sum(
+        len(event.value) for event in target.delivered()
+    )
