@@ -26,8 +26,8 @@ class ServeOptions:
     """
 
     config: Path | None = None
-    api_addr: str = "0.0.0.0:8080"  # noqa: S104 - the documented default
-    metrics_addr: str | None = "0.0.0.0:9000"  # noqa: S104 - the documented default
+    api_addr: str = "0.0.0.0:8080"
+    metrics_addr: str | None = "0.0.0.0:9000"
     storage_backend: str = "sqlite"
     storage_path: Path = Path("data/deltaforge.db")
     storage_dsn: str | None = None

@@ -1,0 +1,107 @@
+"""What a storage backend offers: keyed values and versioned slots. Contract 02 section 9.
+
+Everything is bytes under a namespace and a key. Calls block; they are short.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from deltaforge.core.errors import SpecError
+
+BACKENDS = ("sqlite", "memory")
+
+
+class Slot(NamedTuple):
+    """A value that changes only by compare and swap. ``version`` is 1 after the first write."""
+
+    version: int
+    state: bytes
+
+
+class KeyValues(Protocol):
+    """Values by key."""
+
+    def get(self, ns: str, key: str) -> bytes | None:
+        """The value; None if there is none or its time is over."""
+        ...
+
+    def put(self, ns: str, key: str, val: bytes, *, ttl_secs: float | None = None) -> None:
+        """Set or replace. With ``ttl_secs`` the value is gone that long afterwards."""
+        ...
+
+    def delete(self, ns: str, key: str) -> bool:
+        """Remove; returns whether there was a value."""
+        ...
+
+    def list(self, ns: str, prefix: str = "") -> list[tuple[str, bytes]]:
+        """All values whose key starts with ``prefix`` (compared exactly), ordered by key."""
+        ...
+
+
+class Slots(Protocol):
+    """Values of which a writer can tell whether another writer was faster."""
+
+    def get(self, ns: str, key: str) -> Slot | None:
+        """The present version and state."""
+        ...
+
+    def upsert(self, ns: str, key: str, state: bytes) -> int:
+        """Set whatever is there; returns the new version."""
+        ...
+
+    def compare_and_swap(self, ns: str, key: str, expected_version: int, state: bytes) -> bool:
+        """Set if the version is still ``expected_version`` (0: there is no slot); returns whether it was."""
+        ...
+
+    def delete(self, ns: str, key: str) -> bool:
+        """Remove; returns whether there was a slot. The next write starts at version 1 again."""
+        ...
+
+
+class Storage(Protocol):
+    """One backend. May be used from any thread."""
+
+    @property
+    def kv(self) -> KeyValues:
+        """Values by key."""
+        ...
+
+    @property
+    def slots(self) -> Slots:
+        """Versioned values."""
+        ...
+
+    def close(self) -> None:
+        """Release files and connections; afterwards nothing else may be called."""
+        ...
+
+
+def open_storage(backend: str, path: Path, dsn: str | None = None) -> Storage:
+    """Open the backend that the command line names.
+
+    Args:
+        backend: ``sqlite`` or ``memory``.
+        path: Database file of ``sqlite``.
+        dsn: For backends that are servers; none is built yet.
+
+    Raises:
+        SpecError: The backend is unknown or not built.
+        StorageError: It cannot be opened.
+    """
+    if backend == "sqlite":
+        from deltaforge.storage.sqlite import SqliteStorage
+
+        return SqliteStorage(path)
+    if backend == "memory":
+        from deltaforge.storage.memory import MemoryStorage
+
+        return MemoryStorage()
+    del dsn
+    known = ", ".join(BACKENDS)
+    if backend == "postgres":
+        raise SpecError(
+            "storage backend postgres is not part of this version", path="storage.backend", hint=f"use one of {known}"
+        )
+    raise SpecError(f"unknown storage backend {backend!r}", path="storage.backend", hint=f"use one of {known}")

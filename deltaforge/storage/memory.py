@@ -1,0 +1,89 @@
+"""Storage that ends with the process: for tests and throw-away runs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from deltaforge.storage.base import Slot
+
+
+class MemoryKeyValues:
+    """Values by key, in a dictionary."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._values: dict[tuple[str, str], tuple[bytes, float | None]] = {}
+
+    def get(self, ns: str, key: str) -> bytes | None:
+        with self._lock:
+            return self._alive().get((ns, key), (None, None))[0]
+
+    def put(self, ns: str, key: str, val: bytes, *, ttl_secs: float | None = None) -> None:
+        with self._lock:
+            self._values[ns, key] = (val, None if ttl_secs is None else self._clock() + ttl_secs)
+
+    def delete(self, ns: str, key: str) -> bool:
+        with self._lock:
+            return self._alive().pop((ns, key), None) is not None
+
+    def list(self, ns: str, prefix: str = "") -> list[tuple[str, bytes]]:
+        with self._lock:
+            return sorted((k, v) for (n, k), (v, _) in self._alive().items() if n == ns and k.startswith(prefix))
+
+    def _alive(self) -> dict[tuple[str, str], tuple[bytes, float | None]]:
+        now = self._clock()
+        for name in [name for name, (_, ends) in self._values.items() if ends is not None and ends <= now]:
+            del self._values[name]
+        return self._values
+
+
+class MemorySlots:
+    """Versioned values, in a dictionary."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._slots: dict[tuple[str, str], Slot] = {}
+
+    def get(self, ns: str, key: str) -> Slot | None:
+        with self._lock:
+            return self._slots.get((ns, key))
+
+    def upsert(self, ns: str, key: str, state: bytes) -> int:
+        with self._lock:
+            return self._write(ns, key, state)
+
+    def compare_and_swap(self, ns: str, key: str, expected_version: int, state: bytes) -> bool:
+        with self._lock:
+            slot = self._slots.get((ns, key))
+            if (slot.version if slot else 0) != expected_version:
+                return False
+            self._write(ns, key, state)
+            return True
+
+    def delete(self, ns: str, key: str) -> bool:
+        with self._lock:
+            return self._slots.pop((ns, key), None) is not None
+
+    def _write(self, ns: str, key: str, state: bytes) -> int:
+        slot = self._slots.get((ns, key))
+        version = slot.version + 1 if slot else 1
+        self._slots[ns, key] = Slot(version, state)
+        return version
+
+
+class MemoryStorage:
+    """A :class:`deltaforge.storage.base.Storage` without a file.
+
+    Args:
+        clock: Unix seconds; values with a time to live end by it.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self.kv = MemoryKeyValues(clock)
+        self.slots = MemorySlots()
+
+    def close(self) -> None:
+        """Nothing to release."""
