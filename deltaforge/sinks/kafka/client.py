@@ -144,10 +144,11 @@ class Client:
         self._trouble = None
 
     def close(self) -> None:
-        """Throw away what waits and end the thread. The producer itself ends with its last reference."""
+        """Throw away what waits, disconnect and end the thread. Nothing may be called after it."""
         self._is_closing.set()
         self._thread.join()
         self._producer.purge()
+        del self._producer  # its last reference: the client library has no other way to disconnect
 
     def _check(self) -> None:
         """Raise what cannot be waited out."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -62,27 +64,21 @@ class KafkaSink:
         self._client = client
 
     def write(self, batch: Batch) -> None:
-        values = batch.encoded(self._encoder)
-        targets = [
-            (self._topic.of(event, index), self._key.of(event, index), headers_of(event, index))
-            for index, event in enumerate(batch.events())
-        ]
-        handed = self._handed_as(batch)
-        client = self._opened()
-        try:
+        with self._settled_errors() as client:
+            values = batch.encoded(self._encoder)
+            targets = [
+                (self._topic.of(event, index), self._key.of(event, index), headers_of(event, index))
+                for index, event in enumerate(batch.events())
+            ]
+            handed = self._handed_as(batch)
             for index in range(handed.count, len(values)):
                 client.send(values[index], *targets[index])
                 handed.count = index + 1
-        except SinkError as error:
-            raise self._settled(error, client) from error
-        self._bytes.inc(sum(map(len, values)))
 
     def flush(self) -> None:
-        client = self._opened()
-        try:
+        with self._settled_errors() as client:
             client.drain()
-        except SinkError as error:
-            raise self._settled(error, client) from error
+        self._bytes.inc(sum(len(value) for handed in self._handed for value in handed.batch.encoded(self._encoder)))
         self._handed.clear()
         self._next = 0
 
@@ -95,30 +91,31 @@ class KafkaSink:
         else:
             self._discard(self._client)
 
-    def _opened(self) -> Client:
-        if self._client is None:
-            raise SinkError("the kafka sink is not open", kind="connect")
-        return self._client
-
     def _handed_as(self, batch: Batch) -> _Handed:
         """Where this batch stands: among those that the producer already has, or new."""
         if self._next < len(self._handed) and self._handed[self._next].batch is not batch:
             # What waits in the producer must not come out before or between these batches.
-            self._discard(self._opened())
             raise SinkError("the batches in doubt are not written again as they were", kind="io")
         if self._next == len(self._handed):
             self._handed.append(_Handed(batch))
         self._next += 1
         return self._handed[self._next - 1]
 
-    def _settled(self, error: SinkError, client: Client) -> SinkError:
-        """The error to raise, once the producer is either kept as it is or thrown away."""
-        self._next = 0
-        if isinstance(error, StalledError):
-            return SinkError(error.message, kind=error.kind)
-        blamed = self._blamed(error) if isinstance(error, FailedError) else None
-        self._discard(client)
-        return blamed or error
+    @contextmanager
+    def _settled_errors(self) -> Iterator[Client]:
+        """After an error all is written again, either into the producer as it stands or into another one."""
+        client = self._client
+        if client is None:
+            raise SinkError("the kafka sink is not open", kind="connect")
+        try:
+            yield client
+        except (RecordError, StalledError):
+            self._next = 0
+            raise
+        except SinkError as error:
+            blamed = self._blamed(error) if isinstance(error, FailedError) else None
+            self._discard(client)
+            raise blamed or error from error
 
     def _blamed(self, error: FailedError) -> RecordError | None:
         """The error as the fault of the one event it came with; None if it is not an event's fault."""

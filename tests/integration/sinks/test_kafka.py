@@ -1,6 +1,7 @@
 """The kafka sink: the contract of all sinks, and what is Kafka's own."""
 
 import uuid
+from pathlib import Path
 
 import pytest
 from confluent_kafka.admin import AdminClient
@@ -219,3 +220,28 @@ def test_the_queue_of_the_client_shows_in_the_metrics(target):
     assert about.metrics.sink_bytes.labels("p", "s")._value.get() == sum(
         len(event.value) for event in target.delivered()
     )
+
+
+def test_closing_ends_every_thread_of_the_client(target):
+    tasks = Path("/proc/self/task")
+    before = len(list(tasks.iterdir()))
+    sink = target.sink()
+    sink.open()
+    sink.write(numbered_batch(1))
+    assert len(list(tasks.iterdir())) > before
+    end(sink)
+    wait_until(lambda: len(list(tasks.iterdir())) <= before)
+
+
+def test_a_bad_event_leaves_the_batches_before_it_in_doubt_and_unrepeated(target):
+    sink = target.sink()
+    good = numbered_batch(1, 10)
+    sink.open()
+    sink.write(good)
+    with pytest.raises(RecordError):
+        sink.write(with_row({"id": "\ud800"}))
+    sink.write(good)
+    sink.write(numbered_batch(11, 10))
+    sink.flush()
+    end(sink)
+    assert [event.number for event in target.delivered()] == list(range(1, 21))
