@@ -48,6 +48,7 @@ class PipelineContext:
     failure: DeltaForgeError | None = None
     reader: LogReader | None = None
     delivery: Delivery | None = None
+    starts_paused: bool = False
     raises_failure: bool = False
     run_start: Position | None = None
     _stop_at: float | None = None

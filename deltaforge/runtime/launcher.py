@@ -55,7 +55,8 @@ def make_context(document: ParsedDocument, state_dir: Path, *, document_sha256: 
     check_supported(document.spec)
     name = document.spec.metadata.name
     paths = PipelinePaths(state_dir, name)
-    return PipelineContext(document.spec, paths, PipelineMetrics(name), document_sha256=document_sha256)
+    spec = document.spec.with_environment(os.environ)
+    return PipelineContext(spec, paths, PipelineMetrics(name), document_sha256=document_sha256)
 
 
 def run(context: PipelineContext, *, epoch_secs: float = EPOCH_SECS) -> DeltaForgeError | None:
@@ -107,6 +108,9 @@ def _locked(context: PipelineContext) -> Iterator[None]:
                 kind="already_running",
                 hint="stop the other process, or use another --state-dir and source id",
             ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()).encode())
+        file.flush()
         yield
 
 
@@ -161,6 +165,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--name", required=True, help="pipeline name")
     parser.add_argument("--state-dir", type=Path, required=True, help="the engine's state directory")
     parser.add_argument("--document", type=Path, help="document file; default: the one below the state directory")
+    parser.add_argument("--paused", action="store_true", help="start without reading")
     parser.add_argument("--epoch-secs", type=float, default=EPOCH_SECS, help="checkpoint interval")
     args = parser.parse_args(argv)
     configure(os.environ, pipeline=args.name)
@@ -171,6 +176,7 @@ def main(argv: list[str] | None = None) -> int:
         else:
             document, digest = _read_document(paths.document)
         context = make_context(document, args.state_dir, document_sha256=digest)
+        context.starts_paused = args.paused
         return _report(run(context, epoch_secs=args.epoch_secs))
     except DeltaForgeError as error:
         paths.create()

@@ -39,6 +39,8 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         self._is_tx_open = False
         context.run_start = state.start if state else None
         self._reader = context.reader = _reader(context)
+        if context.starts_paused:
+            self._reader.pause()
         self._reader.start(state.start if state else None)
         if state is not None:
             context.start_saved.set()

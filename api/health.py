@@ -1,0 +1,61 @@
+"""Health, readiness, metrics, dry-run validation. Contract 01 section 2.1."""
+
+from __future__ import annotations
+
+from quart import Blueprint, Response, current_app, jsonify
+
+from api.body import json_body
+from api.views import pipe_info
+from deltaforge.control.metrics import ControlMetrics
+from deltaforge.control.service import PipelineService
+from deltaforge.core.errors import SpecError
+
+blueprint = Blueprint("health", __name__)
+
+
+def _service() -> PipelineService:
+    service: PipelineService = current_app.extensions["service"]
+    return service
+
+
+@blueprint.get("/health")
+async def health() -> tuple[Response, int]:
+    """503 as soon as one pipeline has failed; ``reasons`` says why."""
+    service = _service()
+    failed = service.failed()
+    if failed:
+        body = {"status": "unhealthy", "failed_pipelines": sorted(failed), "reasons": failed}
+        return jsonify(body), 503
+    return jsonify({"status": "healthy", "pipelines": len(service.list([]))}), 200
+
+
+@blueprint.get("/ready")
+async def ready() -> Response:
+    """The state of every pipeline; always 200."""
+    return jsonify({"status": "ready", "pipelines": [pipe_info(pipeline) for pipeline in _service().list([])]})
+
+
+@blueprint.get("/metrics")
+async def metrics() -> Response:
+    """Prometheus text of the control plane and of every pipeline."""
+    found: ControlMetrics = current_app.extensions["metrics"]
+    return Response(await found.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@blueprint.post("/validate")
+async def validate() -> tuple[Response, int]:
+    """Check a document; nothing is connected or created. This error body has a shape of its own."""
+    try:
+        parsed = _service().validate(await json_body())
+    except SpecError as error:
+        return jsonify({"valid": False, "error": str(error)}), 400
+    spec = parsed.spec
+    body = {
+        "valid": True,
+        "pipeline": spec.metadata.name,
+        "source_type": spec.spec.source.type,
+        "sink_count": len(spec.spec.sinks),
+    }
+    if parsed.warnings:
+        body["warnings"] = parsed.warnings
+    return jsonify(body), 200

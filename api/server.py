@@ -1,0 +1,79 @@
+"""The control plane process: REST on one address, metrics on another, a graceful end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+from hypercorn.asyncio import serve as hypercorn_serve
+from hypercorn.config import Config
+from quart import Quart, Response
+
+from api.app import create_app
+from deltaforge.control.metrics import ControlMetrics
+from deltaforge.control.options import ServeOptions
+from deltaforge.control.service import PipelineService
+from deltaforge.core.errors import DeltaForgeError, SpecError
+from deltaforge.storage.base import open_storage
+
+log = logging.getLogger(__name__)
+
+
+def serve(options: ServeOptions) -> int:
+    """Run until SIGTERM or SIGINT; pipelines are then stopped in good order. Returns the exit code.
+
+    Raises:
+        SpecError: An address, the storage, or a document of ``--config`` is wrong.
+    """
+    return asyncio.run(_serve(options))
+
+
+async def _serve(options: ServeOptions) -> int:
+    storage = open_storage(options.storage_backend, options.storage_path, options.storage_dsn)
+    service = PipelineService(storage, options)
+    metrics = ControlMetrics(service)
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    servers = [_listen(create_app(service, token=options.token, metrics=metrics), options.api_addr, ended)]
+    if options.metrics_addr:
+        servers.append(_listen(_metrics_app(metrics), options.metrics_addr, ended))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for server in servers:
+                tasks.create_task(server)
+            tasks.create_task(service.open())
+    except* DeltaForgeError as group:
+        raise group.exceptions[0] from None
+    finally:
+        ended.set()
+        await service.close()
+        storage.close()
+    return 0
+
+
+async def _listen(app: Quart, address: str, ended: asyncio.Event) -> None:
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise SpecError(f"address {address!r} is not host:port")
+    config = Config()
+    config.bind = [address]
+    config.accesslog = None
+    config.errorlog = logging.getLogger("hypercorn.error")
+    config.graceful_timeout = 2.0
+    try:
+        await hypercorn_serve(app, config, shutdown_trigger=ended.wait)
+    except OSError as exc:
+        raise SpecError(f"cannot listen on {address}: {exc.strerror or exc}", hint="choose another address") from exc
+
+
+def _metrics_app(metrics: ControlMetrics) -> Quart:
+    app = Quart("deltaforge-metrics")
+
+    @app.get("/metrics")
+    async def text() -> Response:
+        return Response(await metrics.text(), content_type="text/plain; version=0.0.4; charset=utf-8")
+
+    return app

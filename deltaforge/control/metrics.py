@@ -1,0 +1,99 @@
+"""Metrics of the control plane, and those of every pipeline process merged with them."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from deltaforge import __version__
+from deltaforge.control import child
+from deltaforge.control.service import PipelineService
+from deltaforge.core.errors import ControlError
+from deltaforge.observability.metrics import LATENCY_BUCKETS
+
+_STATUS = {"running": 1.0, "paused": 0.5, "stopped": 0.0, "failed": -1.0}
+
+
+class ControlMetrics:
+    """Counts requests, and renders everything as Prometheus text."""
+
+    def __init__(self, service: PipelineService) -> None:
+        self._service = service
+        self._registry = CollectorRegistry()
+        self._registry.register(_Pipelines(service))
+        build = Gauge(
+            "deltaforge_build_info", "1.", ("version", "commit", "build_date", "python"), registry=self._registry
+        )
+        build.labels(__version__, "", "", platform.python_version()).set(1)
+        self._requests = Counter(
+            "deltaforge_api_requests", "Requests.", ("route", "method", "status"), registry=self._registry
+        )
+        self._latency = Histogram(
+            "deltaforge_api_request_seconds", "Seconds.", ("route",), buckets=LATENCY_BUCKETS, registry=self._registry
+        )
+
+    def count_request(self, route: str, method: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._requests.labels(route, method, str(status)).inc()
+        self._latency.labels(route).observe(seconds)
+
+    async def text(self) -> str:
+        """Prometheus text; each family stands once, whatever the number of pipelines."""
+        answers = await asyncio.gather(*(self._of_child(p.name) for p in self._service.list([])))
+        own = generate_latest(self._registry).decode()
+        merged = CollectorRegistry()
+        merged.register(_Merged([own, *answers]))
+        return generate_latest(merged).decode()
+
+    async def _of_child(self, name: str) -> str:
+        try:
+            answer = await child.ask(self._service.get(name).supervisor.paths, "metrics")
+        except ControlError:
+            return ""  # not running: its series are gone
+        return str(answer.get("metrics", ""))
+
+
+class _Pipelines(Collector):
+    """The registry of pipelines as metrics, read when asked."""
+
+    def __init__(self, service: PipelineService) -> None:
+        self._service = service
+
+    def collect(self) -> Iterator[Metric]:
+        pipelines = self._service.list([])
+        starts = Metric("deltaforge_pipelines", "Pipeline starts.", "counter")
+        starts.add_sample("deltaforge_pipelines_total", {}, sum(p.supervisor.start_count for p in pipelines))
+        info = Metric("deltaforge_pipeline_info", "1 for each pipeline.", "gauge")
+        status = Metric("deltaforge_pipeline_status", "1 running, 0.5 paused, 0 stopped, -1 failed.", "gauge")
+        pauses = Metric("deltaforge_pipeline_pauses", "Pauses.", "counter")
+        resumes = Metric("deltaforge_pipeline_resumes", "Resumes.", "counter")
+        for pipeline in pipelines:
+            name, tenant = pipeline.name, pipeline.parsed.spec.metadata.tenant
+            info.add_sample("deltaforge_pipeline_info", {"pipeline": name, "tenant": tenant}, 1)
+            labels = {"pipeline": name}
+            status.add_sample("deltaforge_pipeline_status", labels, _STATUS[pipeline.supervisor.status])
+            pauses.add_sample("deltaforge_pipeline_pauses_total", labels, self._service.pause_counts[name])
+            resumes.add_sample("deltaforge_pipeline_resumes_total", labels, self._service.resume_counts[name])
+        yield from (starts, info, status, pauses, resumes)
+
+
+class _Merged(Collector):
+    """Families of several expositions, those of one name made one."""
+
+    def __init__(self, texts: Iterable[str]) -> None:
+        self._texts = texts
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, Metric] = {}
+        for text in self._texts:
+            for family in text_string_to_metric_families(text):
+                known = families.setdefault(family.name, family)
+                if known is not family:
+                    known.samples.extend(family.samples)
+        yield from families.values()
