@@ -93,6 +93,7 @@ class _Merged(Collector):
         families: dict[str, Metric] = {}
         for text in self._texts:
             for family in text_string_to_metric_families(text):
+                family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
                 known = families.setdefault(family.name, family)
                 if known is not family:
                     known.samples.extend(family.samples)

@@ -162,4 +162,4 @@ def _is_settled(answer: dict[str, Any]) -> bool:
     """Connected, or known not to be: a source that cannot be reached is retried for as long as it takes."""
     is_up = answer.get("connected") and answer.get("state") in ("running", "paused")
     source = answer.get("source") or {}
-    return bool(is_up or source.get("last_error"))
+    return bool(is_up or source.get("reconnects"))

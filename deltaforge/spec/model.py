@@ -49,7 +49,7 @@ class BatchSpec(StrictModel):
     )
     max_inflight: int = Field(1, ge=1, le=1024, description="Batches between building and delivery; order is kept.")
     max_tx_bytes: int = Field(
-        64 << 20, ge=1, description="Log bytes after which even a single transaction is handed on in several batches."
+        16 << 20, ge=1, description="Log bytes after which even a single transaction is handed on in several batches."
     )
 
     def limits(self) -> BatchLimits:
