@@ -43,6 +43,9 @@ faults: servers
 test: servers
 	$(PYTEST) --require-servers tests
 
+golden: $(READY)
+	DELTAFORGE_WRITE_GOLDEN=1 $(PYTEST) tests/unit/envelopes
+
 docs: $(READY)
 	$(BIN)/python -m deltaforge.spec.reference docs/document.md
 
