@@ -105,9 +105,8 @@ def test_of_many_writers_each_version_goes_to_exactly_one(storage):
     wins = []
 
     def write(number):
-        for version in range(20):
-            if storage.slots.compare_and_swap("n", "k", version, str(number).encode()):
-                wins.append(version)
+        state = str(number).encode()
+        wins.extend(version for version in range(20) if storage.slots.compare_and_swap("n", "k", version, state))
 
     threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
     for thread in threads:

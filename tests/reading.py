@@ -1,0 +1,83 @@
+"""Reading a source's stream in a test."""
+
+import time
+
+import msgspec
+
+from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.sources.base import BatchLimits, SourceContext
+from deltaforge.sources.mysql.spec import MysqlSourceSpec
+from deltaforge.sources.postgres.spec import PostgresSourceSpec
+
+_json = msgspec.json.Encoder(decimal_format="number")
+
+
+class StreamReader:
+    """Opens streams of one source, one after the other, and remembers the position."""
+
+    def __init__(self, spec, state_dir, **limits):
+        self._spec = spec
+        state_dir.mkdir(exist_ok=True)
+        self.metrics = PipelineMetrics("p")
+        self._context = SourceContext("p", "acme", state_dir, BatchLimits(max_ms=5, **limits), self.metrics)
+        self._stream = None
+        self.position = None
+        self.batches = []
+
+    def open(self, position=None):
+        """Open at ``position``, else where the last reading ended."""
+        self.close()
+        self._stream = self._spec.build(self._context)
+        self.position = self._stream.open(position or self.position)
+        return self
+
+    def read(self, count, timeout_secs=20):
+        """The next ``count`` events."""
+        events = []
+        deadline = time.monotonic() + timeout_secs
+        while len(events) < count:
+            assert time.monotonic() < deadline, f"{len(events)} of {count} events came"
+            self._stream.keep_alive(self.position)
+            for batch in self._stream.poll(0.1):
+                events += batch.events()
+                self.position = batch.position
+                self.batches.append(batch)
+        assert len(events) == count, f"{len(events)} events, expected {count}"
+        return events
+
+    def read_nothing(self, for_secs=0.5):
+        """Assert that no event comes for a while; positions may."""
+        deadline = time.monotonic() + for_secs
+        while time.monotonic() < deadline:
+            for batch in self._stream.poll(0.1):
+                assert not batch.events()
+                self.position = batch.position
+
+    def close(self):
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+def mysql_reader(database, state_dir, *, tables=None, url=None, limits=None, **config):
+    tables = [f"{database.name}.*"] if tables is None else tables
+    config = {"id": f"test-{database.name}", "dsn": url or database.url(), "tables": tables, **config}
+    return StreamReader(MysqlSourceSpec(type="mysql", config=config), state_dir, **(limits or {}))
+
+
+def postgres_reader(database, state_dir, *, tables=(), url=None, limits=None, **config):
+    config = {
+        "id": "test", "dsn": url or database.url(), "tables": list(tables), "publication": "pub",
+        "slot": f"slot_{database.name}", **config,
+    }  # fmt: skip
+    return StreamReader(PostgresSourceSpec(type="postgres", config=config), state_dir, **(limits or {}))
+
+
+def wire(value):
+    """A row image as a consumer of the JSON sees it."""
+    return msgspec.json.decode(_json.encode(value))
+
+
+def brief(events):
+    """Op and images of events."""
+    return [(event.op, wire(event.before), wire(event.after)) for event in events]
