@@ -140,7 +140,8 @@ def load_definitions(connection: Connection[Any], captured: Callable[[str, str],
         connection,
         "select table_schema, table_name, column_name, column_type, is_nullable, column_default, extra, column_key,"
         " character_set_name from information_schema.columns"
-        " where table_schema not in ('mysql', 'information_schema', 'performance_schema', 'sys') order by table_schema, table_name, ordinal_position",
+        " where table_schema not in ('mysql', 'information_schema', 'performance_schema', 'sys')"
+        " order by table_schema, table_name, ordinal_position",
     )
     keys: dict[tuple[str, str], list[str]] = {}
     for db, table, column in execute(

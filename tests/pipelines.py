@@ -1,0 +1,130 @@
+"""Pipeline processes in a test: written down, started, stopped, killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from deltaforge.runtime.outcome import read_outcome
+from deltaforge.runtime.paths import PipelinePaths
+
+
+class PipelineProcess:
+    """One pipeline, run by the launcher like a supervisor would."""
+
+    def __init__(self, folder, source, sinks, *, name="p", **spec):
+        self.paths = PipelinePaths(Path(folder) / "state", name)
+        self.document = {
+            "metadata": {"name": name, "tenant": "acme"},
+            "spec": {"source": source, "processors": [], "sinks": sinks, **spec},
+        }
+        self._process = None
+
+    def start(self, *, waits=True):
+        self.paths.create()
+        self.paths.document.write_text(json.dumps(self.document))
+        command = [sys.executable, "-P", "-m", "deltaforge.runtime.launcher"]
+        with self.paths.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "--name", self.paths.name, "--state-dir", str(self.paths.state_dir)], stdout=log, stderr=log
+            )
+        if waits:
+            self.wait_until(lambda status: status["state"] == "running")
+        return self
+
+    def kill(self):
+        """SIGKILL, as a crash would."""
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self):
+        """Drain, save, end; returns the exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(timeout=60)
+
+    def wait(self, timeout_secs=60):
+        """Wait for the process to end by itself; its outcome."""
+        self._process.wait(timeout=timeout_secs)
+        return read_outcome(self.paths.outcome)
+
+    def end(self):
+        if self._process is not None and self._process.poll() is None:
+            self.kill()
+
+    def ask(self, command):
+        import socket
+
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(10)
+            client.connect(str(self.paths.socket))
+            client.sendall(json.dumps({"cmd": command}).encode() + b"\n")
+            return json.loads(client.makefile("rb").readline())
+
+    def wait_until(self, condition, timeout_secs=60):
+        """Wait until the status fulfils a condition."""
+        deadline = time.monotonic() + timeout_secs
+        while True:
+            assert self._process.poll() is None, self.log()
+            try:
+                status = self.ask("status")
+                if condition(status):
+                    return status
+            except OSError:
+                status = None
+            assert time.monotonic() < deadline, f"{status}\n{self.log()}"
+            time.sleep(0.05)
+
+    def log(self):
+        return self.paths.log.read_text(errors="replace")[-4000:]
+
+    @property
+    def pid(self):
+        return self._process.pid
+
+
+def memory_kib(pid):
+    """Peak resident memory of a process."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1])
+    raise AssertionError("no VmHWM")
+
+
+def postgres_source(database, *, url=None, **config):
+    config = {
+        "id": "src",
+        "dsn": url or database.url(),
+        "publication": "pub",
+        "slot": f"s_{database.name}",
+        "tables": [],
+        **config,
+    }
+    return {"type": "postgres", "config": config}
+
+
+def mysql_source(database, *, url=None, **config):
+    config = {"id": f"src-{database.name}", "dsn": url or database.url(), "tables": [f"{database.name}.*"], **config}
+    return {"type": "mysql", "config": config}
+
+
+def file_sink(path, **config):
+    return {"type": "file", "config": {"id": "file", "path": str(path), **config}}
+
+
+def file_events(path):
+    """The whole events of a file sink."""
+    if not os.path.exists(path):
+        return []
+    with open(path, "rb") as file:
+        return [json.loads(line) for line in file.read().split(b"\n")[:-1]]
+
+
+def wait_for(condition, timeout_secs=60):
+    deadline = time.monotonic() + timeout_secs
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "condition did not come true in time"
+        time.sleep(0.1)
+    return value

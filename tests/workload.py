@@ -1,0 +1,226 @@
+"""A seeded random workload, and the oracle that compares what a sink got with the tables.
+
+Every row carries ``seq``, a number that grows with every change in the order of commits, so order and gaps show.
+"""
+
+import random
+import threading
+
+TEXTS = ["", "x", "é", "\U0001f600 emoji", "NULL", "quote ' \" \\ %", "tab\tnew\nline", "z" * 300]
+NUMBERS = [0, 1, -1, 2**31, -(2**63), 2**63 - 1]
+DECIMALS = ["0.00", "-99999999.99", "99999999.99", "1.50", None]
+
+
+class Workload:
+    """Transactions over two tables: inserts, updates, key changes, deletes, rollbacks, savepoints, truncate, DDL.
+
+    Args:
+        database: Where; a fresh one of the fixtures.
+        seed: Equal seeds do equal things.
+    """
+
+    def __init__(self, database, seed):
+        self._database = database
+        self._rng = random.Random(seed)
+        self._is_mysql = database.server.scheme == "mysql"
+        self._seq = 0
+        self._ids = {"items": [], "pairs": []}
+        self._next_id = 1
+        self._extra_columns = 0
+        self.transaction_count = 0
+
+    def create(self):
+        self._database.execute(
+            "create table items (id bigint primary key, seq bigint not null, name varchar(400), amount decimal(10,2),"
+            " big bigint)",
+            "create table pairs (a int, b varchar(20), seq bigint not null, note text, primary key (a, b))",
+        )
+        if not self._is_mysql:
+            self._database.execute("create publication pub for all tables")
+
+    def run(self, count, *, stop=None):
+        """``count`` transactions, or until the event is set."""
+        with self._database.connect() as connection, connection.cursor() as cursor:
+            for _ in range(count):
+                if stop is not None and stop.is_set():
+                    return
+                self._transaction(cursor)
+
+    def start(self, count=10**9):
+        """Run in a thread; the returned function stops and joins it."""
+        stop, failures = threading.Event(), []
+
+        def body():
+            try:
+                self.run(count, stop=stop)
+            except Exception as error:
+                failures.append(error)
+
+        thread = threading.Thread(target=body)
+        thread.start()
+
+        def end():
+            stop.set()
+            thread.join(timeout=60)
+            assert not failures, failures
+
+        return end
+
+    def big_transaction(self, row_count):
+        """One transaction of many rows."""
+        with self._database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("begin")
+            for start in range(0, row_count, 1000):
+                values = [
+                    f"({self._new_id('items')},{self._bump()},'big {n}',1.00,{n})"
+                    for n in range(start, min(start + 1000, row_count))
+                ]
+                cursor.execute(f"insert into items (id, seq, name, amount, big) values {','.join(values)}")
+            cursor.execute("commit")
+
+    def _transaction(self, cursor):
+        self.transaction_count += 1
+        pick = self._rng.random()
+        if pick < 0.01 and self._extra_columns < 10:
+            self._add_column(cursor)
+        elif pick < 0.015:
+            cursor.execute("truncate table pairs")
+            self._ids["pairs"].clear()
+        else:
+            before = {table: list(ids) for table, ids in self._ids.items()}
+            cursor.execute("begin")
+            for _ in range(self._rng.randint(1, 6)):
+                self._change(cursor)
+            if pick < 0.1:
+                saved = {table: list(ids) for table, ids in self._ids.items()}
+                cursor.execute("savepoint sp")
+                self._change(cursor)
+                cursor.execute("rollback to savepoint sp")
+                self._ids = saved
+            if pick > 0.95:
+                cursor.execute("rollback")
+                self._ids = before
+            else:
+                cursor.execute("commit")
+
+    def _change(self, cursor):
+        table = self._rng.choice(["items", "items", "pairs"])
+        ids = self._ids[table]
+        verb = self._rng.choice(["insert", "insert", "update", "update", "key", "delete"]) if ids else "insert"
+        if table == "items":
+            self._change_item(cursor, verb, ids)
+        else:
+            self._change_pair(cursor, verb, ids)
+
+    def _change_item(self, cursor, verb, ids):
+        seq = self._bump()
+        if verb == "insert":
+            row = (self._new_id("items"), seq, self._text(), self._rng.choice(DECIMALS), self._rng.choice(NUMBERS))
+            cursor.execute("insert into items (id, seq, name, amount, big) values (%s, %s, %s, %s, %s)", row)
+        elif verb == "update":
+            cursor.execute(
+                "update items set seq = %s, name = %s where id = %s", (seq, self._text(), self._rng.choice(ids))
+            )
+        elif verb == "key":
+            old = ids.pop(self._rng.randrange(len(ids)))
+            cursor.execute("update items set seq = %s, id = %s where id = %s", (seq, self._new_id("items"), old))
+        else:
+            cursor.execute("delete from items where id = %s", (ids.pop(self._rng.randrange(len(ids))),))
+
+    def _change_pair(self, cursor, verb, ids):
+        seq = self._bump()
+        if verb == "insert":
+            key = (self._next_id, self._rng.choice(["a", "é", ""]))
+            self._next_id += 1
+            ids.append(key)
+            cursor.execute("insert into pairs (a, b, seq, note) values (%s, %s, %s, %s)", (*key, seq, self._text()))
+        elif verb in ("update", "key"):
+            cursor.execute(
+                "update pairs set seq = %s, note = %s where a = %s and b = %s",
+                (seq, self._text(), *self._rng.choice(ids)),
+            )
+        else:
+            cursor.execute("delete from pairs where a = %s and b = %s", ids.pop(self._rng.randrange(len(ids))))
+
+    def _add_column(self, cursor):
+        self._extra_columns += 1
+        cursor.execute(f"alter table items add column extra{self._extra_columns} varchar(10) default 'd'")
+        if self._extra_columns > 2:
+            cursor.execute(f"alter table items drop column extra{self._extra_columns - 2}")
+
+    def _new_id(self, table):
+        self._ids[table].append(self._next_id)
+        self._next_id += 1
+        return self._next_id - 1
+
+    def _bump(self):
+        self._seq += 1
+        return self._seq
+
+    def _text(self):
+        return self._rng.choice([*TEXTS, None])
+
+
+def rebuilt(events):
+    """The tables as a consumer rebuilds them: by applying every event in order."""
+    tables = {"items": {}, "pairs": {}}
+    keys = {"items": ("id",), "pairs": ("a", "b")}
+    for event in events:
+        name = event["source"]["table"]
+        table, key = tables[name], keys[name]
+        if event["op"] == "t":
+            table.clear()
+            continue
+        if event["before"] is not None:
+            table.pop(tuple(event["before"][k] for k in key), None)
+        if event["after"] is not None:
+            table[tuple(event["after"][k] for k in key)] = event["after"]
+    return tables
+
+
+def selected(database):
+    """The tables as the server has them, in the values of events."""
+
+    def plain(value):
+        return value if value is None or isinstance(value, int | str) else str(value)
+
+    tables = {}
+    for name, key in (("items", 1), ("pairs", 2)):
+        with database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute(f"select * from {name}")
+            columns = [column[0] for column in cursor.description]
+            rows = [dict(zip(columns, map(plain, row), strict=True)) for row in cursor.fetchall()]
+        tables[name] = {tuple(row[c] for c in columns[:key]): row for row in rows}
+    return tables
+
+
+def without_added(tables):
+    """Columns that DDL added are filled in by the server without an event: they are left out."""
+    return {
+        name: {key: {c: v for c, v in row.items() if not c.startswith("extra")} for key, row in rows.items()}
+        for name, rows in tables.items()
+    }
+
+
+def assert_ordered_without_gap(events):
+    """Each event first seen comes in log order; a repetition starts again at an older one and runs through.
+
+    Returns:
+        The number of repeated events.
+    """
+    order, place, repeated, expected = [], {}, 0, 0
+    for event in events:
+        known = place.get(event["event_id"])
+        if known is None:
+            assert expected == len(order), "a new event came before a repetition was complete"
+            place[event["event_id"]] = len(order)
+            order.append(event)
+            expected = len(order)
+        else:
+            assert known == expected or known < expected, "a repetition skipped an event"
+            assert order[known] == event, "one event id stands for two events"
+            repeated += 1
+            expected = known + 1
+    sequences = [e["after"]["seq"] for e in order if e["op"] in "cu"]
+    assert sequences == sorted(sequences), "events are out of order"
+    return repeated
