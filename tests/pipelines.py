@@ -1,7 +1,6 @@
 """Pipeline processes in a test: written down, started, stopped, killed."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -116,10 +115,9 @@ def file_sink(path, **config):
 
 def file_events(path):
     """The whole events of a file sink."""
-    if not os.path.exists(path):
+    if not path.exists():
         return []
-    with open(path, "rb") as file:
-        return [json.loads(line) for line in file.read().split(b"\n")[:-1]]
+    return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
 
 
 def wait_for(condition, timeout_secs=60):

@@ -53,7 +53,7 @@ class Workload:
         def body():
             try:
                 self.run(count, stop=stop)
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - handed to the test's thread
                 failures.append(error)
 
         thread = threading.Thread(target=body)
