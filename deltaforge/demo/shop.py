@@ -1,0 +1,90 @@
+"""The demo's workload: a shop with customers and orders."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import psycopg
+from psycopg.rows import TupleRow
+
+TABLES = """
+create table customers (id serial primary key, name text not null, email text, tags text[]);
+create table orders (
+  id serial primary key, customer_id int not null, status text not null, amount numeric(10,2) not null,
+  details jsonb, created_at timestamptz not null default now());
+alter table customers replica identity full;
+alter table orders replica identity full;
+create publication shop for all tables;
+"""
+
+NAMES = ("Ada", "Grace", "Edsger", "Barbara", "Donald", "Frances", "Tony", "Radia")
+STATUSES = ("new", "paid", "shipped", "cancelled")
+
+
+class Shop:
+    """Writes to the shop's database; equal seeds do equal things."""
+
+    def __init__(self, connection: psycopg.Connection[TupleRow], seed: int = 7) -> None:
+        self._connection = connection
+        self._rng = random.Random(seed)
+        self._customers = 0
+        self._orders: list[int] = []
+        self._has_priority = False
+
+    def work(self, steps: int, after_step: Callable[[int], None]) -> None:
+        """Do ``steps`` transactions; in the middle the orders get a new column."""
+        for step in range(steps):
+            if step == steps // 2:
+                self._connection.execute("alter table orders add column priority int not null default 0")
+                self._has_priority = True
+            with self._connection.transaction():
+                self._step()
+            after_step(step)
+
+    def _step(self) -> None:
+        pick = self._rng.random()
+        if self._customers == 0 or pick < 0.1:
+            name = self._rng.choice(NAMES)
+            self._run(
+                "insert into customers (name, email, tags) values (%s, %s, %s)",
+                name,
+                f"{name.lower()}{self._customers}@example.com",
+                ["new", "web"],
+            )
+            self._customers += 1
+        elif not self._orders or pick < 0.6:
+            self._insert_orders()
+        elif pick < 0.9:
+            self._run("update orders set status = %s where id = %s", self._rng.choice(STATUSES), self._any_order())
+        else:
+            number = self._any_order()
+            self._orders.remove(number)
+            self._run("delete from orders where id = %s", number)
+
+    def _insert_orders(self) -> None:
+        for _ in range(self._rng.randint(1, 5)):
+            amount = Decimal(self._rng.randint(100, 99_999)) / 100
+            details = f'{{"items": {self._rng.randint(1, 9)}, "gift": {str(pick_gift(self._rng)).lower()}}}'
+            columns, marks = "customer_id, status, amount, details", "%s, 'new', %s, %s"
+            values: list[Any] = [self._rng.randint(1, self._customers), amount, details]
+            if self._has_priority:
+                columns, marks = columns + ", priority", marks + ", %s"
+                values.append(self._rng.randint(0, 2))
+            query = f"insert into orders ({columns}) values ({marks}) returning id"  # noqa: S608 - constants
+            row = self._connection.execute(query.encode(), values).fetchone()
+            if row is not None:
+                self._orders.append(int(row[0]))
+
+    def _any_order(self) -> int:
+        return self._rng.choice(self._orders)
+
+    def _run(self, query: str, *values: object) -> None:
+        self._connection.execute(query.encode(), values)
+
+
+def pick_gift(rng: random.Random) -> bool:
+    """Whether an order is a gift."""
+    return rng.random() < 0.2
