@@ -1,0 +1,114 @@
+"""The flow under Bytewax's own launcher: one worker, two workers, two processes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.pipelines import file_events, file_sink, postgres_source, wait_for
+
+
+@pytest.fixture
+def run(tmp_path, postgres_database):
+    """``run(*options)`` starts a process; all of them end with the test."""
+    postgres_database.execute("create table t (id int primary key)", "create publication pub for all tables")
+    spec = {
+        "source": postgres_source(postgres_database),
+        "processors": [],
+        "sinks": [file_sink(tmp_path / "out.jsonl")],
+    }
+    document = tmp_path / "p.json"
+    document.write_text(json.dumps({"metadata": {"name": "p", "tenant": "acme"}, "spec": spec}))
+    recovery = tmp_path / "recovery"
+    recovery.mkdir()
+    subprocess.run([sys.executable, "-m", "bytewax.recovery", str(recovery), "1"], check=True)
+    processes = []
+
+    def start(*options):
+        flow = f"flows.pipeline:get_flow('{document}')"
+        command = [sys.executable, "-m", "bytewax.run", flow, "-r", str(recovery), "-s", "1", "-b", "0", *options]
+        log = (tmp_path / "log").open("ab")
+        environment = {**os.environ, "DELTAFORGE_STATE_DIR": str(tmp_path / "state"), "RUST_BACKTRACE": "0"}
+        processes.append(subprocess.Popen(command, stdout=log, stderr=log, env=environment))
+        log.close()
+        return processes[-1]
+
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+def free_addresses():
+    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
+        return ";".join(f"127.0.0.1:{probe.getsockname()[1]}" for probe in (one, two))
+
+
+def wait_for_slot(database):
+    active = "select active from pg_replication_slots where database = current_database()"
+    wait_for(lambda: database.rows(active) == [(True,)])
+
+
+def insert(database, numbers):
+    database.execute(*(f"insert into t values ({number})" for number in numbers))
+
+
+@pytest.mark.parametrize("options", [(), ("-w", "2")], ids=["one worker", "two workers"])
+def test_rows_arrive_once_over_a_stop_and_complete_over_a_kill(run, postgres_database, tmp_path, options):
+    out = tmp_path / "out.jsonl"
+    process = run(*options)
+    wait_for_slot(postgres_database)
+    insert(postgres_database, range(10))
+    wait_for(lambda: len(file_events(out)) == 10)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
+    insert(postgres_database, range(10, 20))
+    process = run(*options)
+    wait_for(lambda: len(file_events(out)) == 20)
+    assert [event["after"]["id"] for event in file_events(out)] == list(range(20))
+    process.kill()
+    process.wait()
+    insert(postgres_database, range(20, 30))
+    run(*options)
+    wait_for(lambda: {event["after"]["id"] for event in file_events(out)} == set(range(30)))
+
+
+def test_two_processes_deliver_everything_over_a_kill(run, postgres_database, tmp_path):
+    out, addresses = tmp_path / "out.jsonl", free_addresses()
+    cluster = [run("-i", str(number), "-a", addresses) for number in range(2)]
+    wait_for_slot(postgres_database)
+    insert(postgres_database, range(50))
+    wait_for(lambda: len(file_events(out)) == 50)
+    for process in cluster:
+        process.kill()
+        process.wait()
+    insert(postgres_database, range(50, 100))
+    addresses = free_addresses()
+    for number in range(2):
+        run("-i", str(number), "-a", addresses)
+    wait_for(lambda: {event["after"]["id"] for event in file_events(out)} == set(range(100)))
+    seen = list(dict.fromkeys(event["after"]["id"] for event in file_events(out)))
+    assert seen == list(range(100))
+
+
+def test_wrong_document_ends_with_a_readable_error(tmp_path):
+    document = tmp_path / "p.json"
+    document.write_text('{"metadata": {"name": "p", "tenant": "acme"}, "spec": {"sinks": []}}')
+    flow = f"flows.pipeline:get_flow('{document}')"
+    done = subprocess.run(
+        [sys.executable, "-m", "bytewax.run", flow], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode != 0
+    assert "missing field `processors`" in done.stderr
+
+
+def test_flow_of_the_environment_is_resolved_when_asked_for(monkeypatch, tmp_path):
+    import flows.pipeline
+
+    monkeypatch.setenv("DELTAFORGE_PIPELINE", str(tmp_path / "absent.yaml"))
+    with pytest.raises(Exception, match="absent"):
+        _ = flows.pipeline.flow
