@@ -30,9 +30,9 @@ def test_defaults_are_those_of_the_contract(smallest):
         "max_ms": 50,
         "respect_source_tx": True,
         "max_inflight": 1,
-        "max_tx_bytes": 67108864,
+        "max_tx_bytes": 16777216,
     }
-    assert spec.batch.limits().max_tx_bytes == 67108864
+    assert spec.batch.limits().max_tx_bytes == 16777216
     assert spec.commit_policy.mode == "required"
     assert spec.sink_batch_deadline_secs is None
     assert spec.schema_sensing.enabled is False
