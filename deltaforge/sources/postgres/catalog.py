@@ -81,7 +81,7 @@ class Catalog:
 
     def current_lsn(self) -> int:
         """Where the WAL ends now."""
-        return lsn_from_text(str(self._one("select pg_current_wal_lsn()::text")[0]))
+        return lsn_from_text(str(self._one("select pg_current_wal_insert_lsn()::text")[0]))
 
     def slot(self, name: str) -> SlotFacts | None:
         """The slot, or None if there is none of that name."""
