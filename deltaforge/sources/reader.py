@@ -75,6 +75,7 @@ class LogReader:
         self._is_stopping = False
         self._is_paused = False
         self._is_tx_open = False
+        self._is_tx_handed_out = False
         self._is_connected = False
         self._failure: DeltaForgeError | None = None
         self._confirmed: Position | None = None
@@ -97,23 +98,30 @@ class LogReader:
             DeltaForgeError: Reading ended for good. Everything read before was handed out.
         """
         with self._changed:
-            if not self._queue and self._failure is None:
-                self._changed.wait(timeout_secs)
-            if self._queue:
+            self._changed.wait_for(lambda: self._has_ready() or self._failure is not None, timeout_secs)
+            if self._has_ready():
                 batch = self._queue.popleft()
                 self._queue_bytes -= batch.byte_count
+                self._is_tx_handed_out = not batch.is_tx_end
                 self._changed.notify_all()
                 return batch
-            if self._failure is not None:
+            if self._failure is not None and not self._queue:
                 raise self._failure
             return None
+
+    def _has_ready(self) -> bool:
+        # A poll that was under way when the pause came may still queue rows: they wait here, so that
+        # nothing but the rest of a transaction already begun leaves after pause() returned.
+        if not self._queue:
+            return False
+        return not self._is_paused or self._is_tx_handed_out or not self._queue[0].event_count
 
     def confirm(self, position: Position) -> None:
         """``position`` is saved: the source server may forget what lies before it."""
         self._confirmed = position
 
     def pause(self) -> None:
-        """Read nothing more after the present transaction; the connection stays."""
+        """Hand out and read nothing after the present transaction; the connection stays."""
         with self._changed:
             self._is_paused = True
 

@@ -46,11 +46,13 @@ class ScriptedStream:
     Args:
         last: Number of the last row; after it the log is quiet.
         fault: Called with each row number before it is read; may raise.
+        tx_rows: Rows of a transaction; each row is a batch of its own.
     """
 
-    def __init__(self, last: int, fault: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(self, last: int, fault: Callable[[int], None] = lambda _: None, *, tx_rows: int = 1) -> None:
         self._last = last
         self._fault = fault
+        self._tx_rows = tx_rows
         self._next = 0
         self.confirmed: list[int] = []
         self.starts: list[int | None] = []
@@ -66,7 +68,8 @@ class ScriptedStream:
             return []
         self._fault(self._next)
         self._next += 1
-        return [make_batch(self._next - 1)]
+        number = self._next - 1
+        return [make_batch(number, is_tx_end=number % self._tx_rows == 0)]
 
     def keep_alive(self, confirmed: Position | None) -> None:
         if isinstance(confirmed, PostgresPosition):

@@ -88,3 +88,29 @@ def test_paused_reader_reads_nothing_and_continues_where_it_stopped():
     reader.resume()
     assert take(reader, 20) == list(range(1, 21))
     reader.close()
+
+
+def test_rows_of_a_poll_under_way_wait_until_resume():
+    stream = ScriptedStream(last=20)
+    reader = reader_of(stream)
+    reader.start(PostgresPosition(1))
+    wait_until(lambda: reader.status().queued_batches == 20)
+    assert take(reader, 3) == [1, 2, 3]
+    reader.pause()
+    assert reader.get(0.01) is None
+    assert reader.status().queued_batches == 17
+    reader.resume()
+    assert take(reader, 17) == list(range(4, 21))
+    reader.close()
+
+
+def test_pause_lets_a_begun_transaction_end():
+    stream = ScriptedStream(last=9, tx_rows=3)
+    reader = reader_of(stream)
+    reader.start(PostgresPosition(1))
+    wait_until(lambda: reader.status().queued_batches == 9)
+    assert take(reader, 1) == [1]
+    reader.pause()
+    assert take(reader, 2) == [2, 3]
+    assert reader.get(0.01) is None
+    reader.close()
