@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from deltaforge.core.errors import SchemaError
-from deltaforge.protocol.mysql.types import Code, ColumnType
+from deltaforge.protocol.mysql.types import CHARACTER, LABELLED, Code, ColumnType
 
 _CODES = {
     "tinyint": Code.TINY, "bool": Code.TINY, "boolean": Code.TINY, "smallint": Code.SHORT,
@@ -24,7 +24,9 @@ _CODES = {
          "geometrycollection", "geomcollection"), Code.GEOMETRY,
     ),
 }  # fmt: skip
-_BINARY = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "uuid", "inet6", "inet4"})
+_BINARY = frozenset(
+    {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "uuid", "inet6", "inet4", "vector"}
+)
 _WORD = re.compile(r"[a-z0-9]+")
 _LABEL = re.compile(r"'((?:[^'\\]|''|\\.)*)'")
 _SIGNED = frozenset(
@@ -52,7 +54,13 @@ def column_type_from_text(text: str, charset: str | None) -> ColumnType:
     is_unsigned = "unsigned" in text.lower() or "zerofill" in text.lower() if code in _SIGNED else None
     if code == Code.YEAR:
         is_unsigned = True
-    name = "binary" if match[0] in _BINARY else {"utf8": "utf8mb3"}.get(charset or "", charset)
+    name = None
+    if match[0] in _BINARY:
+        name = "binary"
+    elif code == Code.JSON:
+        name = "utf8mb4"
+    elif code in CHARACTER | LABELLED:
+        name = {"utf8": "utf8mb3"}.get(charset or "", charset)
     return ColumnType(code=code, unsigned=is_unsigned, charset=name, labels=labels)
 
 

@@ -9,38 +9,32 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
-from pymysql.connections import Connection
 
 from deltaforge.core.errors import CheckpointError, SchemaError
 from deltaforge.core.position import MysqlPosition, log_order
-from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.protocol.mysql.types import CHARACTER, LABELLED, NUMERIC, Code, ColumnType
-from deltaforge.sources.mysql.client import execute
-from deltaforge.sources.mysql.column_types import column_type_from_text
+from deltaforge.sources.mysql.catalog import Catalog
 from deltaforge.sources.mysql.ddl import apply_ddl
+from deltaforge.sources.mysql.ddl_table import TableDefinition
 
 REMEDY = "set binlog_row_metadata=FULL on the server, then delete the pipeline and create it again"
 
 
-class TableDefinition(msgspec.Struct, frozen=True):
-    """A table definition with everything that its table map may leave out, in column order."""
-
-    schema: TableSchema
-    columns: tuple[ColumnType, ...]
-
-
 class _Entry(msgspec.Struct, frozen=True):
-    """One line of the file: from ``file``/``pos`` on the table is defined so; None: it is gone."""
+    """One line of the file: from ``file``/``pos`` on the table is defined so; None: it is gone.
+
+    Without ``table`` it is the default character set of a database, without ``db`` of the server.
+    """
 
     file: str
     pos: int
     db: str
     table: str
-    definition: TableDefinition | None
+    definition: TableDefinition | None = None
+    charset: str | None = None
 
     @property
     def order(self) -> tuple[int, int]:
@@ -51,14 +45,15 @@ _decoder = msgspec.json.Decoder(_Entry)
 
 
 class SchemaHistory:
-    """Definitions of the captured tables by position.
+    """Definitions of tables by position.
 
     Append-only JSON lines, fsynced before anything behind them is delivered; a torn last line is
     dropped. Replaying the log changes nothing: what is already known at a position stays.
 
     Args:
         path: The file; made when first written.
-        captured: Whether ``(db, table)`` is captured.
+        captured: Whether ``(db, table)`` is captured. Other tables are followed too, as far as their DDL
+            is understood: one of them may be renamed to a captured one.
     """
 
     def __init__(self, path: Path, captured: Callable[[str, str], bool]) -> None:
@@ -73,27 +68,39 @@ class SchemaHistory:
         """Whether nothing was ever recorded: the server writes full row metadata."""
         return not self._entries
 
-    def record(self, definition: TableDefinition, position: MysqlPosition) -> None:
-        """The initial definition of a table, valid from ``position`` on."""
-        table = definition.schema.table
-        self._append([_Entry(position.file, position.pos, table.db, table.name, definition)])
+    def record(self, catalog: Catalog, position: MysqlPosition) -> None:
+        """What the catalog says, valid from ``position`` on."""
+        entries = [_Entry(position.file, position.pos, *key, definition) for key, definition in catalog.tables.items()]
+        entries += [
+            _Entry(position.file, position.pos, db, "", charset=charset) for db, charset in catalog.charsets.items()
+        ]
+        self._append(entries)
 
     def apply(self, sql: str, db: str, position: MysqlPosition) -> None:
         """A DDL statement that ends at ``position``, with default database ``db``.
 
         Raises:
-            SchemaError: It touches a captured table and is not understood.
+            SchemaError: It changes a captured table and is not understood.
         """
         if log_order(position) <= self._newest:
             return
-        now = {key: entry.definition for key in self._entries if (entry := self._at(key, position)) is not None}
-        known = {key: definition for key, definition in now.items() if definition is not None}
+        known = {
+            key: entry.definition for key in self._entries if (entry := self._at(key, position)) and entry.definition
+        }
         try:
-            changed = apply_ddl(sql, db, known, self._captured)
+            changes = apply_ddl(sql, db, known, self._captured, lambda name: self._charset(name, position))
         except SchemaError as error:
-            error.message = f"{error.message}; in {position.file} before {position.pos}"
+            error.hint = error.hint or REMEDY
             raise
-        self._append([_Entry(position.file, position.pos, *key, definition) for key, definition in changed.items()])
+        entries = [_Entry(position.file, position.pos, *key, definition) for key, definition in changes.tables.items()]
+        entries += [
+            _Entry(position.file, position.pos, name, "", charset=charset) for name, charset in changes.charsets.items()
+        ]
+        self._append(entries)
+
+    def _charset(self, db: str, position: MysqlPosition) -> str | None:
+        entry = self._at((db, ""), position)
+        return entry.charset if entry else None
 
     def definition(self, db: str, table: str, position: MysqlPosition) -> TableDefinition | None:
         """The definition valid for a row at ``position``; None if it is not known."""
@@ -134,38 +141,6 @@ class SchemaHistory:
             raise CheckpointError(f"schema history {self._path.name} cannot be read: {exc}", hint=REMEDY) from exc
 
 
-def load_definitions(connection: Connection[Any], captured: Callable[[str, str], bool]) -> list[TableDefinition]:
-    """The captured tables as the catalog has them now."""
-    rows = execute(
-        connection,
-        "select table_schema, table_name, column_name, column_type, is_nullable, column_default, extra, column_key,"
-        " character_set_name from information_schema.columns"
-        " where table_schema not in ('mysql', 'information_schema', 'performance_schema', 'sys')"
-        " order by table_schema, table_name, ordinal_position",
-    )
-    keys: dict[tuple[str, str], list[str]] = {}
-    for db, table, column in execute(
-        connection,
-        "select table_schema, table_name, column_name from information_schema.key_column_usage"
-        " where constraint_name = 'PRIMARY' order by table_schema, table_name, ordinal_position",
-    ):
-        keys.setdefault((db, table), []).append(column)
-    tables: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
-    for row in rows:
-        if captured(row[0], row[1]):
-            tables.setdefault((row[0], row[1]), []).append(row)
-    return [_definition(name, columns, tuple(keys.get(name, ()))) for name, columns in tables.items()]
-
-
-def _definition(name: tuple[str, str], rows: list[tuple[Any, ...]], primary_key: tuple[str, ...]) -> TableDefinition:
-    columns = tuple(
-        Column(row[2], _text(row[3]), row[4] == "YES", None if row[5] is None else _text(row[5]), _text(row[6]))
-        for row in rows
-    )
-    types = tuple(column_type_from_text(_text(row[3]), row[8]) for row in rows)
-    return TableDefinition(TableSchema(TableId(name[0], None, name[1]), columns, primary_key), types)
-
-
 def check_against(definition: TableDefinition, table_map: TableMap) -> None:
     """Check that a definition fits the table map of the rows.
 
@@ -179,7 +154,7 @@ def check_against(definition: TableDefinition, table_map: TableMap) -> None:
             hint=REMEDY,
         )
     for column, known, found in zip(definition.schema.columns, definition.columns, table_map.columns, strict=True):
-        if _family(known.code) != _family(found.code):
+        if _family(known.code) != _family(found.code) and (known.code, found.code) not in _MARIADB_ALIASES:
             raise SchemaError(
                 f"column {column.name} of {table} is {found.code.name} in the log, {known.code.name} in the history",
                 hint=REMEDY,
@@ -193,8 +168,8 @@ def resolve(definition: TableDefinition, table_map: TableMap) -> tuple[ColumnTyp
         resolved.append(
             msgspec.structs.replace(
                 found,
-                unsigned=known.unsigned if found.code in NUMERIC else found.unsigned,
-                charset=known.charset if found.code in CHARACTER | LABELLED else found.charset,
+                unsigned=known.unsigned if found.unsigned is None and found.code in NUMERIC else found.unsigned,
+                charset=found.charset or (known.charset if found.code in CHARACTER | LABELLED else None),
                 labels=known.labels if found.code in LABELLED else found.labels,
             )
         )
@@ -211,10 +186,9 @@ _FAMILIES = {
     Code.VARCHAR_COMPRESSED: Code.VARCHAR,
 }
 
+# MariaDB stores these as what is named second.
+_MARIADB_ALIASES = frozenset({(Code.JSON, Code.BLOB), (Code.VECTOR, Code.VARCHAR)})
+
 
 def _family(code: Code) -> Code:
     return _FAMILIES.get(code, code)
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-_COMMENTS = re.compile(r"/\*(?![!M]).*?\*/|--[ \t][^\n]*|#[^\n]*", re.DOTALL)
-_VERSIONED = re.compile(r"/\*(?:M?!\d*)(.*?)\*/", re.DOTALL)
+_NOT_CODE = re.compile(
+    r"""('(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*"|`[^`]*`)|/\*M?!\d*(.*?)\*/|/\*.*?\*/|--(?=\s)[^\n]*|\#[^\n]*""",
+    re.DOTALL,
+)
 _NAME = r"(?:`(?:[^`]|``)+`|[\w$]+)"
 _TABLE = rf"({_NAME})(?:\s*\.\s*({_NAME}))?"
 _TRUNCATE = re.compile(rf"truncate\s+(?:table\s+)?{_TABLE}", re.IGNORECASE)
@@ -34,7 +36,12 @@ class Meaning(Enum):
 
 def plain(sql: str) -> str:
     """The statement without comments; version comments count as code."""
-    return _COMMENTS.sub(" ", _VERSIONED.sub(r" \1 ", sql)).strip().rstrip(";").strip()
+    return _NOT_CODE.sub(_code_of, sql).strip().rstrip(";").strip()
+
+
+def _code_of(match: re.Match[str]) -> str:
+    quoted, versioned = match.groups()
+    return quoted if quoted is not None else f" {versioned} " if versioned is not None else " "
 
 
 def meaning_of(sql: str) -> Meaning:

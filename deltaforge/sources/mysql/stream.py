@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from typing import Any
 
 import msgspec
+from pymysql.connections import Connection
 
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import ProtocolError, SchemaError, SourceError
@@ -30,8 +32,9 @@ from deltaforge.protocol.mysql.gtid_event import Gtid
 from deltaforge.protocol.mysql.rows import Rows
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.batching import TransactionBatcher
+from deltaforge.sources.mysql.catalog import load_catalog
 from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
-from deltaforge.sources.mysql.history import SchemaHistory, load_definitions
+from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.server import ServerFacts, check_position, read_facts, tail_position
 from deltaforge.sources.mysql.spec import MysqlSourceConfig
 from deltaforge.sources.mysql.statements import (
@@ -81,10 +84,7 @@ class MysqlStream:
                 check_position(connection, facts, position)
                 start = position
             else:
-                start = tail_position(connection, facts)
-                if not facts.has_full_metadata:
-                    for definition in load_definitions(connection, self._tables.is_captured):
-                        self._history.record(definition, start)
+                start = self._first_position(connection, facts)
         finally:
             connection.close()
         self._start_at(start, facts)
@@ -114,6 +114,17 @@ class MysqlStream:
         if self._dump is not None:
             self._dump.close()
             self._dump = None
+
+    def _first_position(self, connection: Connection[Any], facts: ServerFacts) -> MysqlPosition:
+        """Where the log ends now, with the table definitions that are valid there in the history."""
+        if facts.has_full_metadata:
+            return tail_position(connection, facts)
+        while True:
+            before = load_catalog(connection)
+            start = tail_position(connection, facts)
+            if load_catalog(connection) == before:  # no DDL came between the two
+                self._history.record(before, start)
+                return start
 
     def _start_at(self, start: MysqlPosition, facts: ServerFacts) -> None:
         self._resume = start

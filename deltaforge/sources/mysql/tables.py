@@ -13,12 +13,11 @@ from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.protocol.mysql.rows import RowDecoder
 from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.protocol.mysql.types import declared_type
+from deltaforge.sources.mysql.catalog import SYSTEM_DATABASES
 from deltaforge.sources.mysql.history import SchemaHistory, check_against, resolve
 
 if TYPE_CHECKING:
     from deltaforge.sources.mysql.spec import MysqlSourceConfig
-
-SYSTEM_DATABASES = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
 
 
 class CapturedTable(msgspec.Struct, frozen=True):

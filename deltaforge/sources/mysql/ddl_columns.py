@@ -1,0 +1,209 @@
+"""Column definitions and table options in DDL."""
+
+from __future__ import annotations
+
+import msgspec
+
+from deltaforge.core.errors import SchemaError
+from deltaforge.core.table import Column
+from deltaforge.protocol.mysql.types import ColumnType
+from deltaforge.sources.mysql.column_types import column_type_from_text
+from deltaforge.sources.mysql.ddl_tokens import Cursor, Kind, Token, split_by_comma
+
+_SYNONYMS = {
+    "integer": "int", "bool": "tinyint(1)", "boolean": "tinyint(1)", "numeric": "decimal", "dec": "decimal",
+    "fixed": "decimal", "character": "char", "int1": "tinyint", "int2": "smallint", "int3": "mediumint",
+    "int4": "int", "int8": "bigint", "middleint": "mediumint", "float4": "float", "float8": "double",
+    "real": "double", "varcharacter": "varchar", "nvarchar": "varchar", "nchar": "char",
+}  # fmt: skip
+_LABELLED = ("enum", "set")
+
+
+class ColumnDefinition(msgspec.Struct, frozen=True):
+    """A column as a DDL statement declares it.
+
+    ``place`` is ``""`` (last), ``"first"``, or the name of the column before it in a tuple.
+    """
+
+    column: Column
+    type: ColumnType
+    is_primary: bool
+    place: str | tuple[str] = ""
+
+
+def read_column(cursor: Cursor, default_charset: str | None) -> ColumnDefinition:
+    """The column definition that is the whole rest of ``cursor``, its name first.
+
+    Args:
+        cursor: Stands at the name.
+        default_charset: Character set of the table.
+
+    Raises:
+        SchemaError: The type is not known.
+    """
+    name = cursor.take_name()
+    text, labels, charset = _read_type(cursor)
+    found = _Attributes(charset)
+    found.read(cursor)
+    if text == "serial":
+        text, found.is_nullable = "bigint unsigned", False
+        found.extra.append("auto_increment")
+    elif found.is_unsigned:
+        text += " unsigned"
+    kind = column_type_from_text(text, found.charset or default_charset)
+    if labels:
+        kind = msgspec.structs.replace(kind, labels=labels)
+    is_nullable = found.is_nullable and not found.is_primary
+    column = Column(name, text, is_nullable, found.default, " ".join(found.extra))
+    return ColumnDefinition(column, kind, found.is_primary, found.place)
+
+
+class _Attributes:
+    """What follows the type of a column, as far as it matters to its rows."""
+
+    def __init__(self, charset: str | None) -> None:
+        self.charset = charset
+        self.is_nullable = True
+        self.is_primary = False
+        self.is_unsigned = False
+        self.default: str | None = None
+        self.extra: list[str] = []
+        self.place: str | tuple[str] = ""
+
+    def read(self, cursor: Cursor) -> None:
+        """Read to the end. What is not known here (VISIBLE, STORED, ...) does not change the form of a row."""
+        while not cursor.is_at_end:
+            if cursor.is_symbol("("):
+                cursor.take_parenthesized()
+            elif not self._read_charset(cursor) and not self._read_role(cursor) and not self._skip(cursor):
+                cursor.take()
+
+    def _read_charset(self, cursor: Cursor) -> bool:
+        if cursor.take_words("character", "set") or cursor.take_any("charset"):
+            self.charset = _charset_name(cursor)
+        elif cursor.take_any("collate"):
+            self.charset = self.charset or charset_of_collation(_charset_name(cursor))
+        elif word := cursor.take_any("ascii", "unicode", "byte"):
+            self.charset = {"ascii": "latin1", "unicode": "ucs2", "byte": "binary"}[word]
+        else:
+            return False
+        return True
+
+    def _read_role(self, cursor: Cursor) -> bool:
+        if cursor.take_words("not", "null"):
+            self.is_nullable = False
+        elif cursor.take_any("unsigned", "zerofill"):
+            self.is_unsigned = True
+        elif cursor.take_any("default"):
+            self.default = _read_default(cursor)
+        elif cursor.take_words("primary", "key") or cursor.take_any("key", "primary"):
+            self.is_primary = True
+        elif cursor.take_any("auto_increment"):
+            self.extra.append("auto_increment")
+        elif cursor.take_any("first"):
+            self.place = "first"
+        elif cursor.take_any("after"):
+            self.place = (cursor.take_name(),)
+        else:
+            return False
+        return True
+
+    @staticmethod
+    def _skip(cursor: Cursor) -> bool:
+        """Words whose argument must not be taken for an attribute."""
+        if cursor.take_words("unique", "key"):
+            return True
+        if cursor.take_any("comment"):
+            cursor.take()
+        elif cursor.take_any("references"):
+            cursor.take_table("")
+        elif cursor.take_any("on"):
+            cursor.take()
+            if cursor.take().text.lower() == "set":
+                cursor.take()
+        else:
+            return False
+        return True
+
+
+def _read_type(cursor: Cursor) -> tuple[str, tuple[str, ...], str | None]:
+    """Type text, labels, and the character set that the type itself says."""
+    word = cursor.take_name().lower()
+    charset: str | None = None
+    if word == "national":
+        word, charset = cursor.take_name().lower(), "utf8mb3"
+    elif word in ("nchar", "nvarchar"):
+        charset = "utf8mb3"
+    if word == "long":
+        word = "mediumblob" if cursor.take_any("varbinary") else "mediumtext"
+        cursor.take_any("varchar", "varcharacter")
+    elif word == "double":
+        cursor.take_any("precision")
+    elif word in ("char", "character", "nchar") and cursor.take_any("varying"):
+        word = "varchar"
+    word = _SYNONYMS.get(word, word)
+    if not cursor.is_symbol("("):
+        return word, (), charset
+    arguments = [part[0] for part in split_by_comma(cursor.take_parenthesized()) if part]
+    if word in _LABELLED:
+        return word + _printed(arguments), _labels(arguments), charset
+    return word.partition("(")[0] + _printed(arguments), (), charset
+
+
+def _labels(arguments: list[Token]) -> tuple[str, ...]:
+    if any(argument.kind is not Kind.STRING for argument in arguments):
+        raise SchemaError("a label of an enum or set is not a plain string")
+    # The server stores labels without trailing spaces.
+    return tuple(argument.text.rstrip(" ") for argument in arguments)
+
+
+def _printed(arguments: list[Token]) -> str:
+    printed = (
+        "'" + argument.text.replace("'", "''") + "'" if argument.kind is Kind.STRING else argument.text
+        for argument in arguments
+    )
+    return f"({','.join(printed)})"
+
+
+def _read_default(cursor: Cursor) -> str | None:
+    if cursor.is_symbol("("):
+        cursor.take_parenthesized()
+        return None
+    token = cursor.take()
+    if token.kind is Kind.WORD and token.text.lower() == "null":
+        return None
+    if token.kind is Kind.OTHER and token.text in ("-", "+"):
+        return token.text.replace("+", "") + cursor.take().text
+    return token.text
+
+
+def read_charset(cursor: Cursor) -> str | None:
+    """The character set among table or database options; None if they name none. Reads to the end."""
+    charset: str | None = None
+    from_collation: str | None = None
+    while not cursor.is_at_end:
+        if cursor.take_words("character", "set") or cursor.take_any("charset"):
+            charset = _charset_name(cursor)
+        elif cursor.take_any("collate"):
+            from_collation = charset_of_collation(_charset_name(cursor))
+        else:
+            cursor.take()
+    return charset if charset not in (None, "default") else from_collation
+
+
+def _charset_name(cursor: Cursor) -> str:
+    cursor.take_symbol("=")
+    return cursor.take().text.lower()
+
+
+def charset_of_collation(collation: str) -> str | None:
+    """The character set in a collation's name; None for MariaDB's collations that fit several."""
+    charset = collation.partition("_")[0]
+    return None if charset in ("uca1400", "default") else charset
+
+
+def primary_key_of(cursor: Cursor) -> tuple[str, ...]:
+    """The columns of a key definition that stands after ``PRIMARY KEY``."""
+    while not cursor.is_symbol("("):
+        cursor.take()
+    return tuple(part[0].text for part in split_by_comma(cursor.take_parenthesized()) if part)
