@@ -22,13 +22,15 @@ class PipelineProcess:
         }
         self._process = None
 
-    def start(self, *, waits=True):
+    def start(self, *, waits=True, stdout=None):
         self.paths.create()
         self.paths.document.write_text(json.dumps(self.document))
         command = [sys.executable, "-P", "-m", "deltaforge.runtime.launcher"]
         with self.paths.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--name", self.paths.name, "--state-dir", str(self.paths.state_dir)], stdout=log, stderr=log
+                [*command, "--name", self.paths.name, "--state-dir", str(self.paths.state_dir)],
+                stdout=log if stdout is None else stdout,
+                stderr=log,
             )
         if waits:
             self.wait_until(lambda status: status["state"] == "running")

@@ -1,0 +1,107 @@
+"""The servers and destinations that benchmarks run against, started as the tests start them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Self
+
+from confluent_kafka import Consumer, TopicPartition
+
+from tests.fixtures import fix_mysql, fix_postgres
+from tests.fixtures.fix_kafka import start_broker
+from tests.fixtures.fix_redis import RedisServer
+from tests.fixtures.fix_servers import ServerRoom, variable
+
+
+class _Options:
+    """What the server room asks of pytest's options: the environment variables alone."""
+
+    def getoption(self, name: str) -> Any:
+        return True if name == "--require-servers" else os.environ.get(variable(name.removeprefix("--")))
+
+
+class Servers:
+    """Starts each server when it is first asked for."""
+
+    def __init__(self) -> None:
+        self._room = ServerRoom(_Options())
+        self._started: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._room.close()
+
+    def get(self, name: str) -> Any:
+        if name not in self._started:
+            self._started[name] = self._start(name)
+        return self._started[name]
+
+    def _start(self, name: str) -> Any:
+        if name in fix_mysql.SCRIPTS:
+            return fix_mysql.running_or_ours(self._room, name)
+        if name == "postgres":
+            return fix_postgres.running_or_ours(self._room, 18)
+        if name == "redis":
+            process = self._room.start("redis", "redis.sh")
+            return RedisServer("127.0.0.1", process.port, process)
+        return start_broker(self._room)
+
+
+class KafkaTarget:
+    """One topic."""
+
+    def __init__(self, broker: Any, name: str) -> None:
+        self._bootstrap, self._topic = broker.bootstrap, name
+        self.sink = {"type": "kafka", "config": {"id": "kafka", "brokers": self._bootstrap, "topic": name}}
+
+    def count(self) -> int:
+        """Messages in the topic."""
+        consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": "bench"})
+        try:
+            partitions = consumer.list_topics(self._topic, timeout=20).topics[self._topic].partitions
+            marks = [consumer.get_watermark_offsets(TopicPartition(self._topic, p), timeout=20) for p in partitions]
+            return sum(high - low for low, high in marks)
+        finally:
+            consumer.close()
+
+
+class RedisTarget:
+    """One stream."""
+
+    def __init__(self, server: Any, name: str) -> None:
+        self._client, self._stream = server.connect(), name
+        self.sink = {"type": "redis", "config": {"id": "redis", "uri": server.uri, "stream": name}}
+
+    def count(self) -> int:
+        """Entries in the stream."""
+        return int(self._client.xlen(self._stream))
+
+    def stall(self, secs: float) -> None:
+        """The server stops to answer writes for a while."""
+        self._client.client_pause(int(secs * 1000), all=False)
+
+
+class FileTarget:
+    """JSON lines."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / "out.jsonl"
+        self.sink = {"type": "file", "config": {"id": "file", "path": str(self._path)}}
+
+    def count(self) -> int:
+        """Lines in the file."""
+        with self._path.open("rb") as file:
+            return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b""))
+
+
+class NullTarget:
+    """Encoded, and written to where nothing is kept: its count is the sink's own."""
+
+    def __init__(self) -> None:
+        self.sink = {"type": "stdout", "config": {"id": "null"}}
+
+    def count(self) -> None:
+        """Nothing can be counted there."""
