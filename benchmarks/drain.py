@@ -51,7 +51,7 @@ class Drain:
         """Write the backlog, drain it, and count what came out.
 
         Raises:
-            AssertionError: The destination does not hold every change exactly once.
+            AssertionError: The destination does not hold every change, or holds one twice without a reason.
         """
         folder = Path(tempfile.mkdtemp(prefix="deltaforge-bench-"))
         try:
@@ -67,7 +67,9 @@ class Drain:
                 finally:
                     pipeline.end()
                 found = target.count()
-                assert found in (None, self._rows), f"{found} messages at {sink}, expected {self._rows}"
+                # A sink that was away for longer than its timeouts may hold what it never acknowledged twice.
+                is_right = found is None or found == self._rows or (stall_secs and found > self._rows)
+                assert is_right, f"{found} messages at {sink}, expected {self._rows}"
                 return result
         finally:
             shutil.rmtree(folder, ignore_errors=True)

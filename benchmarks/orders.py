@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Iterator
+from typing import Any
 
 TABLES = {
     "mysql": "create table orders (id bigint primary key, customer_id int not null,"
@@ -52,7 +53,7 @@ def _row(random_: random.Random, number: int) -> str:
     )
 
 
-def write(database, changes: int, kind: str, progress: Callable[[int], None]) -> None:
+def write(database: Any, changes: int, kind: str, progress: Callable[[int], None]) -> None:
     """Make the changes; ``progress`` is told of each statement's."""
     with database.connect() as connection, connection.cursor() as cursor:
         for sql, count in statements(changes, kind):
