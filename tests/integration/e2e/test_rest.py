@@ -270,6 +270,26 @@ def test_each_error_has_its_status_and_body(control_plane):
     assert control_plane.call("PUT", "/log-level", {"level": "debug"}) == (200, {"level": "debug"})
 
 
+def test_labels_filter_the_list(control_plane, postgres_database, tmp_path):
+    postgres_database.execute("create table t (id int primary key)", "create publication pub for all tables")
+    for name, labels in (("a", {"env": "prod", "team": "x:y"}), ("b", {"env": "prod"}), ("c", {})):
+        source = postgres_source(postgres_database, id=f"src-{name}", slot=f"{name}_{postgres_database.name}")
+        body = document(source, file_sink(tmp_path / name), name=name)
+        body["metadata"]["labels"] = labels
+        status, answer = control_plane.call("POST", "/pipelines", body)
+        assert status == 200, answer
+    for query, names in (
+        ("", "abc"),
+        ("?label=env:prod", "ab"),
+        ("?label=team", "a"),
+        ("?label=env:prod&label=team:x:y", "a"),
+        ("?label=env:prod&label=team:x", ""),
+        ("?label=env:dev", ""),
+    ):
+        status, found = control_plane.call("GET", f"/pipelines{query}")
+        assert (status, sorted(info["name"] for info in found)) == (200, list(names)), query
+
+
 def test_token_guards_everything_but_health(tmp_path):
     plane = ControlPlane(tmp_path, "--token", "s3cret").start()
     try:
