@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any, Self
 
 from confluent_kafka import Consumer, TopicPartition
 
+from tests.destinations import FileDestination, KafkaDestination, RedisDestination
 from tests.fixtures import fix_mysql, fix_postgres
 from tests.fixtures.fix_kafka import start_broker
 from tests.fixtures.fix_redis import RedisServer
@@ -50,16 +50,12 @@ class Servers:
         return start_broker(self._room)
 
 
-class KafkaTarget:
+class KafkaTarget(KafkaDestination):
     """One topic."""
-
-    def __init__(self, broker: Any, name: str) -> None:
-        self._bootstrap, self._topic = broker.bootstrap, name
-        self.sink = {"type": "kafka", "config": {"id": "kafka", "brokers": self._bootstrap, "topic": name}}
 
     def count(self) -> int:
         """Messages in the topic."""
-        consumer = Consumer({"bootstrap.servers": self._bootstrap, "group.id": "bench"})
+        consumer = Consumer({"bootstrap.servers": self._broker.bootstrap, "group.id": "bench"})
         try:
             partitions = consumer.list_topics(self._topic, timeout=20).topics[self._topic].partitions
             marks = [consumer.get_watermark_offsets(TopicPartition(self._topic, p), timeout=20) for p in partitions]
@@ -68,28 +64,22 @@ class KafkaTarget:
             consumer.close()
 
 
-class RedisTarget:
+class RedisTarget(RedisDestination):
     """One stream."""
-
-    def __init__(self, server: Any, name: str) -> None:
-        self._client, self._stream = server.connect(), name
-        self.sink = {"type": "redis", "config": {"id": "redis", "uri": server.uri, "stream": name}}
 
     def count(self) -> int:
         """Entries in the stream."""
-        return int(self._client.xlen(self._stream))
+        with self._server.connect() as client:
+            return int(client.xlen(self._stream))
 
     def stall(self, secs: float) -> None:
         """The server stops to answer writes for a while."""
-        self._client.client_pause(int(secs * 1000), all=False)
+        with self._server.connect() as client:
+            client.client_pause(int(secs * 1000), all=False)
 
 
-class FileTarget:
+class FileTarget(FileDestination):
     """JSON lines."""
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "out.jsonl"
-        self.sink = {"type": "file", "config": {"id": "file", "path": str(self._path)}}
 
     def count(self) -> int:
         """Lines in the file."""
