@@ -12,7 +12,7 @@ from deltaforge.core.errors import SchemaError
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.sources.mysql.client import execute
 from deltaforge.sources.mysql.column_types import column_type_from_text
-from deltaforge.sources.mysql.ddl_columns import charset_of_collation
+from deltaforge.sources.mysql.ddl_columns import charset_from_collation
 from deltaforge.sources.mysql.ddl_table import TableDefinition
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,7 @@ def load_catalog(connection: Connection[Any]) -> Catalog:
     ):
         key = (db, table)
         if db.lower() not in SYSTEM_DATABASES and key in columns:
-            charset = charset_of_collation(_text(collation or "default"))
+            charset = charset_from_collation(_text(collation or "default"))
             try:
                 tables[key] = _definition(key, columns[key], tuple(keys.get(key, ())), charset)
             except SchemaError as error:  # its rows, if they are captured, will stop with the remedy

@@ -8,13 +8,12 @@ from deltaforge.core.errors import SchemaError
 from deltaforge.protocol.mysql.types import CHARACTER, LABELLED, Code, ColumnType
 
 _CODES = {
-    "tinyint": Code.TINY, "bool": Code.TINY, "boolean": Code.TINY, "smallint": Code.SHORT,
-    "mediumint": Code.INT24, "int": Code.LONG, "integer": Code.LONG, "bigint": Code.LONGLONG,
-    "float": Code.FLOAT, "double": Code.DOUBLE, "real": Code.DOUBLE, "decimal": Code.NEWDECIMAL,
-    "numeric": Code.NEWDECIMAL, "dec": Code.NEWDECIMAL, "fixed": Code.NEWDECIMAL,
+    "tinyint": Code.TINY, "smallint": Code.SHORT,
+    "mediumint": Code.INT24, "int": Code.LONG, "bigint": Code.LONGLONG,
+    "float": Code.FLOAT, "double": Code.DOUBLE, "decimal": Code.NEWDECIMAL,
     "bit": Code.BIT, "year": Code.YEAR, "date": Code.DATE, "time": Code.TIME, "datetime": Code.DATETIME,
-    "timestamp": Code.TIMESTAMP, "char": Code.STRING, "nchar": Code.STRING, "binary": Code.STRING,
-    "varchar": Code.VARCHAR, "nvarchar": Code.VARCHAR, "varbinary": Code.VARCHAR,
+    "timestamp": Code.TIMESTAMP, "char": Code.STRING, "binary": Code.STRING,
+    "varchar": Code.VARCHAR, "varbinary": Code.VARCHAR,
     "tinytext": Code.BLOB, "text": Code.BLOB, "mediumtext": Code.BLOB, "longtext": Code.BLOB,
     "tinyblob": Code.BLOB, "blob": Code.BLOB, "mediumblob": Code.BLOB, "longblob": Code.BLOB,
     "json": Code.JSON, "enum": Code.ENUM, "set": Code.SET, "vector": Code.VECTOR,

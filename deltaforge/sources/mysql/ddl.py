@@ -115,8 +115,9 @@ def _rename(statement: _Statement) -> dict[Key, TableDefinition | None]:
     for part in split_by_comma(statement.cursor.rest()):
         cursor = Cursor(part)
         old = cursor.take_table(statement.db)
-        while cursor.take_any("wait", "nowait") or not cursor.take_any("to"):
-            cursor.take()
+        _skip_wait(cursor)
+        if not cursor.take_any("to"):
+            raise SchemaError("RENAME TABLE does not say what the new name is")
         new = cursor.take_table(statement.db)
         definition = now.pop(old, None)
         now[new] = changed[new] = _named(definition, new)
@@ -133,17 +134,15 @@ def _named(definition: TableDefinition | None, key: Key) -> TableDefinition:
 
 def _create(statement: _Statement, table: Key) -> dict[Key, TableDefinition | None]:
     cursor = statement.cursor
-    if cursor.take_any("like"):
-        return {table: _named(statement.tables.get(cursor.take_table(statement.db)), table)}
-    elements = cursor.take_parenthesized()
-    if elements[:1] == [Token(Kind.WORD, elements[0].text)] and elements[0].text.lower() == "like":
-        return {table: _named(statement.tables.get(Cursor(elements[1:]).take_table(statement.db)), table)}
+    elements = cursor if cursor.peek_word() == "like" else Cursor(cursor.take_parenthesized())
+    if elements.take_any("like"):
+        return {table: _named(statement.tables.get(elements.take_table(statement.db)), table)}
     options = cursor.rest()
     if any(token.kind is Kind.WORD and token.text.lower() in ("select", "versioning") for token in options):
         raise SchemaError("the columns of the table are not all named")
     charset = read_charset(Cursor(_before_partitions(options))) or statement.charset_of(table[0])
     builder = TableBuilder(charset)
-    for part in split_by_comma(elements):
+    for part in split_by_comma(elements.rest()):
         builder.element(Cursor(part))
     return {table: builder.definition(table)}
 
@@ -159,10 +158,9 @@ def _alter(statement: _Statement, table: Key) -> dict[Key, TableDefinition | Non
     known = statement.tables.get(table)
     builder = TableBuilder(known.charset if known else None, known)
     new_name: Key | None = None
+    _skip_wait(statement.cursor)
     for part in split_by_comma(statement.cursor.rest()):
         cursor = Cursor(part)
-        if cursor.take_any("nowait") or (cursor.take_any("wait") and cursor.take()):
-            pass
         renamed = _new_name(cursor, statement.db)
         if renamed is not None:
             new_name = renamed
@@ -175,6 +173,12 @@ def _alter(statement: _Statement, table: Key) -> dict[Key, TableDefinition | Non
     if new_name is None:
         return {table: builder.definition(table)} if builder.is_changed else {}
     return {table: None, new_name: builder.definition(new_name)}
+
+
+def _skip_wait(cursor: Cursor) -> None:
+    """MariaDB's ``WAIT n`` or ``NOWAIT`` behind the name of a table."""
+    if cursor.take_any("wait", "nowait") == "wait":
+        cursor.take()
 
 
 def _new_name(cursor: Cursor, db: str) -> Key | None:

@@ -22,13 +22,14 @@ _LABELLED = ("enum", "set")
 class ColumnDefinition(msgspec.Struct, frozen=True):
     """A column as a DDL statement declares it.
 
-    ``place`` is ``""`` (last), ``"first"``, or the name of the column before it in a tuple.
+    It stands behind the column ``after``; where neither that nor ``is_first`` is said, at the end.
     """
 
     column: Column
     type: ColumnType
     is_primary: bool
-    place: str | tuple[str] = ""
+    is_first: bool = False
+    after: str | None = None
 
 
 def read_column(cursor: Cursor, default_charset: str | None) -> ColumnDefinition:
@@ -55,7 +56,7 @@ def read_column(cursor: Cursor, default_charset: str | None) -> ColumnDefinition
         kind = msgspec.structs.replace(kind, labels=labels)
     is_nullable = found.is_nullable and not found.is_primary
     column = Column(name, text, is_nullable, found.default, " ".join(found.extra))
-    return ColumnDefinition(column, kind, found.is_primary, found.place)
+    return ColumnDefinition(column, kind, found.is_primary, found.is_first, found.after)
 
 
 class _Attributes:
@@ -68,7 +69,8 @@ class _Attributes:
         self.is_unsigned = False
         self.default: str | None = None
         self.extra: list[str] = []
-        self.place: str | tuple[str] = ""
+        self.is_first = False
+        self.after: str | None = None
 
     def read(self, cursor: Cursor) -> None:
         """Read to the end. What is not known here (VISIBLE, STORED, ...) does not change the form of a row."""
@@ -82,7 +84,7 @@ class _Attributes:
         if cursor.take_words("character", "set") or cursor.take_any("charset"):
             self.charset = _charset_name(cursor)
         elif cursor.take_any("collate"):
-            self.charset = self.charset or charset_of_collation(_charset_name(cursor))
+            self.charset = self.charset or charset_from_collation(_charset_name(cursor))
         elif word := cursor.take_any("ascii", "unicode", "byte"):
             self.charset = {"ascii": "latin1", "unicode": "ucs2", "byte": "binary"}[word]
         else:
@@ -101,9 +103,9 @@ class _Attributes:
         elif cursor.take_any("auto_increment"):
             self.extra.append("auto_increment")
         elif cursor.take_any("first"):
-            self.place = "first"
+            self.is_first = True
         elif cursor.take_any("after"):
-            self.place = (cursor.take_name(),)
+            self.after = cursor.take_name()
         else:
             return False
         return True
@@ -185,7 +187,7 @@ def read_charset(cursor: Cursor) -> str | None:
         if cursor.take_words("character", "set") or cursor.take_any("charset"):
             charset = _charset_name(cursor)
         elif cursor.take_any("collate"):
-            from_collation = charset_of_collation(_charset_name(cursor))
+            from_collation = charset_from_collation(_charset_name(cursor))
         else:
             cursor.take()
     return charset if charset not in (None, "default") else from_collation
@@ -196,7 +198,7 @@ def _charset_name(cursor: Cursor) -> str:
     return cursor.take().text.lower()
 
 
-def charset_of_collation(collation: str) -> str | None:
+def charset_from_collation(collation: str) -> str | None:
     """The character set in a collation's name; None for MariaDB's collations that fit several."""
     charset = collation.partition("_")[0]
     return None if charset in ("uca1400", "default") else charset

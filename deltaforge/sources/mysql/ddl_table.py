@@ -8,7 +8,7 @@ from deltaforge.core.errors import SchemaError
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.protocol.mysql.types import ColumnType
 from deltaforge.sources.mysql.ddl_columns import ColumnDefinition, primary_key_of, read_charset, read_column
-from deltaforge.sources.mysql.ddl_tokens import Cursor, Kind, Token, split_by_comma
+from deltaforge.sources.mysql.ddl_tokens import Cursor, split_by_comma
 
 Key = tuple[str, str]
 
@@ -23,8 +23,9 @@ _HARMLESS = frozenset({
     "stats_auto_recalc", "stats_persistent", "stats_sample_pages", "tablespace", "transactional", "union",
     "validation", "partition", "analyze", "check", "coalesce", "exchange", "optimize", "rebuild", "remove",
     "reorganize", "repair", "truncate", "page_checksum", "page_compressed", "page_compression_level",
-    "autoextend_size", "secondary_engine", "nowait", "wait", "sequence",
+    "autoextend_size", "secondary_engine", "sequence",
 })  # fmt: skip
+_CHARSETS = frozenset({"default", "character", "charset", "collate"})
 
 
 class TableDefinition(msgspec.Struct, frozen=True):
@@ -67,15 +68,11 @@ class TableBuilder:
 
     def element(self, cursor: Cursor) -> None:
         """An element of CREATE TABLE, or what follows ADD."""
-        if cursor.peek_word() == "constraint":
-            cursor.take()
-            if cursor.peek_word() not in _KEYS | {"primary"}:
-                cursor.take_name()
+        if cursor.take_any("constraint") and cursor.peek_word() not in _KEYS | {"primary"}:
+            cursor.take_name()
         if cursor.peek_word() == "primary":
             self._primary_key = primary_key_of(cursor)
             self.is_changed = True
-        elif cursor.peek_word() == "system" and cursor.peek_word(1) == "versioning":
-            raise SchemaError("system-versioned tables have columns that the log does not name")
         elif cursor.peek_word() not in _KEYS and not (
             cursor.peek_word() == "vector" and cursor.peek_word(1) in ("index", "key")
         ):
@@ -83,7 +80,12 @@ class TableBuilder:
 
     def alter(self, cursor: Cursor) -> None:
         """A clause of ALTER TABLE."""
+        if cursor.peek_word() in _HARMLESS | _CHARSETS:
+            self._set_default_charset(cursor)  # options may stand side by side, without commas
+            return
         verb = cursor.take().text.lower()
+        if verb in ("add", "drop") and cursor.take_words("system", "versioning"):
+            raise SchemaError("system-versioned tables have columns that the log does not name")
         if verb == "add":
             self._alter_add(cursor)
         elif verb == "drop":
@@ -103,10 +105,6 @@ class TableBuilder:
                 self._rename(old, cursor.take_name())
         elif verb == "convert":
             self._convert(read_charset(cursor))
-        elif verb in ("default", "character", "charset", "collate"):
-            self._set_default_charset(Cursor([Token(Kind.WORD, verb), *cursor.rest()]))
-        elif verb in _HARMLESS:
-            self._set_default_charset(cursor)  # options may stand side by side, without commas
         else:
             raise SchemaError(f"ALTER TABLE ... {verb[:20].upper()} is not known")
 
@@ -131,13 +129,10 @@ class TableBuilder:
             return
         if not cursor.take_any("column") and cursor.peek_word() in _KEYS | {"constraint", "partition"}:
             return
-        if cursor.peek_word() == "system" and cursor.peek_word(1) == "versioning":
-            raise SchemaError("system-versioned tables have columns that the log does not name")
         is_maybe = cursor.take_words("if", "exists")
-        at = self._find(name := cursor.take_name())
         self.is_changed = True
+        at = self._place_of(cursor.take_name(), is_maybe=is_maybe)
         if at is None:
-            self._missing(name, is_maybe=is_maybe)
             return
         column = self._columns.pop(at)[0]
         self._primary_key = tuple(key for key in self._primary_key if key.lower() != column.name.lower())
@@ -147,9 +142,8 @@ class TableBuilder:
             return
         cursor.take_any("column")
         cursor.take_words("if", "exists")
-        at = self._find(name := cursor.take_name())
+        at = self._place_of(cursor.take_name())
         if at is None:
-            self._missing(name, is_maybe=False)
             return
         column, kind = self._columns[at]
         if cursor.take_words("drop", "default"):
@@ -176,14 +170,13 @@ class TableBuilder:
         ]
 
     def _rename(self, old: str, new: str) -> None:
-        at = self._find(old)
         self.is_changed = True
+        at = self._place_of(old)
         if at is None:
-            self._missing(old, is_maybe=False)
             return
         column, kind = self._columns[at]
         self._columns[at] = msgspec.structs.replace(column, name=new), kind
-        self._primary_key = tuple(new if key.lower() == column.name.lower() else key for key in self._primary_key)
+        self._rename_in_key(old, new)
 
     def _add(self, added: ColumnDefinition) -> None:
         self.is_changed = True
@@ -192,28 +185,25 @@ class TableBuilder:
             self._primary_key = (added.column.name,)
 
     def _replace(self, old: str | None, new: ColumnDefinition, *, is_maybe: bool) -> None:
-        at = self._find(old or new.column.name)
+        old = old or new.column.name
         self.is_changed = True
+        at = self._place_of(old, is_maybe=is_maybe)
         if at is None:
-            self._missing(old or new.column.name, is_maybe=is_maybe)
             return
-        column, _ = self._columns.pop(at)
+        self._columns.pop(at)
         self._columns.insert(self._place(new, at), (new.column, new.type))
-        self._primary_key = tuple(
-            new.column.name if key.lower() == column.name.lower() else key for key in self._primary_key
-        )
+        self._rename_in_key(old, new.column.name)
         if new.is_primary:
             self._primary_key = (new.column.name,)
 
     def _place(self, definition: ColumnDefinition, otherwise: int) -> int:
-        if definition.place == "first":
+        if definition.is_first:
             return 0
-        if isinstance(definition.place, tuple):
-            at = self._find(definition.place[0])
-            if at is not None:
-                return at + 1
-            self._missing(definition.place[0], is_maybe=False)
-        return otherwise
+        before = self._place_of(definition.after) if definition.after is not None else None
+        return otherwise if before is None else before + 1
+
+    def _rename_in_key(self, old: str, new: str) -> None:
+        self._primary_key = tuple(new if key.lower() == old.lower() else key for key in self._primary_key)
 
     def _find(self, name: str) -> int | None:
         wanted = name.lower()
@@ -224,6 +214,13 @@ class TableBuilder:
         at = self._find(name)
         return name if at is None else self._columns[at][0].name
 
-    def _missing(self, name: str, *, is_maybe: bool) -> None:
-        if self._is_known and not is_maybe:
+    def _place_of(self, name: str, *, is_maybe: bool = False) -> int | None:
+        """Where a column stands that a clause names. None: the table is not known, or the clause says IF EXISTS.
+
+        Raises:
+            SchemaError: The table is known and has no such column.
+        """
+        at = self._find(name)
+        if at is None and self._is_known and not is_maybe:
             raise SchemaError(f"there is no column {name!r} in the schema history")
+        return at

@@ -17,7 +17,7 @@ from deltaforge.core.position import MysqlPosition, log_order
 from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.protocol.mysql.types import CHARACTER, LABELLED, NUMERIC, Code, ColumnType
 from deltaforge.sources.mysql.catalog import Catalog
-from deltaforge.sources.mysql.ddl import apply_ddl
+from deltaforge.sources.mysql.ddl import Changes, apply_ddl
 from deltaforge.sources.mysql.ddl_table import TableDefinition
 
 REMEDY = "set binlog_row_metadata=FULL on the server, then delete the pipeline and create it again"
@@ -70,11 +70,7 @@ class SchemaHistory:
 
     def record(self, catalog: Catalog, position: MysqlPosition) -> None:
         """What the catalog says, valid from ``position`` on."""
-        entries = [_Entry(position.file, position.pos, *key, definition) for key, definition in catalog.tables.items()]
-        entries += [
-            _Entry(position.file, position.pos, db, "", charset=charset) for db, charset in catalog.charsets.items()
-        ]
-        self._append(entries)
+        self._append(catalog, position)
 
     def apply(self, sql: str, db: str, position: MysqlPosition) -> None:
         """A DDL statement that ends at ``position``, with default database ``db``.
@@ -84,35 +80,26 @@ class SchemaHistory:
         """
         if log_order(position) <= self._newest:
             return
-        known = {
-            key: entry.definition for key in self._entries if (entry := self._at(key, position)) and entry.definition
-        }
+        newest = {key: entries[-1] for key, entries in self._entries.items()}  # all of them lie before position
+        tables = {key: entry.definition for key, entry in newest.items() if entry.definition}
+        charsets = {name: entry.charset for (name, table), entry in newest.items() if not table}
         try:
-            changes = apply_ddl(sql, db, known, self._captured, lambda name: self._charset(name, position))
+            changes = apply_ddl(sql, db, tables, self._captured, charsets.get)
         except SchemaError as error:
             error.hint = error.hint or REMEDY
             raise
-        entries = [_Entry(position.file, position.pos, *key, definition) for key, definition in changes.tables.items()]
-        entries += [
-            _Entry(position.file, position.pos, name, "", charset=charset) for name, charset in changes.charsets.items()
-        ]
-        self._append(entries)
-
-    def _charset(self, db: str, position: MysqlPosition) -> str | None:
-        entry = self._at((db, ""), position)
-        return entry.charset if entry else None
+        self._append(changes, position)
 
     def definition(self, db: str, table: str, position: MysqlPosition) -> TableDefinition | None:
         """The definition valid for a row at ``position``; None if it is not known."""
-        entry = self._at((db, table), position)
-        return entry.definition if entry else None
-
-    def _at(self, key: tuple[str, str], position: MysqlPosition) -> _Entry | None:
         order = log_order(position)
-        valid = [entry for entry in self._entries.get(key, ()) if entry.order <= order]
-        return valid[-1] if valid else None
+        valid = [entry for entry in self._entries.get((db, table), ()) if entry.order <= order]
+        return valid[-1].definition if valid else None
 
-    def _append(self, entries: list[_Entry]) -> None:
+    def _append(self, news: Catalog | Changes, position: MysqlPosition) -> None:
+        at = (position.file, position.pos)
+        entries = [_Entry(*at, *key, definition) for key, definition in news.tables.items()]
+        entries += [_Entry(*at, db, "", charset=charset) for db, charset in news.charsets.items()]
         if not entries:
             return
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND

@@ -25,6 +25,15 @@ def test_mariadb_conditions():
     assert columns_after(sql) == [("id", "int"), ("a", "text")]
 
 
+def test_mariadb_waits_for_locks():
+    assert columns_after("alter table t wait 5 add b int") == [("id", "int"), ("a", "text"), ("b", "int")]
+    assert columns_after("alter table t nowait drop column a") == [("id", "int")]
+    for sql in ("rename table t nowait to u", "rename table t wait 5 to u"):
+        renamed = apply_ddl(sql, "d", BASE, lambda *_: True).tables
+        assert renamed["d", "t"] is None
+        assert renamed["d", "u"].schema.table.name == "u"
+
+
 def test_ansi_quotes_name_columns():
     assert columns_after('alter table "t" add "b c" int') == [("id", "int"), ("a", "text"), ("b c", "int")]
 
@@ -47,6 +56,8 @@ def test_ansi_quotes_name_columns():
         "rename table other to t",
         "create table t like other",
         "alter table t rename",
+        "alter table t add b int, wait 5 drop column a",
+        "rename table t",
     ],
 )
 def test_what_is_not_understood_stops_for_captured_tables_and_is_forgotten_for_others(sql):
