@@ -7,7 +7,7 @@ PYTEST := $(BIN)/pytest -q
 .PHONY: setup fmt lint types imports unit test servers integration faults golden docs check demo bench clean
 
 setup: $(READY)
-$(READY): pyproject.toml
+$(READY): pyproject.toml setup.py $(wildcard deltaforge/protocol/kernel/*.p*)
 	test -d .venv || $(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -e ".[dev,demo]"
 	touch $@

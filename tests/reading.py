@@ -3,11 +3,27 @@
 import time
 
 import msgspec
+import pytest
 
+from deltaforge.core.routing import row_key
+from deltaforge.encodings.json import JsonEncoder
+from deltaforge.envelopes.cloudevents import CloudEventsEnvelope
+from deltaforge.envelopes.debezium import DebeziumEnvelope
+from deltaforge.envelopes.native import NativeEnvelope
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sources.base import BatchLimits, SourceContext
 from deltaforge.sources.mysql.spec import MysqlSourceSpec
 from deltaforge.sources.postgres.spec import PostgresSourceSpec
+
+ENCODERS = [
+    JsonEncoder(envelope)
+    for envelope in (
+        NativeEnvelope(),
+        DebeziumEnvelope(),
+        CloudEventsEnvelope('com."acme"', include_nulls=False),
+        CloudEventsEnvelope("com.acme", include_nulls=True),
+    )
+]
 
 _json = msgspec.json.Encoder(decimal_format="number")
 
@@ -39,6 +55,7 @@ class StreamReader:
             assert time.monotonic() < deadline, f"{len(events)} of {count} events came"
             self._stream.keep_alive(self.position)
             for batch in self._stream.poll(0.1):
+                assert_encoded_alike(batch)
                 events += batch.events()
                 self.position = batch.position
                 self.batches.append(batch)
@@ -57,6 +74,18 @@ class StreamReader:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+
+def assert_encoded_alike(batch):
+    """What is encoded from the bytes of the log is what is encoded from the decoded events, in every envelope."""
+    for encoder in ENCODERS:
+        values, events = batch.encoded(encoder), batch.events()
+        for value, event in zip(values, events, strict=True):
+            expected = encoder.encode(event)
+            if value != expected:
+                at = next((n for n, (a, b) in enumerate(zip(value, expected, strict=False)) if a != b), len(value))
+                pytest.fail(f"{value[max(0, at - 40) : at + 40]!r} is not {expected[max(0, at - 40) : at + 40]!r}")
+        assert [values.key(index) for index in range(len(events))] == [row_key(event).encode() for event in events]
 
 
 def mysql_reader(database, state_dir, *, tables=None, url=None, limits=None, **config):

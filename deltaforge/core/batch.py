@@ -2,12 +2,129 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from typing import Protocol, overload
 
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.position import Position
+from deltaforge.core.routing import row_key
+
+
+class EventGroup(Protocol):
+    """Events that came of one piece of the log, decoded when somebody asks for them.
+
+    Attributes:
+        tx_end: Whether the last event is the last of its transaction.
+    """
+
+    tx_end: bool
+
+    @property
+    def event_count(self) -> int:
+        """Number of events, at least 1."""
+
+    @property
+    def ts_ms(self) -> int:
+        """The source's commit time."""
+
+    def events(self) -> Sequence[ChangeEvent]:
+        """The events as objects. Not to be changed.
+
+        Raises:
+            ProtocolError: The bytes of the log break their format.
+        """
+
+    def where(self, wants: Callable[[ChangeEvent], bool]) -> EventGroup | None:
+        """The group with the events that ``wants`` accepts; None if it accepts none.
+
+        ``wants`` may look at what is equal in all rows of a message of the log: everything but the
+        images, the id and the number of the row.
+        """
+
+
+class DecodedGroup:
+    """Events that are objects already."""
+
+    __slots__ = ("_events",)
+
+    def __init__(self, events: Sequence[ChangeEvent]) -> None:
+        self._events = events
+
+    @property
+    def event_count(self) -> int:
+        return len(self._events)
+
+    @property
+    def ts_ms(self) -> int:
+        return self._events[-1].ts_ms
+
+    @property
+    def tx_end(self) -> bool:
+        return self._events[-1].tx_end
+
+    @tx_end.setter
+    def tx_end(self, value: bool) -> None:
+        self._events[-1].tx_end = value
+
+    def events(self) -> Sequence[ChangeEvent]:
+        return self._events
+
+    def where(self, wants: Callable[[ChangeEvent], bool]) -> DecodedGroup | None:
+        wanted = [event for event in self._events if wants(event)]
+        if len(wanted) == len(self._events):
+            return self
+        return DecodedGroup(wanted) if wanted else None
+
+
+class EncodedValues(Protocol):
+    """The values of a batch's events, in order, as ``bytes``."""
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes of all values."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> bytes: ...
+
+    def __iter__(self) -> Iterator[bytes]: ...
+
+    def key(self, index: int) -> bytes:
+        """The row key of an event (:func:`deltaforge.core.routing.row_key`) in UTF-8."""
+
+    def lines(self) -> bytes:
+        """All values, each followed by a line end."""
+
+
+class EncodedList(Sequence[bytes]):
+    """Values that were encoded one by one."""
+
+    def __init__(self, values: list[bytes], events: Sequence[ChangeEvent]) -> None:
+        self._values = values
+        self._events = events
+
+    @property
+    def byte_count(self) -> int:
+        return sum(map(len, self._values))
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        return self._values[index]
+
+    def key(self, index: int) -> bytes:
+        return row_key(self._events[index]).encode()
+
+    def lines(self) -> bytes:
+        return b"".join(value + b"\n" for value in self._values)
 
 
 class EventEncoder(Protocol):
@@ -24,14 +141,22 @@ class EventEncoder(Protocol):
             RecordError: The event cannot be encoded; ``index`` is 0.
         """
 
+    def encode_groups(self, groups: Sequence[EventGroup]) -> EncodedValues:
+        """The values of all events of ``groups``: the same bytes as :meth:`encode` gives for each.
+
+        Raises:
+            RecordError: An event cannot be encoded; ``index`` is its place.
+        """
+
 
 class Batch:
     """Changes in log order, whole transactions wherever possible.
 
     Sinks ask for :meth:`encoded` values, processors for :meth:`events`; neither knows which form the
-    batch is in. A batch is not changed after it was made; ``with_events`` makes another.
+    batch is in. A batch is not changed after it was made; ``with_events`` and ``where`` make others.
 
     Attributes:
+        groups: The events, decoded or not.
         position: Where reading continues once this batch and all before it are safe: the end of the
             last transaction that is complete. A batch from the middle of a very large transaction
             carries the position *before* that transaction.
@@ -41,7 +166,9 @@ class Batch:
         received_at: ``time.monotonic()`` of its first byte, in seconds.
     """
 
-    __slots__ = ("_encoded", "_events", "byte_count", "event_count", "is_tx_end", "position", "received_at")
+    __slots__ = (
+        "_encoded", "_events", "byte_count", "event_count", "groups", "is_tx_end", "position", "received_at",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -52,19 +179,42 @@ class Batch:
         byte_count: int = 0,
         received_at: float = 0.0,
     ) -> None:
-        self._events = events
-        self._encoded: dict[Hashable, list[bytes]] = {}
+        self.groups: Sequence[EventGroup] = [DecodedGroup(events)] if events else []
+        self._events: Sequence[ChangeEvent] | None = events
+        self._encoded: dict[Hashable, EncodedValues] = {}
         self.position = position
         self.is_tx_end = is_tx_end
         self.event_count = len(events)
         self.byte_count = byte_count
         self.received_at = received_at
 
+    @classmethod
+    def of_groups(
+        cls,
+        groups: Sequence[EventGroup],
+        position: Position,
+        *,
+        is_tx_end: bool = True,
+        byte_count: int = 0,
+        received_at: float = 0.0,
+    ) -> Batch:
+        """A batch whose events are decoded when they are asked for."""
+        batch = cls((), position, is_tx_end=is_tx_end, byte_count=byte_count, received_at=received_at)
+        batch.groups, batch._events = groups, None
+        batch.event_count = sum(group.event_count for group in groups)
+        return batch
+
     def events(self) -> Sequence[ChangeEvent]:
-        """The events as objects, in log order. Not to be changed."""
+        """The events as objects, in log order. Not to be changed.
+
+        Raises:
+            ProtocolError: The bytes of the log break their format.
+        """
+        if self._events is None:
+            self._events = [event for group in self.groups for event in group.events()]
         return self._events
 
-    def encoded(self, encoder: EventEncoder) -> list[bytes]:
+    def encoded(self, encoder: EventEncoder) -> EncodedValues:
         """One value per event, shared by all sinks with the same encoder identity.
 
         Raises:
@@ -72,29 +222,50 @@ class Batch:
         """
         values = self._encoded.get(encoder.identity)
         if values is None:
-            encode, values = encoder.encode, []
-            try:
-                for event in self._events:
-                    values.append(encode(event))
-            except RecordError as error:
-                error.index = len(values)
-                raise
-            self._encoded[encoder.identity] = values
+            values = self._encoded[encoder.identity] = encoder.encode_groups(self.groups)
         return values
 
     def with_events(self, events: Sequence[ChangeEvent]) -> Batch:
-        """The same stretch of the log with other events: filtered, transformed or added to."""
-        return Batch(
-            events,
+        """The same stretch of the log with other events: transformed or added to."""
+        return self.with_groups([DecodedGroup(events)] if events else [])
+
+    def with_groups(self, groups: Sequence[EventGroup]) -> Batch:
+        """The same stretch of the log with other groups."""
+        return Batch.of_groups(
+            groups,
             self.position,
             is_tx_end=self.is_tx_end,
             byte_count=self.byte_count,
             received_at=self.received_at,
         )
 
+    def where(self, wants: Callable[[ChangeEvent], bool]) -> Batch:
+        """The batch with the events that ``wants`` accepts, see :meth:`EventGroup.where`; itself if that is all."""
+        groups = [wanted for group in self.groups if (wanted := group.where(wants)) is not None]
+        if len(groups) == len(self.groups) and all(map(_is_same, groups, self.groups)):
+            return self
+        return self.with_groups(groups)
+
     def __reduce__(self) -> tuple[object, ...]:
-        args = (list(self._events), self.position, self.is_tx_end, self.byte_count, self.received_at)
+        args = (list(self.events()), self.position, self.is_tx_end, self.byte_count, self.received_at)
         return _restored, args
+
+
+def encode_each(encoder: EventEncoder, groups: Sequence[EventGroup]) -> EncodedList:
+    """The values of all events, one by one: ``encode_groups`` of an encoder that has no faster way."""
+    events = [event for group in groups for event in group.events()]
+    encode, values = encoder.encode, list[bytes]()
+    try:
+        for event in events:
+            values.append(encode(event))
+    except RecordError as error:
+        error.index = len(values)
+        raise
+    return EncodedList(values, events)
+
+
+def _is_same(one: object, other: object) -> bool:
+    return one is other
 
 
 def _restored(

@@ -17,8 +17,7 @@ class EventFilter:
         """The batch with only the events the sink wants, in order; the same batch if that is all."""
         if self._spec is None or not batch.event_count:
             return batch
-        wanted = [event for event in batch.events() if self._wants(event)]
-        return batch if len(wanted) == batch.event_count else batch.with_events(wanted)
+        return batch.where(self._wants)
 
     def _wants(self, event: ChangeEvent) -> bool:
         spec = self._spec

@@ -169,11 +169,11 @@ class SinkWorker:
         """Drop what this sink already had when the state was saved; ends at the first batch with news."""
         if self._covered is None or not batch.event_count:
             return batch
-        news = [event for event in batch.events() if not self._covered.covers(event.source)]
-        if len(news) == batch.event_count:
+        covered = self._covered
+        news = batch.where(lambda event: not covered.covers(event.source))
+        if news is batch:
             self._covered = None
-            return batch
-        return batch.with_events(news)
+        return news
 
     def _ack(self) -> None:
         now, done = datetime.now(UTC), self._unacked

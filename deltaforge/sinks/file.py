@@ -77,7 +77,7 @@ class FileSink:
                 raise
 
     def write(self, batch: Batch) -> None:
-        lines = b"".join(value + b"\n" for value in batch.encoded(self._encoder))
+        lines = batch.encoded(self._encoder).lines()
         rest = memoryview(lines)
         with self._errors("append to"):
             while rest:

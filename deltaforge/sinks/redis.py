@@ -110,7 +110,7 @@ class RedisSink:
             if time.monotonic() > deadline:
                 raise SinkError(f"redis took more than {self._config.batch_timeout_secs} s for a batch", kind="timeout")
             self._send(commands[start : start + PIPELINE_COMMANDS], start)
-        self._bytes.inc(sum(map(len, values)))
+        self._bytes.inc(values.byte_count)
 
     def flush(self) -> None:
         """What was written is acknowledged already."""

@@ -1,17 +1,16 @@
-"""Cutting a stream of events into batches that respect transactions."""
+"""Cutting a stream of event groups into batches that respect transactions."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from deltaforge.core.batch import Batch
-from deltaforge.core.event import ChangeEvent
+from deltaforge.core.batch import Batch, EventGroup
 from deltaforge.core.position import Position
 from deltaforge.sources.base import BatchLimits
 
 
 class TransactionBatcher:
-    """Collects events and cuts batches at transaction ends.
+    """Collects groups and cuts batches at transaction ends.
 
     Invariant: events of a transaction whose end has not been seen leave only when the transaction is
     larger than ``max_tx_bytes`` (or ``respect_source_tx`` is off), and then in a batch whose position
@@ -31,23 +30,24 @@ class TransactionBatcher:
         self._position = position
         self._max_open_bytes = limits.max_tx_bytes if limits.respect_source_tx else limits.max_bytes
         self._max_open_events = None if limits.respect_source_tx else limits.max_events
-        self._closed: list[ChangeEvent] = []
-        self._closed_bytes = 0
-        self._open: list[ChangeEvent] = []
-        self._open_bytes = 0
+        self._closed: list[EventGroup] = []
+        self._closed_bytes = self._closed_events = 0
+        self._open: list[EventGroup] = []
+        self._open_bytes = self._open_events = 0
         self._has_moved = False
         self._first_at = 0.0
         self._due: list[Batch] = []
         self.has_split_transaction = False
 
-    def add(self, event: ChangeEvent, byte_count: int, now: float) -> None:
-        """One more event of the open transaction, made of ``byte_count`` log bytes, at ``now``."""
+    def add(self, group: EventGroup, byte_count: int, now: float) -> None:
+        """One more group of the open transaction, made of ``byte_count`` log bytes, at ``now``."""
         if not self._open and not self._closed and not self._has_moved:
             self._first_at = now
         if self._open and self._is_open_full():
             self._cut_open()
-        self._open.append(event)
+        self._open.append(group)
         self._open_bytes += byte_count
+        self._open_events += group.event_count
 
     def end_transaction(self, now: float) -> None:
         """The open transaction (which may have no events) is complete; its position is known."""
@@ -57,20 +57,22 @@ class TransactionBatcher:
             self._open[-1].tx_end = True
             self._closed += self._open
             self._closed_bytes += self._open_bytes
-            self._open, self._open_bytes = [], 0
+            self._closed_events += self._open_events
+            self._open, self._open_bytes, self._open_events = [], 0, 0
         self.has_split_transaction = False
         self._has_moved = True
-        if len(self._closed) >= self._limits.max_events or self._closed_bytes >= self._limits.max_bytes:
+        if self._closed_events >= self._limits.max_events or self._closed_bytes >= self._limits.max_bytes:
             self._cut_closed()
 
     @property
     def open_count(self) -> int:
-        """Events of the open transaction that have not left yet."""
+        """Groups of the open transaction that have not left yet."""
         return len(self._open)
 
     def discard_open(self, keep_count: int = 0) -> None:
-        """Forget the events of the open transaction behind the first ``keep_count``: they were rolled back."""
+        """Forget the groups of the open transaction behind the first ``keep_count``: they were rolled back."""
         del self._open[keep_count:]
+        self._open_events = sum(group.event_count for group in self._open)
         if not self._open:
             self._open_bytes = 0
 
@@ -84,19 +86,19 @@ class TransactionBatcher:
     def _is_open_full(self) -> bool:
         if self._open_bytes >= self._max_open_bytes:
             return True
-        return self._max_open_events is not None and len(self._open) >= self._max_open_events
+        return self._max_open_events is not None and self._open_events >= self._max_open_events
 
     def _cut_closed(self) -> None:
         if not self._has_moved:
             return
         self._due.append(
-            Batch(self._closed, self._position(), byte_count=self._closed_bytes, received_at=self._first_at)
+            Batch.of_groups(self._closed, self._position(), byte_count=self._closed_bytes, received_at=self._first_at)
         )
-        self._closed, self._closed_bytes, self._has_moved = [], 0, False
+        self._closed, self._closed_bytes, self._closed_events, self._has_moved = [], 0, 0, False
 
     def _cut_open(self) -> None:
         self._cut_closed()
-        batch = Batch(
+        batch = Batch.of_groups(
             self._open,
             self._position(),
             is_tx_end=False,
@@ -104,5 +106,5 @@ class TransactionBatcher:
             received_at=self._first_at,
         )
         self._due.append(batch)
-        self._open, self._open_bytes = [], 0
+        self._open, self._open_bytes, self._open_events = [], 0, 0
         self.has_split_transaction = True

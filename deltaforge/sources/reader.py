@@ -211,7 +211,7 @@ class LogReader:
             self._is_tx_open = not batch.is_tx_end
             self._events_read += batch.event_count
             if batch.event_count:
-                self._last_event_ts_ms = batch.events()[-1].ts_ms
+                self._last_event_ts_ms = batch.groups[-1].ts_ms
             self._changed.notify_all()
 
     def _wait_to_reconnect(self, error: DeltaForgeError, delay_secs: float) -> None:

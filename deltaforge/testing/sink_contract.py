@@ -237,7 +237,7 @@ class SinkContract:
         sink.flush()
         end(sink)
         config = EncodedSinkConfig.model_validate({"id": "s", "envelope": envelope})
-        expected = batch.encoded(build_encoder(config.envelope, config.encoding))
+        expected = list(batch.encoded(build_encoder(config.envelope, config.encoding)))
         assert [event.value for event in target.delivered()] == expected
 
     def test_an_event_that_is_no_json_is_named_by_its_index(self, target: SinkTarget) -> None:

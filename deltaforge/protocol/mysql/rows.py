@@ -67,21 +67,30 @@ class RowDecoder:
             raise ProtocolError(f"row of {self.table} has {event.column_count} columns, expected {len(self._columns)}")
         at, data = event.start, event.data
         try:
-            while at < len(data):
-                before = after = None
-                if event.kind != "write":
-                    before, at = self._image(data, at, self._plan(event.before))
-                if event.kind == "partial_update":
-                    after, at = self._partial_image(data, at, event.after, before or {})
-                elif event.kind != "delete":
-                    after, at = self._image(data, at, self._plan(event.after))
+            while True:
+                begin = at
+                before, after, at = self._row(event, at)
+                if at == begin:
+                    raise UnsupportedValueError("row without any column", hint="set binlog_row_image=FULL")
                 yield before, after
+                if at >= len(data):
+                    return
         except struct.error:
             raise TruncatedMessageError(f"row of {self.table} is cut short", offset=at) from None
         except ProtocolError as error:
             if not error.context.get("table"):
                 error.message, error.context["table"] = f"row of {self.table}: {error.message}", self.table
             raise
+
+    def _row(self, event: Rows, at: int) -> tuple[RowImage | None, RowImage | None, int]:
+        before = after = None
+        if event.kind != "write":
+            before, at = self._image(event.data, at, self._plan(event.before))
+        if event.kind == "partial_update":
+            after, at = self._partial_image(event.data, at, event.after, before or {})
+        elif event.kind != "delete":
+            after, at = self._image(event.data, at, self._plan(event.after))
+        return before, after, at
 
     def _image(self, data: bytes, at: int, plan: list[tuple[int, str, Decoder]]) -> tuple[RowImage, int]:
         size = (len(plan) + 7) >> 3

@@ -78,7 +78,7 @@ class KafkaSink:
     def flush(self) -> None:
         with self._settled_errors() as client:
             client.drain()
-        self._bytes.inc(sum(len(value) for handed in self._handed for value in handed.batch.encoded(self._encoder)))
+        self._bytes.inc(sum(handed.batch.encoded(self._encoder).byte_count for handed in self._handed))
         self._handed.clear()
         self._next = 0
 
@@ -122,7 +122,7 @@ class KafkaSink:
         if error.value is None or error.kind not in ("serialization", "routing"):
             return None
         for batch in (handed.batch for handed in self._handed):
-            values = batch.encoded(self._encoder)
+            values = list(batch.encoded(self._encoder))
             if error.value in values:
                 index = values.index(error.value)
                 event_id = batch.events()[index].event_id

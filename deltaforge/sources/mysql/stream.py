@@ -10,9 +10,8 @@ from typing import Any
 import msgspec
 from pymysql.connections import Connection
 
-from deltaforge.core.batch import Batch
+from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import ProtocolError, SchemaError, SourceError
-from deltaforge.core.event import ChangeEvent
 from deltaforge.core.gtid import GtidSet, MariadbGtids
 from deltaforge.core.position import MysqlPosition, Position
 from deltaforge.protocol.mysql.events import (
@@ -35,6 +34,7 @@ from deltaforge.sources.batching import TransactionBatcher
 from deltaforge.sources.mysql.catalog import load_catalog
 from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
 from deltaforge.sources.mysql.history import SchemaHistory
+from deltaforge.sources.mysql.maker import EventMaker, Place
 from deltaforge.sources.mysql.server import ServerFacts, check_position, read_facts, tail_position
 from deltaforge.sources.mysql.spec import MysqlSourceConfig
 from deltaforge.sources.mysql.statements import (
@@ -46,7 +46,7 @@ from deltaforge.sources.mysql.statements import (
     truncated_table,
 )
 from deltaforge.sources.mysql.tables import Tables, captured_tables
-from deltaforge.sources.mysql.transaction import OpenTransaction
+from deltaforge.sources.mysql.transaction import new_transaction, row_group
 
 log = logging.getLogger(__name__)
 
@@ -61,17 +61,19 @@ class MysqlStream:
         self._context = context
         self._dump: DumpConnection | None = None
         self._history = SchemaHistory(context.state_dir / HISTORY_FILE, captured_tables(config).matches)
-        self._tables = Tables(config, self._history)
+        self._maker = EventMaker(context.pipeline, context.tenant)
+        self._tables = Tables(config, self._history, self._maker)
         self._resume = MysqlPosition("", 4)
         self._batcher = TransactionBatcher(context.limits, self._position)
         self._file, self._end_pos = "", 0
         self._gtids = GtidSet()
         self._mariadb_gtids = MariadbGtids()
-        self._tx: OpenTransaction | None = None
+        self._tx: Any = None
         self._is_begun = False
         self._heard_at = 0.0
         self._bytes = 0
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._null_dates: Counter[str] = Counter()
 
     def open(self, position: Position | None) -> Position:
         if position is not None and not isinstance(position, MysqlPosition):
@@ -162,6 +164,8 @@ class MysqlStream:
             else:
                 self._on_message(message, header, header, now, size=len(data))
         except (ProtocolError, SchemaError) as error:
+            if "file" in error.context:  # says already where it is
+                raise
             error.message = f"{error.message}; event type {header.type} in {self._file} before {header.log_pos}"
             raise
 
@@ -200,14 +204,16 @@ class MysqlStream:
     def _on_rows(self, rows: Rows, header: Header, outer: Header, now: float, size: int) -> None:
         table_map = self._decoder.table_map(rows.table_id)
         tx = self._tx or self._begin("", self._facts.uuid, outer, None)
+        tx.ordinal += 1
         table = self._tables.captured(table_map, MysqlPosition(self._file, outer.log_pos))
         if table is None:
-            tx.skip()
             return
-        first = True
-        for event in tx.row_events(rows, table, header, self._file, outer.log_pos):
-            self._add(event, size if first else 0, now)
-            first = False
+        group = row_group(table, rows, tx, (self._ms(header), header.server_id, self._file, outer.log_pos))
+        self._batcher.add(group, size, now)
+        name = table.schema.table.qualified
+        self._counts[name, group.op] += group.event_count
+        if group.null_date_count:
+            self._null_dates[name] += group.null_date_count
 
     def _on_query(self, query: Query, header: Header, outer: Header, now: float) -> None:
         sql = plain(query.sql)
@@ -249,14 +255,18 @@ class MysqlStream:
         if not self._is_begun:
             self._end(outer, now)
 
-    def _truncate(self, tx: OpenTransaction, sql: str, query: Query, header: Header, now: float) -> None:
+    def _truncate(self, tx: Any, sql: str, query: Query, header: Header, now: float) -> None:
         named = truncated_table(sql, query.db)
         if named is None:
             raise SourceError(
                 "a TRUNCATE in the log cannot be read", kind="schema", hint="report it with the statement"
             )
         if self._tables.is_captured(*named):
-            self._add(tx.truncate(None, *named, query.sql, (header, self._file)), len(sql), now)
+            tx.ordinal += 1
+            place = Place(tx, tx.ordinal, self._ms(header), header.server_id, self._file, header.log_pos)
+            event = self._maker.truncate(place, *named, query.sql)
+            self._batcher.add(DecodedGroup([event]), len(sql), now)
+            self._counts[event.source.qualified_table, "t"] += 1
 
     def _refuse_statement(self, sql: str, db: str) -> None:
         named = changed_table(sql, db)
@@ -269,17 +279,16 @@ class MysqlStream:
             hint="set binlog_format=ROW for every session, then delete the pipeline and create it again",
         )
 
-    def _begin(self, gtid: str, origin: str, outer: Header, commit_us: int | None) -> OpenTransaction:
+    def _begin(self, gtid: str, origin: str, outer: Header, commit_us: int | None) -> Any:
         self._is_begun = False
-        self._tx = OpenTransaction(
-            pipeline=self._context.pipeline,
-            tenant=self._context.tenant,
-            gtid=gtid,
-            origin=origin,
-            start=f"{self._file}:{outer.log_pos}",
-            commit_ms=commit_us // 1000 if commit_us else None,
-        )
+        identity = gtid or f"{self._file}:{outer.log_pos}"
+        self._tx = new_transaction("mysql", origin, identity, gtid, commit_us // 1000 if commit_us else None)
         return self._tx
+
+    def _ms(self, header: Header) -> int:
+        """When the rows of an event were committed, as far as the log says."""
+        commit_ms: int | None = self._tx.commit_ms
+        return commit_ms if commit_ms is not None else header.timestamp * 1000
 
     def _end(self, outer: Header, now: float) -> None:
         tx, self._tx, self._is_begun = self._tx, None, False
@@ -296,10 +305,6 @@ class MysqlStream:
                 hint="raise batch.max_tx_bytes above the size of the largest transaction that is rolled back in part",
             )
         self._batcher.discard_open(keep_count)
-
-    def _add(self, event: ChangeEvent, byte_count: int, now: float) -> None:
-        self._batcher.add(event, byte_count, now)
-        self._counts[event.source.qualified_table, event.op] += 1
 
     def _check_silence(self, now: float) -> None:
         if now - self._heard_at > READ_TIMEOUT_SECS:
@@ -319,5 +324,6 @@ class MysqlStream:
         for (table, op), count in self._counts.items():
             metrics.source_events.labels(*labels, table, op).inc(count)
         self._counts.clear()
-        for table, count in self._tables.take_null_dates().items():
+        for table, count in self._null_dates.items():
             metrics.null_dates.labels(*labels, table).inc(count)
+        self._null_dates.clear()

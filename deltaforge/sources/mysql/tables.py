@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-import msgspec
 
 from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.errors import SchemaError
 from deltaforge.core.position import MysqlPosition
 from deltaforge.core.table import Column, TableId, TableSchema
+from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.mysql.rows import RowDecoder
 from deltaforge.protocol.mysql.table_map import TableMap
-from deltaforge.protocol.mysql.types import declared_type
+from deltaforge.protocol.mysql.types import ColumnType, declared_type
 from deltaforge.sources.mysql.catalog import SYSTEM_DATABASES
+from deltaforge.sources.mysql.ddl_table import TableDefinition
 from deltaforge.sources.mysql.history import SchemaHistory, check_against, resolve
+from deltaforge.sources.mysql.maker import EventMaker
+from deltaforge.sources.texts import table_texts
 
 if TYPE_CHECKING:
     from deltaforge.sources.mysql.spec import MysqlSourceConfig
 
 
-class CapturedTable(msgspec.Struct, frozen=True):
-    """One table definition with its row decoder."""
+class CapturedTable:
+    """One table definition with what decodes its rows.
 
-    schema: TableSchema
-    version: str
-    decoder: RowDecoder
-    is_outbox: bool
+    Attributes:
+        plan: The kernel's row plan, None without a kernel.
+        texts: The kernel's texts of its events; ``outbox_texts`` of inserts into an outbox.
+    """
+
+    def __init__(
+        self, schema: TableSchema, columns: Sequence[tuple[str, ColumnType]], maker: EventMaker, *, is_outbox: bool
+    ) -> None:
+        self.schema = schema
+        self.version = schema.fingerprint()
+        self.decoder = RowDecoder(schema.table.qualified, columns)
+        self.maker = maker
+        self.is_outbox = is_outbox
+        self.plan = self.texts = self.outbox_texts = None
+        if kernel is not None:
+            self.plan = kernel.RowPlan(columns, schema.primary_key)
+            self.texts = table_texts(maker.event_of(self, "u"))
+            self.outbox_texts = table_texts(maker.event_of(self, "c"))
 
 
 class Tables:
@@ -35,12 +52,13 @@ class Tables:
     With full row metadata the map itself holds it; without, the schema history does, at the position.
     """
 
-    def __init__(self, config: MysqlSourceConfig, history: SchemaHistory) -> None:
+    def __init__(self, config: MysqlSourceConfig, history: SchemaHistory, maker: EventMaker) -> None:
         self._patterns = captured_tables(config)
         self._outbox = TablePatterns(config.outbox.tables) if config.outbox else None
         self._history = history
+        self._maker = maker
         self._full: dict[bytes, CapturedTable] = {}
-        self._resolved: dict[tuple[bytes, str], CapturedTable] = {}
+        self._resolved: dict[bytes, tuple[TableDefinition, CapturedTable]] = {}
         self.hits = 0
         self.misses = 0
 
@@ -74,8 +92,7 @@ class Tables:
         )
         key = tuple(names[n] for n in table_map.primary_key or ())
         schema = TableSchema(TableId(table_map.db, None, table_map.table), columns, key)
-        decoder = RowDecoder(schema.table.qualified, list(zip(names, table_map.columns, strict=True)))
-        return CapturedTable(schema, schema.fingerprint(), decoder, self._is_outbox(table_map))
+        return self._captured(schema, list(zip(names, table_map.columns, strict=True)), table_map)
 
     def _from_history(self, table_map: TableMap, position: MysqlPosition) -> CapturedTable:
         definition = self._history.definition(table_map.db, table_map.table, position)
@@ -84,32 +101,23 @@ class Tables:
                 f"the definition of {table_map.db}.{table_map.table} at {position.file}:{position.pos} is not known",
                 hint="set binlog_row_metadata=FULL on the server, then delete the pipeline and create it again",
             )
-        version = definition.schema.fingerprint()
-        known = self._resolved.get((table_map.raw, version))
-        if known is not None:
+        known = self._resolved.get(table_map.raw)
+        if known is not None and known[0] is definition:
             self.hits += 1
-            return known
+            return known[1]
         self.misses += 1
         check_against(definition, table_map)
         names = [column.name for column in definition.schema.columns]
-        decoder = RowDecoder(
-            definition.schema.table.qualified, list(zip(names, resolve(definition, table_map), strict=True))
-        )
-        table = CapturedTable(definition.schema, version, decoder, self._is_outbox(table_map))
-        self._resolved[table_map.raw, version] = table
+        columns = list(zip(names, resolve(definition, table_map), strict=True))
+        table = self._captured(definition.schema, columns, table_map)
+        self._resolved[table_map.raw] = definition, table
         return table
 
-    def _is_outbox(self, table_map: TableMap) -> bool:
-        return self._outbox is not None and self._outbox.matches(table_map.db, table_map.table)
-
-    def take_null_dates(self) -> dict[str, int]:
-        """Zero dates that became null since the last call, by table."""
-        counts: dict[str, int] = {}
-        for table in (*self._full.values(), *self._resolved.values()):
-            if table.decoder.null_date_count:
-                counts[table.decoder.table] = counts.get(table.decoder.table, 0) + table.decoder.null_date_count
-                table.decoder.null_date_count = 0
-        return counts
+    def _captured(
+        self, schema: TableSchema, columns: Sequence[tuple[str, ColumnType]], table_map: TableMap
+    ) -> CapturedTable:
+        is_outbox = self._outbox is not None and self._outbox.matches(table_map.db, table_map.table)
+        return CapturedTable(schema, columns, self._maker, is_outbox=is_outbox)
 
 
 def captured_tables(config: MysqlSourceConfig) -> TablePatterns:

@@ -9,7 +9,7 @@ from collections import Counter
 import psycopg
 from psycopg.rows import TupleRow
 
-from deltaforge.core.batch import Batch
+from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import DeltaForgeError, PositionLostError, ProtocolError, SourceError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.lsn import lsn_from_text, text_from_lsn
@@ -200,7 +200,7 @@ class PostgresStream:
         self._received = max(self._received, frame.start)
 
     def _add(self, event: ChangeEvent, byte_count: int, now: float) -> None:
-        self._batcher.add(event, byte_count, now)
+        self._batcher.add(DecodedGroup([event]), byte_count, now)
         self._counts[event.source.qualified_table, event.op] += 1
 
     def _move(self, lsn: int, tx_id: int | None, now: float) -> None:

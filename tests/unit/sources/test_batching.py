@@ -1,3 +1,4 @@
+from deltaforge.core.batch import DecodedGroup
 from deltaforge.core.position import PostgresPosition
 from deltaforge.sources.base import BatchLimits
 from deltaforge.sources.batching import TransactionBatcher
@@ -13,7 +14,7 @@ class Log:
 
     def transaction(self, row_count, *, now=0.0, ends=True):
         for n in range(row_count):
-            self.batcher.add(make_event(n, self.at + 1), 100, now)
+            self.batcher.add(DecodedGroup([make_event(n, self.at + 1)]), 100, now)
         if ends:
             self.at += 1
             self.batcher.end_transaction(now)

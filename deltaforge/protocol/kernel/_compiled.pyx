@@ -1,0 +1,26 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# distutils: language = c++
+"""The compiled kernel: raw log bytes to JSON and objects, with every read bounds-checked.
+
+It gives the bytes that the Python decoders give, or declines and lets them decide: errors are theirs.
+One module out of several files, so that the compiler sees all of it.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc, free, malloc, realloc
+from libc.string cimport memcmp, memcpy, memmove, memset
+
+from deltaforge.core.event import EventIds
+from deltaforge.core.json_text import encode_json
+from deltaforge.protocol.mysql.charsets import text_decoder
+from deltaforge.protocol.mysql.types import Code
+
+include "output.pxi"
+include "digest.pxi"
+include "mysql_values.pxi"
+include "mysql_json.pxi"
+include "mysql_rows.pxi"
+include "postgres_values.pxi"
+include "envelope.pxi"
+include "groups.pxi"

@@ -1,0 +1,274 @@
+# The envelopes around row images. The oracle is deltaforge/envelopes with deltaforge/encodings/json.py.
+
+cdef enum Shape:
+    NATIVE, DEBEZIUM, CLOUDEVENTS
+
+
+cdef struct Text:
+    const char* data
+    Py_ssize_t size
+
+
+cdef inline void put_part(Output* out, Text* text) noexcept nogil:
+    put(out, text.data, text.size)
+
+
+cdef class TableTexts:
+    """What stands in every event of a table, as JSON. See :func:`deltaforge.sources.texts`."""
+
+    cdef Text source_head    # {"version":…,"connector":…,"name":…,"ts_ms":
+    cdef Text source_table   # ,"db":…,"schema":…,"table":…
+    cdef Text tail           # ,"tenant_id":…,"schema_version":…
+    cdef Text uri            # "deltaforge/{name}/{table}"
+    cdef Text subject        # "{table}"
+    cdef Text identity       # {tenant}|{db}.{table}|, as it stands in a key
+    cdef tuple _kept
+
+    def __init__(
+        self, bytes source_head, bytes source_table, bytes tail, bytes uri, bytes subject, bytes identity
+    ):
+        self._kept = (source_head, source_table, tail, uri, subject, identity)
+        self.source_head = Text(source_head, len(source_head))
+        self.source_table = Text(source_table, len(source_table))
+        self.tail = Text(tail, len(tail))
+        self.uri = Text(uri, len(uri))
+        self.subject = Text(subject, len(subject))
+        self.identity = Text(identity, len(identity))
+
+
+cdef class JsonForm:
+    """Which envelope, with its settings. ``type_prefix`` is of CloudEvents, as JSON without quotes."""
+
+    cdef Shape shape
+    cdef bint include_nulls
+    cdef bytes type_prefix
+    cdef Text prefix
+
+    def __init__(self, str envelope, bytes type_prefix=b"", bint include_nulls=False):
+        self.shape = {"native": NATIVE, "debezium": DEBEZIUM, "cloudevents": CLOUDEVENTS}[envelope]
+        self.include_nulls = include_nulls
+        self.type_prefix = type_prefix
+        self.prefix = Text(type_prefix, len(type_prefix))
+
+
+cdef struct Facts:
+    # What is equal in all rows of a group, and where their bytes are.
+    bint is_mysql
+    char op                  # c, u or d
+    const uint8_t* data
+    const uint8_t* end
+    const uint8_t* before    # bit sets of the columns in the images; NULL: all
+    const uint8_t* after
+    Py_ssize_t count
+    uint64_t ordinal
+    int64_t ts_ms
+    uint32_t server_id
+    uint64_t pos
+    Text file
+    Text gtid                # the transaction's id, empty without one
+    Text lsn
+    uint32_t xid
+    const char* id_prefix    # 24 characters
+    bint is_tx_end
+    Layout* layout
+    const uint32_t* offsets  # PostgreSQL: where each message begins, and where the last one ends
+    Text source_head, source_table, tail, uri, subject, identity
+
+
+cdef void _put_source(Output* out, Facts* facts) noexcept nogil:
+    """The source block, up to the number of the row."""
+    put_part(out, &facts.source_head)
+    put_int(out, facts.ts_ms)
+    put_part(out, &facts.source_table)
+    if not facts.is_mysql:
+        put(out, b',"lsn":"', 8)
+        put_part(out, &facts.lsn)
+        put_byte(out, 34)
+        if facts.xid:
+            put(out, b',"txId":', 8)
+            put_uint(out, facts.xid)
+        return
+    put(out, b',"server_id":', 13)
+    put_uint(out, facts.server_id)
+    if facts.gtid.size:
+        put(out, b',"gtid":"', 9)
+        put_part(out, &facts.gtid)
+        put_byte(out, 34)
+    put(out, b',"file":', 8)
+    put_text(out, <const uint8_t*>facts.file.data, facts.file.size)
+    put(out, b',"pos":', 7)
+    put_uint(out, facts.pos)
+    put(out, b',"row":', 7)
+
+
+cdef void _put_op(Output* out, Facts* facts) noexcept nogil:
+    """From the end of the source block up to the changing part of the event id."""
+    put(out, b'},"op":"', 8)
+    put_byte(out, facts.op)
+    put(out, b'","ts_ms":', 10)
+    put_int(out, facts.ts_ms)
+    if facts.gtid.size:
+        put(out, b',"transaction":{"id":"', 22)
+        put_part(out, &facts.gtid)
+        put(out, b'"}', 2)
+    elif facts.xid:
+        put(out, b',"transaction":{"id":"', 22)
+        put_uint(out, facts.xid)
+        put(out, b'"}', 2)
+    put(out, b',"event_id":"', 13)
+    put(out, facts.id_prefix, 24)
+
+
+cdef void _put_time(Output* out, int64_t ts_ms) noexcept nogil:
+    cdef int64_t seconds = ts_ms // 1000, clock = seconds % 86400
+    put_day(out, seconds // 86400)
+    put_byte(out, 84)
+    put_padded(out, clock // 3600, 2)
+    put_byte(out, 58)
+    put_padded(out, clock // 60 % 60, 2)
+    put_byte(out, 58)
+    put_padded(out, clock % 60, 2)
+    put_byte(out, 46)
+    put_padded(out, ts_ms % 1000, 3)
+    put_byte(out, 90)
+
+
+cdef void _put_ce_head(Output* out, Facts* facts, Text* prefix) noexcept nogil:
+    """The attributes of a CloudEvent behind its id."""
+    put(out, b'","source":', 11)
+    put_part(out, &facts.uri)
+    put(out, b',"type":"', 9)
+    put_part(out, prefix)
+    if facts.op == c"c":
+        put(out, b'.created","time":"', 18)
+    elif facts.op == c"u":
+        put(out, b'.updated","time":"', 18)
+    else:
+        put(out, b'.deleted","time":"', 18)
+    _put_time(out, facts.ts_ms)
+    put(out, b'","datacontenttype":"application/json","subject":', 49)
+    put_part(out, &facts.subject)
+    put(out, b',"data":{', 9)
+
+
+cdef struct Frame:
+    # The parts that are equal in all rows of a group, made once: `text` up to `cut`, and behind it.
+    Output text
+    Py_ssize_t cut
+
+
+cdef void fill_frame(Frame* frame, Facts* facts, Shape shape, Text* prefix) noexcept nogil:
+    frame.text.size = 0
+    if shape == CLOUDEVENTS:
+        frame.cut = 0
+        _put_ce_head(&frame.text, facts, prefix)
+        return
+    put(&frame.text, b',"source":', 10)
+    _put_source(&frame.text, facts)
+    frame.cut = frame.text.size
+    _put_op(&frame.text, facts)
+
+
+cdef const uint8_t* _put_one_image(
+    Output* out, Facts* facts, bint is_before, const uint8_t* at, const uint8_t* end, KeySpan* key
+) noexcept nogil:
+    if facts.is_mysql:
+        return put_image(out, facts.layout, facts.before if is_before else facts.after, at, end, key)
+    return put_pg_image(out, facts.layout, at, end, key)
+
+
+cdef const uint8_t* put_event(
+    Output* out, Facts* facts, Frame* frame, JsonForm form, uint64_t row, const uint8_t* at, const uint8_t* end,
+    KeySpan* key,
+) noexcept nogil:
+    """One event with its envelope. ``key`` becomes the spans in its newest image. NULL to decline."""
+    cdef Shape shape = form.shape
+    cdef uint64_t number = facts.ordinal << 24 | row if facts.is_mysql else (facts.ordinal + row) << 24
+    cdef bint has_before = facts.op != c"c"
+    cdef bint has_after = facts.op != c"d"
+    cdef bint writes_nulls = shape != CLOUDEVENTS or form.include_nulls
+    if shape == CLOUDEVENTS:
+        put(out, b'{"specversion":"1.0","id":"', 27)
+        put(out, facts.id_prefix, 24)
+        put_hex12(out, number)
+        put(out, frame.text.data, frame.text.size)
+    elif shape == DEBEZIUM:
+        put(out, b'{"schema":null,"payload":{', 26)
+    else:
+        put_byte(out, 123)
+    if not facts.is_mysql and has_before:
+        # PostgreSQL: an update may come without the old row.
+        at = pg_image_at(facts.op, True, at, end, &has_before)
+        if at == NULL:
+            return NULL
+    if has_before or writes_nulls:
+        put(out, b'"before":', 9)
+        if has_before:
+            at = _put_one_image(out, facts, True, at, end, key)
+            if at == NULL:
+                return NULL
+        else:
+            put(out, b"null", 4)
+        put_byte(out, 44)
+    if not facts.is_mysql and has_after:
+        at = pg_image_at(facts.op, False, at, end, &has_after)
+        if at == NULL:
+            return NULL
+    if has_after or writes_nulls:
+        put(out, b'"after":', 8)
+        if has_after:
+            at = _put_one_image(out, facts, False, at, end, key)
+            if at == NULL:
+                return NULL
+        else:
+            put(out, b"null", 4)
+    if shape == CLOUDEVENTS:
+        if has_after or writes_nulls:
+            put_byte(out, 44)
+        put(out, b'"op":"', 6)
+        put_byte(out, facts.op)
+        put(out, b'"}}', 3)
+        return at
+    put(out, frame.text.data, frame.cut)
+    if facts.is_mysql:
+        put_uint(out, row)
+    put(out, frame.text.data + frame.cut, frame.text.size - frame.cut)
+    put_hex12(out, number)
+    put_byte(out, 34)
+    put_part(out, &facts.tail)
+    if facts.is_tx_end and <Py_ssize_t>row == facts.count - 1:
+        put(out, b',"tx_end":true', 14)
+    put_byte(out, 125)
+    if shape == DEBEZIUM:
+        put_byte(out, 125)
+    return at
+
+
+cdef void put_key(Output* out, Output* values, Facts* facts, uint64_t row, KeySpan* key) noexcept nogil:
+    """The key of a row: see ``row_key`` in deltaforge/core/routing.py."""
+    cdef int n, count = facts.layout.key_count
+    cdef Column* column
+    cdef uint64_t number = facts.ordinal << 24 | row if facts.is_mysql else (facts.ordinal + row) << 24
+    if count and key.found == count:
+        put_byte(out, 123)
+        for n in range(count):
+            if n:
+                put_byte(out, 44)
+            column = &facts.layout.columns[facts.layout.key_columns[n]]
+            put(out, column.name, column.name_length)
+            put(out, values.data + key.begin[n], key.end[n] - key.begin[n])
+        put_byte(out, 125)
+        return
+    put_identity(out, facts, number)
+
+
+cdef void put_identity(Output* out, Facts* facts, uint64_t number) noexcept nogil:
+    """The idempotency key: see ``idempotency_key`` in deltaforge/core/routing.py."""
+    put_part(out, &facts.identity)
+    if facts.gtid.size:
+        put_part(out, &facts.gtid)
+    elif facts.xid:
+        put_uint(out, facts.xid)
+    put_byte(out, 124)
+    put(out, facts.id_prefix, 24)
+    put_hex12(out, number)

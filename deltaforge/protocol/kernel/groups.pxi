@@ -1,0 +1,287 @@
+# Rows that wait to be decoded, and what becomes of them when a sink asks for JSON.
+
+cdef class Transaction:
+    """The source transaction of some groups.
+
+    Args:
+        connector: ``mysql`` or ``postgresql``.
+        origin: Where it began: the server, or the source of the GTID.
+        identity: GTID, ``file:pos`` of the start, or the commit LSN: what event ids are made of.
+        gtid: The GTID as text; empty without one.
+        commit_ms: Commit time where it began; None when the log does not say.
+    """
+
+    cdef readonly str origin
+    cdef readonly str identity
+    cdef readonly str gtid
+    cdef readonly object commit_ms
+    cdef public uint64_t ordinal
+    cdef readonly dict savepoints   # names to the number of groups before them
+    cdef str _connector
+    cdef object _ids
+    cdef bytes _gtid_bytes
+    cdef char id_prefix[24]
+
+    def __init__(self, str connector, str origin, str identity, str gtid, object commit_ms):
+        cdef bytes text = f"{connector}|{origin}|{identity}".encode()
+        self.origin, self.identity, self.gtid, self.commit_ms = origin, identity, gtid, commit_ms
+        self._connector, self.savepoints = connector, {}
+        self._gtid_bytes = gtid.encode()
+        put_id_prefix(self.id_prefix, <const uint8_t*><const char*>text, len(text))
+
+    @property
+    def ids(self):
+        """The :class:`EventIds`."""
+        if self._ids is None:
+            self._ids = EventIds(self._connector, self.origin, self.identity)
+        return self._ids
+
+
+cdef class RowGroup:
+    """The rows of one MySQL row event, or a run of PostgreSQL messages alike; see ``core.batch.EventGroup``."""
+
+    cdef Facts facts
+    cdef readonly object table
+    cdef readonly Transaction transaction
+    cdef readonly object rows      # a Rows, or the bytes of the messages
+    cdef readonly str file
+    cdef readonly Py_ssize_t null_date_count
+    cdef tuple _kept
+    cdef object _events
+
+    @property
+    def event_count(self):
+        return self.facts.count
+
+    @property
+    def op(self):
+        return chr(self.facts.op)
+
+    @property
+    def ts_ms(self):
+        return self.facts.ts_ms
+
+    @property
+    def server_id(self):
+        return self.facts.server_id
+
+    @property
+    def pos(self):
+        return self.facts.pos
+
+    @property
+    def ordinal(self):
+        return self.facts.ordinal
+
+    @property
+    def tx_end(self):
+        return self.facts.is_tx_end
+
+    @tx_end.setter
+    def tx_end(self, bint value):
+        self.facts.is_tx_end = value
+
+    def events(self):
+        """The events, decoded once.
+
+        Raises:
+            ProtocolError: The bytes break the format.
+        """
+        if self._events is None:
+            self._events = self.table.maker.events(self)
+        self._events[self.facts.count - 1].tx_end = self.facts.is_tx_end
+        return self._events
+
+    def where(self, wants):
+        """The whole group if ``wants`` accepts its first event, without its images; else None."""
+        return self if wants(self.table.maker.head(self)) else None
+
+
+cdef inline void _set_texts(Facts* facts, TableTexts texts) noexcept:
+    facts.source_head, facts.source_table, facts.tail = texts.source_head, texts.source_table, texts.tail
+    facts.uri, facts.subject, facts.identity = texts.uri, texts.subject, texts.identity
+
+
+def mysql_group(table, rows, Transaction transaction, int64_t ts_ms, uint32_t server_id, str file, uint64_t pos):
+    """A lazy group of a row event; None if the Python decoder has to look at it.
+
+    Args:
+        table: A captured table with ``plan``, ``texts``, ``outbox_texts`` and ``maker``.
+        rows: The :class:`Rows`.
+        transaction: Its open transaction; ``ordinal`` is that of this event.
+        ts_ms, server_id, file, pos: The event's place, ``pos`` being its end.
+    """
+    cdef RowGroup group = RowGroup.__new__(RowGroup)
+    cdef Facts* facts = &group.facts
+    cdef RowPlan plan = table.plan
+    cdef bytes data = rows.data, file_name, before, after
+    cdef str kind = rows.kind
+    cdef Py_ssize_t start = rows.start, null_dates = 0, size
+    if kind == "partial_update" or rows.column_count != plan.layout.count or start > len(data):
+        return None
+    facts.is_mysql = True
+    facts.op = c"c" if kind == "write" else c"d" if kind == "delete" else c"u"
+    facts.layout = &plan.layout
+    facts.data = <const uint8_t*><const char*>data + start
+    facts.end = <const uint8_t*><const char*>data + len(data)
+    size = (plan.layout.count + 7) // 8
+    file_name = file.encode()
+    before, after = rows.before.to_bytes(size, "little"), rows.after.to_bytes(size, "little")
+    facts.before, facts.after = <const uint8_t*><const char*>before, <const uint8_t*><const char*>after
+    if present_count(facts.before, plan.layout.count) == plan.layout.count:
+        facts.before = NULL
+    if present_count(facts.after, plan.layout.count) == plan.layout.count:
+        facts.after = NULL
+    facts.count = count_rows(
+        facts.layout, facts.op, facts.before, facts.after, facts.data, facts.end, &null_dates
+    )
+    if facts.count < 0:
+        return None
+    facts.ts_ms, facts.server_id, facts.pos, facts.ordinal = ts_ms, server_id, pos, transaction.ordinal
+    facts.file = Text(file_name, len(file_name))
+    facts.gtid = Text(transaction._gtid_bytes, len(transaction._gtid_bytes))
+    facts.id_prefix = transaction.id_prefix
+    _set_texts(facts, table.outbox_texts if facts.op == c"c" and table.is_outbox else table.texts)
+    group.table, group.rows, group.transaction, group.file = table, rows, transaction, file
+    group.null_date_count = null_dates
+    group._kept = (data, before, after, file_name, plan)
+    return group
+
+
+cdef class EncodedEvents:
+    """Values and row keys of events, in two blocks of memory. A sequence of the values as ``bytes``.
+
+    Each value in the block is followed by a line end, which does not belong to it.
+    """
+
+    cdef Output values
+    cdef Output keys
+    cdef Py_ssize_t* value_ends    # where each ends, the line end not counted
+    cdef Py_ssize_t* key_ends
+    cdef Py_ssize_t count
+    cdef Py_ssize_t capacity
+
+    def __dealloc__(self):
+        free(self.values.data)
+        free(self.keys.data)
+        free(self.value_ends)
+        free(self.key_ends)
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, Py_ssize_t index):
+        if index < 0 or index >= self.count:
+            raise IndexError(index)
+        cdef Py_ssize_t begin = 0 if index == 0 else self.value_ends[index - 1] + 1
+        return PyBytes_FromStringAndSize(<char*>self.values.data + begin, self.value_ends[index] - begin)
+
+    def key(self, Py_ssize_t index):
+        """The row key of an event, as ``bytes``."""
+        if index < 0 or index >= self.count:
+            raise IndexError(index)
+        cdef Py_ssize_t begin = 0 if index == 0 else self.key_ends[index - 1]
+        return PyBytes_FromStringAndSize(<char*>self.keys.data + begin, self.key_ends[index] - begin)
+
+    @property
+    def byte_count(self):
+        """Bytes of all values."""
+        return self.values.size - self.count
+
+    def lines(self):
+        """All values, each with its line end, as one block."""
+        return PyBytes_FromStringAndSize(<char*>self.values.data, self.values.size)
+
+    cdef bint _room(self) noexcept nogil:
+        cdef Py_ssize_t capacity
+        cdef Py_ssize_t* ends
+        if self.count < self.capacity:
+            return True
+        capacity = max(self.capacity * 2, 256)
+        ends = <Py_ssize_t*>realloc(self.value_ends, capacity * sizeof(Py_ssize_t))
+        if ends == NULL:
+            return False
+        self.value_ends = ends
+        ends = <Py_ssize_t*>realloc(self.key_ends, capacity * sizeof(Py_ssize_t))
+        if ends == NULL:
+            return False
+        self.key_ends, self.capacity = ends, capacity
+        return True
+
+    cdef bint _close_event(self) noexcept nogil:
+        if not self._room():
+            return False
+        self.value_ends[self.count] = self.values.size
+        self.key_ends[self.count] = self.keys.size
+        put_byte(&self.values, 10)
+        self.count += 1
+        return True
+
+    def append(self, bytes value, bytes key):
+        """Add an event that was encoded elsewhere."""
+        put(&self.values, <const char*>value, len(value))
+        put(&self.keys, <const char*>key, len(key))
+        if not self._close_event() or self.values.is_exhausted or self.keys.is_exhausted:
+            raise MemoryError
+
+    def extend(self, list groups, Py_ssize_t start, JsonForm form):
+        """Encode groups from ``start`` on; the index of the first that is not encoded here, or their number.
+
+        Of a group that is declined nothing is added.
+        """
+        cdef Py_ssize_t stop = start, count = len(groups), at = 0
+        cdef Facts** todo
+        while stop < count and type(groups[stop]) is RowGroup:
+            stop += 1
+        if stop == start:
+            return start
+        todo = <Facts**>malloc((stop - start) * sizeof(Facts*))
+        if todo == NULL:
+            raise MemoryError
+        for at in range(stop - start):
+            todo[at] = &(<RowGroup>groups[start + at]).facts
+        with nogil:
+            at = self._encode(todo, stop - start, form)
+        free(todo)
+        if at < 0 or self.values.is_exhausted or self.keys.is_exhausted:
+            raise MemoryError
+        return start + at
+
+    cdef Py_ssize_t _encode(self, Facts** todo, Py_ssize_t total, JsonForm form) noexcept nogil:
+        """The number of groups encoded; -1 without memory."""
+        cdef Frame frame
+        cdef Py_ssize_t n, values_before, keys_before, count_before, state = 1
+        memset(&frame, 0, sizeof(frame))
+        for n in range(total):
+            values_before, keys_before, count_before = self.values.size, self.keys.size, self.count
+            fill_frame(&frame, todo[n], form.shape, &form.prefix)
+            state = self._encode_group(todo[n], &frame, form)
+            if state <= 0:
+                self.values.size, self.keys.size, self.count = values_before, keys_before, count_before
+                break
+        else:
+            n = total
+        if frame.text.is_exhausted:
+            state = -1
+        free(frame.text.data)
+        return -1 if state < 0 else n
+
+    cdef int _encode_group(self, Facts* facts, Frame* frame, JsonForm form) noexcept nogil:
+        """1, 0 to decline, -1 without memory."""
+        cdef KeySpan key
+        cdef Py_ssize_t row
+        cdef const uint8_t* at = facts.data
+        cdef const uint8_t* end = facts.end
+        key.found = 0
+        for row in range(facts.count):
+            if not facts.is_mysql:
+                at, end = facts.data + facts.offsets[row], facts.data + facts.offsets[row + 1]
+            at = put_event(&self.values, facts, frame, form, row, at, end, &key)
+            if at == NULL or at > end or (not facts.is_mysql and at != end):
+                return 0
+            if self.values.is_exhausted:
+                return -1
+            put_key(&self.keys, &self.values, facts, row, &key)
+            if not self._close_event():
+                return -1
+        return 1

@@ -1,0 +1,264 @@
+# Row images of MySQL: how rows are laid out, skipped and written as JSON objects.
+# The oracle is RowDecoder in deltaforge/protocol/mysql/rows.py.
+
+cdef enum:
+    MAX_KEY_COLUMNS = 32
+
+
+cdef struct KeySpan:
+    # Where the values of the key columns stand in the output, by column place in the key.
+    Py_ssize_t begin[MAX_KEY_COLUMNS]
+    Py_ssize_t end[MAX_KEY_COLUMNS]
+    int found
+
+
+cdef struct Layout:
+    Column* columns
+    int count
+    int key_count
+    int key_columns[MAX_KEY_COLUMNS]
+    bint has_dates
+
+
+cdef inline bint has_bit(const uint8_t* bits, int n) noexcept nogil:
+    return bits == NULL or bits[n >> 3] >> (n & 7) & 1
+
+
+cdef int present_count(const uint8_t* bits, int count) noexcept nogil:
+    cdef int n, present = 0
+    if bits == NULL:
+        return count
+    for n in range(count):
+        present += bits[n >> 3] >> (n & 7) & 1
+    return present
+
+
+cdef const uint8_t* skip_image(
+    Layout* layout, const uint8_t* bits, const uint8_t* at, const uint8_t* end, Py_ssize_t* null_dates
+) noexcept nogil:
+    """The end of a row image, or NULL if its bytes are not all there."""
+    cdef int present = present_count(bits, layout.count), n, bit = 0
+    cdef const uint8_t* nulls = at
+    cdef Column* column
+    cdef Py_ssize_t size = (present + 7) // 8
+    if end - at < size:
+        return NULL
+    at += size
+    for n in range(layout.count):
+        if not has_bit(bits, n):
+            continue
+        if not nulls[bit >> 3] >> (bit & 7) & 1:
+            column = &layout.columns[n]
+            size = value_size(column, at, end)
+            if size < 0 or column.kind == DECLINED:
+                return NULL
+            if layout.has_dates and is_null_date(column, at):
+                null_dates[0] += 1
+            at += size
+        bit += 1
+    return at
+
+
+cdef const uint8_t* put_image(
+    Output* out, Layout* layout, const uint8_t* bits, const uint8_t* at, const uint8_t* end, KeySpan* key
+) noexcept nogil:
+    """A row image as a JSON object; the end of its bytes, or NULL to decline."""
+    cdef int present = present_count(bits, layout.count), n, k, bit = 0
+    cdef const uint8_t* nulls = at
+    cdef Column* column
+    cdef Py_ssize_t begin, size = (present + 7) // 8
+    cdef bint is_first = True
+    key.found = 0
+    if end - at < size:
+        return NULL
+    at += size
+    put_byte(out, 123)
+    for n in range(layout.count):
+        if not has_bit(bits, n):
+            continue
+        column = &layout.columns[n]
+        if not is_first:
+            put_byte(out, 44)
+        is_first = False
+        put(out, column.name, column.name_length)
+        begin = out.size
+        if nulls[bit >> 3] >> (bit & 7) & 1:
+            put(out, b"null", 4)
+        else:
+            size = value_size(column, at, end)
+            if size < 0 or not put_value(out, column, at, size):
+                return NULL
+            at += size
+        bit += 1
+        if column.is_key:
+            for k in range(layout.key_count):
+                if layout.key_columns[k] == n:
+                    key.begin[k], key.end[k] = begin, out.size
+                    key.found += 1
+    put_byte(out, 125)
+    return at
+
+
+cdef Py_ssize_t count_rows(
+    Layout* layout, char op, const uint8_t* before, const uint8_t* after, const uint8_t* at, const uint8_t* end,
+    Py_ssize_t* null_dates,
+) noexcept nogil:
+    """The number of rows, every length in them checked; -1 to decline."""
+    cdef Py_ssize_t rows = 0
+    cdef const uint8_t* begin
+    while at < end:
+        begin = at
+        if op != c"c":
+            at = skip_image(layout, before, at, end, null_dates)
+            if at == NULL:
+                return -1
+        if op != c"d":
+            at = skip_image(layout, after, at, end, null_dates)
+            if at == NULL:
+                return -1
+        if at == begin:
+            return -1
+        rows += 1
+    return rows if rows else -1
+
+
+_KINDS = {
+    Code.YEAR: (YEAR, 1), Code.FLOAT: (SINGLE, 4), Code.DOUBLE: (DOUBLE, 8), Code.DATE: (DATE, 3),
+    Code.NEWDATE: (DATE, 3), Code.TIME: (OLD_TIME, 3), Code.DATETIME: (OLD_DATETIME, 8),
+    Code.TIMESTAMP: (OLD_TIMESTAMP, 4),
+}
+_INTEGER_BYTES = {Code.TINY: 1, Code.SHORT: 2, Code.INT24: 3, Code.LONG: 4, Code.LONGLONG: 8}
+_TIME_BYTES = {Code.TIME2: (TIME2, 3), Code.DATETIME2: (DATETIME2, 5), Code.TIMESTAMP2: (TIMESTAMP2, 4)}
+_SHORT_TEXTS = (Code.STRING, Code.VAR_STRING, Code.VARCHAR)
+_LONG_TEXTS = (Code.BLOB, Code.TINY_BLOB, Code.MEDIUM_BLOB, Code.LONG_BLOB)
+_DOCUMENTS = {Code.JSON: JSON_BINARY, Code.GEOMETRY: GEOMETRY, Code.VECTOR: VECTOR}
+_UTF8 = ("utf8", "utf8mb3", "utf8mb4")
+
+
+def _text_table(charset, name):
+    """UTF-8 of each byte of a single-byte character set; None for others.
+
+    Shape: 256 entries of 4 bytes, the number of bytes (0: not a character) and the bytes.
+    """
+    decode = text_decoder(charset, name)
+    table = bytearray(1024)
+    for byte in range(256):
+        try:
+            text = decode(bytes((byte,))).encode()
+        except UnicodeDecodeError:
+            text = b""
+        if len(text) > 3:
+            return None
+        table[4 * byte : 4 * byte + 1 + len(text)] = bytes((len(text),)) + text
+    if not table[4 * 97]:
+        return None   # a letter is more than one byte
+    # In a multi-byte set some pair of bytes is not what its two bytes are alone, or is not alone at all.
+    for pair in (bytes((high, low)) for high in range(128, 256) for low in (0x40, 0xA1, 0xFE)):
+        try:
+            whole = decode(pair)
+        except UnicodeDecodeError:
+            whole = None
+        parts = [bytes(table[4 * byte + 1 : 4 * byte + 1 + table[4 * byte]]).decode() for byte in pair]
+        if whole != ("".join(parts) if all(parts) else None):
+            return None
+    return bytes(table)
+
+
+cdef void _set_kind(Column* column, Kind kind, int width) noexcept:
+    column.kind, column.width = kind, width
+
+
+cdef class RowPlan:
+    """The columns of one table definition, ready for the row loop.
+
+    Args:
+        columns: Name and resolved :class:`ColumnType` of each column, in table order.
+        primary_key: Names of the key columns in key order.
+    """
+
+    cdef Layout layout
+    cdef list _kept   # objects whose bytes the columns point into
+
+    def __cinit__(self, columns, primary_key):
+        cdef Py_ssize_t n
+        self._kept = []
+        self.layout.count = len(columns)
+        self.layout.columns = <Column*>calloc(max(len(columns), 1), sizeof(Column))
+        if self.layout.columns == NULL:
+            raise MemoryError
+        for n, (name, column) in enumerate(columns):
+            self._add(&self.layout.columns[n], name, column)
+        names = [name for name, _ in columns]
+        if len(primary_key) <= MAX_KEY_COLUMNS and all(name in names for name in primary_key):
+            self.layout.key_count = len(primary_key)
+            for n, name in enumerate(primary_key):
+                self.layout.key_columns[n] = names.index(name)
+                self.layout.columns[names.index(name)].is_key = True
+
+    def __dealloc__(self):
+        cdef int n
+        if self.layout.columns != NULL:
+            for n in range(self.layout.count):
+                free(self.layout.columns[n].labels)
+                free(self.layout.columns[n].label_lengths)
+            free(self.layout.columns)
+
+    cdef const char* _keep(self, bytes data):
+        self._kept.append(data)
+        return <const char*>data
+
+    cdef _add(self, Column* to, str name, column):
+        code = column.code
+        cdef bytes text = encode_json(name) + b":"
+        to.name, to.name_length = self._keep(text), len(text)
+        to.scale, to.precision = column.scale, column.precision
+        if code in _INTEGER_BYTES:
+            _set_kind(to, UNSIGNED if column.unsigned else SIGNED, _INTEGER_BYTES[code])
+        elif code in _KINDS:
+            kind, width = _KINDS[code]
+            _set_kind(to, kind, width)
+        elif code in _TIME_BYTES:
+            kind, width = _TIME_BYTES[code]
+            _set_kind(to, kind, width + (column.scale + 1) // 2)
+        elif code == Code.NEWDECIMAL and 0 < column.precision <= 81 and 0 <= column.scale <= column.precision:
+            _set_kind(to, DECIMAL, decimal_bytes(column.precision, column.scale))
+        elif code == Code.BIT and column.length <= 64:
+            _set_kind(to, BITS, (column.length + 7) // 8)
+        elif code in _SHORT_TEXTS:
+            self._add_text(to, name, column, 2 if column.length > 255 else 1)
+        elif code in _LONG_TEXTS:
+            self._add_text(to, name, column, column.length)
+        elif code in _DOCUMENTS:
+            _set_kind(to, _DOCUMENTS[code], column.length)
+        elif code in (Code.ENUM, Code.SET):
+            self._add_labels(to, column)
+        self.layout.has_dates = self.layout.has_dates or to.kind in (
+            DATE, DATETIME2, TIMESTAMP2, OLD_DATETIME, OLD_TIMESTAMP
+        )
+
+    cdef _add_text(self, Column* to, str name, column, int width):
+        if column.charset == "binary":
+            _set_kind(to, BINARY, width)
+            to.pad = column.length if column.code == Code.STRING else 0
+        elif column.charset in _UTF8:
+            _set_kind(to, TEXT, width)
+        elif column.charset is not None and (table := _text_table(column.charset, name)) is not None:
+            _set_kind(to, TABLE_TEXT, width)
+            to.table = <const uint8_t*>self._keep(table)
+
+    cdef _add_labels(self, Column* to, column):
+        cdef Py_ssize_t n
+        cdef bytes text
+        labels = column.labels
+        if labels is None or (column.code == Code.SET and len(labels) > 64):
+            return
+        to.labels = <const char**>calloc(max(len(labels), 1), sizeof(char*))
+        to.label_lengths = <Py_ssize_t*>calloc(max(len(labels), 1), sizeof(Py_ssize_t))
+        if to.labels == NULL or to.label_lengths == NULL:
+            raise MemoryError
+        for n, label in enumerate(labels):
+            text = encode_json(label)
+            text = text[1 : len(text) - 1]   # without its quotes
+            to.labels[n], to.label_lengths[n] = self._keep(text), len(text)
+        to.label_count = len(labels)
+        _set_kind(to, ENUM if column.code == Code.ENUM else SET, column.length)
