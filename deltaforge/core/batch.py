@@ -28,6 +28,15 @@ class EventGroup(Protocol):
     def ts_ms(self) -> int:
         """The source's commit time."""
 
+    @property
+    def kind(self) -> Hashable | None:
+        """Equal for groups whose events differ at most in images, id, row, time and transaction; None if
+        the events of this group may differ from each other in more than images, id and row.
+        """
+
+    def head(self) -> ChangeEvent:
+        """The first event; its images may be missing."""
+
     def events(self) -> Sequence[ChangeEvent]:
         """The events as objects. Not to be changed.
 
@@ -58,6 +67,13 @@ class DecodedGroup:
     @property
     def ts_ms(self) -> int:
         return self._events[-1].ts_ms
+
+    @property
+    def kind(self) -> None:
+        return None
+
+    def head(self) -> ChangeEvent:
+        return self._events[0]
 
     @property
     def tx_end(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
@@ -29,6 +29,9 @@ def row_key(event: ChangeEvent) -> str:
     return idempotency_key(event) if key is None else encode_json(key).decode()
 
 
+MAX_KNOWN = 10_000
+
+
 class Destination:
     """The topic, stream or subject of events. A template that leads nowhere is an error of the event.
 
@@ -41,6 +44,7 @@ class Destination:
         self._template = Template.parse(template)
         self._name = name
         self._static = template if self._template.is_static else None
+        self._known: dict[Hashable, str] = {}
 
     def of(self, event: ChangeEvent, index: int) -> str:
         """The destination of the event at ``index`` of its batch; never empty.
@@ -59,6 +63,26 @@ class Destination:
                 kind="routing",
                 event_id=event.event_id,
             ) from exc
+
+    def of_kind(self, kind: Hashable | None, head: Callable[[], ChangeEvent], index: int) -> str | None:
+        """The destination of all events of a group; None if it has to be asked event by event.
+
+        Args:
+            kind: That of the group: equal kinds have equal destinations.
+            head: Gives the group's first event.
+            index: The place of that event in its batch.
+
+        Raises:
+            RecordError: As :meth:`of`.
+        """
+        if kind is None or not self._template.is_of_table:
+            return None
+        known = self._known.get(kind)
+        if known is None:
+            if len(self._known) >= MAX_KNOWN:
+                self._known.clear()
+            known = self._known[kind] = self.of(head(), index)
+        return known
 
     def _text(self, event: ChangeEvent) -> str:
         if event.routing is not None and event.routing.topic:
@@ -84,6 +108,11 @@ class MessageKey:
         self._default = default
         self._warn = warn
         self._reported: set[str] = set()
+
+    @property
+    def is_row_key(self) -> bool:
+        """Whether events that no processor routed have their row key."""
+        return self._template is None and self._default is row_key
 
     def of(self, event: ChangeEvent, index: int) -> bytes:
         """The key of the event at ``index`` of its batch, in UTF-8.

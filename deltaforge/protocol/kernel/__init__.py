@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import importlib
 import os
-from types import ModuleType
+from typing import Any
 
 PURE_VARIABLE = "DELTAFORGE_PURE"
 
 
-def _load() -> tuple[ModuleType | None, str]:
+def _load() -> tuple[Any, str]:
     if os.environ.get(PURE_VARIABLE, "") not in ("", "0"):
         return None, f"python ({PURE_VARIABLE} is set)"
     try:

@@ -92,9 +92,15 @@ cdef class RowGroup:
         self._events[self.facts.count - 1].tx_end = self.facts.is_tx_end
         return self._events
 
+    @property
+    def kind(self):
+        return self.table, self.facts.op
+
+    def head(self):
+        return self.table.maker.head(self)
+
     def where(self, wants):
-        """The whole group if ``wants`` accepts its first event, without its images; else None."""
-        return self if wants(self.table.maker.head(self)) else None
+        return self if wants(self.head()) else None
 
 
 cdef inline void _set_texts(Facts* facts, TableTexts texts) noexcept:

@@ -6,16 +6,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import NamedTuple
 
 import msgspec
 
-from deltaforge.core.errors import MissingDependencyError, SinkError
+from deltaforge.core.batch import EncodedValues
+from deltaforge.core.errors import SinkError
 from deltaforge.sinks.base import SinkContext
-
-if TYPE_CHECKING:
-    from confluent_kafka import KafkaError, Message, Producer
+from deltaforge.sinks.kafka.driver import RefusedError, Report, new_driver
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +35,18 @@ _HINTS = {
 }
 
 
+class Trouble(NamedTuple):
+    """What the client library said of itself last, by the name of its error."""
+
+    name: str
+    text: str
+
+    @property
+    def kind(self) -> str | None:
+        """The kind of our error, None if it has none of its own."""
+        return _KIND_OF.get(self.name)
+
+
 class StalledError(SinkError):
     """No progress for too long; the messages still wait in the producer."""
 
@@ -44,10 +54,9 @@ class StalledError(SinkError):
 class FailedError(SinkError):
     """A message, or the whole producer, failed for good. ``value``: of the message, if it was one."""
 
-    def __init__(self, error: KafkaError, value: bytes | None) -> None:
-        name = error.name()
+    def __init__(self, name: str, text: str, value: bytes | None) -> None:
         super().__init__(
-            f"kafka did not take a message: {error.str()} ({name})",
+            f"kafka did not take a message: {text} ({name})",
             kind=_KIND_OF.get(name, "io"),
             hint=_HINTS.get(name, ""),
         )
@@ -67,16 +76,9 @@ class _Statistics(msgspec.Struct):
 
 
 class Client:
-    """A producer and the thread that serves its callbacks, also while the pipeline is idle."""
+    """A producer and the thread that serves its reports, also while the pipeline is idle."""
 
     def __init__(self, settings: Mapping[str, str], context: SinkContext, *, sink_id: str, timeout_secs: float) -> None:
-        try:
-            from confluent_kafka import KafkaException, Producer
-        except ImportError as exc:
-            raise MissingDependencyError(
-                "the kafka sink needs the `confluent-kafka` package", hint="pip install confluent-kafka"
-            ) from exc
-        self._client_errors = KafkaException
         self._timeout_secs = timeout_secs
         labels, metrics = (context.pipeline, sink_id), context.metrics
         self._retries = metrics.kafka_retries.labels(*labels)
@@ -84,17 +86,12 @@ class Client:
         self._queue_bytes = metrics.kafka_queue_bytes.labels(*labels)
         self._retry_count = 0
         self._failures: dict[str, FailedError] = {}
-        self._trouble: KafkaError | None = None
-        everything: dict[str, Any] = {
-            **settings,
-            "delivery.report.only.error": True,
-            "error_cb": self._on_error,
-            "stats_cb": self._on_statistics,
-        }
+        self._trouble: Trouble | None = None
+        self._log = log.getChild("client")
         try:
-            self._producer: Producer = Producer(everything, logger=log.getChild("client"))
-        except KafkaException as exc:
-            raise SinkError(f"kafka client settings are wrong: {exc.args[0].str()}", hint="see client_conf") from exc
+            self._driver = new_driver(settings, self._log)
+        except RefusedError as exc:
+            raise SinkError(f"kafka client settings are wrong: {exc.text}", hint="see client_conf") from exc
         self._is_closing = threading.Event()
         self._thread = threading.Thread(target=self._serve, name=f"kafka-{sink_id}", daemon=True)
         self._thread.start()
@@ -108,9 +105,9 @@ class Client:
         progress = self._progress()
         while True:
             try:
-                self._producer.list_topics(timeout=POLL_SECS)
-            except self._client_errors as exc:
-                self._trouble = self._trouble or exc.args[0]
+                self._driver.connect(POLL_SECS)
+            except RefusedError as exc:
+                self._trouble = self._trouble or Trouble(exc.name, exc.text)
                 self._check()
                 progress.check(0)
             else:
@@ -119,19 +116,30 @@ class Client:
 
     def send(self, value: bytes, topic: str, key: bytes, headers: dict[str, str]) -> None:
         """Put a message into the producer's queue; waits while the queue is full."""
-        progress = None
-        while True:
-            try:
-                return self._producer.produce(
-                    topic, value, key, headers=[*headers.items()], on_delivery=self._on_delivery
-                )
-            except BufferError:
-                progress = progress or self._progress()
-                self._poll(POLL_SECS / 10)
-                self._check()
-                progress.check(len(self._producer))
-            except self._client_errors as exc:
-                raise self._failure(FailedError(exc.args[0], value)) from exc
+        try:
+            if self._driver.produce(topic, value, key, headers):
+                return
+            progress = self._progress()
+            while not self._driver.produce(topic, value, key, headers):
+                self._wait_for_room(progress)
+        except RefusedError as exc:
+            raise self._failure(FailedError(exc.name, exc.text, value)) from exc
+
+    def send_block(self, topic: str, values: EncodedValues, start: int, stop: int) -> Iterator[int]:
+        """Put messages with their row keys into the queue, waiting for room.
+
+        Yields how far it is, so that the caller knows it also after an error.
+        """
+        progress = self._progress()
+        try:
+            while start < stop:
+                start = self._driver.produce_block(topic, values, start, stop)
+                yield start
+                if start < stop:
+                    self._wait_for_room(progress)
+        except RefusedError as exc:
+            value = values[exc.index] if exc.index is not None else None
+            raise self._failure(FailedError(exc.name, exc.text, value)) from exc
 
     def drain(self) -> None:
         """Return when every message is acknowledged."""
@@ -147,20 +155,24 @@ class Client:
         """Throw away what waits, disconnect and end the thread. Nothing may be called after it."""
         self._is_closing.set()
         self._thread.join()
-        self._producer.purge()
-        del self._producer  # its last reference: the client library has no other way to disconnect
+        self._driver.close()
+
+    def _wait_for_room(self, progress: _Progress) -> None:
+        self._poll(POLL_SECS / 10)
+        self._check()
+        progress.check(len(self._driver))
 
     def _check(self) -> None:
         """Raise what cannot be waited out."""
         if self._failures:
             raise self._failure()
         trouble = self._trouble
-        if trouble is not None and _KIND_OF.get(trouble.name()) == "auth":
-            raise SinkError(f"kafka refuses us: {trouble.str()}", kind="auth")
+        if trouble is not None and trouble.kind == "auth":
+            raise SinkError(f"kafka refuses us: {trouble.text}", kind="auth")
 
     def _failure(self, error: FailedError | None = None) -> FailedError:
         """The cause, among the failures that one failed message draws after itself."""
-        self._producer.purge()
+        self._driver.purge()
         self._flush()
         found = [*([error] if error else []), *self._failures.values()]
         return min(found, key=lambda failure: failure.kind not in ("serialization", "routing", "auth"))
@@ -173,35 +185,37 @@ class Client:
             self._poll(POLL_SECS)
 
     def _poll(self, secs: float) -> None:
-        with self._fatal_errors():
-            self._producer.poll(secs)
+        self._take(self._driver.poll(secs))
 
     def _flush(self) -> int:
         """Wait a moment for acknowledgements; the number of messages that still have none."""
-        with self._fatal_errors():
-            self._producer.flush(POLL_SECS)
-        return len(self._producer)
+        self._take(self._driver.flush(POLL_SECS))
+        return len(self._driver)
 
-    @contextmanager
-    def _fatal_errors(self) -> Iterator[None]:
-        """Fatal errors of the producer do not reach ``error_cb``: whoever serves the callbacks gets them raised."""
-        try:
-            yield
-        except self._client_errors as exc:
-            error = exc.args[0]
-            self._failures.setdefault(error.name(), FailedError(error, None))
+    def _take(self, reports: list[Report]) -> None:
+        for kind, content in reports:
+            if kind == "delivery":
+                self._on_failed_delivery(*content)
+            elif kind == "fatal":
+                self._failures.setdefault(content[0], FailedError(content[0], content[1], None))
+            elif kind == "error":
+                self._on_error(Trouble(*content))
+            elif kind == "statistics":
+                self._on_statistics(content)
+            else:
+                self._log.warning("%s", content[1])
 
-    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
-        if error is None or error.name() in ("_PURGE_QUEUE", "_PURGE_INFLIGHT"):
+    def _on_failed_delivery(self, name: str, text: str, value: bytes | None) -> None:
+        if name in ("_PURGE_QUEUE", "_PURGE_INFLIGHT"):
             return
-        value, known = message.value(), self._failures.get(error.name())
+        known = self._failures.get(name)
         # A whole request is refused for the size of one message in it: most likely the largest.
         if known is None or len(value or b"") > len(known.value or b""):
-            self._failures[error.name()] = FailedError(error, value)
+            self._failures[name] = FailedError(name, text, value)
 
-    def _on_error(self, error: KafkaError) -> None:
-        if self._trouble is None or _KIND_OF.get(self._trouble.name()) != "auth":
-            self._trouble = error
+    def _on_error(self, trouble: Trouble) -> None:
+        if self._trouble is None or self._trouble.kind != "auth":
+            self._trouble = trouble
 
     def _on_statistics(self, text: str) -> None:
         statistics = msgspec.json.decode(text, type=_Statistics)
@@ -215,7 +229,7 @@ class Client:
 class _Progress:
     """Notices that the number of waiting messages has stopped falling."""
 
-    def __init__(self, timeout_secs: float, trouble: Callable[[], KafkaError | None]) -> None:
+    def __init__(self, timeout_secs: float, trouble: Callable[[], Trouble | None]) -> None:
         self._timeout_secs = timeout_secs
         self._trouble = trouble
         self._least: int | None = None
@@ -232,6 +246,6 @@ class _Progress:
             self._least, self._deadline = waiting, now + self._timeout_secs
         elif now > self._deadline:
             trouble = self._trouble()
-            reason = f": {trouble.str()}" if trouble else ""
-            kind = "connect" if trouble and _KIND_OF.get(trouble.name()) == "connect" else "timeout"
+            reason = f": {trouble.text}" if trouble else ""
+            kind = "connect" if trouble and trouble.kind == "connect" else "timeout"
             raise StalledError(f"kafka made no progress for {self._timeout_secs:g} s{reason}", kind=kind)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from deltaforge.core.batch import Batch
+from deltaforge.core.batch import Batch, EventGroup
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.routing import Destination, MessageKey, headers_of, row_key
 from deltaforge.sinks.base import SinkContext
@@ -26,6 +26,19 @@ class _Handed:
 
     batch: Batch
     count: int = 0
+
+
+_Target = tuple[str, bytes, dict[str, str]]
+
+
+@dataclass
+class _Run:
+    """Events ``start`` to ``stop`` of a batch: to one topic under their row keys, or each to its target."""
+
+    start: int
+    stop: int
+    topic: str | None
+    targets: list[_Target]
 
 
 class KafkaSink:
@@ -66,14 +79,17 @@ class KafkaSink:
     def write(self, batch: Batch) -> None:
         with self._settled_errors() as client:
             values = batch.encoded(self._encoder)
-            targets = [
-                (self._topic.of(event, index), self._key.of(event, index), headers_of(event, index))
-                for index, event in enumerate(batch.events())
-            ]
+            runs = self._runs(batch)  # all of them before the first message: an event without a topic sends none
             handed = self._handed_as(batch)
-            for index in range(handed.count, len(values)):
-                client.send(values[index], *targets[index])
-                handed.count = index + 1
+            for run in runs:
+                start = max(handed.count, run.start)
+                if run.topic is not None:
+                    for handed.count in client.send_block(run.topic, values, start, run.stop):
+                        pass
+                    continue
+                for index in range(start, run.stop):
+                    client.send(values[index], *run.targets[index - run.start])
+                    handed.count = index + 1
 
     def flush(self) -> None:
         with self._settled_errors() as client:
@@ -90,6 +106,25 @@ class KafkaSink:
             self._is_kept = True
         else:
             self._discard(self._client)
+
+    def _runs(self, batch: Batch) -> list[_Run]:
+        """Where the events of a batch go: neighbours with one topic and their row keys in one run."""
+        runs: list[_Run] = []
+        stop = 0
+        for group in batch.groups:
+            start, stop = stop, stop + group.event_count
+            topic = self._topic.of_kind(group.kind, group.head, start) if self._key.is_row_key else None
+            if topic is not None and runs and runs[-1].topic == topic:
+                runs[-1].stop = stop
+            else:
+                runs.append(_Run(start, stop, topic, [] if topic is not None else self._targets(group, start)))
+        return runs
+
+    def _targets(self, group: EventGroup, start: int) -> list[_Target]:
+        return [
+            (self._topic.of(event, index), self._key.of(event, index), headers_of(event, index))
+            for index, event in enumerate(group.events(), start)
+        ]
 
     def _handed_as(self, batch: Batch) -> _Handed:
         """Where this batch stands: among those that the producer already has, or new."""

@@ -5,7 +5,7 @@ The compiled kernel has both of its own, with the same attributes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from deltaforge.core.event import ChangeEvent, EventIds, Op
@@ -72,6 +72,13 @@ class RowGroup:
 
     def events(self) -> Sequence[ChangeEvent]:
         return self._events
+
+    @property
+    def kind(self) -> Hashable:
+        return self.table, self.op
+
+    def head(self) -> ChangeEvent:
+        return self._events[0]
 
     def where(self, wants: Callable[[ChangeEvent], bool]) -> RowGroup | None:
         return self if wants(self._events[0]) else None

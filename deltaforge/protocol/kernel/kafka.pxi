@@ -1,0 +1,342 @@
+# Messages into librdkafka, whole blocks at a time and without the GIL. The library is the one that
+# confluent-kafka brings along: it is opened by path, and its functions are looked up by name.
+#
+# Reports come as events that the caller polls: no callback runs Python code on a thread of the library.
+
+cdef extern from *:
+    """
+    #include <dlfcn.h>
+    typedef struct { int err; void* rkt; int32_t partition; void* payload; size_t len;
+                     void* key; size_t key_len; int64_t offset; void* opaque; } df_message;
+    static struct {
+        void* (*conf_new)(void);
+        void (*conf_destroy)(void*);
+        int (*conf_set)(void*, const char*, const char*, char*, size_t);
+        void (*conf_set_events)(void*, int);
+        void* (*create)(int, void*, char*, size_t);
+        void (*destroy)(void*);
+        void* (*topic_new)(void*, const char*, void*);
+        void (*topic_destroy)(void*);
+        int (*produce)(void*, int32_t, int, void*, size_t, const void*, size_t, void*);
+        int (*producev)(void*, ...);
+        void* (*headers_new)(size_t);
+        int (*header_add)(void*, const char*, ssize_t, const void*, ssize_t);
+        void (*headers_destroy)(void*);
+        int (*flush)(void*, int);
+        int (*purge)(void*, int);
+        int (*outq_len)(void*);
+        int (*metadata)(void*, int, void*, const void**, int);
+        void (*metadata_destroy)(const void*);
+        void* (*queue_get_main)(void*);
+        void (*queue_destroy)(void*);
+        void* (*queue_poll)(void*, int);
+        int (*event_type)(const void*);
+        int (*event_error)(void*);
+        const char* (*event_error_string)(void*);
+        const char* (*event_stats)(void*);
+        const df_message* (*event_message_next)(void*);
+        int (*event_log)(void*, const char**, const char**, int*);
+        void (*event_destroy)(void*);
+        int (*set_log_queue)(void*, void*);
+        int (*fatal_error)(void*, char*, size_t);
+        int (*last_error)(void);
+        const char* (*err2name)(int);
+        const char* (*err2str)(int);
+    } df_rk;
+    static void* df_rk_library = NULL;
+
+    // The missing name, or NULL if all are there.
+    static const char* df_rk_load(const char* path) {
+        if (df_rk_library) return NULL;
+        void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        if (!library) return "the library itself";
+        #define DF_FIND(field, name) \\
+            if (!(*(void**)&df_rk.field = dlsym(library, "rd_kafka_" name))) return "rd_kafka_" name;
+        DF_FIND(conf_new, "conf_new") DF_FIND(conf_destroy, "conf_destroy") DF_FIND(conf_set, "conf_set")
+        DF_FIND(conf_set_events, "conf_set_events") DF_FIND(create, "new") DF_FIND(destroy, "destroy")
+        DF_FIND(topic_new, "topic_new") DF_FIND(topic_destroy, "topic_destroy") DF_FIND(produce, "produce")
+        DF_FIND(producev, "producev") DF_FIND(headers_new, "headers_new") DF_FIND(header_add, "header_add")
+        DF_FIND(headers_destroy, "headers_destroy") DF_FIND(flush, "flush") DF_FIND(purge, "purge")
+        DF_FIND(outq_len, "outq_len") DF_FIND(metadata, "metadata") DF_FIND(metadata_destroy, "metadata_destroy")
+        DF_FIND(queue_get_main, "queue_get_main") DF_FIND(queue_destroy, "queue_destroy")
+        DF_FIND(queue_poll, "queue_poll") DF_FIND(event_type, "event_type") DF_FIND(event_error, "event_error")
+        DF_FIND(event_error_string, "event_error_string") DF_FIND(event_stats, "event_stats")
+        DF_FIND(event_message_next, "event_message_next") DF_FIND(event_log, "event_log")
+        DF_FIND(event_destroy, "event_destroy") DF_FIND(set_log_queue, "set_log_queue")
+        DF_FIND(fatal_error, "fatal_error") DF_FIND(last_error, "last_error")
+        DF_FIND(err2name, "err2name") DF_FIND(err2str, "err2str")
+        #undef DF_FIND
+        df_rk_library = library;
+        return NULL;
+    }
+    // One message with headers, copied: VTYPE 2 topic, 7 flags, 4 value, 5 key, 10 headers, 0 end.
+    static int df_rk_with_headers(void* rk, void* rkt, void* value, size_t size, void* key, size_t key_size,
+                                  void* headers) {
+        return df_rk.producev(rk, 2, rkt, 7, 2, 4, value, size, 5, key, key_size, 10, headers, 0);
+    }
+    """
+    ctypedef struct df_message:
+        int err
+        void* payload
+        size_t len
+    cdef struct df_functions:
+        void* (*conf_new)() noexcept nogil
+        void (*conf_destroy)(void*) noexcept nogil
+        int (*conf_set)(void*, const char*, const char*, char*, size_t) noexcept nogil
+        void (*conf_set_events)(void*, int) noexcept nogil
+        void* (*create)(int, void*, char*, size_t) noexcept nogil
+        void (*destroy)(void*) noexcept nogil
+        void* (*topic_new)(void*, const char*, void*) noexcept nogil
+        void (*topic_destroy)(void*) noexcept nogil
+        int (*produce)(void*, int, int, void*, size_t, const void*, size_t, void*) noexcept nogil
+        void* (*headers_new)(size_t) noexcept nogil
+        int (*header_add)(void*, const char*, Py_ssize_t, const void*, Py_ssize_t) noexcept nogil
+        void (*headers_destroy)(void*) noexcept nogil
+        int (*flush)(void*, int) noexcept nogil
+        int (*purge)(void*, int) noexcept nogil
+        int (*outq_len)(void*) noexcept nogil
+        int (*metadata)(void*, int, void*, const void**, int) noexcept nogil
+        void (*metadata_destroy)(const void*) noexcept nogil
+        void* (*queue_get_main)(void*) noexcept nogil
+        void (*queue_destroy)(void*) noexcept nogil
+        void* (*queue_poll)(void*, int) noexcept nogil
+        int (*event_type)(const void*) noexcept nogil
+        int (*event_error)(void*) noexcept nogil
+        const char* (*event_error_string)(void*) noexcept nogil
+        const char* (*event_stats)(void*) noexcept nogil
+        const df_message* (*event_message_next)(void*) noexcept nogil
+        int (*event_log)(void*, const char**, const char**, int*) noexcept nogil
+        void (*event_destroy)(void*) noexcept nogil
+        int (*set_log_queue)(void*, void*) noexcept nogil
+        int (*fatal_error)(void*, char*, size_t) noexcept nogil
+        int (*last_error)() noexcept nogil
+        const char* (*err2name)(int) noexcept nogil
+        const char* (*err2str)(int) noexcept nogil
+    df_functions df_rk
+    const char* df_rk_load(const char* path) noexcept
+    int df_rk_with_headers(void*, void*, void*, size_t, void*, size_t, void*) noexcept nogil
+
+
+cdef enum:
+    EVENT_DELIVERY = 0x1
+    EVENT_LOG = 0x4
+    EVENT_ERROR = 0x8
+    EVENT_STATISTICS = 0x40
+    ERROR_FATAL = -150
+    ERROR_QUEUE_FULL = -184
+    COPIED = 2
+
+
+class KafkaRefusal(Exception):
+    """librdkafka refused something. ``args``: the name of its error and its text."""
+
+
+cdef class KafkaProducer:
+    """A producer of librdkafka.
+
+    Args:
+        library: Path of the shared library.
+        settings: librdkafka's own, all as text.
+
+    Raises:
+        OSError: The library cannot be used.
+        KafkaRefusal: A setting is wrong.
+    """
+
+    cdef void* _rk
+    cdef void* _queue
+    cdef dict _topics   # name to the address of its handle
+
+    def __cinit__(self, str library, dict settings):
+        cdef char text[512]
+        cdef void* conf
+        cdef const char* missing
+        cdef bytes path = library.encode(), name_bytes, value_bytes
+        self._topics = {}
+        missing = df_rk_load(path)
+        if missing != NULL:
+            raise OSError(f"librdkafka cannot be used: {(<bytes>missing).decode()} is missing")
+        conf = df_rk.conf_new()
+        for name, value in {**settings, "log.queue": "true"}.items():
+            name_bytes, value_bytes = name.encode(), value.encode()
+            if df_rk.conf_set(conf, name_bytes, value_bytes, text, sizeof(text)) != 0:
+                df_rk.conf_destroy(conf)
+                raise KafkaRefusal("_INVALID_ARG", (<bytes><char*>text).decode("utf-8", "replace"))
+        df_rk.conf_set_events(conf, EVENT_DELIVERY | EVENT_LOG | EVENT_ERROR | EVENT_STATISTICS)
+        self._rk = df_rk.create(0, conf, text, sizeof(text))
+        if self._rk == NULL:
+            df_rk.conf_destroy(conf)
+            raise KafkaRefusal("_INVALID_ARG", (<bytes><char*>text).decode("utf-8", "replace"))
+        self._queue = df_rk.queue_get_main(self._rk)
+        df_rk.set_log_queue(self._rk, NULL)   # NULL: the main queue
+
+    def __dealloc__(self):
+        self.close()
+
+    def close(self):
+        """Disconnect; what waits is thrown away. Nothing else may be called after it."""
+        cdef size_t address
+        if self._rk == NULL:
+            return
+        for address in self._topics.values():
+            df_rk.topic_destroy(<void*>address)
+        self._topics.clear()
+        with nogil:
+            df_rk.purge(self._rk, 7)   # queued, in flight, and without waiting
+            df_rk.queue_destroy(self._queue)
+            df_rk.destroy(self._rk)
+        self._rk = NULL
+
+    def __len__(self):
+        return df_rk.outq_len(self._rk) if self._rk != NULL else 0
+
+    cdef void* _topic(self, str name) except NULL:
+        cdef size_t address
+        cdef void* topic
+        cdef bytes name_bytes
+        known = self._topics.get(name)
+        if known is not None:
+            address = known
+            return <void*>address
+        name_bytes = name.encode()
+        topic = df_rk.topic_new(self._rk, name_bytes, NULL)
+        if topic == NULL:
+            raise self._refusal(df_rk.last_error())
+        self._topics[name] = <size_t>topic
+        return topic
+
+    cdef _refusal(self, int error):
+        cdef char text[512]
+        text[0] = 0
+        if error == ERROR_FATAL:
+            error = df_rk.fatal_error(self._rk, text, sizeof(text))
+        said = (<bytes><char*>text).decode("utf-8", "replace") or (<bytes>df_rk.err2str(error)).decode()
+        return KafkaRefusal((<bytes>df_rk.err2name(error)).decode(), said)
+
+    def produce_block(self, str topic, EncodedEvents values, Py_ssize_t start, Py_ssize_t stop):
+        """Hand messages over with their row keys; the index of the first that found the queue full, or ``stop``.
+
+        Raises:
+            KafkaRefusal: A message can never be taken; its second argument has the index as a third.
+        """
+        cdef void* rkt = self._topic(topic)
+        cdef Py_ssize_t index = start, value_at, key_at
+        cdef int failed = 0, error = 0
+        if not 0 <= start <= stop <= values.count:
+            raise IndexError(start)
+        with nogil:
+            while index < stop:
+                value_at = values.value_ends[index - 1] + 1 if index else 0
+                key_at = values.key_ends[index - 1] if index else 0
+                failed = df_rk.produce(
+                    rkt, -1, COPIED,
+                    values.values.data + value_at, values.value_ends[index] - value_at,
+                    values.keys.data + key_at, values.key_ends[index] - key_at, NULL,
+                )
+                if failed:
+                    error = df_rk.last_error()
+                    break
+                index += 1
+        if failed and error != ERROR_QUEUE_FULL:
+            refusal = self._refusal(error)
+            refusal.args = (*refusal.args, index)
+            raise refusal
+        return index
+
+    def produce(self, str topic, bytes value, bytes key, dict headers):
+        """Hand one message over; False if the queue is full.
+
+        Raises:
+            KafkaRefusal: It can never be taken.
+        """
+        cdef void* rkt = self._topic(topic)
+        cdef void* list_of = NULL
+        cdef int error
+        cdef bytes name_bytes, text_bytes
+        if headers:
+            list_of = df_rk.headers_new(len(headers))
+            for name, text in headers.items():
+                name_bytes, text_bytes = name.encode(), text.encode()
+                df_rk.header_add(list_of, name_bytes, len(name_bytes), <const char*>text_bytes, len(text_bytes))
+            error = df_rk_with_headers(
+                self._rk, rkt, <void*><char*>value, len(value), <void*><char*>key, len(key), list_of
+            )
+            if error:
+                df_rk.headers_destroy(list_of)   # taken over only with the message
+        else:
+            error = df_rk.produce(
+                rkt, -1, COPIED, <void*><char*>value, len(value), <const char*>key, len(key), NULL
+            )
+            if error:
+                error = df_rk.last_error()
+        if error and error != ERROR_QUEUE_FULL:
+            raise self._refusal(error)
+        return error == 0
+
+    def flush(self, int timeout_ms):
+        """Send without lingering, and wait for acknowledgements. Reports still have to be polled."""
+        with nogil:
+            df_rk.flush(self._rk, timeout_ms)
+
+    def purge(self):
+        """Throw away what waits and what is in flight; each is reported."""
+        df_rk.purge(self._rk, 3)
+
+    def connect(self, int timeout_ms):
+        """Ask any broker who the brokers are.
+
+        Raises:
+            KafkaRefusal: None answered in time.
+        """
+        cdef const void* found = NULL
+        cdef int error
+        with nogil:
+            error = df_rk.metadata(self._rk, 0, NULL, &found, timeout_ms)
+        if error:
+            raise self._refusal(error)
+        df_rk.metadata_destroy(found)
+
+    def poll(self, int timeout_ms):
+        """Reports that have come, waiting at most ``timeout_ms`` for the first: pairs of kind and content.
+
+        Kinds: ``delivery`` (error name, text, value), ``error`` and ``fatal`` (error name, text),
+        ``statistics`` (JSON), ``log`` (syslog level, text).
+        """
+        cdef void* event
+        reports = []
+        while True:
+            with nogil:
+                event = df_rk.queue_poll(self._queue, timeout_ms)
+            if event == NULL:
+                return reports
+            try:
+                self._read(event, reports)
+            finally:
+                df_rk.event_destroy(event)
+            timeout_ms = 0
+
+    cdef _read(self, void* event, list reports):
+        cdef int kind = df_rk.event_type(event), error, level = 0
+        cdef const df_message* message
+        cdef const char* facility = NULL
+        cdef const char* text = NULL
+        if kind == EVENT_DELIVERY:
+            while True:
+                message = df_rk.event_message_next(event)
+                if message == NULL:
+                    return
+                if message.err:
+                    value = PyBytes_FromStringAndSize(<char*>message.payload, message.len)
+                    reports.append(("delivery", (*self._refusal(message.err).args, value)))
+        elif kind == EVENT_ERROR:
+            error = df_rk.event_error(event)
+            if error == ERROR_FATAL:
+                reports.append(("fatal", self._refusal(error).args))
+            else:
+                said = (<bytes>df_rk.event_error_string(event)).decode("utf-8", "replace")
+                reports.append(("error", ((<bytes>df_rk.err2name(error)).decode(), said)))
+        elif kind == EVENT_STATISTICS:
+            reports.append(("statistics", (<bytes>df_rk.event_stats(event)).decode()))
+        elif kind == EVENT_LOG:
+            if df_rk.event_log(event, &facility, &text, &level) == 0:
+                reports.append(("log", (level, (<bytes>text).decode("utf-8", "replace"))))

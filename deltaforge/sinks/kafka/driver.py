@@ -1,0 +1,217 @@
+"""Two ways into librdkafka: through the compiled kernel, and through confluent-kafka where there is none.
+
+Both open the library that confluent-kafka brings along. Reports of what happened come out of ``poll`` as
+pairs of kind and content: ``delivery`` (error name, text, value), ``error`` and ``fatal`` (error name,
+text), ``statistics`` (JSON), ``log`` (syslog level, text).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from deltaforge.core.batch import EncodedValues
+from deltaforge.core.errors import MissingDependencyError
+from deltaforge.protocol.kernel import kernel
+
+if TYPE_CHECKING:
+    from confluent_kafka import KafkaError, Message, Producer
+
+Report = tuple[str, Any]
+
+
+class RefusedError(Exception):
+    """librdkafka refused a setting, a message or a request."""
+
+    def __init__(self, name: str, text: str, index: int | None = None) -> None:
+        super().__init__(name, text)
+        self.name, self.text, self.index = name, text, index
+
+
+class Driver(Protocol):
+    """A producer without any policy."""
+
+    def __len__(self) -> int:
+        """Messages that are not acknowledged."""
+
+    def connect(self, secs: float) -> None:
+        """Ask a broker who the brokers are.
+
+        Raises:
+            RefusedError: None answered in time.
+        """
+
+    def produce(self, topic: str, value: bytes, key: bytes, headers: dict[str, str]) -> bool:
+        """Queue a message; False if the queue is full.
+
+        Raises:
+            RefusedError: It can never be taken.
+        """
+
+    def produce_block(self, topic: str, values: EncodedValues, start: int, stop: int) -> int:
+        """Queue messages under their row keys; the index of the first that found the queue full, or ``stop``.
+
+        Raises:
+            RefusedError: The message at ``index`` can never be taken; those before it are queued.
+        """
+
+    def poll(self, secs: float) -> list[Report]:
+        """Reports, waiting at most so long for the first."""
+
+    def flush(self, secs: float) -> list[Report]:
+        """Send at once and wait for acknowledgements; reports that came meanwhile."""
+
+    def purge(self) -> None:
+        """Throw away all messages."""
+
+    def close(self) -> None:
+        """Purge and disconnect. Nothing may be called after it."""
+
+
+def new_driver(settings: Mapping[str, str], log: logging.Logger) -> Driver:
+    """The fastest driver there is.
+
+    Raises:
+        MissingDependencyError: confluent-kafka is not installed.
+        RefusedError: A setting is wrong.
+    """
+    try:
+        import confluent_kafka
+    except ImportError as exc:
+        raise MissingDependencyError(
+            "the kafka sink needs the `confluent-kafka` package", hint="pip install confluent-kafka"
+        ) from exc
+    settings = {**settings, "delivery.report.only.error": "true"}
+    if kernel is not None:
+        folder = Path(confluent_kafka.__file__).parent.with_name("confluent_kafka.libs")
+        for library in folder.glob("librdkafka-*.so*"):
+            return CompiledDriver(str(library), settings)
+    return ConfluentDriver(settings, log)
+
+
+class CompiledDriver:
+    """The kernel's producer."""
+
+    def __init__(self, library: str, settings: dict[str, str]) -> None:
+        self._kernel: Any = kernel
+        try:
+            self._producer = self._kernel.KafkaProducer(library, settings)
+        except self._kernel.KafkaRefusal as exc:
+            raise RefusedError(*exc.args) from exc
+
+    def __len__(self) -> int:
+        return len(self._producer)
+
+    def connect(self, secs: float) -> None:
+        self._asked(self._producer.connect, int(secs * 1000))
+
+    def produce(self, topic: str, value: bytes, key: bytes, headers: dict[str, str]) -> bool:
+        return bool(self._asked(self._producer.produce, topic, value, key, headers))
+
+    def produce_block(self, topic: str, values: EncodedValues, start: int, stop: int) -> int:
+        if not isinstance(values, self._kernel.EncodedEvents):
+            return _one_by_one(self, topic, values, start, stop)
+        return int(self._asked(self._producer.produce_block, topic, values, start, stop))
+
+    def poll(self, secs: float) -> list[Report]:
+        reports: list[Report] = self._producer.poll(int(secs * 1000))
+        return reports
+
+    def flush(self, secs: float) -> list[Report]:
+        self._producer.flush(int(secs * 1000))
+        return self.poll(0)
+
+    def purge(self) -> None:
+        self._producer.purge()
+
+    def close(self) -> None:
+        self._producer.close()
+
+    def _asked(self, function: Any, *args: Any) -> Any:
+        try:
+            return function(*args)
+        except self._kernel.KafkaRefusal as exc:
+            raise RefusedError(*exc.args) from exc
+
+
+class ConfluentDriver:
+    """confluent-kafka's producer: a Python call for each message."""
+
+    def __init__(self, settings: dict[str, str], log: logging.Logger) -> None:
+        from confluent_kafka import KafkaException, Producer
+
+        self._errors = KafkaException
+        self._reports: deque[Report] = deque()
+        everything: dict[str, Any] = {
+            **settings,
+            "error_cb": lambda error: self._reports.append(("error", (error.name(), error.str()))),
+            "stats_cb": lambda text: self._reports.append(("statistics", text)),
+        }
+        try:
+            self._producer: Producer = Producer(everything, logger=log)
+        except KafkaException as exc:
+            raise _refused(exc) from exc
+
+    def __len__(self) -> int:
+        return len(self._producer)
+
+    def connect(self, secs: float) -> None:
+        try:
+            self._producer.list_topics(timeout=secs)
+        except self._errors as exc:
+            raise _refused(exc) from exc
+
+    def produce(self, topic: str, value: bytes, key: bytes, headers: dict[str, str]) -> bool:
+        try:
+            self._producer.produce(topic, value, key, headers=[*headers.items()], on_delivery=self._on_delivery)
+        except BufferError:
+            return False
+        except self._errors as exc:
+            raise _refused(exc) from exc
+        return True
+
+    def produce_block(self, topic: str, values: EncodedValues, start: int, stop: int) -> int:
+        return _one_by_one(self, topic, values, start, stop)
+
+    def poll(self, secs: float) -> list[Report]:
+        return self._served(self._producer.poll, secs)
+
+    def flush(self, secs: float) -> list[Report]:
+        return self._served(self._producer.flush, secs)
+
+    def purge(self) -> None:
+        self._producer.purge()
+
+    def close(self) -> None:
+        self._producer.purge()
+        del self._producer  # its last reference: the client library has no other way to disconnect
+
+    def _served(self, serve: Any, secs: float) -> list[Report]:
+        """Fatal errors do not reach ``error_cb``: whoever serves the callbacks gets them raised."""
+        try:
+            serve(secs)
+        except self._errors as exc:
+            self._reports.append(("fatal", (exc.args[0].name(), exc.args[0].str())))
+        return [self._reports.popleft() for _ in range(len(self._reports))]
+
+    def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
+        if error is not None:
+            self._reports.append(("delivery", (error.name(), error.str(), message.value())))
+
+
+def _one_by_one(driver: Driver, topic: str, values: EncodedValues, start: int, stop: int) -> int:
+    for index in range(start, stop):
+        try:
+            if not driver.produce(topic, values[index], values.key(index), {}):
+                return index
+        except RefusedError as error:
+            error.index = index
+            raise
+    return stop
+
+
+def _refused(error: Exception) -> RefusedError:
+    return RefusedError(error.args[0].name(), error.args[0].str())
