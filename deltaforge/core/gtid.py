@@ -38,7 +38,7 @@ class GtidSet:
             CheckpointError: Not a GTID.
         """
         source, number = split_gtid(gtid)
-        self._add_interval(source, number, number)
+        self.add_interval(source, number, number)
 
     def contains(self, gtid: str) -> bool:
         """Whether one GTID is in the set."""
@@ -55,7 +55,7 @@ class GtidSet:
         """Both together."""
         result = GtidSet(str(self))
         for source, low, high in other.intervals():
-            result._add_interval(source, low, high)
+            result.add_interval(source, low, high)
         return result
 
     def intervals(self) -> Iterator[tuple[str, int, int]]:
@@ -95,13 +95,14 @@ class GtidSet:
                 high = int(match[2] or match[1])
                 if low < 1 or high < low:
                     raise CheckpointError(f"not an interval of a GTID set: {piece!r}")
-                self._add_interval(source, low, high)
+                self.add_interval(source, low, high)
             elif _TAG.fullmatch(piece):
                 source = f"{uuid}:{piece}"
             else:
                 raise CheckpointError(f"not an interval of a GTID set: {piece[:40]!r}")
 
-    def _add_interval(self, source: str, low: int, high: int) -> None:
+    def add_interval(self, source: str, low: int, high: int) -> None:
+        """Add the transactions ``low`` to ``high`` of one source (``uuid`` or ``uuid:tag``)."""
         intervals = self._sources.setdefault(source, [])
         if intervals and intervals[-1][1] + 1 == low:  # the usual case: the next transaction
             intervals[-1][1] = high

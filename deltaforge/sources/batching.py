@@ -65,6 +65,22 @@ class TransactionBatcher:
             self._cut_closed()
 
     @property
+    def room(self) -> tuple[int, int]:
+        """Events and bytes that still fit into the batch of ended transactions."""
+        return self._limits.max_events - self._closed_events, self._limits.max_bytes - self._closed_bytes
+
+    def add_ended(self, groups: list[EventGroup], byte_count: int, event_count: int, now: float) -> None:
+        """Whole transactions at once; the position is that of the last of them, and no transaction is open."""
+        if not self._closed and not self._has_moved:
+            self._first_at = now
+        self._closed += groups
+        self._closed_bytes += byte_count
+        self._closed_events += event_count
+        self._has_moved = True
+        if self._closed_events >= self._limits.max_events or self._closed_bytes >= self._limits.max_bytes:
+            self._cut_closed()
+
+    @property
     def open_count(self) -> int:
         """Groups of the open transaction that have not left yet."""
         return len(self._open)

@@ -14,6 +14,7 @@ from libc.string cimport memcmp, memcpy, memmove, memset
 from deltaforge.core.event import EventIds
 from deltaforge.core.json_text import encode_json
 from deltaforge.protocol.mysql.charsets import text_decoder
+from deltaforge.protocol.mysql.rows import Rows
 from deltaforge.protocol.mysql.types import Code
 
 include "output.pxi"
@@ -24,4 +25,5 @@ include "mysql_rows.pxi"
 include "postgres_values.pxi"
 include "envelope.pxi"
 include "groups.pxi"
+include "binlog.pxi"
 include "kafka.pxi"

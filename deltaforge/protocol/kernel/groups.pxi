@@ -11,29 +11,36 @@ cdef class Transaction:
         commit_ms: Commit time where it began; None when the log does not say.
     """
 
-    cdef readonly str origin
-    cdef readonly str identity
     cdef readonly str gtid
-    cdef readonly object commit_ms
-    cdef public uint64_t ordinal
-    cdef readonly dict savepoints   # names to the number of groups before them
+    cdef public uint64_t ordinal        # row events and statements so far, captured or not
+    cdef readonly dict savepoints       # names to the number of groups before them
     cdef str _connector
+    cdef str _origin
+    cdef str _identity
     cdef object _ids
     cdef bytes _gtid_bytes
+    cdef int64_t _commit_ms
+    cdef bint _has_commit
     cdef char id_prefix[24]
 
     def __init__(self, str connector, str origin, str identity, str gtid, object commit_ms):
         cdef bytes text = f"{connector}|{origin}|{identity}".encode()
-        self.origin, self.identity, self.gtid, self.commit_ms = origin, identity, gtid, commit_ms
-        self._connector, self.savepoints = connector, {}
+        self._connector, self._origin, self._identity, self.gtid = connector, origin, identity, gtid
+        self._has_commit = commit_ms is not None
+        self._commit_ms = commit_ms if self._has_commit else 0
         self._gtid_bytes = gtid.encode()
+        self.savepoints = {}
         put_id_prefix(self.id_prefix, <const uint8_t*><const char*>text, len(text))
+
+    @property
+    def commit_ms(self):
+        return self._commit_ms if self._has_commit else None
 
     @property
     def ids(self):
         """The :class:`EventIds`."""
         if self._ids is None:
-            self._ids = EventIds(self._connector, self.origin, self.identity)
+            self._ids = EventIds(self._connector, self._origin, self._identity)
         return self._ids
 
 
@@ -43,7 +50,6 @@ cdef class RowGroup:
     cdef Facts facts
     cdef readonly object table
     cdef readonly Transaction transaction
-    cdef readonly object rows      # a Rows, or the bytes of the messages
     cdef readonly str file
     cdef readonly Py_ssize_t null_date_count
     cdef tuple _kept
@@ -80,6 +86,49 @@ cdef class RowGroup:
     @tx_end.setter
     def tx_end(self, bint value):
         self.facts.is_tx_end = value
+
+    @property
+    def rows(self):
+        """The rows as the Python decoder wants them."""
+        cdef Facts* facts = &self.facts
+        kind = "write" if facts.op == c"c" else "delete" if facts.op == c"d" else "update"
+        data = PyBytes_FromStringAndSize(<const char*>facts.data, facts.end - facts.data)
+        return Rows(
+            kind, 0, facts.layout.count, self._bits(facts.before), self._bits(facts.after), data, 0
+        )
+
+    cdef object _bits(self, const uint8_t* bits):
+        cdef int count = self.facts.layout.count
+        if bits == NULL:
+            return (1 << count) - 1
+        return int.from_bytes(PyBytes_FromStringAndSize(<const char*>bits, (count + 7) // 8), "little")
+
+    cdef bint _place(
+        self, table, Transaction transaction, int64_t ts_ms, uint32_t server_id, str file, uint64_t pos
+    ) except -1:
+        """Complete a group whose op, bytes and bit sets are set. False if its rows are not plain."""
+        cdef Facts* facts = &self.facts
+        cdef RowPlan plan = table.plan
+        cdef bytes file_name = file.encode()
+        facts.is_mysql = True
+        facts.layout = &plan.layout
+        if present_count(facts.before, plan.layout.count) == plan.layout.count:
+            facts.before = NULL
+        if present_count(facts.after, plan.layout.count) == plan.layout.count:
+            facts.after = NULL
+        facts.count = count_rows(
+            facts.layout, facts.op, facts.before, facts.after, facts.data, facts.end, &self.null_date_count
+        )
+        if facts.count < 0:
+            return False
+        facts.ts_ms, facts.server_id, facts.pos, facts.ordinal = ts_ms, server_id, pos, transaction.ordinal
+        facts.file = Text(file_name, len(file_name))
+        facts.gtid = Text(transaction._gtid_bytes, len(transaction._gtid_bytes))
+        facts.id_prefix = transaction.id_prefix
+        _set_texts(facts, table.outbox_texts if facts.op == c"c" and table.is_outbox else table.texts)
+        self.table, self.transaction, self.file = table, transaction, file
+        self._kept = (*self._kept, file_name)
+        return True
 
     def events(self):
         """The events, decoded once.
@@ -120,38 +169,18 @@ def mysql_group(table, rows, Transaction transaction, int64_t ts_ms, uint32_t se
     cdef RowGroup group = RowGroup.__new__(RowGroup)
     cdef Facts* facts = &group.facts
     cdef RowPlan plan = table.plan
-    cdef bytes data = rows.data, file_name, before, after
+    cdef bytes data = rows.data, before, after
     cdef str kind = rows.kind
-    cdef Py_ssize_t start = rows.start, null_dates = 0, size
+    cdef Py_ssize_t start = rows.start, size = (plan.layout.count + 7) // 8
     if kind == "partial_update" or rows.column_count != plan.layout.count or start > len(data):
         return None
-    facts.is_mysql = True
     facts.op = c"c" if kind == "write" else c"d" if kind == "delete" else c"u"
-    facts.layout = &plan.layout
     facts.data = <const uint8_t*><const char*>data + start
     facts.end = <const uint8_t*><const char*>data + len(data)
-    size = (plan.layout.count + 7) // 8
-    file_name = file.encode()
     before, after = rows.before.to_bytes(size, "little"), rows.after.to_bytes(size, "little")
     facts.before, facts.after = <const uint8_t*><const char*>before, <const uint8_t*><const char*>after
-    if present_count(facts.before, plan.layout.count) == plan.layout.count:
-        facts.before = NULL
-    if present_count(facts.after, plan.layout.count) == plan.layout.count:
-        facts.after = NULL
-    facts.count = count_rows(
-        facts.layout, facts.op, facts.before, facts.after, facts.data, facts.end, &null_dates
-    )
-    if facts.count < 0:
-        return None
-    facts.ts_ms, facts.server_id, facts.pos, facts.ordinal = ts_ms, server_id, pos, transaction.ordinal
-    facts.file = Text(file_name, len(file_name))
-    facts.gtid = Text(transaction._gtid_bytes, len(transaction._gtid_bytes))
-    facts.id_prefix = transaction.id_prefix
-    _set_texts(facts, table.outbox_texts if facts.op == c"c" and table.is_outbox else table.texts)
-    group.table, group.rows, group.transaction, group.file = table, rows, transaction, file
-    group.null_date_count = null_dates
-    group._kept = (data, before, after, file_name, plan)
-    return group
+    group._kept = (data, before, after, plan)
+    return group if group._place(table, transaction, ts_ms, server_id, file, pos) else None
 
 
 cdef class EncodedEvents:

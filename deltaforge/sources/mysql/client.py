@@ -20,12 +20,15 @@ from pymysql.connections import Connection
 
 from deltaforge.core.errors import DeltaForgeError, PositionLostError, SourceError, SpecError
 from deltaforge.core.gtid import GtidSet
+from deltaforge.protocol.kernel import kernel
 
 HEARTBEAT_SECS = 15
 READ_TIMEOUT_SECS = 90
 CONNECT_TIMEOUT_SECS = 30
 
 _NO_TLS = 2026
+_READ_BYTES = 1 << 20
+_LONGEST_PACKET = 0xFFFFFF
 _KINDS = {
     1044: ("permission", "grant REPLICATION SLAVE, REPLICATION CLIENT and SELECT to the user"),
     1045: ("auth", "check user and password in the DSN"),
@@ -142,7 +145,8 @@ class DumpConnection:
         self._connection = connect(dsn)
         self._server_id = server_id_of(source_id)
         self._source_id = source_id
-        self._buffer = bytearray()
+        self._buffer = bytearray(_READ_BYTES)
+        self._filled = 0
         self._parts = bytearray()
         self.has_checksum = False
 
@@ -168,13 +172,16 @@ class DumpConnection:
         sock = _socket(self._connection)
         with source_errors("binary log connection broke"):
             sock.settimeout(timeout_secs)
+            if self._filled == len(self._buffer):
+                self._buffer.extend(bytes(self._filled))  # a packet larger than the buffer
             try:
-                data = sock.recv(1 << 20)
+                with memoryview(self._buffer) as view:
+                    size = sock.recv_into(view[self._filled :])
             except TimeoutError:
                 return []
-        if not data:
+        if not size:
             raise SourceError("the server closed the binary log connection", kind="connect")
-        self._buffer += data
+        self._filled += size
         return self._packets()
 
     def close(self) -> None:
@@ -224,20 +231,27 @@ class DumpConnection:
 
     def _packets(self) -> list[bytes]:
         """Whole events. A packet of 2^24-1 bytes is continued in the next one."""
-        buffer, at, events = self._buffer, 0, []
-        while at + 4 <= len(buffer):
+        buffer, at, events = self._buffer, 0, list[bytes]()
+        while True:
+            if kernel is not None and not self._parts:
+                found, at = kernel.split_packets(buffer, at, self._filled)
+                events = events + found if events else found
+            if at + 4 > self._filled:
+                break
             length = buffer[at] | buffer[at + 1] << 8 | buffer[at + 2] << 16
-            if at + 4 + length > len(buffer):
+            if at + 4 + length > self._filled:
                 break
             payload = bytes(buffer[at + 4 : at + 4 + length])
             at += 4 + length
-            if length == 0xFFFFFF:
+            if length == _LONGEST_PACKET:
                 self._parts += payload
                 continue
             if self._parts:
                 payload, self._parts = bytes(self._parts) + payload, bytearray()
             events.append(_event(payload))
-        del buffer[:at]
+        rest = self._filled - at
+        buffer[:rest] = buffer[at : self._filled]
+        self._filled = rest
         return events
 
 

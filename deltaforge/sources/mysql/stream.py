@@ -14,6 +14,7 @@ from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import ProtocolError, SchemaError, SourceError
 from deltaforge.core.gtid import GtidSet, MariadbGtids
 from deltaforge.core.position import MysqlPosition, Position
+from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.mysql.events import (
     ARTIFICIAL,
     BinlogDecoder,
@@ -74,6 +75,7 @@ class MysqlStream:
         self._bytes = 0
         self._counts: Counter[tuple[str, str]] = Counter()
         self._null_dates: Counter[str] = Counter()
+        self._scanner: Any = None
 
     def open(self, position: Position | None) -> Position:
         if position is not None and not isinstance(position, MysqlPosition):
@@ -98,9 +100,7 @@ class MysqlStream:
             while True:
                 now = time.monotonic()
                 wait = max(0.001, min(deadline - now, self._context.limits.max_ms / 1000))
-                for data in dump.read(wait):
-                    self._heard_at = now
-                    self._on_event(data, now)
+                self._on_events(dump.read(wait), now)
                 now = time.monotonic()
                 batches = self._batcher.due(now)
                 if batches or now >= deadline:
@@ -144,11 +144,45 @@ class MysqlStream:
             mariadb_state=start.gtid_set if is_mariadb and start.gtid_set else None,
         )
         self._decoder = BinlogDecoder(has_checksum=self._dump.has_checksum)
+        self._scanner = None
+        if kernel is not None and not is_mariadb:
+            self._scanner = kernel.TransactionScanner(self._dump.has_checksum, facts.uuid, self._tables.by_map)
         self._heard_at = time.monotonic()
 
     def _position(self) -> MysqlPosition:
         gtids = str(self._mariadb_gtids if self._facts.flavor == "mariadb" else self._gtids)
         return MysqlPosition(self._resume.file, self._resume.pos, gtids, self._facts.flavor, self._facts.uuid)
+
+    def _on_events(self, events: list[bytes], now: float) -> None:
+        index = 0
+        while index < len(events):
+            self._heard_at = now
+            if self._scanner is not None and self._tx is None:
+                stop = self._scanner.scan(events, index, self._file, *self._batcher.room)
+                if stop > index:
+                    index = stop
+                    self._on_transactions(self._scanner, now)
+                    continue
+            self._on_event(events[index], now)
+            index += 1
+
+    def _on_transactions(self, found: Any, now: float) -> None:
+        """Whole transactions that the kernel took."""
+        self._bytes += found.scanned_bytes
+        self._tables.hits += found.map_count
+        self._end_pos = found.end_pos
+        self._resume = MysqlPosition(self._file, found.end_pos)
+        for source, first, last in found.gtids:
+            self._gtids.add_interval(source, first, last)
+        for group in found.groups:
+            self._count_group(group)
+        self._batcher.add_ended(found.groups, found.byte_count, found.event_count, now)
+
+    def _count_group(self, group: Any) -> None:
+        name = group.table.name
+        self._counts[name, group.op] += group.event_count
+        if group.null_date_count:
+            self._null_dates[name] += group.null_date_count
 
     def _on_event(self, data: bytes, now: float) -> None:
         self._bytes += len(data)
@@ -210,10 +244,7 @@ class MysqlStream:
             return
         group = row_group(table, rows, tx, (self._ms(header), header.server_id, self._file, outer.log_pos))
         self._batcher.add(group, size, now)
-        name = table.schema.table.qualified
-        self._counts[name, group.op] += group.event_count
-        if group.null_date_count:
-            self._null_dates[name] += group.null_date_count
+        self._count_group(group)
 
     def _on_query(self, query: Query, header: Header, outer: Header, now: float) -> None:
         sql = plain(query.sql)

@@ -35,6 +35,7 @@ class CapturedTable:
         self, schema: TableSchema, columns: Sequence[tuple[str, ColumnType]], maker: EventMaker, *, is_outbox: bool
     ) -> None:
         self.schema = schema
+        self.name = schema.table.qualified
         self.version = schema.fingerprint()
         self.decoder = RowDecoder(schema.table.qualified, columns)
         self.maker = maker
@@ -46,8 +47,14 @@ class CapturedTable:
             self.outbox_texts = table_texts(maker.event_of(self, "c"))
 
 
+MAX_CACHED_MAPS = 10_000
+
+
 class Tables:
     """Finds the definition of the rows behind a table map.
+
+    Attributes:
+        by_map: What maps say by themselves, by their bytes: the table, or None if it is not captured.
 
     With full row metadata the map itself holds it; without, the schema history does, at the position.
     """
@@ -57,7 +64,7 @@ class Tables:
         self._outbox = TablePatterns(config.outbox.tables) if config.outbox else None
         self._history = history
         self._maker = maker
-        self._full: dict[bytes, CapturedTable] = {}
+        self.by_map: dict[bytes, CapturedTable | None] = {}
         self._resolved: dict[bytes, tuple[TableDefinition, CapturedTable]] = {}
         self.hits = 0
         self.misses = 0
@@ -72,16 +79,19 @@ class Tables:
         Raises:
             SchemaError: The definition is not known, or does not fit the map.
         """
-        known = self._full.get(table_map.raw)
-        if known is not None:
-            self.hits += 1
+        if table_map.raw in self.by_map:
+            known = self.by_map[table_map.raw]
+            self.hits += known is not None
             return known
+        if len(self.by_map) >= MAX_CACHED_MAPS:
+            self.by_map.clear()
         if not self._patterns.matches(table_map.db, table_map.table):
+            self.by_map[table_map.raw] = None
             return None
         if not table_map.is_full:
             return self._from_history(table_map, position)
         self.misses += 1
-        table = self._full[table_map.raw] = self._from_map(table_map)
+        table = self.by_map[table_map.raw] = self._from_map(table_map)
         return table
 
     def _from_map(self, table_map: TableMap) -> CapturedTable:
