@@ -36,15 +36,15 @@ class StreamReader:
         state_dir.mkdir(exist_ok=True)
         self.metrics = PipelineMetrics("p")
         self._context = SourceContext("p", "acme", state_dir, BatchLimits(max_ms=5, **limits), self.metrics)
-        self._stream = None
+        self.stream = None
         self.position = None
         self.batches = []
 
     def open(self, position=None):
         """Open at ``position``, else where the last reading ended."""
         self.close()
-        self._stream = self._spec.build(self._context)
-        self.position = self._stream.open(position or self.position)
+        self.stream = self._spec.build(self._context)
+        self.position = self.stream.open(position or self.position)
         return self
 
     def read(self, count, timeout_secs=20):
@@ -53,8 +53,8 @@ class StreamReader:
         deadline = time.monotonic() + timeout_secs
         while len(events) < count:
             assert time.monotonic() < deadline, f"{len(events)} of {count} events came"
-            self._stream.keep_alive(self.position)
-            for batch in self._stream.poll(0.1):
+            self.stream.keep_alive(self.position)
+            for batch in self.stream.poll(0.1):
                 assert_encoded_alike(batch)
                 events += batch.events()
                 self.position = batch.position
@@ -66,14 +66,14 @@ class StreamReader:
         """Assert that no event comes for a while; positions may."""
         deadline = time.monotonic() + for_secs
         while time.monotonic() < deadline:
-            for batch in self._stream.poll(0.1):
+            for batch in self.stream.poll(0.1):
                 assert not batch.events()
                 self.position = batch.position
 
     def close(self):
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None
 
 
 def assert_encoded_alike(batch):

@@ -29,10 +29,14 @@ class EventGroup(Protocol):
         """The source's commit time."""
 
     @property
-    def kind(self) -> Hashable | None:
-        """Equal for groups whose events differ at most in images, id, row, time and transaction; None if
+    def table(self) -> Hashable | None:
+        """Equal for groups whose events differ at most in op, images, id, row, time and transaction; None if
         the events of this group may differ from each other in more than images, id and row.
         """
+
+    @property
+    def op(self) -> str:
+        """That of all events; meaningless where ``table`` is None."""
 
     def head(self) -> ChangeEvent:
         """The first event; its images may be missing."""
@@ -69,8 +73,12 @@ class DecodedGroup:
         return self._events[-1].ts_ms
 
     @property
-    def kind(self) -> None:
+    def table(self) -> None:
         return None
+
+    @property
+    def op(self) -> str:
+        return self._events[0].op
 
     def head(self) -> ChangeEvent:
         return self._events[0]

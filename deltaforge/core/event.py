@@ -111,19 +111,28 @@ class EventIds:
     six version and variant bits apart), bytes 10-15 say which change in the transaction it is.
 
     Args:
-        connector: ``mysql`` or ``postgresql``.
-        origin: ``server_uuid`` / ``system_identifier``, or the GTID's own source.
-        transaction: The GTID; else ``file:pos`` of the transaction's start; else the commit LSN.
+        prefix: The first 24 characters, see :meth:`of`.
     """
 
     __slots__ = ("_prefix",)
 
-    def __init__(self, connector: str, origin: str, transaction: str) -> None:
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+
+    @classmethod
+    def of(cls, connector: str, origin: str, transaction: str) -> EventIds:
+        """The ids of a transaction.
+
+        Args:
+            connector: ``mysql`` or ``postgresql``.
+            origin: ``server_uuid`` / ``system_identifier``, or the GTID's own source.
+            transaction: The GTID; else ``file:pos`` of the transaction's start; else the commit LSN.
+        """
         digest = bytearray(hashlib.blake2b(f"{connector}|{origin}|{transaction}".encode(), digest_size=10).digest())
         digest[6] = 0x80 | digest[6] & 0x0F
         digest[8] = 0x80 | digest[8] & 0x3F
         h = digest.hex()
-        self._prefix = f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-"
+        return cls(f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-")
 
     def at(self, ordinal: int, row: int = 0) -> str:
         """The id of row ``row`` (below 2^24) of the ``ordinal``-th change message (below 2^24)."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING
 
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.template import Template
+
+if TYPE_CHECKING:
+    from deltaforge.core.batch import EventGroup
 
 
 def idempotency_key(event: ChangeEvent) -> str:
@@ -64,24 +68,34 @@ class Destination:
                 event_id=event.event_id,
             ) from exc
 
-    def of_kind(self, kind: Hashable | None, head: Callable[[], ChangeEvent], index: int) -> str | None:
+    @property
+    def is_of_table(self) -> bool:
+        """Whether a group has one destination for all its events."""
+        return self._template.is_of_table
+
+    @property
+    def needs_op(self) -> bool:
+        """Whether events of one table may have different destinations by their op."""
+        return self._template.uses(("op",)) or self._template.uses(("source", "schema"))  # an outbox has two
+
+    def of_group(self, group: EventGroup, index: int) -> str | None:
         """The destination of all events of a group; None if it has to be asked event by event.
 
         Args:
-            kind: That of the group: equal kinds have equal destinations.
-            head: Gives the group's first event.
-            index: The place of that event in its batch.
+            group: A group of a batch.
+            index: The place of its first event in that batch.
 
         Raises:
             RecordError: As :meth:`of`.
         """
-        if kind is None or not self._template.is_of_table:
+        if group.table is None or not self._template.is_of_table:
             return None
+        kind = (group.table, group.op)
         known = self._known.get(kind)
         if known is None:
             if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
-            known = self._known[kind] = self.of(head(), index)
+            known = self._known[kind] = self.of(group.head(), index)
         return known
 
     def _text(self, event: ChangeEvent) -> str:

@@ -69,6 +69,10 @@ class Template:
         """Whether all events of a table with the same op give the same text."""
         return all(isinstance(part, str) or part in _OF_TABLE for part in self._parts)
 
+    def uses(self, path: tuple[str, ...]) -> bool:
+        """Whether it has this path."""
+        return path in self._parts
+
     def render(self, event: ChangeEvent, missing: Callable[[str], str]) -> str:
         """The text for one event.
 

@@ -108,7 +108,12 @@ class TransactionBatcher:
         if not self._has_moved:
             return
         self._due.append(
-            Batch.of_groups(self._closed, self._position(), byte_count=self._closed_bytes, received_at=self._first_at)
+            Batch.of_groups(
+                self._closed,
+                self._position(),
+                byte_count=self._closed_bytes,
+                received_at=self._first_at,
+            )
         )
         self._closed, self._closed_bytes, self._closed_events, self._has_moved = [], 0, 0, False
 

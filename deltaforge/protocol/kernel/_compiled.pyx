@@ -6,6 +6,7 @@ It gives the bytes that the Python decoders give, or declines and lets them deci
 One module out of several files, so that the compiler sees all of it.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
@@ -21,6 +22,7 @@ include "output.pxi"
 include "digest.pxi"
 include "mysql_values.pxi"
 include "mysql_json.pxi"
+include "texts.pxi"
 include "mysql_rows.pxi"
 include "postgres_values.pxi"
 include "envelope.pxi"

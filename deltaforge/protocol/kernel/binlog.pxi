@@ -41,16 +41,20 @@ cdef struct Event:
     uint32_t end_pos
 
 
-cdef str _uuid_text(const uint8_t* raw):
-    cdef char text[36]
-    cdef int n, at = 0
+cdef void put_uuid(Output* out, const uint8_t* raw) noexcept nogil:
+    cdef int n
     for n in range(16):
         if n == 4 or n == 6 or n == 8 or n == 10:
-            text[at] = c"-"
-            at += 1
-        text[at], text[at + 1] = _HEX[raw[n] >> 4], _HEX[raw[n] & 15]
-        at += 2
-    return (<bytes>text[:36]).decode("ascii")
+            put_byte(out, 45)
+        put_byte(out, _HEX[raw[n] >> 4])
+        put_byte(out, _HEX[raw[n] & 15])
+
+
+cdef str _uuid_text(const uint8_t* raw):
+    cdef uint8_t text[36]
+    cdef Output out = output_in(text, sizeof(text))
+    put_uuid(&out, raw)
+    return PyBytes_FromStringAndSize(<char*>text, 36).decode("ascii")
 
 
 cdef class TransactionScanner:
@@ -70,15 +74,19 @@ cdef class TransactionScanner:
     cdef str _server_uuid
     cdef dict _tables
     cdef bytes _map_body
-    cdef object _map_table
+    cdef RowPlan _map_plan
     cdef uint8_t _source_raw[16]
-    cdef str _source
+    cdef str _source                     # the text of it
+    cdef str _file_name
+    cdef bytes _file
     # What the last scan found:
     cdef readonly list groups            # row groups, in order
     cdef readonly list gtids             # [source, first, last], in order
     cdef readonly Py_ssize_t byte_count  # log bytes of the groups
     cdef readonly Py_ssize_t event_count
     cdef readonly Py_ssize_t scanned_bytes
+    cdef readonly list counts            # [table, op, number of rows], neighbours put together
+    cdef readonly list null_dates        # (table, number of dates with a zero part)
     cdef readonly Py_ssize_t map_count   # table maps of captured tables
     cdef readonly uint64_t end_pos       # behind the last transaction
 
@@ -107,16 +115,18 @@ cdef class TransactionScanner:
     def scan(self, list events, Py_ssize_t index, str file, Py_ssize_t room_events, Py_ssize_t room_bytes):
         """Take transactions from ``index`` on until a limit is reached; the index behind the last one taken."""
         cdef Py_ssize_t stop
-        self.groups, self.gtids = [], []
+        self.groups, self.gtids, self.counts, self.null_dates = [], [], [], []
+        if file != self._file_name:
+            self._file_name, self._file = file, file.encode()
         self.byte_count = self.event_count = self.scanned_bytes = self.map_count = 0
         while self.event_count < room_events and self.byte_count < room_bytes:
-            stop = self._transaction(events, index, file)
+            stop = self._transaction(events, index)
             if stop == index:
                 break
             index = stop
         return index
 
-    cdef Py_ssize_t _transaction(self, list events, Py_ssize_t index, str file) except -1:
+    cdef Py_ssize_t _transaction(self, list events, Py_ssize_t index) except -1:
         """The index behind the transaction at ``index``; ``index`` if it is not taken."""
         cdef Event event
         cdef Transaction transaction
@@ -124,20 +134,23 @@ cdef class TransactionScanner:
         cdef Py_ssize_t at = index, total = len(events), maps = 0
         cdef Py_ssize_t scanned = 0, group_bytes = 0, rows = 0
         cdef int64_t number = 0
+        cdef bint has_map
+        cdef list groups
         cdef uint64_t table_id = 0
         if total - at < 3 or not self._event(events[at], &event):
             return index
         if event.type != GTID_EVENT and event.type != ANONYMOUS_GTID_EVENT or event.size < HEADER_BYTES + 25:
             return index
-        transaction = self._begun(&event, file, &number)
+        transaction = self._begun(&event, &number)
+        if transaction is None:
+            return index
         scanned += event.size
         at += 1
         if not self._event(events[at], &event) or not self._is_begin(&event):
             return index
         scanned += event.size
         at += 1
-        table, has_map = None, False
-        groups = []
+        has_map, groups = False, []
         while True:
             if at == total or not self._event(events[at], &event):
                 return index
@@ -147,16 +160,16 @@ cdef class TransactionScanner:
             if event.type == TABLE_MAP_EVENT and event.size >= HEADER_BYTES + 8:
                 if not self._find(&event):
                     return index
-                table, has_map, table_id = self._map_table, True, little(event.data + HEADER_BYTES, 6)
-                maps += table is not None
+                has_map, table_id = True, little(event.data + HEADER_BYTES, 6)
+                maps += self._map_plan is not None
             elif WRITE_EVENT <= event.type <= DELETE_EVENT:
                 if not has_map or event.size < HEADER_BYTES + 6:
                     return index
                 if little(event.data + HEADER_BYTES, 6) != table_id:
                     return index
                 transaction.ordinal += 1
-                if table is not None:
-                    group = self._group(&event, events[at], table, transaction, file)
+                if self._map_plan is not None:
+                    group = self._group(&event, events[at], transaction)
                     if group is None:
                         return index
                     groups.append(group)
@@ -168,13 +181,13 @@ cdef class TransactionScanner:
         if groups:
             group = groups[len(groups) - 1]
             group.facts.is_tx_end = True
-        self.groups.extend(groups)
+            self._count(groups)
         self.event_count += rows
         self.byte_count += group_bytes
         self.scanned_bytes += scanned
         self.map_count += maps
         self.end_pos = event.end_pos
-        if transaction.gtid:
+        if transaction._gtid:
             self._note(number)
         return at + 1
 
@@ -186,25 +199,50 @@ cdef class TransactionScanner:
         at = HEADER_BYTES + 13 + little(event.data + HEADER_BYTES + 11, 2) + event.data[HEADER_BYTES + 8] + 1
         return event.size - at == 5 and memcmp(event.data + at, b"BEGIN", 5) == 0
 
-    cdef Transaction _begun(self, Event* event, str file, int64_t* number):
+    cdef Transaction _begun(self, Event* event, int64_t* number):
         cdef const uint8_t* body = event.data + HEADER_BYTES
         cdef Py_ssize_t size = event.size - HEADER_BYTES
         cdef uint64_t commit_us = 0
-        cdef str gtid = ""
-        if self._source is None or memcmp(body + 1, self._source_raw, 16) != 0:
-            memcpy(self._source_raw, body + 1, 16)
-            self._source = _uuid_text(body + 1)
-        number[0] = <int64_t>little(body + 17, 8)
-        if event.type == GTID_EVENT:
-            gtid = f"{self._source}:{number[0]}"
+        cdef Transaction transaction = Transaction.__new__(Transaction)
+        cdef uint8_t text[112]   # mysql|{36 characters}|{36 characters}:{at most 20 digits}
+        cdef Output out = output_in(text, sizeof(text))
+        if event.type == ANONYMOUS_GTID_EVENT:
+            transaction.__init__("mysql", self._server_uuid, f"{self._file_name}:{event.end_pos}", "", None)
+        else:
+            if self._source is None or memcmp(body + 1, self._source_raw, 16) != 0:
+                memcpy(self._source_raw, body + 1, 16)
+                self._source = _uuid_text(body + 1)
+            number[0] = <int64_t>little(body + 17, 8)
+            if number[0] < 0:
+                return None
+            put(&out, b"mysql|", 6)
+            put_uuid(&out, body + 1)
+            put_byte(&out, 124)
+            put_uuid(&out, body + 1)
+            put_byte(&out, 58)
+            put_uint(&out, number[0])
+            put_id_prefix(transaction.id_prefix, text, out.size)
+            transaction._gtid = PyBytes_FromStringAndSize(<char*>text + 43, out.size - 43)
         if size >= 49:
             commit_us = little(body + 42, 7)
             if commit_us >> 55:
                 commit_us = little(body + 49, 7) if size >= 56 else 0
-        commit_ms = commit_us // 1000 if commit_us else None
-        if gtid:
-            return Transaction("mysql", self._source, gtid, gtid, commit_ms)
-        return Transaction("mysql", self._server_uuid, f"{file}:{event.end_pos}", "", commit_ms)
+        transaction._has_commit, transaction._commit_ms = commit_us != 0, commit_us // 1000
+        return transaction
+
+    cdef _count(self, list groups):
+        """Note what a transaction has, table by table."""
+        cdef RowGroup group
+        cdef list last = self.counts[len(self.counts) - 1] if self.counts else None
+        for item in groups:
+            group = <RowGroup>item
+            if last is None or last[0] is not group._plan.table or last[3] != group.facts.op:
+                last = [group._plan.table, group.op, 0, group.facts.op]
+                self.counts.append(last)
+            last[2] += group.facts.count
+            if group.null_date_count:
+                self.null_dates.append((group._plan.table, group.null_date_count))
+            self.groups.append(group)
 
     cdef bint _find(self, Event* event) except -1:
         """Put the table of a map into ``_map_table``; False if it is not known."""
@@ -216,16 +254,18 @@ cdef class TransactionScanner:
         raw = PyBytes_FromStringAndSize(<const char*>body, size)
         if raw not in self._tables:
             return False
-        self._map_body, self._map_table = raw, self._tables[raw]
+        table = self._tables[raw]
+        self._map_body, self._map_plan = raw, None if table is None else table.plan
         return True
 
-    cdef RowGroup _group(self, Event* event, bytes item, table, Transaction transaction, str file):
+    cdef RowGroup _group(self, Event* event, bytes item, Transaction transaction):
         cdef RowGroup group
         cdef const uint8_t* at = event.data + HEADER_BYTES + 8
         cdef const uint8_t* end = event.data + event.size
-        cdef RowPlan plan = table.plan
+        cdef RowPlan plan = self._map_plan
         cdef Py_ssize_t extra, bitmap = (plan.layout.count + 7) // 8
         cdef bint is_update = event.type == UPDATE_EVENT
+        cdef int64_t ts_ms
         if end - at < 2:
             return None
         extra = max(<Py_ssize_t>little(at, 2), 2)
@@ -240,12 +280,9 @@ cdef class TransactionScanner:
         group.facts.after = at + 1 + bitmap if is_update else at + 1
         group.facts.data = at + 1 + bitmap * (2 if is_update else 1)
         group.facts.end = end
-        group._kept = (item, plan)
-        if not group._place(
-            table, transaction,
-            transaction._commit_ms if transaction._has_commit else <int64_t>event.timestamp * 1000,
-            event.server_id, file, event.end_pos,
-        ):
+        group._data = item
+        ts_ms = transaction._commit_ms if transaction._has_commit else <int64_t>event.timestamp * 1000
+        if not group._place(plan, transaction, ts_ms, event.server_id, self._file, event.end_pos):
             return None
         return group
 

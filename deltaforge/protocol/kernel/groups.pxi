@@ -1,5 +1,6 @@
 # Rows that wait to be decoded, and what becomes of them when a sink asks for JSON.
 
+@cython.no_gc   # refers to nothing that could refer back
 cdef class Transaction:
     """The source transaction of some groups.
 
@@ -11,49 +12,66 @@ cdef class Transaction:
         commit_ms: Commit time where it began; None when the log does not say.
     """
 
-    cdef readonly str gtid
-    cdef public uint64_t ordinal        # row events and statements so far, captured or not
-    cdef readonly dict savepoints       # names to the number of groups before them
-    cdef str _connector
-    cdef str _origin
-    cdef str _identity
+    cdef public uint64_t ordinal   # row events and statements so far, captured or not
+    cdef dict _savepoints
+    cdef bytes _gtid
     cdef object _ids
-    cdef bytes _gtid_bytes
     cdef int64_t _commit_ms
     cdef bint _has_commit
     cdef char id_prefix[24]
 
     def __init__(self, str connector, str origin, str identity, str gtid, object commit_ms):
         cdef bytes text = f"{connector}|{origin}|{identity}".encode()
-        self._connector, self._origin, self._identity, self.gtid = connector, origin, identity, gtid
         self._has_commit = commit_ms is not None
         self._commit_ms = commit_ms if self._has_commit else 0
-        self._gtid_bytes = gtid.encode()
-        self.savepoints = {}
+        self._gtid = gtid.encode()
         put_id_prefix(self.id_prefix, <const uint8_t*><const char*>text, len(text))
+
+    @property
+    def gtid(self):
+        return self._gtid.decode()
 
     @property
     def commit_ms(self):
         return self._commit_ms if self._has_commit else None
 
     @property
+    def savepoints(self):
+        """Names to the number of groups before them."""
+        if self._savepoints is None:
+            self._savepoints = {}
+        return self._savepoints
+
+    @property
     def ids(self):
         """The :class:`EventIds`."""
         if self._ids is None:
-            self._ids = EventIds(self._connector, self._origin, self._identity)
+            self._ids = EventIds((<bytes>self.id_prefix[:24]).decode("ascii"))
         return self._ids
 
 
+@cython.no_gc
 cdef class RowGroup:
     """The rows of one MySQL row event, or a run of PostgreSQL messages alike; see ``core.batch.EventGroup``."""
 
     cdef Facts facts
-    cdef readonly object table
     cdef readonly Transaction transaction
-    cdef readonly str file
     cdef readonly Py_ssize_t null_date_count
-    cdef tuple _kept
+    cdef RowPlan _plan
+    cdef bytes _data       # what the pointers in facts point into
+    cdef bytes _before
+    cdef bytes _after
+    cdef bytes _file
     cdef object _events
+
+    @property
+    def table(self):
+        """The captured table; equal for groups whose events are alike but for op, images, ids and place."""
+        return self._plan.table
+
+    @property
+    def file(self):
+        return self._file.decode()
 
     @property
     def event_count(self):
@@ -104,12 +122,10 @@ cdef class RowGroup:
         return int.from_bytes(PyBytes_FromStringAndSize(<const char*>bits, (count + 7) // 8), "little")
 
     cdef bint _place(
-        self, table, Transaction transaction, int64_t ts_ms, uint32_t server_id, str file, uint64_t pos
-    ) except -1:
+        self, RowPlan plan, Transaction transaction, int64_t ts_ms, uint32_t server_id, bytes file, uint64_t pos
+    ) noexcept:
         """Complete a group whose op, bytes and bit sets are set. False if its rows are not plain."""
         cdef Facts* facts = &self.facts
-        cdef RowPlan plan = table.plan
-        cdef bytes file_name = file.encode()
         facts.is_mysql = True
         facts.layout = &plan.layout
         if present_count(facts.before, plan.layout.count) == plan.layout.count:
@@ -122,12 +138,11 @@ cdef class RowGroup:
         if facts.count < 0:
             return False
         facts.ts_ms, facts.server_id, facts.pos, facts.ordinal = ts_ms, server_id, pos, transaction.ordinal
-        facts.file = Text(file_name, len(file_name))
-        facts.gtid = Text(transaction._gtid_bytes, len(transaction._gtid_bytes))
+        facts.file = Text(file, len(file))
+        facts.gtid = Text(transaction._gtid, len(transaction._gtid))
         facts.id_prefix = transaction.id_prefix
-        _set_texts(facts, table.outbox_texts if facts.op == c"c" and table.is_outbox else table.texts)
-        self.table, self.transaction, self.file = table, transaction, file
-        self._kept = (*self._kept, file_name)
+        _set_texts(facts, plan.insert_texts if facts.op == c"c" else plan.texts)
+        self._plan, self.transaction, self._file = plan, transaction, file
         return True
 
     def events(self):
@@ -140,10 +155,6 @@ cdef class RowGroup:
             self._events = self.table.maker.events(self)
         self._events[self.facts.count - 1].tx_end = self.facts.is_tx_end
         return self._events
-
-    @property
-    def kind(self):
-        return self.table, self.facts.op
 
     def head(self):
         return self.table.maker.head(self)
@@ -161,7 +172,7 @@ def mysql_group(table, rows, Transaction transaction, int64_t ts_ms, uint32_t se
     """A lazy group of a row event; None if the Python decoder has to look at it.
 
     Args:
-        table: A captured table with ``plan``, ``texts``, ``outbox_texts`` and ``maker``.
+        table: A captured table with its ``plan``.
         rows: The :class:`Rows`.
         transaction: Its open transaction; ``ordinal`` is that of this event.
         ts_ms, server_id, file, pos: The event's place, ``pos`` being its end.
@@ -179,8 +190,32 @@ def mysql_group(table, rows, Transaction transaction, int64_t ts_ms, uint32_t se
     facts.end = <const uint8_t*><const char*>data + len(data)
     before, after = rows.before.to_bytes(size, "little"), rows.after.to_bytes(size, "little")
     facts.before, facts.after = <const uint8_t*><const char*>before, <const uint8_t*><const char*>after
-    group._kept = (data, before, after, plan)
-    return group if group._place(table, transaction, ts_ms, server_id, file, pos) else None
+    group._data, group._before, group._after = data, before, after
+    return group if group._place(plan, transaction, ts_ms, server_id, file.encode(), pos) else None
+
+
+def stretches(groups, bint by_op):
+    """Neighbours of one table (and one op): pairs of their first group and the number of their events."""
+    cdef RowGroup group, first = None
+    cdef Py_ssize_t count = 0
+    found = []
+    for item in groups:
+        if type(item) is not RowGroup:
+            if first is not None:
+                found.append((first, count))
+                first = None
+            found.append((item, item.event_count))
+            continue
+        group = <RowGroup>item
+        if first is not None and first._plan is group._plan and (not by_op or first.facts.op == group.facts.op):
+            count += group.facts.count
+            continue
+        if first is not None:
+            found.append((first, count))
+        first, count = group, group.facts.count
+    if first is not None:
+        found.append((first, count))
+    return found
 
 
 cdef class EncodedEvents:

@@ -172,16 +172,22 @@ cdef class RowPlan:
     """The columns of one table definition, ready for the row loop.
 
     Args:
+        table: The captured table, with a ``maker`` of events.
         columns: Name and resolved :class:`ColumnType` of each column, in table order.
         primary_key: Names of the key columns in key order.
+        texts: Of its events; ``insert_texts`` of inserts, which differ in an outbox.
     """
 
     cdef Layout layout
+    cdef readonly object table
+    cdef TableTexts texts
+    cdef TableTexts insert_texts
     cdef list _kept   # objects whose bytes the columns point into
 
-    def __cinit__(self, columns, primary_key):
+    def __cinit__(self, table, columns, primary_key, TableTexts texts not None, TableTexts insert_texts not None):
         cdef Py_ssize_t n
         self._kept = []
+        self.table, self.texts, self.insert_texts = table, texts, insert_texts
         self.layout.count = len(columns)
         self.layout.columns = <Column*>calloc(max(len(columns), 1), sizeof(Column))
         if self.layout.columns == NULL:

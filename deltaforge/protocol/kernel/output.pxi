@@ -29,6 +29,13 @@ cdef struct Output:
     bint is_exhausted   # no memory: what is in the buffer is not to be used
 
 
+cdef inline Output output_in(uint8_t* data, Py_ssize_t capacity) noexcept nogil:
+    """An output in memory that is large enough for all that will be put into it."""
+    cdef Output out
+    out.data, out.size, out.capacity, out.is_exhausted = data, 0, capacity, False
+    return out
+
+
 cdef bint _grow(Output* out, Py_ssize_t more) noexcept nogil:
     cdef Py_ssize_t capacity = max(out.capacity * 2, out.size + more + 64)
     cdef uint8_t* data = <uint8_t*>realloc(out.data, capacity)

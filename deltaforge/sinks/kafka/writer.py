@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from deltaforge.core.batch import Batch, EventGroup
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.routing import Destination, MessageKey, headers_of, row_key
+from deltaforge.protocol.kernel import kernel
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka.client import Client, FailedError, StalledError
 
@@ -111,14 +112,21 @@ class KafkaSink:
         """Where the events of a batch go: neighbours with one topic and their row keys in one run."""
         runs: list[_Run] = []
         stop = 0
-        for group in batch.groups:
-            start, stop = stop, stop + group.event_count
-            topic = self._topic.of_kind(group.kind, group.head, start) if self._key.is_row_key else None
+        for group, count in self._stretches(batch.groups):
+            start, stop = stop, stop + count
+            topic = self._topic.of_group(group, start) if self._key.is_row_key else None
             if topic is not None and runs and runs[-1].topic == topic:
                 runs[-1].stop = stop
             else:
                 runs.append(_Run(start, stop, topic, [] if topic is not None else self._targets(group, start)))
         return runs
+
+    def _stretches(self, groups: Sequence[EventGroup]) -> Sequence[tuple[EventGroup, int]]:
+        """Groups with their numbers of events; the kernel puts neighbours of one topic together."""
+        if kernel is not None and self._key.is_row_key and self._topic.is_of_table:
+            found: list[tuple[EventGroup, int]] = kernel.stretches(groups, self._topic.needs_op)
+            return found
+        return [(group, group.event_count) for group in groups]
 
     def _targets(self, group: EventGroup, start: int) -> list[_Target]:
         return [

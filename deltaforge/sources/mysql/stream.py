@@ -174,8 +174,10 @@ class MysqlStream:
         self._resume = MysqlPosition(self._file, found.end_pos)
         for source, first, last in found.gtids:
             self._gtids.add_interval(source, first, last)
-        for group in found.groups:
-            self._count_group(group)
+        for table, op, count, _ in found.counts:
+            self._counts[table.name, op] += count
+        for table, count in found.null_dates:
+            self._null_dates[table.name] += count
         self._batcher.add_ended(found.groups, found.byte_count, found.event_count, now)
 
     def _count_group(self, group: Any) -> None:

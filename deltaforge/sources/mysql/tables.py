@@ -28,7 +28,6 @@ class CapturedTable:
 
     Attributes:
         plan: The kernel's row plan, None without a kernel.
-        texts: The kernel's texts of its events; ``outbox_texts`` of inserts into an outbox.
     """
 
     def __init__(
@@ -40,11 +39,10 @@ class CapturedTable:
         self.decoder = RowDecoder(schema.table.qualified, columns)
         self.maker = maker
         self.is_outbox = is_outbox
-        self.plan = self.texts = self.outbox_texts = None
+        self.plan = None
         if kernel is not None:
-            self.plan = kernel.RowPlan(columns, schema.primary_key)
-            self.texts = table_texts(maker.event_of(self, "u"))
-            self.outbox_texts = table_texts(maker.event_of(self, "c"))
+            texts = [table_texts(maker.event_of(self, op)) for op in ("u", "c")]
+            self.plan = kernel.RowPlan(self, columns, schema.primary_key, *texts)
 
 
 MAX_CACHED_MAPS = 10_000

@@ -5,7 +5,7 @@ The compiled kernel has both of its own, with the same attributes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from deltaforge.core.event import ChangeEvent, EventIds, Op
@@ -38,7 +38,7 @@ class OpenTransaction:
         self.commit_ms = commit_ms
         self.ordinal = 0
         self.savepoints: dict[str, int] = {}
-        self.ids = EventIds(connector, origin, identity)
+        self.ids = EventIds.of(connector, origin, identity)
 
 
 new_transaction: Callable[[str, str, str, str, int | None], Any] = (
@@ -72,10 +72,6 @@ class RowGroup:
 
     def events(self) -> Sequence[ChangeEvent]:
         return self._events
-
-    @property
-    def kind(self) -> Hashable:
-        return self.table, self.op
 
     def head(self) -> ChangeEvent:
         return self._events[0]

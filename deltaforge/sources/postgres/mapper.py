@@ -86,7 +86,7 @@ class Mapper:
         """A transaction starts."""
         self._begin = begin
         self._lsn = text_from_lsn(begin.commit_lsn)
-        self._ids = EventIds("postgresql", self._system_id, self._lsn)
+        self._ids = EventIds.of("postgresql", self._system_id, self._lsn)
         self._ordinal = 0
 
     def relation(self, relation: Relation) -> None:

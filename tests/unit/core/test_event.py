@@ -8,15 +8,15 @@ from deltaforge.testing.fakes import make_batch, make_event
 
 
 def test_event_ids_are_version_8_uuids_and_repeat():
-    ids = EventIds("mysql", "server-1", "server-1:7")
+    ids = EventIds.of("mysql", "server-1", "server-1:7")
     first = uuid.UUID(ids.at(3, 5))
     assert (first.version, first.variant) == (8, uuid.RFC_4122)
-    assert str(first) == EventIds("mysql", "server-1", "server-1:7").at(3, 5)
+    assert str(first) == EventIds.of("mysql", "server-1", "server-1:7").at(3, 5)
 
 
 def test_event_ids_differ_by_connector_origin_transaction_change_and_row():
     seen = {
-        EventIds(connector, origin, transaction).at(ordinal, row)
+        EventIds.of(connector, origin, transaction).at(ordinal, row)
         for connector in ("mysql", "postgresql")
         for origin in ("a", "b")
         for transaction in ("1", "2")
