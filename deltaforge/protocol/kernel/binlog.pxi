@@ -89,6 +89,7 @@ cdef class TransactionScanner:
     cdef readonly list null_dates        # (table, number of dates with a zero part)
     cdef readonly Py_ssize_t map_count   # table maps of captured tables
     cdef readonly uint64_t end_pos       # behind the last transaction
+    cdef readonly bint is_cut            # it stopped where a transaction goes on behind the last event
 
     def __init__(self, bint has_checksum, str server_uuid, dict tables):
         self._has_checksum, self._server_uuid, self._tables = has_checksum, server_uuid, tables
@@ -119,6 +120,7 @@ cdef class TransactionScanner:
         if file != self._file_name:
             self._file_name, self._file = file, file.encode()
         self.byte_count = self.event_count = self.scanned_bytes = self.map_count = 0
+        self.is_cut = False
         while self.event_count < room_events and self.byte_count < room_bytes:
             stop = self._transaction(events, index)
             if stop == index:
@@ -137,7 +139,7 @@ cdef class TransactionScanner:
         cdef bint has_map
         cdef list groups
         cdef uint64_t table_id = 0
-        if total - at < 3 or not self._event(events[at], &event):
+        if at == total or not self._event(events[at], &event):
             return index
         if event.type != GTID_EVENT and event.type != ANONYMOUS_GTID_EVENT or event.size < HEADER_BYTES + 25:
             return index
@@ -146,13 +148,19 @@ cdef class TransactionScanner:
             return index
         scanned += event.size
         at += 1
+        if at == total:
+            self.is_cut = True
+            return index
         if not self._event(events[at], &event) or not self._is_begin(&event):
             return index
         scanned += event.size
         at += 1
         has_map, groups = False, []
         while True:
-            if at == total or not self._event(events[at], &event):
+            if at == total:
+                self.is_cut = True
+                return index
+            if not self._event(events[at], &event):
                 return index
             scanned += event.size
             if event.type == XID_EVENT:

@@ -6,6 +6,7 @@ The dump is requested by our own packets over a connection that PyMySQL has auth
 
 from __future__ import annotations
 
+import socket
 import ssl
 import struct
 import uuid
@@ -171,18 +172,28 @@ class DumpConnection:
         """
         sock = _socket(self._connection)
         with source_errors("binary log connection broke"):
-            sock.settimeout(timeout_secs)
-            if self._filled == len(self._buffer):
-                self._buffer.extend(bytes(self._filled))  # a packet larger than the buffer
-            try:
-                with memoryview(self._buffer) as view:
-                    size = sock.recv_into(view[self._filled :])
-            except TimeoutError:
+            if not self._receive(sock, timeout_secs):
                 return []
+            # One read of a TLS connection is one record of 16 KiB at most: take what else is there.
+            while isinstance(sock, ssl.SSLSocket) and self._filled < len(self._buffer):
+                if not self._receive(sock, 0):
+                    break
+        return self._packets()
+
+    def _receive(self, sock: socket.socket, timeout_secs: float) -> bool:
+        """More bytes into the buffer; False if none came in time."""
+        if self._filled == len(self._buffer):
+            self._buffer.extend(bytes(self._filled))  # a packet larger than the buffer
+        sock.settimeout(timeout_secs)
+        try:
+            with memoryview(self._buffer) as view:
+                size = sock.recv_into(view[self._filled :])
+        except (TimeoutError, BlockingIOError, ssl.SSLWantReadError):
+            return False
         if not size:
             raise SourceError("the server closed the binary log connection", kind="connect")
         self._filled += size
-        return self._packets()
+        return True
 
     def close(self) -> None:
         """Disconnect. Never raises."""

@@ -52,6 +52,8 @@ from deltaforge.sources.mysql.transaction import new_transaction, row_group
 log = logging.getLogger(__name__)
 
 HISTORY_FILE = "schema-history.jsonl"
+MAX_BEGUN_EVENTS = 64
+"""A transaction that is not whole after so many events is decoded event by event."""
 
 
 class MysqlStream:
@@ -76,6 +78,7 @@ class MysqlStream:
         self._counts: Counter[tuple[str, str]] = Counter()
         self._null_dates: Counter[str] = Counter()
         self._scanner: Any = None
+        self._begun_events: list[bytes] = []
 
     def open(self, position: Position | None) -> Position:
         if position is not None and not isinstance(position, MysqlPosition):
@@ -144,7 +147,7 @@ class MysqlStream:
             mariadb_state=start.gtid_set if is_mariadb and start.gtid_set else None,
         )
         self._decoder = BinlogDecoder(has_checksum=self._dump.has_checksum)
-        self._scanner = None
+        self._scanner, self._begun_events = None, []
         if kernel is not None and not is_mariadb:
             self._scanner = kernel.TransactionScanner(self._dump.has_checksum, facts.uuid, self._tables.by_map)
         self._heard_at = time.monotonic()
@@ -154,15 +157,22 @@ class MysqlStream:
         return MysqlPosition(self._resume.file, self._resume.pos, gtids, self._facts.flavor, self._facts.uuid)
 
     def _on_events(self, events: list[bytes], now: float) -> None:
-        index = 0
+        if not events:
+            return
+        self._heard_at = now
+        index, scanner = 0, self._scanner
+        if self._begun_events:
+            events, self._begun_events = self._begun_events + events, []
         while index < len(events):
-            self._heard_at = now
-            if self._scanner is not None and self._tx is None:
-                stop = self._scanner.scan(events, index, self._file, *self._batcher.room)
+            if scanner is not None and self._tx is None:
+                stop = scanner.scan(events, index, self._file, *self._batcher.room)
                 if stop > index:
                     index = stop
-                    self._on_transactions(self._scanner, now)
+                    self._on_transactions(scanner, now)
                     continue
+                if scanner.is_cut and len(events) - index < MAX_BEGUN_EVENTS:
+                    self._begun_events = events[index:]  # the rest of the transaction comes with the next read
+                    return
             self._on_event(events[index], now)
             index += 1
 
