@@ -10,7 +10,7 @@ cimport cython
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
-from libc.string cimport memcmp, memcpy, memmove, memset
+from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 from deltaforge.core.event import EventIds
 from deltaforge.core.json_text import encode_json
@@ -20,12 +20,15 @@ from deltaforge.protocol.mysql.types import Code
 
 include "output.pxi"
 include "digest.pxi"
+include "texts.pxi"
+include "layout.pxi"
 include "mysql_values.pxi"
 include "mysql_json.pxi"
-include "texts.pxi"
 include "mysql_rows.pxi"
+include "json_text.pxi"
 include "postgres_values.pxi"
 include "envelope.pxi"
 include "groups.pxi"
 include "binlog.pxi"
+include "copydata.pxi"
 include "kafka.pxi"

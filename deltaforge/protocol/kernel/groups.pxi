@@ -1,5 +1,12 @@
 # Rows that wait to be decoded, and what becomes of them when a sink asks for JSON.
 
+cdef enum:
+    FRAME_BYTES = 25   # XLogData before the message: w, start, end, time
+
+
+cdef class CopyData
+
+
 @cython.no_gc   # refers to nothing that could refer back
 cdef class Transaction:
     """The source transaction of some groups.
@@ -62,6 +69,8 @@ cdef class RowGroup:
     cdef bytes _before
     cdef bytes _after
     cdef bytes _file
+    cdef bytes _lsn
+    cdef CopyData _copy
     cdef object _events
 
     @property
@@ -104,6 +113,39 @@ cdef class RowGroup:
     @tx_end.setter
     def tx_end(self, bint value):
         self.facts.is_tx_end = value
+
+    cdef _place_messages(
+        self, CopyData copy, Py_ssize_t first, Py_ssize_t count, char op, RowPlan plan, Transaction transaction,
+        int64_t ts_ms, uint32_t xid, bytes lsn,
+    ):
+        """Complete a group of pgoutput messages that were checked."""
+        cdef Facts* facts = &self.facts
+        facts.op, facts.count, facts.layout = op, count, &plan.layout
+        facts.data, facts.offsets = copy._block.data + FRAME_BYTES, copy._offsets + first
+        facts.ts_ms, facts.xid, facts.ordinal = ts_ms, xid, transaction.ordinal + 1
+        facts.lsn = Text(lsn, len(lsn))
+        facts.id_prefix = transaction.id_prefix
+        _set_texts(facts, plan.texts)
+        self._plan, self.transaction, self._lsn, self._copy = plan, transaction, lsn, copy
+
+    @property
+    def lsn(self):
+        return self._lsn.decode()
+
+    @property
+    def xid(self):
+        return self.facts.xid
+
+    @property
+    def messages(self):
+        """The pgoutput messages as the Python decoder wants them."""
+        cdef Facts* facts = &self.facts
+        cdef Py_ssize_t n, size
+        found = []
+        for n in range(facts.count):
+            size = facts.offsets[n + 1] - facts.offsets[n] - FRAME_BYTES
+            found.append(PyBytes_FromStringAndSize(<const char*>facts.data + facts.offsets[n], size))
+        return found
 
     @property
     def rows(self):
@@ -345,7 +387,7 @@ cdef class EncodedEvents:
         key.found = 0
         for row in range(facts.count):
             if not facts.is_mysql:
-                at, end = facts.data + facts.offsets[row], facts.data + facts.offsets[row + 1]
+                at, end = facts.data + facts.offsets[row], facts.data + facts.offsets[row + 1] - FRAME_BYTES
             at = put_event(&self.values, facts, frame, form, row, at, end, &key)
             if at == NULL or at > end or (not facts.is_mysql and at != end):
                 return 0

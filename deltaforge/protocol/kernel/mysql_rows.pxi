@@ -1,37 +1,6 @@
 # Row images of MySQL: how rows are laid out, skipped and written as JSON objects.
 # The oracle is RowDecoder in deltaforge/protocol/mysql/rows.py.
 
-cdef enum:
-    MAX_KEY_COLUMNS = 32
-
-
-cdef struct KeySpan:
-    # Where the values of the key columns stand in the output, by column place in the key.
-    Py_ssize_t begin[MAX_KEY_COLUMNS]
-    Py_ssize_t end[MAX_KEY_COLUMNS]
-    int found
-
-
-cdef struct Layout:
-    Column* columns
-    int count
-    int key_count
-    int key_columns[MAX_KEY_COLUMNS]
-    bint has_dates
-
-
-cdef inline bint has_bit(const uint8_t* bits, int n) noexcept nogil:
-    return bits == NULL or bits[n >> 3] >> (n & 7) & 1
-
-
-cdef int present_count(const uint8_t* bits, int count) noexcept nogil:
-    cdef int n, present = 0
-    if bits == NULL:
-        return count
-    for n in range(count):
-        present += bits[n >> 3] >> (n & 7) & 1
-    return present
-
 
 cdef const uint8_t* skip_image(
     Layout* layout, const uint8_t* bits, const uint8_t* at, const uint8_t* end, Py_ssize_t* null_dates
@@ -168,103 +137,57 @@ cdef void _set_kind(Column* column, Kind kind, int width) noexcept:
     column.kind, column.width = kind, width
 
 
-cdef class RowPlan:
-    """The columns of one table definition, ready for the row loop.
+cdef _set_mysql_column(RowPlan plan, Column* to, column):
+    code = column.code
+    to.scale, to.precision = column.scale, column.precision
+    if code in _INTEGER_BYTES:
+        _set_kind(to, UNSIGNED if column.unsigned else SIGNED, _INTEGER_BYTES[code])
+    elif code in _KINDS:
+        kind, width = _KINDS[code]
+        _set_kind(to, kind, width)
+    elif code in _TIME_BYTES:
+        kind, width = _TIME_BYTES[code]
+        _set_kind(to, kind, width + (column.scale + 1) // 2)
+    elif code == Code.NEWDECIMAL and 0 < column.precision <= 81 and 0 <= column.scale <= column.precision:
+        _set_kind(to, DECIMAL, decimal_bytes(column.precision, column.scale))
+    elif code == Code.BIT and column.length <= 64:
+        _set_kind(to, BITS, (column.length + 7) // 8)
+    elif code in _SHORT_TEXTS:
+        _set_text(plan, to, column, 2 if column.length > 255 else 1)
+    elif code in _LONG_TEXTS:
+        _set_text(plan, to, column, column.length)
+    elif code in _DOCUMENTS:
+        _set_kind(to, _DOCUMENTS[code], column.length)
+    elif code in (Code.ENUM, Code.SET):
+        _set_labels(plan, to, column)
+    if to.kind in (DATE, DATETIME2, TIMESTAMP2, OLD_DATETIME, OLD_TIMESTAMP):
+        plan.layout.has_dates = True
 
-    Args:
-        table: The captured table, with a ``maker`` of events.
-        columns: Name and resolved :class:`ColumnType` of each column, in table order.
-        primary_key: Names of the key columns in key order.
-        texts: Of its events; ``insert_texts`` of inserts, which differ in an outbox.
-    """
 
-    cdef Layout layout
-    cdef readonly object table
-    cdef TableTexts texts
-    cdef TableTexts insert_texts
-    cdef list _kept   # objects whose bytes the columns point into
+cdef _set_text(RowPlan plan, Column* to, column, int width):
+    if column.charset == "binary":
+        _set_kind(to, BINARY, width)
+        to.pad = column.length if column.code == Code.STRING else 0
+    elif column.charset in _UTF8:
+        _set_kind(to, TEXT, width)
+    elif column.charset is not None and (table := _text_table(column.charset, "")) is not None:
+        _set_kind(to, TABLE_TEXT, width)
+        to.table = <const uint8_t*>plan._keep(table)
 
-    def __cinit__(self, table, columns, primary_key, TableTexts texts not None, TableTexts insert_texts not None):
-        cdef Py_ssize_t n
-        self._kept = []
-        self.table, self.texts, self.insert_texts = table, texts, insert_texts
-        self.layout.count = len(columns)
-        self.layout.columns = <Column*>calloc(max(len(columns), 1), sizeof(Column))
-        if self.layout.columns == NULL:
-            raise MemoryError
-        for n, (name, column) in enumerate(columns):
-            self._add(&self.layout.columns[n], name, column)
-        names = [name for name, _ in columns]
-        if len(primary_key) <= MAX_KEY_COLUMNS and all(name in names for name in primary_key):
-            self.layout.key_count = len(primary_key)
-            for n, name in enumerate(primary_key):
-                self.layout.key_columns[n] = names.index(name)
-                self.layout.columns[names.index(name)].is_key = True
 
-    def __dealloc__(self):
-        cdef int n
-        if self.layout.columns != NULL:
-            for n in range(self.layout.count):
-                free(self.layout.columns[n].labels)
-                free(self.layout.columns[n].label_lengths)
-            free(self.layout.columns)
-
-    cdef const char* _keep(self, bytes data):
-        self._kept.append(data)
-        return <const char*>data
-
-    cdef _add(self, Column* to, str name, column):
-        code = column.code
-        cdef bytes text = encode_json(name) + b":"
-        to.name, to.name_length = self._keep(text), len(text)
-        to.scale, to.precision = column.scale, column.precision
-        if code in _INTEGER_BYTES:
-            _set_kind(to, UNSIGNED if column.unsigned else SIGNED, _INTEGER_BYTES[code])
-        elif code in _KINDS:
-            kind, width = _KINDS[code]
-            _set_kind(to, kind, width)
-        elif code in _TIME_BYTES:
-            kind, width = _TIME_BYTES[code]
-            _set_kind(to, kind, width + (column.scale + 1) // 2)
-        elif code == Code.NEWDECIMAL and 0 < column.precision <= 81 and 0 <= column.scale <= column.precision:
-            _set_kind(to, DECIMAL, decimal_bytes(column.precision, column.scale))
-        elif code == Code.BIT and column.length <= 64:
-            _set_kind(to, BITS, (column.length + 7) // 8)
-        elif code in _SHORT_TEXTS:
-            self._add_text(to, name, column, 2 if column.length > 255 else 1)
-        elif code in _LONG_TEXTS:
-            self._add_text(to, name, column, column.length)
-        elif code in _DOCUMENTS:
-            _set_kind(to, _DOCUMENTS[code], column.length)
-        elif code in (Code.ENUM, Code.SET):
-            self._add_labels(to, column)
-        self.layout.has_dates = self.layout.has_dates or to.kind in (
-            DATE, DATETIME2, TIMESTAMP2, OLD_DATETIME, OLD_TIMESTAMP
-        )
-
-    cdef _add_text(self, Column* to, str name, column, int width):
-        if column.charset == "binary":
-            _set_kind(to, BINARY, width)
-            to.pad = column.length if column.code == Code.STRING else 0
-        elif column.charset in _UTF8:
-            _set_kind(to, TEXT, width)
-        elif column.charset is not None and (table := _text_table(column.charset, name)) is not None:
-            _set_kind(to, TABLE_TEXT, width)
-            to.table = <const uint8_t*>self._keep(table)
-
-    cdef _add_labels(self, Column* to, column):
-        cdef Py_ssize_t n
-        cdef bytes text
-        labels = column.labels
-        if labels is None or (column.code == Code.SET and len(labels) > 64):
-            return
-        to.labels = <const char**>calloc(max(len(labels), 1), sizeof(char*))
-        to.label_lengths = <Py_ssize_t*>calloc(max(len(labels), 1), sizeof(Py_ssize_t))
-        if to.labels == NULL or to.label_lengths == NULL:
-            raise MemoryError
-        for n, label in enumerate(labels):
-            text = encode_json(label)
-            text = text[1 : len(text) - 1]   # without its quotes
-            to.labels[n], to.label_lengths[n] = self._keep(text), len(text)
-        to.label_count = len(labels)
-        _set_kind(to, ENUM if column.code == Code.ENUM else SET, column.length)
+cdef _set_labels(RowPlan plan, Column* to, column):
+    cdef Py_ssize_t n
+    cdef bytes text
+    labels = column.labels
+    if labels is None or (column.code == Code.SET and len(labels) > 64):
+        return
+    to.labels = <const char**>calloc(max(len(labels), 1), sizeof(char*))
+    to.label_lengths = <Py_ssize_t*>calloc(max(len(labels), 1), sizeof(Py_ssize_t))
+    if to.labels == NULL or to.label_lengths == NULL:
+        raise MemoryError
+    for n, label in enumerate(labels):
+        text = encode_json(label)
+        text = text[1 : len(text) - 1]   # without its quotes
+        to.labels[n], to.label_lengths[n] = plan._keep(text), len(text)
+    to.label_count = len(labels)
+    _set_kind(to, ENUM if column.code == Code.ENUM else SET, column.length)

@@ -4,29 +4,6 @@
 # A writer returns the end of the value, or NULL to decline: the bytes break the format, or the case is
 # rare. The caller then asks the Python decoder, which decides which of the two it is.
 
-cdef enum Kind:
-    # MySQL
-    DECLINED, SIGNED, UNSIGNED, YEAR, SINGLE, DOUBLE, DECIMAL, BITS, DATE, TIME2, DATETIME2, TIMESTAMP2
-    OLD_TIME, OLD_DATETIME, OLD_TIMESTAMP, TEXT, TABLE_TEXT, BINARY, JSON_BINARY, GEOMETRY, VECTOR, ENUM, SET
-    # PostgreSQL
-    PG_TEXT, PG_BOOLEAN, PG_INTEGER, PG_FLOAT, PG_BYTES, PG_JSON, PG_TIMESTAMP, PG_TIMESTAMPTZ
-
-
-cdef struct Column:
-    Kind kind
-    int width              # bytes of the value, or of its length
-    int precision          # decimals
-    int scale              # decimals and fractions
-    Py_ssize_t pad         # BINARY(n): bytes to fill up with zeros
-    const char* name       # "name": as JSON, with the colon
-    Py_ssize_t name_length
-    const uint8_t* table   # TABLE_TEXT: see _text_table
-    const char** labels    # ENUM and SET: JSON texts without quotes
-    Py_ssize_t* label_lengths
-    Py_ssize_t label_count
-    bint is_key
-
-
 cdef inline uint64_t little(const uint8_t* at, int width) noexcept nogil:
     cdef uint64_t value = 0
     cdef int n

@@ -167,6 +167,25 @@ def resolve_decoder(oid: int, types: dict[int, TypeInfo]) -> ValueDecoder:
     Raises:
         UnsupportedValueError: The type is not in ``types``.
     """
+    info = _without_domains(oid, types)
+    if info.element:
+        element, delimiter = resolve_decoder(info.element, types), info.delimiter
+        return lambda text: array_from_text(text, element, delimiter)
+    return DECODERS.get(info.name, _text)
+
+
+def kernel_type(oid: int, types: dict[int, TypeInfo]) -> tuple[str, bool, str]:
+    """A type as the compiled kernel wants it: name of the base type (``text`` for all that is text), whether it
+    is an array of it, and the array's delimiter.
+    """
+    info = _without_domains(oid, types)
+    if info.element:
+        name, is_nested, _ = kernel_type(info.element, types)
+        return "" if is_nested else name, True, info.delimiter
+    return "text" if DECODERS.get(info.name, _text) is _text else info.name, False, ","
+
+
+def _without_domains(oid: int, types: dict[int, TypeInfo]) -> TypeInfo:
     info = types.get(oid)
     for _ in range(32):  # domains over domains; PostgreSQL has no cycles
         if info is None or info.kind != "d":
@@ -176,7 +195,4 @@ def resolve_decoder(oid: int, types: dict[int, TypeInfo]) -> ValueDecoder:
         raise UnsupportedValueError(
             f"type {oid} is not in the catalog any more", hint="the type was dropped: re-create the pipeline"
         )
-    if info.element:
-        element, delimiter = resolve_decoder(info.element, types), info.delimiter
-        return lambda text: array_from_text(text, element, delimiter)
-    return DECODERS.get(info.name, _text)
+    return info

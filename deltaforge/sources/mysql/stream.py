@@ -34,6 +34,7 @@ from deltaforge.sources.base import SourceContext
 from deltaforge.sources.batching import TransactionBatcher
 from deltaforge.sources.mysql.catalog import load_catalog
 from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
+from deltaforge.sources.mysql.group import row_group
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.maker import EventMaker, Place
 from deltaforge.sources.mysql.server import ServerFacts, check_position, read_facts, tail_position
@@ -47,7 +48,7 @@ from deltaforge.sources.mysql.statements import (
     truncated_table,
 )
 from deltaforge.sources.mysql.tables import Tables, captured_tables
-from deltaforge.sources.mysql.transaction import new_transaction, row_group
+from deltaforge.sources.transaction import new_transaction
 
 log = logging.getLogger(__name__)
 

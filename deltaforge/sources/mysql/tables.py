@@ -42,7 +42,8 @@ class CapturedTable:
         self.plan = None
         if kernel is not None:
             texts = [table_texts(maker.event_of(self, op)) for op in ("u", "c")]
-            self.plan = kernel.RowPlan(self, columns, schema.primary_key, *texts)
+            self.plan = kernel.RowPlan(self, [name for name, _ in columns], schema.primary_key, *texts)
+            self.plan.set_mysql([column for _, column in columns])
 
 
 MAX_CACHED_MAPS = 10_000

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import select
 import socket
 import struct
+import sys
+import termios
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import pq
@@ -17,12 +22,16 @@ from psycopg.rows import TupleRow
 
 from deltaforge.core.errors import SourceError
 from deltaforge.core.lsn import text_from_lsn
+from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.postgres.messages import EPOCH_OFFSET_US
 
 SESSION = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c bytea_output=hex -c extra_float_digits=1"
 """Fixes the text forms that :mod:`deltaforge.protocol.postgres.values` reads."""
 
 RECEIVE_BUFFER_BYTES = 4 << 20
+BURST_BYTES = 128 << 10
+BURST_SECS = 0.0005
+FAILED_COPY = -2
 
 _AUTH = re.compile(r"password authentication failed|no pg_hba\.conf entry|authentication failed|no password supplied")
 _TLS = re.compile(r"SSL|certificate|TLS", re.IGNORECASE)
@@ -89,6 +98,16 @@ def connect(dsn: str) -> psycopg.Connection[TupleRow]:
         return psycopg.connect(conninfo_of(dsn), autocommit=True)
 
 
+def _libpq_path() -> str | None:
+    """The libpq that psycopg's binary package brings along; None with another build of psycopg."""
+    if pq.__impl__ != "binary":
+        return None
+    import psycopg_binary
+
+    folder = Path(psycopg_binary.__file__).parent.with_name("psycopg_binary.libs")
+    return next((str(path) for path in folder.glob("libpq-*.so*")), None)
+
+
 class ReplicationConnection:
     """A walsender connection. Used by one thread."""
 
@@ -98,6 +117,16 @@ class ReplicationConnection:
             raise error_of(self._pg.get_error_message(), None, "cannot open a replication connection")
         with socket.socket(fileno=socket.dup(self._pg.socket)) as handle:
             handle.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        self._reader: Any = None
+        self._end_state = 0
+        library = _libpq_path()
+        if kernel is not None and library is not None:
+            self._reader = kernel.CopyReader(library, self._pg.pgconn_ptr)  # type: ignore[attr-defined]  # of the binary build alone
+
+    @property
+    def reads_blocks(self) -> bool:
+        """Whether :meth:`read_block` can be used."""
+        return self._reader is not None
 
     def identify(self) -> tuple[str, int]:
         """The system identifier, and where the server's WAL ends."""
@@ -133,18 +162,48 @@ class ReplicationConnection:
             return bytes(data) if data is not None else b""
         if count == 0:
             return None
-        result = self._pg.get_result()
-        if result is not None and result.status != pq.ExecStatus.COMMAND_OK:
-            raise self._refused(result, "the server ended the replication stream")
-        raise SourceError("the server ended the replication stream", kind="connect")
+        raise self._end_of_stream()
+
+    def read_block(self, max_bytes: int) -> Any:
+        """All payloads that have arrived, about ``max_bytes`` at most, as the kernel's ``CopyData``.
+
+        Raises:
+            SourceError: The stream ended or broke, and nothing was left to read.
+        """
+        if self._end_state == 0:
+            block, state = self._reader.read(max_bytes)
+            self._end_state = min(state, 0)
+            if block.count or not self._end_state:
+                return block
+        if self._end_state == FAILED_COPY:
+            raise error_of(self._pg.get_error_message(), None, "replication connection broke")
+        raise self._end_of_stream()
 
     def wait(self, timeout_secs: float) -> bool:
         """Wait for bytes and take them in. False when none came in time."""
         readable, _, _ = select.select([self._pg.socket], [], [], timeout_secs)
-        if readable:
-            with source_errors("replication connection broke"):
-                self._pg.consume_input()
-        return bool(readable)
+        if not readable:
+            return False
+        if self.reads_blocks:
+            self._wait_for_more()
+        with source_errors("replication connection broke"):
+            self._pg.consume_input()
+        return True
+
+    def _wait_for_more(self) -> None:
+        """Let small pieces become a large one, but only while their number still grows: the walsender sends each
+        message by itself, and taking in one after the other costs more than decoding them.
+        """
+        waiting = self._waiting_bytes()
+        while waiting < BURST_BYTES:
+            time.sleep(BURST_SECS)
+            before, waiting = waiting, self._waiting_bytes()
+            if waiting <= before:
+                return
+
+    def _waiting_bytes(self) -> int:
+        answer = fcntl.ioctl(self._pg.socket, termios.FIONREAD, b"\0\0\0\0")
+        return int.from_bytes(answer, sys.byteorder)
 
     def send_status(self, received: int, confirmed: int, *, wants_reply: bool) -> None:
         """Standby status update: what was received, and what the server may forget."""
@@ -156,6 +215,12 @@ class ReplicationConnection:
     def close(self) -> None:
         """Disconnect. Never raises."""
         self._pg.finish()
+
+    def _end_of_stream(self) -> SourceError:
+        result = self._pg.get_result()
+        if result is not None and result.status != pq.ExecStatus.COMMAND_OK:
+            return self._refused(result, "the server ended the replication stream")
+        return SourceError("the server ended the replication stream", kind="connect")
 
     def _row(self, command: str) -> list[str]:
         result = self._pg.exec_(command.encode())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from typing import Any
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -38,6 +39,7 @@ SILENCE_SECS = 60.0
 IDLE_MOVE_SECS = 3.0
 SLOT_CHECK_SECS = 10.0
 MAX_MESSAGES = 5000
+MAX_BLOCK_BYTES = 1 << 20
 
 
 class PostgresStream:
@@ -154,17 +156,44 @@ class PostgresStream:
 
     def _drain(self, wire: ReplicationConnection) -> None:
         """Take in what has arrived, up to a bound, so that batches leave in between."""
+        if wire.reads_blocks:
+            block = wire.read_block(MAX_BLOCK_BYTES)
+            if block.count:
+                self._on_block(wire, block)
+            return
         for _ in range(MAX_MESSAGES):
             data = wire.read()
             if data is None:
                 return
-            now = self._heard_at = time.monotonic()
-            frame = decode_frame(data)
-            if isinstance(frame, Keepalive):
-                self._on_keepalive(wire, frame, now)
-            else:
-                self._bytes += len(data)
-                self._on_data(frame, now)
+            self._heard_at = time.monotonic()
+            self._on_frame(wire, data, self._heard_at)
+
+    def _on_block(self, wire: ReplicationConnection, block: Any) -> None:
+        now = self._heard_at = time.monotonic()
+        mapper, index = self._mapper, 0
+        while index < block.count:
+            if self._is_tx_open and mapper.begun is not None:
+                begun = mapper.begun
+                index, group, size, received = block.rows(
+                    index, mapper.tables, mapper.transaction, begun.commit_ms, begun.xid, mapper.lsn_bytes
+                )
+                if group is not None:
+                    self._batcher.add(group, size, now)
+                    self._counts[group.table.name, group.op] += group.event_count
+                if size:
+                    self._bytes += size
+                    self._received = max(self._received, received)
+                    continue
+            self._on_frame(wire, block.message(index), now)
+            index += 1
+
+    def _on_frame(self, wire: ReplicationConnection, data: bytes, now: float) -> None:
+        frame = decode_frame(data)
+        if isinstance(frame, Keepalive):
+            self._on_keepalive(wire, frame, now)
+        else:
+            self._bytes += len(data)
+            self._on_data(frame, now)
 
     def _on_keepalive(self, wire: ReplicationConnection, frame: Keepalive, now: float) -> None:
         self._received = max(self._received, frame.end)

@@ -184,7 +184,7 @@ def test_nothing_is_confirmed_that_was_not_handed_in(database, reader_of):
     database.execute("insert into t values (1, 'a')")
     reader.read(1)
     assert slot_facts(database, "confirmed_flush_lsn::text") == text_from_lsn(start.lsn)
-    stream = reader._stream
+    stream = reader.stream
     deadline = time.monotonic() + 20
     while slot_facts(database, "confirmed_flush_lsn::text") != text_from_lsn(reader.position.lsn):
         assert time.monotonic() < deadline

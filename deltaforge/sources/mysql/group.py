@@ -1,14 +1,11 @@
-"""The open transaction of a binary log, and the groups of rows in it, for the Python decoders.
-
-The compiled kernel has both of its own, with the same attributes.
-"""
+"""The rows of a row event as a group: the kernel's, or one of the Python decoders with the same attributes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deltaforge.core.event import ChangeEvent, EventIds, Op
+from deltaforge.core.event import ChangeEvent, Op
 from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.mysql.rows import Rows
 
@@ -16,35 +13,6 @@ if TYPE_CHECKING:
     from deltaforge.sources.mysql.tables import CapturedTable
 
 OPS: dict[str, Op] = {"write": "c", "update": "u", "partial_update": "u", "delete": "d"}
-
-
-class OpenTransaction:
-    """What is known of a transaction when it begins.
-
-    Attributes:
-        ordinal: Row events and statements so far, captured or not: ids do not depend on the capture list.
-        savepoints: Names to the number of groups before them.
-
-    Args:
-        connector: ``mysql``; part of event ids.
-        origin: Where it began: the source of its GTID, else the server.
-        identity: The GTID; without one ``file:pos`` of its first event.
-        gtid: The one GTID; empty without GTIDs.
-        commit_ms: Commit time where it began; None when the log does not say.
-    """
-
-    def __init__(self, connector: str, origin: str, identity: str, gtid: str, commit_ms: int | None) -> None:
-        self.gtid = gtid
-        self.commit_ms = commit_ms
-        self.ordinal = 0
-        self.savepoints: dict[str, int] = {}
-        self.ids = EventIds.of(connector, origin, identity)
-
-
-new_transaction: Callable[[str, str, str, str, int | None], Any] = (
-    OpenTransaction if kernel is None else kernel.Transaction
-)
-"""An open transaction of whatever decodes its rows."""
 
 
 class RowGroup:

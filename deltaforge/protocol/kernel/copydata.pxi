@@ -1,0 +1,144 @@
+# Reading a PostgreSQL replication stream: all messages that have arrived in one call into libpq, and runs of
+# row messages as groups. libpq is the one that psycopg has loaded.
+
+cdef extern from *:
+    """
+    #include <dlfcn.h>
+    static int (*df_pq_get)(void*, char**, int) = NULL;
+    static void (*df_pq_free)(void*) = NULL;
+    static bool df_pq_load(const char* path) {
+        void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        if (!library) return false;
+        *(void**)&df_pq_get = dlsym(library, "PQgetCopyData");
+        *(void**)&df_pq_free = dlsym(library, "PQfreemem");
+        return df_pq_get && df_pq_free;
+    }
+    static inline int df_pq_next(void* connection, char** data) { return df_pq_get(connection, data, 1); }
+    static inline void df_pq_release(void* data) { df_pq_free(data); }
+    """
+    bint df_pq_load(const char* path) noexcept
+    int df_pq_next(void* connection, char** data) noexcept nogil
+    void df_pq_release(void* data) noexcept nogil
+
+
+cdef class CopyReader:
+    """Takes messages out of a connection.
+
+    Args:
+        library: Path of libpq.
+        connection: Address of the ``PGconn``, in COPY BOTH and nonblocking.
+
+    Raises:
+        OSError: The library cannot be used.
+    """
+
+    cdef void* _connection
+
+    def __init__(self, str library, size_t connection):
+        if not df_pq_load(library.encode()):
+            raise OSError(f"{library} is not a libpq")
+        self._connection = <void*>connection
+
+    def read(self, Py_ssize_t max_bytes):
+        """What has arrived, up to about ``max_bytes``, and how it ended: 0 no whole message is left, 1 there may
+        be more, below 0 as ``PQgetCopyData``.
+        """
+        cdef CopyData found = CopyData.__new__(CopyData)
+        cdef int state
+        with nogil:
+            state = found._fill(self._connection, max_bytes)
+        if state == 2:
+            raise MemoryError
+        return found, state
+
+
+cdef class CopyData:
+    """Messages in one block of memory. Its runs of rows keep it alive."""
+
+    cdef Output _block
+    cdef uint32_t* _offsets
+    cdef readonly Py_ssize_t count
+    cdef Py_ssize_t _capacity
+
+    def __dealloc__(self):
+        free(self._block.data)
+        free(self._offsets)
+
+    cdef int _fill(self, void* connection, Py_ssize_t max_bytes) noexcept nogil:
+        cdef char* data = NULL
+        cdef int length = 1
+        cdef uint32_t* offsets
+        while self._block.size < max_bytes:
+            length = df_pq_next(connection, &data)
+            if length <= 0:
+                return length
+            if self.count + 2 > self._capacity:
+                self._capacity = max(self._capacity * 2, 256)
+                offsets = <uint32_t*>realloc(self._offsets, self._capacity * sizeof(uint32_t))
+                if offsets == NULL:
+                    return 2
+                self._offsets = offsets
+                self._offsets[0] = 0
+            put(&self._block, data, length)
+            df_pq_release(data)
+            if self._block.is_exhausted or self._block.size > <Py_ssize_t>0x7FFFFFFF:
+                return 2
+            self.count += 1
+            self._offsets[self.count] = <uint32_t>self._block.size
+        return 1
+
+    def message(self, Py_ssize_t index):
+        """One message, with its frame."""
+        if not 0 <= index < self.count:
+            raise IndexError(index)
+        cdef uint32_t at = self._offsets[index]
+        return PyBytes_FromStringAndSize(<char*>self._block.data + at, self._offsets[index + 1] - at)
+
+    def rows(self, Py_ssize_t index, dict tables, Transaction transaction, int64_t ts_ms, uint32_t xid, bytes lsn):
+        """The row messages of one table and kind that begin at ``index``.
+
+        Args:
+            tables: Relations by oid: a captured table with its ``plan``, or None for others.
+            transaction: The open one; its ``ordinal`` is moved on.
+            ts_ms, xid, lsn: Of its commit.
+
+        Returns:
+            The index behind them; a group, None if the table is not captured; their bytes on the wire; the end of
+            WAL that they say. The index itself if Python has to look at the message.
+        """
+        cdef const uint8_t* at
+        cdef const uint8_t* end
+        cdef RowGroup group
+        cdef RowPlan plan = None
+        cdef uint8_t tag = 0
+        cdef uint32_t oid = 0
+        cdef Py_ssize_t stop = index
+        cdef char op = 0
+        cdef object table = None
+        while stop < self.count:
+            at, end = self._block.data + self._offsets[stop], self._block.data + self._offsets[stop + 1]
+            if end - at < FRAME_BYTES + 6 or at[0] != 119:
+                break
+            if stop == index:
+                tag, oid = at[FRAME_BYTES], <uint32_t>big(at + FRAME_BYTES + 1, 4)
+                op = c"c" if tag == 73 else c"u" if tag == 85 else c"d"
+                if tag != 73 and tag != 85 and tag != 68 or oid not in tables:
+                    break
+                table = tables[oid]
+                plan = None if table is None else table.plan
+            elif at[FRAME_BYTES] != tag or <uint32_t>big(at + FRAME_BYTES + 1, 4) != oid:
+                break
+            if plan is not None and not is_whole_row(&plan.layout, op, at + FRAME_BYTES, end):
+                break
+            stop += 1
+        if stop == index:
+            return index, None, 0, 0
+        size = self._offsets[stop] - self._offsets[index]
+        last = big(self._block.data + self._offsets[stop - 1] + 1, 8)
+        if plan is None:
+            transaction.ordinal += stop - index
+            return stop, None, size, last
+        group = RowGroup.__new__(RowGroup)
+        group._place_messages(self, index, stop - index, op, plan, transaction, ts_ms, xid, lsn)
+        transaction.ordinal += stop - index
+        return stop, group, size, last

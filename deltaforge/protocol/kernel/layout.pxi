@@ -1,0 +1,117 @@
+# The columns of a table definition, ready for the row loop.
+
+cdef enum:
+    MAX_KEY_COLUMNS = 32
+
+
+cdef enum Kind:
+    # MySQL
+    DECLINED, SIGNED, UNSIGNED, YEAR, SINGLE, DOUBLE, DECIMAL, BITS, DATE, TIME2, DATETIME2, TIMESTAMP2
+    OLD_TIME, OLD_DATETIME, OLD_TIMESTAMP, TEXT, TABLE_TEXT, BINARY, JSON_BINARY, GEOMETRY, VECTOR, ENUM, SET
+    # PostgreSQL
+    PG_TEXT, PG_BOOLEAN, PG_INTEGER, PG_FLOAT, PG_BYTES, PG_JSON, PG_TIMESTAMP, PG_TIMESTAMPTZ
+
+
+cdef struct Column:
+    Kind kind
+    int width              # bytes of the value, or of its length
+    int precision          # decimals
+    int scale              # decimals and fractions
+    Py_ssize_t pad         # BINARY(n): bytes to fill up with zeros
+    const char* name       # "name": as JSON, with the colon
+    Py_ssize_t name_length
+    const uint8_t* table   # TABLE_TEXT: see _text_table
+    const char** labels    # ENUM and SET: JSON texts without quotes
+    Py_ssize_t* label_lengths
+    Py_ssize_t label_count
+    bint is_key
+    bint is_array          # PostgreSQL: kind is that of the elements
+    char delimiter
+
+
+cdef struct KeySpan:
+    # Where the values of the key columns stand in the output, by column place in the key.
+    Py_ssize_t begin[MAX_KEY_COLUMNS]
+    Py_ssize_t end[MAX_KEY_COLUMNS]
+    int found
+
+
+cdef struct Layout:
+    Column* columns
+    int count
+    int key_count
+    int key_columns[MAX_KEY_COLUMNS]
+    bint has_dates
+
+
+cdef inline bint has_bit(const uint8_t* bits, int n) noexcept nogil:
+    return bits == NULL or bits[n >> 3] >> (n & 7) & 1
+
+
+cdef int present_count(const uint8_t* bits, int count) noexcept nogil:
+    cdef int n, present = 0
+    if bits == NULL:
+        return count
+    for n in range(count):
+        present += bits[n >> 3] >> (n & 7) & 1
+    return present
+
+
+cdef class RowPlan:
+    """The columns of one table definition. What their types are is added by one of the ``set_`` methods.
+
+    Args:
+        table: The captured table, with a ``maker`` of events.
+        names: Of its columns, in table order.
+        primary_key: Names of the key columns in key order.
+        texts: Of its events; ``insert_texts`` of inserts, which differ in an outbox.
+    """
+
+    cdef Layout layout
+    cdef readonly object table
+    cdef TableTexts texts
+    cdef TableTexts insert_texts
+    cdef list _kept   # objects whose bytes the columns point into
+
+    def __cinit__(self, table, list names, primary_key, TableTexts texts not None, TableTexts insert_texts not None):
+        cdef Py_ssize_t n
+        cdef bytes text
+        self._kept = []
+        self.table, self.texts, self.insert_texts = table, texts, insert_texts
+        self.layout.count = len(names)
+        self.layout.columns = <Column*>calloc(max(len(names), 1), sizeof(Column))
+        if self.layout.columns == NULL:
+            raise MemoryError
+        for n, name in enumerate(names):
+            text = encode_json(name) + b":"
+            self.layout.columns[n].name, self.layout.columns[n].name_length = self._keep(text), len(text)
+        if len(primary_key) <= MAX_KEY_COLUMNS and all(name in names for name in primary_key):
+            self.layout.key_count = len(primary_key)
+            for n, name in enumerate(primary_key):
+                self.layout.key_columns[n] = names.index(name)
+                self.layout.columns[names.index(name)].is_key = True
+
+    def __dealloc__(self):
+        cdef int n
+        if self.layout.columns != NULL:
+            for n in range(self.layout.count):
+                free(self.layout.columns[n].labels)
+                free(self.layout.columns[n].label_lengths)
+            free(self.layout.columns)
+
+    cdef const char* _keep(self, bytes data):
+        self._kept.append(data)
+        return <const char*>data
+
+    def set_mysql(self, types):
+        """Columns of a MySQL row event: resolved :class:`ColumnType`, in table order."""
+        cdef Py_ssize_t n
+        for n, column in enumerate(types):
+            _set_mysql_column(self, &self.layout.columns[n], column)
+
+    def set_postgres(self, types):
+        """Columns of pgoutput messages: name of the base type, whether it is an array of it, and its delimiter."""
+        cdef Py_ssize_t n
+        for n, (name, is_array, delimiter) in enumerate(types):
+            self.layout.columns[n].kind = _PG_KINDS.get(name, DECLINED)
+            self.layout.columns[n].is_array, self.layout.columns[n].delimiter = is_array, ord(delimiter)

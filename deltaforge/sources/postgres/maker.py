@@ -1,0 +1,173 @@
+"""Makes change events of pgoutput messages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from deltaforge import __version__
+from deltaforge.core.errors import DeltaForgeError, ProtocolError, SchemaError
+from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, Op, RowImage, SourceInfo, Transaction
+from deltaforge.core.table import TableSchema
+from deltaforge.protocol.kernel import kernel
+from deltaforge.protocol.postgres.messages import UNCHANGED, Delete, Insert, Relation, Tuple, Update, decode_message
+from deltaforge.protocol.postgres.values import TypeInfo, kernel_type, resolve_decoder
+from deltaforge.sources.texts import table_texts
+
+VERSION = f"deltaforge-{__version__}"
+
+
+class CapturedTable:
+    """A captured relation with what decodes its rows.
+
+    Attributes:
+        plan: The kernel's row plan, None without a kernel.
+    """
+
+    def __init__(self, relation: Relation, schema: TableSchema, types: dict[int, TypeInfo], maker: EventMaker) -> None:
+        self.relation = relation
+        self.schema = schema
+        self.name = schema.table.qualified
+        self.version = schema.fingerprint()
+        self.maker = maker
+        self.decoders: Sequence[tuple[str, Callable[[str], Any]]] = [
+            (column.name, resolve_decoder(column.type_oid, types)) for column in relation.columns
+        ]
+        self.plan = None
+        if kernel is not None:
+            texts = table_texts(maker.event_of(self, "u"))
+            self.plan = kernel.RowPlan(self, [name for name, _ in self.decoders], schema.primary_key, texts, texts)
+            self.plan.set_postgres([kernel_type(column.type_oid, types) for column in relation.columns])
+
+    def image(self, values: Tuple) -> RowImage:
+        """The values of a tuple by column name.
+
+        Raises:
+            SchemaError: Their number is not that of the columns.
+            ProtocolError: A value is not in the form its type prints; names table and column.
+        """
+        if len(values) != len(self.decoders):
+            raise SchemaError(f"row of {self.name} has {len(values)} values, expected {len(self.decoders)}")
+        image: RowImage = {}
+        for (name, decode), value in zip(self.decoders, values, strict=True):
+            if value is None:
+                image[name] = None
+            elif value is UNCHANGED:
+                image[name] = UNCHANGED_TOAST
+            else:
+                try:
+                    image[name] = decode(value.decode())
+                except (DeltaForgeError, UnicodeDecodeError) as exc:
+                    raise ProtocolError(f"column {name} of {self.name} cannot be decoded: {exc}") from exc
+        return image
+
+
+class Place(msgspec.Struct):
+    """Where in the log a message stands; groups of the kernel have the same attributes.
+
+    ``ordinal`` counts the messages of the transaction, ``lsn`` is that of its commit.
+    """
+
+    transaction: Any
+    ordinal: int
+    ts_ms: int
+    xid: int
+    lsn: str
+
+
+class EventMaker:
+    """What is equal in all events of a pipeline.
+
+    Args:
+        pipeline: ``metadata.name``, the ``source.name`` of events.
+        tenant: ``metadata.tenant``.
+        database: Name of the database.
+    """
+
+    def __init__(self, pipeline: str, tenant: str, database: str) -> None:
+        self._pipeline = pipeline
+        self._tenant = tenant
+        self._database = database
+
+    def events(self, group: Any) -> list[ChangeEvent]:
+        """The events of a group of the kernel.
+
+        Raises:
+            ProtocolError: As :meth:`CapturedTable.image`.
+        """
+        place = Place(group.transaction, group.ordinal, group.ts_ms, group.xid, group.lsn)
+        events = []
+        for data in group.messages:
+            events.append(self.row(group.table, decode_message(data), place))
+            place.ordinal += 1
+        return events
+
+    def head(self, group: Any) -> ChangeEvent:
+        """The first event of a group, without its images."""
+        event = self.event_of(group.table, group.op)
+        self._put(event, group, 0)
+        return event
+
+    def row(self, table: CapturedTable, message: object, place: Place) -> ChangeEvent:
+        """The event of a row message.
+
+        Raises:
+            ProtocolError: As :meth:`CapturedTable.image`, or it is no row message.
+        """
+        before: RowImage | None = None
+        after: RowImage | None = None
+        op: Op = "u"
+        if isinstance(message, Insert):
+            after, op = table.image(message.new), "c"
+        elif isinstance(message, Update):
+            before = None if message.old is None else table.image(message.old)
+            after = table.image(message.new)
+        elif isinstance(message, Delete):
+            before, op = table.image(message.old), "d"
+        else:
+            raise ProtocolError("a message that is no row among rows")
+        event = self.event_of(table, op)
+        event.before, event.after = before, after
+        self._put(event, place, 0)
+        return event
+
+    def event_of(self, table: CapturedTable, op: Op) -> ChangeEvent:
+        """An event of a captured table that stands nowhere yet."""
+        event = self._event(table.schema.table.schema or "", table.schema.table.name, op)
+        event.schema, event.schema_version = table.schema, table.version
+        return event
+
+    def truncate(self, table: CapturedTable, place: Place, number: int) -> ChangeEvent:
+        """The event of the ``number``-th table of a TRUNCATE."""
+        event = self.event_of(table, "t")
+        self._put(event, place, number)
+        return event
+
+    def message(self, schema: str, prefix: str, content: Any, place: Place) -> ChangeEvent:
+        """The event of a logical message."""
+        event = self._event(schema, prefix, "c")
+        event.after = content
+        self._put(event, place, 0)
+        return event
+
+    def _event(self, schema: str, table: str, op: Op) -> ChangeEvent:
+        source = SourceInfo(
+            version=VERSION,
+            connector="postgresql",
+            name=self._pipeline,
+            ts_ms=0,
+            db=self._database,
+            schema=schema,
+            table=table,
+        )
+        return ChangeEvent(before=None, after=None, source=source, op=op, ts_ms=0, tenant_id=self._tenant)
+
+    def _put(self, event: ChangeEvent, place: Any, number: int) -> None:
+        """Put an event where a place or group stands."""
+        event.ts_ms = event.source.ts_ms = place.ts_ms
+        event.source.lsn, event.source.txId = place.lsn, place.xid or UNSET
+        event.transaction = Transaction(str(place.xid)) if place.xid else None
+        event.event_id = place.transaction.ids.at(place.ordinal, number)
