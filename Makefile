@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/pytest -q
 
-.PHONY: setup fmt lint types imports unit test servers integration faults golden docs check demo bench clean
+.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-asan servers integration faults golden docs check demo bench clean
 
 setup: $(READY)
 $(READY): pyproject.toml setup.py $(wildcard deltaforge/protocol/kernel/*.p*)
@@ -42,6 +42,22 @@ faults: servers
 
 test: servers
 	$(PYTEST) --require-servers tests
+
+pure: servers
+	DELTAFORGE_PURE=1 $(PYTEST) --require-servers tests
+
+fuzz: $(READY)
+	$(BIN)/python -m tests.fuzz --compare --inputs $(or $(INPUTS),200000)
+
+# The kernel of this run is built apart, with every access to memory checked.
+fuzz-asan: $(READY)
+	rm -rf build/asan && mkdir -p build/asan && cp -r deltaforge tests setup.py pyproject.toml README.md build/asan
+	rm -f build/asan/deltaforge/protocol/kernel/*.so
+	cd build/asan && DELTAFORGE_CFLAGS="-fsanitize=address -O1 -g" DELTAFORGE_LDFLAGS="-fsanitize=address" \
+	  ../../$(BIN)/python setup.py -q build_ext --inplace
+	cd build/asan && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH=. \
+	  ../../$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),10000000)
 
 golden: $(READY)
 	DELTAFORGE_WRITE_GOLDEN=1 $(PYTEST) tests/unit/envelopes

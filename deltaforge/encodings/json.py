@@ -31,7 +31,7 @@ class JsonEncoder:
     def __init__(self, envelope: Envelope) -> None:
         self.identity: Hashable = ("json", *envelope.identity)
         self._document = envelope.document
-        self._form = _compiled_form(envelope.identity)
+        self.form = _compiled_form(envelope.identity)
 
     def encode(self, event: ChangeEvent) -> bytes:
         try:
@@ -44,11 +44,11 @@ class JsonEncoder:
             ) from exc
 
     def encode_groups(self, groups: Sequence[EventGroup]) -> EncodedValues:
-        if kernel is None or self._form is None:
+        if kernel is None or self.form is None:
             return encode_each(self, groups)
         values, groups, at = kernel.EncodedEvents(), list(groups), 0
         while True:
-            at = values.extend(groups, at, self._form)
+            at = values.extend(groups, at, self.form)
             if at == len(groups):
                 return cast("EncodedValues", values)
             for event in groups[at].events():  # what the kernel leaves to Python

@@ -12,7 +12,9 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
-from deltaforge.core.event import EventIds
+import msgspec
+
+from deltaforge.core.event import ChangeEvent, EventIds
 from deltaforge.core.json_text import encode_json
 from deltaforge.protocol.mysql.charsets import text_decoder
 from deltaforge.protocol.mysql.rows import Rows

@@ -142,3 +142,20 @@ cdef class CopyData:
         group._place_messages(self, index, stop - index, op, plan, transaction, ts_ms, xid, lsn)
         transaction.ordinal += stop - index
         return stop, group, size, last
+
+
+def copy_data(messages):
+    """A block of messages with their frames, as :meth:`CopyReader.read` makes them."""
+    cdef CopyData found = CopyData.__new__(CopyData)
+    cdef bytes data
+    cdef Py_ssize_t n
+    found._offsets = <uint32_t*>calloc(len(messages) + 1, sizeof(uint32_t))
+    if found._offsets == NULL:
+        raise MemoryError
+    for n, data in enumerate(messages):
+        put(&found._block, <const char*>data, len(data))
+        found._offsets[n + 1] = <uint32_t>found._block.size
+    if found._block.is_exhausted:
+        raise MemoryError
+    found.count = len(messages)
+    return found

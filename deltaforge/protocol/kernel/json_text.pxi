@@ -116,6 +116,8 @@ cdef const uint8_t* _put_number_text(Output* out, const uint8_t* at, const uint8
         return at if _put_float_text(out, begin, at) else NULL
     if at - begin == 2 and begin[0] == 45 and begin[1] == 48:
         begin += 1   # -0 is the integer 0
+    if at - begin > 18:
+        out.has_decimals = True
     put(out, begin, at - begin)
     return at
 

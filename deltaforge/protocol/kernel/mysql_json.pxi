@@ -28,6 +28,7 @@ cdef bint _put_json_number(Output* out, const uint8_t* at, Py_ssize_t length) no
         return False
     scale = at[1]
     begin = out.size
+    out.has_decimals = True
     if put_decimal(out, at + 2, at + length, at[0], scale) == NULL:
         return False
     first = begin + 1 if out.data[begin] == 45 else begin
@@ -150,9 +151,13 @@ cdef bint _put_json_key(
 
 
 cdef bint _put_json_value(
-    Output* out, int kind, const uint8_t* base, const uint8_t* end, int depth
+    Output* out, int kind, const uint8_t* base, const uint8_t* end, int depth, Py_ssize_t* left
 ) noexcept nogil:
-    """The value of type ``kind`` at ``base``; for containers all offsets count from there."""
+    """The value of type ``kind`` at ``base``; for containers all offsets count from there.
+
+    ``left`` is the number of values that a document of this size can have: damaged ones may hold one value
+    many times.
+    """
     cdef bint is_large, is_object
     cdef int width, item
     cdef Py_ssize_t count, n, place
@@ -168,6 +173,9 @@ cdef bint _put_json_value(
     if end - base < 2 * width:
         return False
     count = <Py_ssize_t>little(base, width)
+    left[0] -= count
+    if left[0] < 0:
+        return False
     if <Py_ssize_t>little(base + width, width) > end - base:
         return False
     keys = base + 2 * width
@@ -186,13 +194,13 @@ cdef bint _put_json_value(
         entry = values + n * (width + 1)
         item = entry[0]
         if 4 <= item <= (8 if is_large else 6):
-            if not _put_json_value(out, item, entry + 1, end, depth + 1):
+            if not _put_json_value(out, item, entry + 1, end, depth + 1, left):
                 return False
             continue
         place = <Py_ssize_t>little(entry + 1, width)
         if place <= 0 or place > end - base:
             return False
-        if not _put_json_value(out, item, base + place, end, depth + 1):
+        if not _put_json_value(out, item, base + place, end, depth + 1, left):
             return False
     put_byte(out, 125 if is_object else 93)
     return True
@@ -200,7 +208,9 @@ cdef bint _put_json_value(
 
 cdef bint put_json_binary(Output* out, const uint8_t* at, Py_ssize_t length) noexcept nogil:
     """A binary JSON document; an empty one is null. False if the bytes break the format."""
+    cdef Py_ssize_t left
     if length == 0:
         put(out, b"null", 4)
         return True
-    return _put_json_value(out, at[0], at + 1, at + length, 1)
+    left = length
+    return _put_json_value(out, at[0], at + 1, at + length, 1, &left)

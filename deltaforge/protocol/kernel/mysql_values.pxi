@@ -324,12 +324,14 @@ cdef bint put_value(Output* out, Column* column, const uint8_t* at, Py_ssize_t s
 cdef bint is_null_date(Column* column, const uint8_t* at) noexcept nogil:
     """Whether a date of the right size has a zero part and is written as null."""
     cdef uint64_t value
+    cdef int64_t months
     if column.kind == DATE:
         value = little(at, 3)
         return value >> 5 & 15 == 0 or value & 31 == 0
     if column.kind == DATETIME2:
         value = big(at, 5) - 0x8000000000ULL
-        return (value >> 22) % 13 == 0 or value >> 17 & 31 == 0
+        months = <int64_t>value >> 22
+        return months % 13 == 0 or value >> 17 & 31 == 0
     if column.kind == TIMESTAMP2:
         return big(at, 4) == 0 and micros_of(at + 4, column.scale) == 0
     if column.kind == OLD_DATETIME:

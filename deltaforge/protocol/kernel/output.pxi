@@ -27,12 +27,14 @@ cdef struct Output:
     Py_ssize_t size
     Py_ssize_t capacity
     bint is_exhausted   # no memory: what is in the buffer is not to be used
+    bint has_decimals   # a number was written that readers of JSON may not keep exactly
 
 
 cdef inline Output output_in(uint8_t* data, Py_ssize_t capacity) noexcept nogil:
     """An output in memory that is large enough for all that will be put into it."""
     cdef Output out
-    out.data, out.size, out.capacity, out.is_exhausted = data, 0, capacity, False
+    memset(&out, 0, sizeof(out))
+    out.data, out.capacity = data, capacity
     return out
 
 

@@ -33,14 +33,15 @@ def json_from_binary(data: bytes) -> Any:
     """
     if not data:
         return None
-    return _value(data[0], data, 1, 1)
+    return _value(data[0], data, 1, 1, [len(data)])
 
 
-def _value(kind: int, data: bytes, at: int, depth: int) -> Any:
+def _value(kind: int, data: bytes, at: int, depth: int, left: list[int]) -> Any:
+    """``left``: the number of values that a document of this size can have. A damaged one may hold one many times."""
     if kind <= 3:
         if depth > MAX_DEPTH:
             raise ProtocolError("JSON document is nested too deeply", offset=at)
-        return _container(kind, data, at, depth)
+        return _container(kind, data, at, depth, left)
     if kind == 4:
         literal = take(data, at, 1)[0]
         if literal not in _LITERALS:
@@ -60,12 +61,15 @@ def _value(kind: int, data: bytes, at: int, depth: int) -> Any:
     raise ProtocolError(f"JSON type {kind} is not known", offset=at)
 
 
-def _container(kind: int, data: bytes, at: int, depth: int) -> Any:
+def _container(kind: int, data: bytes, at: int, depth: int, left: list[int]) -> Any:
     """Shape: count, size, [key entries], value entries, keys, values; offsets count from ``at``."""
     is_large, is_object = bool(kind & 1), kind <= 1
     width = 4 if is_large else 2
     count, size = read_uint(data, at, width), read_uint(data, at + width, width)
     take(data, at, size)
+    left[0] -= count
+    if left[0] < 0:
+        raise ProtocolError("JSON document holds more values than it has bytes", offset=at)
     key_at = at + 2 * width
     value_at = key_at + (count * (width + 2) if is_object else 0)
     take(data, value_at, count * (width + 1))
@@ -77,7 +81,7 @@ def _container(kind: int, data: bytes, at: int, depth: int) -> Any:
         place = entry + 1 if item in inline else at + read_uint(data, entry + 1, width)
         if item not in inline and place <= at:
             raise ProtocolError("JSON value points at its own container", offset=entry)
-        values.append(_value(item, data, place, depth + 1))
+        values.append(_value(item, data, place, depth + 1, left))
     if not is_object:
         return values
     return dict(zip(_keys(data, at, key_at, count, width), values, strict=True))

@@ -1,0 +1,84 @@
+"""``python -m tests.fuzz``: damaged rows into the kernel until it breaks. Exit code 1 with the seed if it does.
+
+Without ``--compare`` only the kernel runs, which is what a build with AddressSanitizer is for
+(``make fuzz-asan``); with it each result is held against the Python decoders.
+"""
+
+import argparse
+import random
+import sys
+import time
+
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from deltaforge.protocol.kernel import description, kernel
+from deltaforge.sources.transaction import new_transaction
+from tests.fuzz import mysql_rows, postgres_rows
+from tests.fuzz.mysql_input import damaged
+
+VARIATIONS = 500
+"""Damages of one valid input: making the table costs more than reading its rows."""
+
+
+def main() -> int:
+    """Runs until the number of inputs is reached."""
+    options = _options()
+    if kernel is None:
+        print(f"there is no kernel to test: {description}", file=sys.stderr)
+        return 2
+    seed = options.seed if options.seed is not None else time.time_ns()
+    print(f"seed {seed}", flush=True)
+    columns = (TextColumn("inputs"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    done = taken = 0
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=options.inputs)
+        while done < options.inputs:
+            seed_of_round = f"{seed}-{done}"
+            count, ok = _round(random.Random(seed_of_round), compare=options.compare)
+            if ok is None:
+                print(f"kernel and Python differ: seed of the round {seed_of_round!r}")
+                return 1
+            done, taken = done + count, taken + ok
+            progress.update(task, completed=done)
+    print(f"{done} inputs, {taken} of them decoded by the kernel, the others left to Python")
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--inputs", type=int, default=100_000)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--compare", action="store_true")
+    return parser.parse_args()
+
+
+def _round(rnd: random.Random, *, compare: bool) -> tuple[int, int | None]:
+    """The number of inputs, and how many of them the kernel took; None for a difference."""
+    module = rnd.choice((mysql_rows, postgres_rows))
+    if compare:
+        case = module.Case(rnd, damage=0.8)
+        return 1, 1 if case.by_kernel() == case.by_python() else None
+    case = module.Case(rnd, damage=0)
+    take = _mysql if module is mysql_rows else _postgres
+    return VARIATIONS, sum(take(case, rnd) for _ in range(VARIATIONS))
+
+
+def _mysql(case: mysql_rows.Case, rnd: random.Random) -> bool:
+    rows = msgspec.structs.replace(case.rows, data=damaged(rnd, case.rows.data))
+    transaction = new_transaction("mysql", "server-1", "f:4", case.gtid, None)
+    group = kernel.mysql_group(case.table, rows, transaction, *mysql_rows.PLACE)
+    return group is not None and kernel.EncodedEvents().extend([group], 0, case.encoder.form) == 1
+
+
+def _postgres(case: postgres_rows.Case, rnd: random.Random) -> bool:
+    frame = b"w" + bytes(24)
+    block = kernel.copy_data([frame + damaged(rnd, message) for message in case.messages])
+    transaction = kernel.Transaction("postgresql", "sys", "0/1", "", None)
+    _, group, _, _ = block.rows(0, {77: case.table}, transaction, 1, 9, b"0/1")
+    return group is not None and kernel.EncodedEvents().extend([group], 0, case.encoder.form) == 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

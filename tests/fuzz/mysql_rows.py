@@ -1,0 +1,80 @@
+"""One random MySQL row event through the kernel, and through the Python decoders beside it."""
+
+import random
+
+import msgspec
+
+from deltaforge.core.batch import encode_each
+from deltaforge.core.errors import DeltaForgeError, UnsupportedValueError
+from deltaforge.protocol.mysql.rows import RowDecoder, Rows
+from deltaforge.sources.mysql.group import RowGroup, row_group
+from deltaforge.sources.mysql.maker import EventMaker
+from deltaforge.sources.mysql.tables import CapturedTable
+from deltaforge.sources.transaction import OpenTransaction, new_transaction
+from tests.fuzz import mysql_input
+from tests.reading import ENCODERS
+
+PLACE = (1_700_000_000_123, 7, "binlog.000001", 4711)
+
+
+class Case:
+    """A table and one row event of it; rows are decoded by both."""
+
+    def __init__(self, rnd: random.Random, damage: float) -> None:
+        columns, self.rows, key = mysql_input.row_event(rnd)
+        schema = mysql_input.schema_of(columns, key)
+        try:
+            RowDecoder("t", columns)
+        except UnsupportedValueError:  # this table cannot be captured at all
+            columns = [(name, column) for name, column in columns if _is_supported(column)]
+        if rnd.random() < damage:
+            self.rows = msgspec.structs.replace(self.rows, data=mysql_input.damaged(rnd, self.rows.data))
+        self.gtid = rnd.choice(("", "3e11fa47-71ca-11e1-9e33-c80aa9429562:23"))
+        self.encoder = rnd.choice(ENCODERS)
+        self.table = CapturedTable(schema, columns, EventMaker('p"', "acm\u00e9"), is_outbox=rnd.random() < 0.2)
+
+    def by_kernel(self) -> list[bytes] | str:
+        """Values with their keys, or the error."""
+        try:
+            group = row_group(self.table, self.rows, self._transaction(new_transaction), PLACE)
+            group.tx_end = True
+            values = self.encoder.encode_groups([group])
+        except DeltaForgeError as error:
+            return f"{type(error).__name__}: {error}"
+        return [b"%s %s" % (values.key(n), values[n]) for n in range(len(values))]
+
+    def by_python(self) -> list[bytes] | str:
+        """The same from the Python decoders."""
+        try:
+            group = RowGroup(self.table, self.rows, self._transaction(OpenTransaction), PLACE)
+            group.tx_end = True
+            values = encode_each(self.encoder, [group])
+        except DeltaForgeError as error:
+            return f"{type(error).__name__}: {error}"
+        return [b"%s %s" % (values.key(n), values[n]) for n in range(len(values))]
+
+    def _transaction(self, make):
+        transaction = make("mysql", "server-1", self.gtid or "binlog.000001:4", self.gtid, None)
+        transaction.ordinal = 3
+        return transaction
+
+
+def _is_supported(column) -> bool:
+    try:
+        RowDecoder("t", [("c", column)])
+    except UnsupportedValueError:
+        return False
+    return True
+
+
+def null_dates(rows: Rows, table: CapturedTable) -> tuple[int, int]:
+    """Dates that became null, as the kernel and as the Python decoders count them."""
+    groups = (
+        row_group(table, rows, _plain(new_transaction), PLACE),
+        RowGroup(table, rows, _plain(OpenTransaction), PLACE),
+    )
+    return groups[0].null_date_count, groups[1].null_date_count
+
+
+def _plain(make):
+    return make("mysql", "server-1", "binlog.000001:4", "", None)
