@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from deltaforge import __version__
 from deltaforge.core.errors import DeltaForgeError, SpecError
+from deltaforge.protocol.kernel import description
 
 if TYPE_CHECKING:
     from deltaforge.spec import ParsedDocument
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="deltaforge", description="Change data capture from MySQL, MariaDB and PostgreSQL."
     )
-    parser.add_argument("--version", action="version", version=f"deltaforge {__version__}")
+    parser.add_argument("--version", action="version", version=f"deltaforge {__version__}, decoders: {description}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
     run = verbs.add_parser("run", help="run one pipeline in the foreground")

@@ -16,7 +16,7 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from deltaforge.checkpoint.reader import DELIVERY_KEY
 from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint, decode_delivery_state, encode_state
 from deltaforge.core.batch import Batch
-from deltaforge.core.errors import DeltaForgeError, SinkError
+from deltaforge.core.errors import DeltaForgeError, ProtocolError, SinkError
 from deltaforge.core.position import Position, log_order
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.sink_worker import SinkWorker
@@ -123,7 +123,9 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         while not worker.offer(batch, WAIT_SECS):
             if worker in self._holding:
                 self._check(worker)
-            elif worker.last_error is not None:
+                continue
+            self._check_log(worker)
+            if worker.last_error is not None:
                 self._leave_behind(worker)
                 return
 
@@ -142,8 +144,10 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         while not worker.wait_acked(WAIT_SECS):
             if worker in self._holding or self._context.reader is None:
                 self._check(worker)
-            elif worker.failure is not None or self._context.is_grace_over():
-                return
+            else:
+                self._check_log(worker)
+                if worker.failure is not None or self._context.is_grace_over():
+                    return
             if deadline_secs and not is_late and time.monotonic() - began > deadline_secs:
                 is_late = True
                 self._note_overrun(worker, deadline_secs)
@@ -164,6 +168,11 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
                     hint="nothing is lost: the next start delivers from the last saved position",
                 )
             )
+
+    def _check_log(self, worker: SinkWorker) -> None:
+        """Rows of the log that cannot be decoded stop the pipeline, also when an optional sink found them."""
+        if isinstance(worker.failure, ProtocolError):
+            self._abort(worker.failure)
 
     def _abort(self, error: DeltaForgeError) -> NoReturn:
         # Raising is the only way to keep Bytewax from saving this epoch.

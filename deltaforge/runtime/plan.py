@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deltaforge.checkpoint.reader import DELIVERY_STEP, SOURCE_STEP
+from deltaforge.protocol.kernel import description, kernel
 from deltaforge.spec import PipelineSpec, check_supported
 
 
@@ -22,7 +23,7 @@ def _text(spec: PipelineSpec) -> str:
     lines = [
         f"pipeline  {spec.metadata.name} (tenant {spec.metadata.tenant})",
         f"{SOURCE_STEP:9} {source.type} {source.config.id}: {tables}",
-        "decoder   pure Python, in the reader thread",
+        f"decoder   {_decoder()}",
         f"batches   {limits.max_events} events, {limits.max_bytes} bytes or {limits.max_ms} ms; "
         + ("transactions stay whole" if limits.respect_source_tx else "transactions may be split")
         + f"; {batch.max_inflight} in flight",
@@ -32,6 +33,12 @@ def _text(spec: PipelineSpec) -> str:
         role = "required" if sink.config.required else "optional"
         lines.append(f"  sink    {sink.type} {sink.config.id}, {role}, {_form(sink)}")
     return "\n".join(lines)
+
+
+def _decoder() -> str:
+    if kernel is None:
+        return f"{description}, in the reader thread"
+    return "compiled: from log bytes to JSON in the sink's thread; objects only where templates or sinks ask for them"
 
 
 def _mermaid(spec: PipelineSpec) -> str:

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 import deltaforge
 from deltaforge.cli import main
 from deltaforge.core.errors import MissingDependencyError, SourceError
+from deltaforge.protocol.kernel import description
 
 
 def replaced(monkeypatch, module, **names):
@@ -29,7 +31,14 @@ def test_version_is_printed_without_importing_the_engine():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"deltaforge {deltaforge.__version__}\n"
+    assert done.stdout == f"deltaforge {deltaforge.__version__}, decoders: {description}\n"
+
+
+def test_python_decoders_can_be_forced():
+    environment = {**os.environ, "DELTAFORGE_PURE": "1"}
+    command = [sys.executable, "-m", "deltaforge.cli", "--version"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert done.stdout.endswith("decoders: python (DELTAFORGE_PURE is set)\n")
 
 
 def test_validate_says_what_it_found(document, capsys):
