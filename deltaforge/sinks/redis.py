@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -25,11 +25,12 @@ from pydantic import AfterValidator, Field
 
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn
-from deltaforge.core.batch import Batch
+from deltaforge.core.batch import Batch, EncodedValues
 from deltaforge.core.errors import MissingDependencyError, RecordError, SinkError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.routing import Destination, MessageKey, headers_of, idempotency_key
+from deltaforge.protocol.kernel import kernel
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext, TemplateText
 
 if TYPE_CHECKING:
@@ -101,15 +102,13 @@ class RedisSink:
 
     def write(self, batch: Batch) -> None:
         values = batch.encoded(self._encoder)
-        commands = [
-            (self._stream.of(event, index), self._fields(event, index, value))
-            for index, (event, value) in enumerate(zip(batch.events(), values, strict=True))
-        ]
         deadline = time.monotonic() + self._config.batch_timeout_secs
-        for start in range(0, len(commands), PIPELINE_COMMANDS):
+        start = 0
+        for commands, count in list(self._pipelines(batch, values)):  # all of them before the first is sent
             if time.monotonic() > deadline:
                 raise SinkError(f"redis took more than {self._config.batch_timeout_secs} s for a batch", kind="timeout")
-            self._send(commands[start : start + PIPELINE_COMMANDS], start)
+            self._send(commands, count, start)
+            start += count
         self._bytes.inc(values.byte_count)
 
     def flush(self) -> None:
@@ -121,29 +120,66 @@ class RedisSink:
             with suppress(Exception):  # nothing of a broken connection matters any more
                 client.close()
 
-    def _send(self, commands: list[tuple[str, dict[Any, Any]]], start: int) -> None:
+    def _pipelines(self, batch: Batch, values: EncodedValues) -> Iterator[tuple[list[bytes], int]]:
+        """Packed commands of a batch and their number, in pipelines that are not too long."""
+        packed: list[bytes] = []
+        count = index = 0
+        for group in batch.groups:
+            stream = self._stream.of_group(group, index) if kernel is not None and self._config.key is None else None
+            if stream is not None and isinstance(values, kernel.EncodedEvents):
+                packed.append(kernel.xadd_commands([group], values, index, stream.encode()))
+            else:
+                packed += [self._command(event, index + n, values[index + n]) for n, event in enumerate(group.events())]
+            count, index = count + group.event_count, index + group.event_count
+            if count >= PIPELINE_COMMANDS:
+                yield packed, count
+                packed, count = [], 0
+        if count:
+            yield packed, count
+
+    def _send(self, commands: list[bytes], count: int, start: int) -> None:
         if self._client is None:
             raise SinkError("the redis sink is not open", kind="connect")
-        pipeline = self._client.pipeline(transaction=False)
-        for stream, fields in commands:
-            pipeline.xadd(stream, fields)
+        pool = self._client.connection_pool
         with _errors("write to redis"):
-            replies = pipeline.execute(raise_on_error=False)
+            connection: Any = pool.get_connection()
+            try:
+                connection.send_packed_command([b"".join(commands)])
+                replies = [_reply(connection) for _ in range(count)]
+            except BaseException:
+                connection.disconnect()  # replies that were not read must not be taken for others
+                raise
+            finally:
+                pool.release(connection)
         for offset, reply in enumerate(replies):
-            if isinstance(reply, Exception):
+            if reply is not None:
                 raise _refusal(reply, start + offset)
 
-    def _fields(self, event: ChangeEvent, index: int, value: bytes) -> dict[Any, Any]:
-        fields: dict[Any, Any] = {
-            "event_id": _event_id(event),
-            "idempotency_key": idempotency_key(event),
-            "df-event": value,
-        }
+    def _command(self, event: ChangeEvent, index: int, value: bytes) -> bytes:
+        fields: list[str | bytes] = ["event_id", _event_id(event), "idempotency_key", idempotency_key(event)]
+        fields += ["df-event", value]
         if key := self._key.of(event, index):
-            fields["df-key"] = key
+            fields += ["df-key", key]
         if headers := headers_of(event, index):
-            fields["df-headers"] = encode_json(headers)
-        return fields
+            fields += ["df-headers", encode_json(headers)]
+        return _packed(["XADD", self._stream.of(event, index), "*", *fields])
+
+
+def _packed(arguments: Sequence[str | bytes]) -> bytes:
+    """A command in the protocol's form: an array of strings with their lengths."""
+    raw = [argument.encode() if isinstance(argument, str) else argument for argument in arguments]
+    return b"*%d\r\n" % len(raw) + b"".join(b"$%d\r\n%b\r\n" % (len(item), item) for item in raw)
+
+
+def _reply(connection: Any) -> Exception | None:
+    """The error that a command was answered with, if it was one."""
+    from redis.exceptions import ResponseError
+
+    try:
+        connection.read_response()
+    except ResponseError as error:
+        return error
+    return None
 
 
 def _event_id(event: ChangeEvent) -> str:

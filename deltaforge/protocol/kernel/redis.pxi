@@ -1,0 +1,62 @@
+# Commands of Redis streams out of encoded events: deltaforge/sinks/redis.py is the oracle.
+
+cdef void _put_bulk(Output* out, const void* data, Py_ssize_t length) noexcept nogil:
+    put_byte(out, 36)
+    put_uint(out, length)
+    put(out, b"\r\n", 2)
+    put(out, data, length)
+    put(out, b"\r\n", 2)
+
+
+cdef void _put_xadd(Output* out, Output* text, EncodedEvents values, Py_ssize_t index, Facts* facts, uint64_t row,
+                    const char* stream, Py_ssize_t stream_length) noexcept nogil:
+    """One XADD with the fields event_id, idempotency_key, df-event, df-key; the key is the event id."""
+    cdef uint64_t number = facts.ordinal << 24 | row if facts.is_mysql else (facts.ordinal + row) << 24
+    cdef Py_ssize_t begin = values.value_ends[index - 1] + 1 if index else 0
+    text.size = 0
+    put_identity(text, facts, number)   # its last 36 bytes are the event id
+    put(out, b"*11\r\n$4\r\nXADD\r\n", 15)
+    _put_bulk(out, stream, stream_length)
+    put(out, b"$1\r\n*\r\n$8\r\nevent_id\r\n", 21)
+    _put_bulk(out, text.data + text.size - 36, 36)
+    put(out, b"$15\r\nidempotency_key\r\n", 22)
+    _put_bulk(out, text.data, text.size)
+    put(out, b"$8\r\ndf-event\r\n", 14)
+    _put_bulk(out, values.values.data + begin, values.value_ends[index] - begin)
+    put(out, b"$6\r\ndf-key\r\n", 12)
+    _put_bulk(out, text.data + text.size - 36, 36)
+
+
+def xadd_commands(group, values, Py_ssize_t index, bytes stream):
+    """The commands that add the events of a group to a stream, as bytes on the wire; None if it is not a group of
+    the kernel with values of the kernel.
+
+    Args:
+        group: A group of a batch.
+        values: What the batch was encoded to; the first event of the group is at ``index``.
+        stream: Name of the stream.
+    """
+    if type(group) is not RowGroup or type(values) is not EncodedEvents:
+        return None
+    return _xadd_commands(<RowGroup>group, <EncodedEvents>values, index, stream)
+
+
+cdef bytes _xadd_commands(RowGroup group, EncodedEvents values, Py_ssize_t index, bytes stream):
+    cdef Output out, text
+    cdef Facts* facts = &group.facts
+    cdef Py_ssize_t row, stream_length = len(stream)
+    cdef const char* stream_text = stream
+    memset(&out, 0, sizeof(out))
+    memset(&text, 0, sizeof(text))
+    try:
+        if index < 0 or index + facts.count > values.count:
+            raise IndexError(index)
+        with nogil:
+            for row in range(facts.count):
+                _put_xadd(&out, &text, values, index + row, facts, row, stream_text, stream_length)
+        if out.is_exhausted or text.is_exhausted:
+            raise MemoryError
+        return PyBytes_FromStringAndSize(<char*>out.data, out.size)
+    finally:
+        free(out.data)
+        free(text.data)
