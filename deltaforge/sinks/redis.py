@@ -25,7 +25,7 @@ from pydantic import AfterValidator, Field
 
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn
-from deltaforge.core.batch import Batch, EncodedValues
+from deltaforge.core.batch import Batch, EncodedValues, EventGroup
 from deltaforge.core.errors import MissingDependencyError, RecordError, SinkError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
@@ -125,11 +125,11 @@ class RedisSink:
         packed: list[bytes] = []
         count = index = 0
         for group in batch.groups:
-            stream = self._stream.of_group(group, index) if kernel is not None and self._config.key is None else None
-            if stream is not None and isinstance(values, kernel.EncodedEvents):
-                packed.append(kernel.xadd_commands([group], values, index, stream.encode()))
+            at_once = self._commands(group, index, values)
+            if at_once is not None:
+                packed.append(at_once)
             else:
-                packed += [self._command(event, index + n, values[index + n]) for n, event in enumerate(group.events())]
+                packed += [self._command(event, n, values[n]) for n, event in enumerate(group.events(), index)]
             count, index = count + group.event_count, index + group.event_count
             if count >= PIPELINE_COMMANDS:
                 yield packed, count
@@ -154,6 +154,16 @@ class RedisSink:
         for offset, reply in enumerate(replies):
             if reply is not None:
                 raise _refusal(reply, start + offset)
+
+    def _commands(self, group: EventGroup, index: int, values: EncodedValues) -> bytes | None:
+        """The commands of a whole group at once, if they can be made without its events."""
+        if kernel is None or self._config.key is not None:
+            return None
+        stream = self._stream.of_group(group, index)
+        if stream is None:
+            return None
+        commands: bytes | None = kernel.xadd_commands(group, values, index, stream.encode())
+        return commands
 
     def _command(self, event: ChangeEvent, index: int, value: bytes) -> bytes:
         fields: list[str | bytes] = ["event_id", _event_id(event), "idempotency_key", idempotency_key(event)]
