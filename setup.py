@@ -9,7 +9,7 @@ kernel = Extension(
     "deltaforge.protocol.kernel._compiled",
     ["deltaforge/protocol/kernel/_compiled.pyx"],
     language="c++",
-    extra_compile_args=["-std=c++17", "-O3", *os.environ.get("DELTAFORGE_CFLAGS", "").split()],
+    extra_compile_args=["-std=c++17", "-O3", "-g0", *os.environ.get("DELTAFORGE_CFLAGS", "").split()],
     extra_link_args=os.environ.get("DELTAFORGE_LDFLAGS", "").split(),
     optional=True,
 )

@@ -1,6 +1,8 @@
 """The dataflow in process: ack, then save, then confirm; stop, resume and failure."""
 
+import multiprocessing
 import threading
+from concurrent.futures import ProcessPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -17,6 +19,15 @@ from deltaforge.runtime.dataflow import build_dataflow
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.testing.fakes import RecordingSink, ScriptedStream, fail_on, fake_spec
 from tests.unit.waiting import wait_until
+
+
+@pytest.fixture(scope="module")
+def saved_state():
+    """Reads the recovery store from another process, as the control plane does: Bytewax has a SQLite of its own,
+    and two of them in one process break each other's locks.
+    """
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        yield lambda context: pool.submit(read_source_state, context.paths.recovery).result()
 
 
 def context_of(tmp_path, stream, sinks, **options):
@@ -62,7 +73,7 @@ def test_stop_and_resume_deliver_each_row_once(tmp_path):
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_nothing_is_confirmed_before_it_is_saved_and_acked(tmp_path, workers):
+def test_nothing_is_confirmed_before_it_is_saved_and_acked(tmp_path, workers, saved_state):
     sink, stream = RecordingSink(), ScriptedStream(last=200)
     context = context_of(tmp_path, stream, {"k": sink})
     too_early = []
@@ -70,7 +81,7 @@ def test_nothing_is_confirmed_before_it_is_saved_and_acked(tmp_path, workers):
     def keep_alive(confirmed):
         if confirmed is not None:
             stream.confirmed.append(confirmed.lsn)
-            saved = read_source_state(context.paths.recovery)
+            saved = saved_state(context)
             if saved is None or saved.position.lsn < confirmed.lsn or len(sink.durable) < confirmed.lsn - 1:
                 too_early.append((confirmed.lsn, saved, len(sink.durable)))
 
@@ -84,27 +95,27 @@ def test_nothing_is_confirmed_before_it_is_saved_and_acked(tmp_path, workers):
     assert sink.durable == list(range(1, 201))
 
 
-def test_start_position_is_saved_before_the_first_row_is_delivered(tmp_path):
+def test_start_position_is_saved_before_the_first_row_is_delivered(tmp_path, saved_state):
     sink = RecordingSink()
     context = context_of(tmp_path, ScriptedStream(last=5), {"k": sink})
     saved_at_first_write = []
 
     def fault(name, _number):
         if name == "write" and not saved_at_first_write:
-            saved_at_first_write.append(read_source_state(context.paths.recovery))
+            saved_at_first_write.append(saved_state(context))
 
     sink._fault = fault
     run(context, until=lambda: len(sink.durable) == 5)
     assert saved_at_first_write[0].position == PostgresPosition(1)
 
 
-def test_required_sink_that_fails_for_a_while_holds_the_saved_position(tmp_path):
+def test_required_sink_that_fails_for_a_while_holds_the_saved_position(tmp_path, saved_state):
     saved_while_down = []
     context = None
 
     def fault(name, number):
         if name == "flush" and number < 10:
-            saved_while_down.append(read_source_state(context.paths.recovery).position.lsn)
+            saved_while_down.append(saved_state(context).position.lsn)
             raise SinkError("down", kind="connect")
 
     sink = RecordingSink(fault)
@@ -114,7 +125,7 @@ def test_required_sink_that_fails_for_a_while_holds_the_saved_position(tmp_path)
     assert sink.durable == list(range(1, 31))
 
 
-def test_source_that_lost_its_position_ends_the_flow_after_saving_what_was_delivered(tmp_path):
+def test_source_that_lost_its_position_ends_the_flow_after_saving_what_was_delivered(tmp_path, saved_state):
     def lose(row):
         if row == 8:
             raise PositionLostError("the log is gone")
@@ -124,20 +135,20 @@ def test_source_that_lost_its_position_ends_the_flow_after_saving_what_was_deliv
     run(context, until=lambda: False)
     assert isinstance(context.failure, PositionLostError)
     assert sink.durable == list(range(1, 8))
-    assert read_source_state(context.paths.recovery).position == PostgresPosition(8)
+    assert saved_state(context).position == PostgresPosition(8)
 
 
-def test_sink_that_failed_for_good_saves_nothing_it_did_not_ack(tmp_path):
+def test_sink_that_failed_for_good_saves_nothing_it_did_not_ack(tmp_path, saved_state):
     sink = RecordingSink(fail_on("write", *range(5, 100), kind="auth"))
     context = context_of(tmp_path, ScriptedStream(last=20), {"k": sink})
     with pytest.raises(SinkError):
         run(context, until=lambda: False)
     assert context.failure.kind == "auth"
-    saved = read_source_state(context.paths.recovery)
+    saved = saved_state(context)
     assert saved.position.lsn <= len(sink.durable) + 1
 
 
-def test_optional_sink_that_is_down_holds_nothing_and_gets_its_rows_on_restart(tmp_path):
+def test_optional_sink_that_is_down_holds_nothing_and_gets_its_rows_on_restart(tmp_path, saved_state):
     down = RecordingSink(lambda *_: fail_on("open", _[1])("open", _[1]))
     good = RecordingSink()
     options = {"optional": frozenset({"opt"})}
@@ -145,7 +156,7 @@ def test_optional_sink_that_is_down_holds_nothing_and_gets_its_rows_on_restart(t
     context.stop_grace_secs = 0.2
     run(context, until=lambda: len(good.durable) >= 50)
     assert (good.durable, down.durable) == (list(range(1, 51)), [])
-    assert read_source_state(context.paths.recovery).start.lsn == 1
+    assert saved_state(context).start.lsn == 1
 
     back = RecordingSink()
     context = context_of(tmp_path, ScriptedStream(last=60), {"good": good, "opt": back}, **options)
