@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/pytest -q
 
-.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-asan servers integration faults golden docs check demo bench clean
+.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan servers integration faults golden docs check demo bench clean
 
 setup: $(READY)
 $(READY): pyproject.toml setup.py $(wildcard deltaforge/protocol/kernel/*.p*)
@@ -48,6 +48,9 @@ pure: servers
 
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --compare --inputs $(or $(INPUTS),200000)
+
+fuzz-servers: servers
+	$(BIN)/python -m tests.fuzz.servers --rows $(or $(ROWS),1000000)
 
 # The kernel of this run is built apart, with every access to memory checked.
 fuzz-asan: $(READY)
