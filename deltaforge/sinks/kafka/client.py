@@ -6,18 +6,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from deltaforge.core.batch import EncodedValues
 from deltaforge.core.errors import SinkError
 from deltaforge.sinks.base import SinkContext
-from deltaforge.sinks.kafka.driver import RefusedError, Report, new_driver
+from deltaforge.sinks.kafka.driver import RefusedError, new_driver
 
 log = logging.getLogger(__name__)
 
 POLL_SECS = 0.2
+ROOM_SECS = 0.02
 
 _KINDS = {
     "auth": ("_AUTHENTICATION", "_SSL", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM",
@@ -87,6 +88,7 @@ class Client:
         self._retry_count = 0
         self._failures: dict[str, FailedError] = {}
         self._trouble: Trouble | None = None
+        self._reporting = threading.Lock()  # from fetching reports to having noted them
         self._log = log.getChild("client")
         try:
             self._driver = new_driver(settings, self._log)
@@ -158,7 +160,8 @@ class Client:
         self._driver.close()
 
     def _wait_for_room(self, progress: _Progress) -> None:
-        self._poll(POLL_SECS / 10)
+        time.sleep(ROOM_SECS)
+        self._take_reports()
         self._check()
         progress.check(len(self._driver))
 
@@ -181,29 +184,33 @@ class Client:
         return _Progress(self._timeout_secs, lambda: self._trouble)
 
     def _serve(self) -> None:
-        while not self._is_closing.is_set():
-            self._poll(POLL_SECS)
-
-    def _poll(self, secs: float) -> None:
-        self._take(self._driver.poll(secs))
+        while not self._is_closing.wait(POLL_SECS):
+            self._take_reports()
 
     def _flush(self) -> int:
         """Wait a moment for acknowledgements; the number of messages that still have none."""
-        self._take(self._driver.flush(POLL_SECS))
-        return len(self._driver)
+        self._driver.flush(POLL_SECS)
+        waiting = len(self._driver)
+        # In this order: what the other thread has fetched by now is noted when the lock is free.
+        self._take_reports()
+        return waiting
 
-    def _take(self, reports: list[Report]) -> None:
-        for kind, content in reports:
-            if kind == "delivery":
-                self._on_failed_delivery(*content)
-            elif kind == "fatal":
-                self._failures.setdefault(content[0], FailedError(content[0], content[1], None))
-            elif kind == "error":
-                self._on_error(Trouble(*content))
-            elif kind == "statistics":
-                self._on_statistics(content)
-            else:
-                self._log.warning("%s", content[1])
+    def _take_reports(self) -> None:
+        with self._reporting:
+            for report in self._driver.reports():
+                self._take(*report)
+
+    def _take(self, kind: str, content: Any) -> None:
+        if kind == "delivery":
+            self._on_failed_delivery(*content)
+        elif kind == "fatal":
+            self._failures.setdefault(content[0], FailedError(content[0], content[1], None))
+        elif kind == "error":
+            self._on_error(Trouble(*content))
+        elif kind == "statistics":
+            self._on_statistics(content)
+        else:
+            self._log.warning("%s", content[1])
 
     def _on_failed_delivery(self, name: str, text: str, value: bytes | None) -> None:
         if name in ("_PURGE_QUEUE", "_PURGE_INFLIGHT"):

@@ -1,8 +1,8 @@
 """Two ways into librdkafka: through the compiled kernel, and through confluent-kafka where there is none.
 
-Both open the library that confluent-kafka brings along. Reports of what happened come out of ``poll`` as
-pairs of kind and content: ``delivery`` (error name, text, value), ``error`` and ``fatal`` (error name,
-text), ``statistics`` (JSON), ``log`` (syslog level, text).
+Both open the library that confluent-kafka brings along. Reports of what happened are pairs of kind and
+content: ``delivery`` (error name, text, value), ``error`` and ``fatal`` (error name, text), ``statistics``
+(JSON), ``log`` (syslog level, text).
 """
 
 from __future__ import annotations
@@ -35,7 +35,9 @@ class Driver(Protocol):
     """A producer without any policy."""
 
     def __len__(self) -> int:
-        """Messages that are not acknowledged."""
+        """Messages that are not acknowledged, and reports that were not fetched. Once it is 0, every failure of a
+        message handed over before has been returned by a call of :meth:`reports`.
+        """
 
     def connect(self, secs: float) -> None:
         """Ask a broker who the brokers are.
@@ -58,11 +60,11 @@ class Driver(Protocol):
             RefusedError: The message at ``index`` can never be taken; those before it are queued.
         """
 
-    def poll(self, secs: float) -> list[Report]:
-        """Reports, waiting at most so long for the first."""
+    def reports(self) -> list[Report]:
+        """What was reported since the last call. Does not wait."""
 
-    def flush(self, secs: float) -> list[Report]:
-        """Send at once and wait for acknowledgements; reports that came meanwhile."""
+    def flush(self, secs: float) -> None:
+        """Send at once and wait for acknowledgements."""
 
     def purge(self) -> None:
         """Throw away all messages."""
@@ -116,13 +118,12 @@ class CompiledDriver:
             return _one_by_one(self, topic, values, start, stop)
         return int(self._asked(self._producer.produce_block, topic, values, start, stop))
 
-    def poll(self, secs: float) -> list[Report]:
-        reports: list[Report] = self._producer.poll(int(secs * 1000))
+    def reports(self) -> list[Report]:
+        reports: list[Report] = self._producer.poll(0)
         return reports
 
-    def flush(self, secs: float) -> list[Report]:
+    def flush(self, secs: float) -> None:
         self._producer.flush(int(secs * 1000))
-        return self.poll(0)
 
     def purge(self) -> None:
         self._producer.purge()
@@ -176,11 +177,12 @@ class ConfluentDriver:
     def produce_block(self, topic: str, values: EncodedValues, start: int, stop: int) -> int:
         return _one_by_one(self, topic, values, start, stop)
 
-    def poll(self, secs: float) -> list[Report]:
-        return self._served(self._producer.poll, secs)
+    def reports(self) -> list[Report]:
+        self._serve(self._producer.poll, 0)
+        return [self._reports.popleft() for _ in range(len(self._reports))]
 
-    def flush(self, secs: float) -> list[Report]:
-        return self._served(self._producer.flush, secs)
+    def flush(self, secs: float) -> None:
+        self._serve(self._producer.flush, secs)
 
     def purge(self) -> None:
         self._producer.purge()
@@ -189,13 +191,12 @@ class ConfluentDriver:
         self._producer.purge()
         del self._producer  # its last reference: the client library has no other way to disconnect
 
-    def _served(self, serve: Any, secs: float) -> list[Report]:
+    def _serve(self, serve: Any, secs: float) -> None:
         """Fatal errors do not reach ``error_cb``: whoever serves the callbacks gets them raised."""
         try:
             serve(secs)
         except self._errors as exc:
             self._reports.append(("fatal", (exc.args[0].name(), exc.args[0].str())))
-        return [self._reports.popleft() for _ in range(len(self._reports))]
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
