@@ -29,7 +29,7 @@ class LateDriver:
         self.may_return.wait(10)
         return [("delivery", ("MSG_SIZE_TOO_LARGE", "too large", b"value"))]
 
-    def flush(self, secs):
+    def flush(self, _secs):
         assert self.is_fetched.wait(10)
         threading.Timer(0.2, self.may_return.set).start()
 
