@@ -57,7 +57,7 @@ class Drain:
         try:
             with self._servers.get(self._source).fresh_database() as database:
                 target = self._target(sink, database.name, folder)
-                database.execute(orders.TABLES["postgres" if self._source == "postgres" else "mysql"])
+                database.execute(orders.table("postgres" if self._source == "postgres" else "mysql", self._workload))
                 pipeline = self._pipeline(folder, database, target)
                 try:
                     pipeline.start().stop()  # saves the position that the backlog begins at

@@ -15,6 +15,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from benchmarks import orders
 from benchmarks.drain import Drain, Result
 from benchmarks.servers import Servers
 from deltaforge import __version__
@@ -45,7 +46,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--source", nargs="+", default=["mysql", "postgres"], choices=["mysql", "mariadb", "postgres"])
     sinks = ["kafka", "redis", "file", "null"]
     parser.add_argument("--sink", nargs="+", default=sinks, choices=sinks)
-    parser.add_argument("--workload", default="bulk", choices=["bulk", "single"], help="rows of a transaction")
+    parser.add_argument("--workload", default="bulk", choices=orders.WORKLOADS, help="shape of the rows")
     parser.add_argument("--rows", type=int, default=200_000, help="changes in the backlog")
     parser.add_argument("--rounds", type=int, default=1, help="the median by rate of so many is kept")
     parser.add_argument("--stall-secs", type=float, default=0, help="stop the sink that long halfway (redis only)")

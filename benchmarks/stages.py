@@ -46,14 +46,14 @@ def main() -> None:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.stages", description=__doc__)
     parser.add_argument("--source", nargs="+", default=["mysql", "postgres"], choices=["mysql", "mariadb", "postgres"])
-    parser.add_argument("--workload", nargs="+", default=["bulk"], choices=["bulk", "single"])
+    parser.add_argument("--workload", nargs="+", default=["bulk"], choices=orders.WORKLOADS)
     parser.add_argument("--rows", type=int, default=300_000, help="changes in the backlog")
     return parser.parse_args()
 
 
 def _run(servers: Servers, source: str, workload: str, rows: int, progress: Progress) -> None:
     with servers.get(source).fresh_database() as database, tempfile.TemporaryDirectory() as folder:
-        database.execute(orders.TABLES["postgres" if source == "postgres" else "mysql"])
+        database.execute(orders.table("postgres" if source == "postgres" else "mysql", workload))
         if source == "postgres":
             database.execute("create publication pub for all tables")
         make = postgres_reader if source == "postgres" else mysql_reader

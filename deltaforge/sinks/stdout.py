@@ -45,7 +45,7 @@ class StdoutSink:
         """There is nothing to open."""
 
     def write(self, batch: Batch) -> None:
-        lines = b"".join(value + b"\n" for value in batch.encoded(self._encoder))
+        lines = batch.encoded(self._encoder).lines()
         _write_all(lines)
         self._bytes.inc(len(lines))
 
