@@ -228,6 +228,18 @@ class Batch:
         batch.event_count = sum(group.event_count for group in groups)
         return batch
 
+    @classmethod
+    def joined(cls, batches: Sequence[Batch]) -> Batch:
+        """Batches that follow each other and end with transactions, as one."""
+        if len(batches) == 1:
+            return batches[0]
+        return cls.of_groups(
+            [group for batch in batches for group in batch.groups],
+            batches[-1].position,
+            byte_count=sum(batch.byte_count for batch in batches),
+            received_at=batches[0].received_at,
+        )
+
     def events(self) -> Sequence[ChangeEvent]:
         """The events as objects, in log order. Not to be changed.
 

@@ -133,4 +133,9 @@ def _reader(context: PipelineContext) -> LogReader:
         limits=spec.batch.limits(),
         metrics=context.metrics,
     )
-    return LogReader(spec.source.config.id, lambda: spec.source.build(source_context), context.metrics)
+    return LogReader(
+        spec.source.config.id,
+        lambda: spec.source.build(source_context),
+        context.metrics,
+        limits=source_context.limits,
+    )

@@ -8,6 +8,9 @@ from deltaforge.core.batch import Batch, EventGroup
 from deltaforge.core.position import Position
 from deltaforge.sources.base import BatchLimits
 
+QUIET_SECS = 0.003
+"""Ended transactions wait no longer than this for others, once there is nothing more to read."""
+
 
 class TransactionBatcher:
     """Collects groups and cuts batches at transaction ends.
@@ -92,12 +95,24 @@ class TransactionBatcher:
         if not self._open:
             self._open_bytes = 0
 
-    def due(self, now: float) -> list[Batch]:
-        """Batches that are full or old enough, in order."""
-        if self._has_moved and (now - self._first_at) * 1000 >= self._limits.max_ms:
+    def due(self, now: float, *, is_quiet: bool = False) -> list[Batch]:
+        """Batches that are full or old enough, in order. ``is_quiet``: all that had arrived has been read, so that
+        there is no use in waiting for more.
+        """
+        if self._has_moved and now - self._first_at >= self._max_age_secs(is_quiet=is_quiet):
             self._cut_closed()
         due, self._due = self._due, []
         return due
+
+    def wait_secs(self, now: float, at_most: float) -> float:
+        """How long to wait for bytes before :meth:`due` is to be asked again."""
+        if not self._has_moved:
+            return at_most
+        return max(0.0, min(at_most, self._first_at + self._max_age_secs(is_quiet=True) - now))
+
+    def _max_age_secs(self, *, is_quiet: bool) -> float:
+        longest = self._limits.max_ms / 1000
+        return min(longest, QUIET_SECS) if is_quiet and self._closed else longest
 
     def _is_open_full(self) -> bool:
         if self._open_bytes >= self._max_open_bytes:

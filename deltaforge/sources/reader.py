@@ -15,7 +15,7 @@ from deltaforge.core.errors import DeltaForgeError, SourceError
 from deltaforge.core.position import Position
 from deltaforge.core.retry import SOURCE_RECONNECT, Backoff, Retry, retry_of
 from deltaforge.observability.metrics import PipelineMetrics
-from deltaforge.sources.base import LogStream
+from deltaforge.sources.base import BatchLimits, LogStream
 
 log = logging.getLogger(__name__)
 
@@ -51,22 +51,25 @@ class LogReader:
         source_id: For log lines and metrics.
         build: Makes a new, unopened stream; called for every connection.
         metrics: The pipeline's metrics.
+        limits: Of a batch that is put together of small ones; None: none is.
         max_queue_bytes: Log bytes that may wait; at least one batch always may.
         backoff: Delays between connection attempts.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - two bounds and a policy
         self,
         source_id: str,
         build: Callable[[], LogStream],
         metrics: PipelineMetrics,
         *,
+        limits: BatchLimits | None = None,
         max_queue_bytes: int = 8 << 20,
         backoff: Backoff = SOURCE_RECONNECT,
     ) -> None:
         self._source_id = source_id
         self._build = build
         self._metrics = metrics
+        self._limits = limits
         self._max_queue_bytes = max_queue_bytes
         self._backoff = backoff
         self._queue: deque[Batch] = deque()
@@ -100,7 +103,7 @@ class LogReader:
         with self._changed:
             self._changed.wait_for(lambda: self._has_ready() or self._failure is not None, timeout_secs)
             if self._has_ready():
-                batch = self._queue.popleft()
+                batch = self._next()
                 self._queue_bytes -= batch.byte_count
                 self._is_tx_handed_out = not batch.is_tx_end
                 self._changed.notify_all()
@@ -108,6 +111,20 @@ class LogReader:
             if self._failure is not None and not self._queue:
                 raise self._failure
             return None
+
+    def _next(self) -> Batch:
+        """The next batch; together with those behind it, if they were cut small and nobody took them yet."""
+        found = [self._queue.popleft()]
+        event_count, byte_count = found[0].event_count, found[0].byte_count
+        limits = self._limits
+        while limits is not None and self._queue and found[-1].is_tx_end and not self._is_paused:
+            batch = self._queue[0]
+            event_count, byte_count = event_count + batch.event_count, byte_count + batch.byte_count
+            is_small = event_count <= limits.max_events and byte_count <= limits.max_bytes
+            if not (is_small and batch.is_tx_end and batch.event_count and found[0].event_count):
+                break  # a batch that only moves the position stays alone: the first of all must be saved before rows
+            found.append(self._queue.popleft())
+        return Batch.joined(found)
 
     def _has_ready(self) -> bool:
         # A poll that was under way when the pause came may still queue rows: they wait here, so that

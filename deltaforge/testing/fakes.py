@@ -125,7 +125,7 @@ def fail_on(name: str, *numbers: int, kind: str = "connect") -> Callable[[str, i
 
 def fake_spec(stream: Any, sinks: dict[str, Any], *, optional: frozenset[str] = frozenset()) -> Any:
     """What the runtime uses of a ``PipelineSpec``, around a scripted stream and ready-made sinks."""
-    batch = SimpleNamespace(max_inflight=1, limits=BatchLimits)
+    batch = SimpleNamespace(max_inflight=1, limits=lambda: BatchLimits(max_events=1))  # rows stay apart
     sink_specs = [
         SimpleNamespace(
             type="recording",

@@ -154,7 +154,7 @@ def _postgres_column(rnd: random.Random) -> tuple[str, object]:
 
 
 def _cast(rnd, make, name):
-    return "null" if rnd.random() < 0.1 else f"{make(rnd)}::{name}"
+    return "null" if rnd.random() < 0.1 else f"({make(rnd)})::{name}"
 
 
 def _pg_float(rnd):

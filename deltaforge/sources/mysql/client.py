@@ -150,6 +150,7 @@ class DumpConnection:
         self._filled = 0
         self._parts = bytearray()
         self.has_checksum = False
+        self.is_drained = True  # the last read took all that had arrived
 
     def start(self, file: str, pos: int, *, gtids: GtidSet | None = None, mariadb_state: str | None = None) -> None:
         """Ask for the log behind a position: by GTID set, by MariaDB position, or by file and offset."""
@@ -173,11 +174,13 @@ class DumpConnection:
         sock = _socket(self._connection)
         with source_errors("binary log connection broke"):
             if not self._receive(sock, timeout_secs):
+                self.is_drained = True
                 return []
             # One read of a TLS connection is one record of 16 KiB at most: take what else is there.
             while isinstance(sock, ssl.SSLSocket) and self._filled < len(self._buffer):
                 if not self._receive(sock, 0):
                     break
+        self.is_drained = self._filled < len(self._buffer)
         return self._packets()
 
     def _receive(self, sock: socket.socket, timeout_secs: float) -> bool:

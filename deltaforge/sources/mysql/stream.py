@@ -103,10 +103,10 @@ class MysqlStream:
         try:
             while True:
                 now = time.monotonic()
-                wait = max(0.001, min(deadline - now, self._context.limits.max_ms / 1000))
-                self._on_events(dump.read(wait), now)
+                wait = self._batcher.wait_secs(now, min(deadline - now, self._context.limits.max_ms / 1000))
+                self._on_events(dump.read(max(0.001, wait)), now)
                 now = time.monotonic()
-                batches = self._batcher.due(now)
+                batches = self._batcher.due(now, is_quiet=dump.is_drained)
                 if batches or now >= deadline:
                     self._check_silence(now)
                     return batches

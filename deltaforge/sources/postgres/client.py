@@ -164,8 +164,9 @@ class ReplicationConnection:
             return None
         raise self._end_of_stream()
 
-    def read_block(self, max_bytes: int) -> Any:
-        """All payloads that have arrived, about ``max_bytes`` at most, as the kernel's ``CopyData``.
+    def read_block(self, max_bytes: int) -> tuple[Any, bool]:
+        """Payloads that have arrived, about ``max_bytes`` at most, as the kernel's ``CopyData``, and whether those
+        are all.
 
         Raises:
             SourceError: The stream ended or broke, and nothing was left to read.
@@ -174,7 +175,7 @@ class ReplicationConnection:
             block, state = self._reader.read(max_bytes)
             self._end_state = min(state, 0)
             if block.count or not self._end_state:
-                return block
+                return block, state == 0
         if self._end_state == FAILED_COPY:
             raise error_of(self._pg.get_error_message(), None, "replication connection broke")
         raise self._end_of_stream()

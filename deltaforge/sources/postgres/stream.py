@@ -88,13 +88,13 @@ class PostgresStream:
         wire, deadline = self._connected(), time.monotonic() + timeout_secs
         try:
             while True:
-                self._drain(wire)
+                is_drained = self._drain(wire)
                 now = time.monotonic()
-                batches = self._batcher.due(now)
+                batches = self._batcher.due(now, is_quiet=is_drained)
                 if batches or now >= deadline:
                     return batches
-                wait = min(deadline - now, self._context.limits.max_ms / 1000 or 0.001)
-                if not wire.wait(wait):
+                wait = self._batcher.wait_secs(now, min(deadline - now, self._context.limits.max_ms / 1000))
+                if is_drained and not wire.wait(max(0.001, wait)):
                     self._check_silence(now)
         finally:
             self._count()
@@ -154,19 +154,20 @@ class PostgresStream:
             return max(earliest, lsn_from_text(wanted.lsn))
         return earliest if wanted == "earliest" else max(earliest, catalog.current_lsn())
 
-    def _drain(self, wire: ReplicationConnection) -> None:
-        """Take in what has arrived, up to a bound, so that batches leave in between."""
+    def _drain(self, wire: ReplicationConnection) -> bool:
+        """Take in what has arrived, up to a bound, so that batches leave in between. Whether that was all."""
         if wire.reads_blocks:
-            block = wire.read_block(MAX_BLOCK_BYTES)
+            block, is_all = wire.read_block(MAX_BLOCK_BYTES)
             if block.count:
                 self._on_block(wire, block)
-            return
+            return is_all
         for _ in range(MAX_MESSAGES):
             data = wire.read()
             if data is None:
-                return
+                return True
             self._heard_at = time.monotonic()
             self._on_frame(wire, data, self._heard_at)
+        return False
 
     def _on_block(self, wire: ReplicationConnection, block: Any) -> None:
         now = self._heard_at = time.monotonic()
