@@ -57,7 +57,7 @@ def _run(servers: Servers, source: str, options: argparse.Namespace) -> None:
         consumer = context.Process(target=_consume, args=arguments)
         consumer.start()
         delays.get(timeout=60)  # the consumer has its partitions
-        _write(database, options, total)
+        _write(database, source, options, total)
         found = delays.get(timeout=120)
         consumer.join()
         pipeline.stop()
@@ -67,9 +67,12 @@ def _run(servers: Servers, source: str, options: argparse.Namespace) -> None:
     print(f"| {source} | {options.rate:,} | {cuts[49]:.1f} ms | {cuts[98]:.1f} ms | {max(warm):.1f} ms |", flush=True)
 
 
-def _write(database: Any, options: argparse.Namespace, total: int) -> None:
+def _write(database: Any, source: str, options: argparse.Namespace, total: int) -> None:
     step, began = options.rows_per_transaction, time.monotonic()
     with database.connect() as connection, connection.cursor() as cursor:
+        if source == "postgres":
+            # The test server commits without waiting for its log, and sends nothing that is not in the log.
+            cursor.execute("set synchronous_commit = on")
         for first in range(0, total, step):
             due = began + first / options.rate
             while (wait := due - time.monotonic()) > 0:
