@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Protocol, overload
 
@@ -56,8 +57,8 @@ class EventGroup(Protocol):
         """
 
 
-class DecodedGroup:
-    """Events that are objects already."""
+class HeldEvents:
+    """What all groups have in common whose events are objects already."""
 
     __slots__ = ("_events",)
 
@@ -67,18 +68,6 @@ class DecodedGroup:
     @property
     def event_count(self) -> int:
         return len(self._events)
-
-    @property
-    def ts_ms(self) -> int:
-        return self._events[-1].ts_ms
-
-    @property
-    def table(self) -> None:
-        return None
-
-    @property
-    def op(self) -> str:
-        return self._events[0].op
 
     def head(self) -> ChangeEvent:
         return self._events[0]
@@ -93,6 +82,24 @@ class DecodedGroup:
 
     def events(self) -> Sequence[ChangeEvent]:
         return self._events
+
+
+class DecodedGroup(HeldEvents):
+    """Any events: they may differ in everything."""
+
+    __slots__ = ()
+
+    @property
+    def ts_ms(self) -> int:
+        return self._events[-1].ts_ms
+
+    @property
+    def table(self) -> None:
+        return None
+
+    @property
+    def op(self) -> str:
+        return self._events[0].op
 
     def where(self, wants: Callable[[ChangeEvent], bool]) -> DecodedGroup | None:
         wanted = [event for event in self._events if wants(event)]
@@ -278,7 +285,7 @@ class Batch:
     def where(self, wants: Callable[[ChangeEvent], bool]) -> Batch:
         """The batch with the events that ``wants`` accepts, see :meth:`EventGroup.where`; itself if that is all."""
         groups = [wanted for group in self.groups if (wanted := group.where(wants)) is not None]
-        if len(groups) == len(self.groups) and all(map(_is_same, groups, self.groups)):
+        if len(groups) == len(self.groups) and all(map(operator.is_, groups, self.groups)):
             return self
         return self.with_groups(groups)
 
@@ -298,10 +305,6 @@ def encode_each(encoder: EventEncoder, groups: Sequence[EventGroup]) -> EncodedL
         error.index = len(values)
         raise
     return EncodedList(values, events)
-
-
-def _is_same(one: object, other: object) -> bool:
-    return one is other
 
 
 def _restored(

@@ -54,18 +54,11 @@ class TransactionBatcher:
 
     def end_transaction(self, now: float) -> None:
         """The open transaction (which may have no events) is complete; its position is known."""
-        if not self._open and not self._closed and not self._has_moved:
-            self._first_at = now
         if self._open:
             self._open[-1].tx_end = True
-            self._closed += self._open
-            self._closed_bytes += self._open_bytes
-            self._closed_events += self._open_events
-            self._open, self._open_bytes, self._open_events = [], 0, 0
+        self.add_ended(self._open, self._open_bytes, self._open_events, now)
+        self._open, self._open_bytes, self._open_events = [], 0, 0
         self.has_split_transaction = False
-        self._has_moved = True
-        if self._closed_events >= self._limits.max_events or self._closed_bytes >= self._limits.max_bytes:
-            self._cut_closed()
 
     @property
     def room(self) -> tuple[int, int]:
@@ -73,8 +66,8 @@ class TransactionBatcher:
         return self._limits.max_events - self._closed_events, self._limits.max_bytes - self._closed_bytes
 
     def add_ended(self, groups: list[EventGroup], byte_count: int, event_count: int, now: float) -> None:
-        """Whole transactions at once; the position is that of the last of them, and no transaction is open."""
-        if not self._closed and not self._has_moved:
+        """Whole transactions at once; the position is that of the last of them, and no other one is open."""
+        if not self._open and not self._closed and not self._has_moved:
             self._first_at = now
         self._closed += groups
         self._closed_bytes += byte_count

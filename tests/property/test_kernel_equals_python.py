@@ -19,19 +19,12 @@ from tests.fuzz.mysql_rows import PLACE
 pytestmark = pytest.mark.skipif(kernel is None, reason=description)
 
 
+@pytest.mark.parametrize("rows", [mysql_rows, postgres_rows], ids=["mysql", "postgres"])
 @pytest.mark.parametrize("damage", [0.0, 1.0], ids=["valid", "damaged"])
-def test_mysql_rows(damage):
+def test_values_keys_and_errors(rows, damage):
     rnd = random.Random(4711)
     for n in range(1500):
-        case = mysql_rows.Case(rnd, damage)
-        assert case.by_kernel() == case.by_python(), n
-
-
-@pytest.mark.parametrize("damage", [0.0, 1.0], ids=["valid", "damaged"])
-def test_postgres_rows(damage):
-    rnd = random.Random(4711)
-    for n in range(1500):
-        case = postgres_rows.Case(rnd, damage)
+        case = rows.Case(rnd, damage)
         assert case.by_kernel() == case.by_python(), n
 
 

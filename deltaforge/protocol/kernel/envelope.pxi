@@ -43,6 +43,11 @@ cdef struct Facts:
     Text source_head, source_table, tail, uri, subject, identity
 
 
+cdef inline uint64_t event_number(Facts* facts, uint64_t row) noexcept nogil:
+    """The last twelve digits of an event id: see ``EventIds.at``."""
+    return facts.ordinal << 24 | row if facts.is_mysql else (facts.ordinal + row) << 24
+
+
 cdef void _put_source(Output* out, Facts* facts) noexcept nogil:
     """The source block, up to the number of the row."""
     put_part(out, &facts.source_head)
@@ -151,7 +156,7 @@ cdef const uint8_t* put_event(
 ) noexcept nogil:
     """One event with its envelope. ``key`` becomes the spans in its newest image. NULL to decline."""
     cdef Shape shape = form.shape
-    cdef uint64_t number = facts.ordinal << 24 | row if facts.is_mysql else (facts.ordinal + row) << 24
+    cdef uint64_t number = event_number(facts, row)
     cdef bint has_before = facts.op != c"c"
     cdef bint has_after = facts.op != c"d"
     cdef bint writes_nulls = shape != CLOUDEVENTS or form.include_nulls
@@ -216,7 +221,7 @@ cdef void put_key(Output* out, Output* values, Facts* facts, uint64_t row, KeySp
     """The key of a row: see ``row_key`` in deltaforge/core/routing.py."""
     cdef int n, count = facts.layout.key_count
     cdef Column* column
-    cdef uint64_t number = facts.ordinal << 24 | row if facts.is_mysql else (facts.ordinal + row) << 24
+    cdef uint64_t number = event_number(facts, row)
     if count and key.found == count:
         put_byte(out, 123)
         for n in range(count):

@@ -44,6 +44,15 @@ cdef struct Layout:
     bint has_dates
 
 
+cdef void note_key(Layout* layout, KeySpan* key, int column, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Where the value of a key column stands in the output."""
+    cdef int place
+    for place in range(layout.key_count):
+        if layout.key_columns[place] == column:
+            key.begin[place], key.end[place] = begin, end
+            key.found += 1
+
+
 cdef inline bint has_bit(const uint8_t* bits, int n) noexcept nogil:
     return bits == NULL or bits[n >> 3] >> (n & 7) & 1
 

@@ -32,7 +32,7 @@ cdef const uint8_t* put_image(
     Output* out, Layout* layout, const uint8_t* bits, const uint8_t* at, const uint8_t* end, KeySpan* key
 ) noexcept nogil:
     """A row image as a JSON object; the end of its bytes, or NULL to decline."""
-    cdef int present = present_count(bits, layout.count), n, k, bit = 0
+    cdef int present = present_count(bits, layout.count), n, bit = 0
     cdef const uint8_t* nulls = at
     cdef Column* column
     cdef Py_ssize_t begin, size = (present + 7) // 8
@@ -60,10 +60,7 @@ cdef const uint8_t* put_image(
             at += size
         bit += 1
         if column.is_key:
-            for k in range(layout.key_count):
-                if layout.key_columns[k] == n:
-                    key.begin[k], key.end[k] = begin, out.size
-                    key.found += 1
+            note_key(layout, key, n, begin, out.size)
     put_byte(out, 125)
     return at
 

@@ -255,7 +255,7 @@ cdef const uint8_t* put_pg_image(
     Output* out, Layout* layout, const uint8_t* at, const uint8_t* end, KeySpan* key
 ) noexcept nogil:
     """A tuple as a JSON object; the end of its bytes, or NULL to decline."""
-    cdef int n, k
+    cdef int n
     cdef Column* column
     cdef Py_ssize_t begin, length
     key.found = 0
@@ -281,9 +281,6 @@ cdef const uint8_t* put_pg_image(
                 return NULL
             at += 5 + length
         if column.is_key:
-            for k in range(layout.key_count):
-                if layout.key_columns[k] == n:
-                    key.begin[k], key.end[k] = begin, out.size
-                    key.found += 1
+            note_key(layout, key, n, begin, out.size)
     put_byte(out, 125)
     return at

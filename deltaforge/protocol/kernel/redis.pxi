@@ -11,7 +11,7 @@ cdef void _put_bulk(Output* out, const void* data, Py_ssize_t length) noexcept n
 cdef void _put_xadd(Output* out, Output* text, EncodedEvents values, Py_ssize_t index, Facts* facts, uint64_t row,
                     const char* stream, Py_ssize_t stream_length) noexcept nogil:
     """One XADD with the fields event_id, idempotency_key, df-event, df-key; the key is the event id."""
-    cdef uint64_t number = facts.ordinal << 24 | row if facts.is_mysql else (facts.ordinal + row) << 24
+    cdef uint64_t number = event_number(facts, row)
     cdef Py_ssize_t begin = values.value_ends[index - 1] + 1 if index else 0
     text.size = 0
     put_identity(text, facts, number)   # its last 36 bytes are the event id

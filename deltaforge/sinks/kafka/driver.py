@@ -99,10 +99,7 @@ class CompiledDriver:
 
     def __init__(self, library: str, settings: dict[str, str]) -> None:
         self._kernel: Any = kernel
-        try:
-            self._producer = self._kernel.KafkaProducer(library, settings)
-        except self._kernel.KafkaRefusal as exc:
-            raise RefusedError(*exc.args) from exc
+        self._producer = self._asked(self._kernel.KafkaProducer, library, settings)
 
     def __len__(self) -> int:
         return len(self._producer)

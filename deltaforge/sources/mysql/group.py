@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from deltaforge.core.batch import HeldEvents
 from deltaforge.core.event import ChangeEvent, Op
 from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.mysql.rows import Rows
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 OPS: dict[str, Op] = {"write": "c", "update": "u", "partial_update": "u", "delete": "d"}
 
 
-class RowGroup:
+class RowGroup(HeldEvents):
     """The rows of one row event, decoded at once; see :class:`deltaforge.core.batch.EventGroup`."""
 
     def __init__(self, table: CapturedTable, rows: Rows, transaction: Any, place: tuple[int, int, str, int]) -> None:
@@ -26,26 +27,11 @@ class RowGroup:
         self.ordinal = transaction.ordinal
         self.ts_ms, self.server_id, self.file, self.pos = place
         counted = table.decoder.null_date_count
-        self._events = table.maker.events(self)
+        super().__init__(table.maker.events(self))
         self.null_date_count = table.decoder.null_date_count - counted
-        self.event_count = len(self._events)
-
-    @property
-    def tx_end(self) -> bool:
-        return self._events[-1].tx_end
-
-    @tx_end.setter
-    def tx_end(self, value: bool) -> None:
-        self._events[-1].tx_end = value
-
-    def events(self) -> Sequence[ChangeEvent]:
-        return self._events
-
-    def head(self) -> ChangeEvent:
-        return self._events[0]
 
     def where(self, wants: Callable[[ChangeEvent], bool]) -> RowGroup | None:
-        return self if wants(self._events[0]) else None
+        return self if wants(self.head()) else None
 
 
 def row_group(table: CapturedTable, rows: Rows, transaction: Any, place: tuple[int, int, str, int]) -> Any:
