@@ -222,7 +222,7 @@ class Sensor:
         state.sequence += 1
         self._clear_structures()
         if state.plain_since is not None and state.sequence - state.plain_since >= SUSPICIOUS_EVOLUTIONS:
-            state.tracker, state.plain_since, state.sampled_count = KeyTracker(), None, 0
+            state.tracker, state.plain_since, state.sampled_count, state.pending = KeyTracker(), None, 0, 0
 
     def _judged_shape(self, value: Any) -> Shape | None:
         """The shape known so far, after the keys of this value were counted."""
