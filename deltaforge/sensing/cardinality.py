@@ -14,8 +14,8 @@ import msgspec
 
 from deltaforge.sensing.keys import ANY_KEY, KeyPlan
 from deltaforge.sensing.settings import HighCardinality
-from deltaforge.sensing.shape import is_bytes
 from deltaforge.sensing.sketches import KeySketch
+from deltaforge.sensing.structure import is_bytes
 
 EARLY_EVENTS = 20
 """The first so many values are all looked at; after them a path may be judged for the time being."""

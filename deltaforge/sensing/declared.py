@@ -15,8 +15,7 @@ import msgspec
 
 from deltaforge.core.event import UNCHANGED_TOAST
 from deltaforge.core.table import Column
-from deltaforge.sensing.shape import is_bytes
-from deltaforge.sensing.structure import ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING, kind_of
+from deltaforge.sensing.structure import ARRAY, BOOLEAN, INTEGER, NULL, NUMBER, OBJECT, STRING, is_bytes, kind_of
 
 KIND_NAMES = {NULL: "null", BOOLEAN: "boolean", INTEGER: "integer", NUMBER: "number", STRING: "string",
               ARRAY: "array", OBJECT: "object"}  # fmt: skip

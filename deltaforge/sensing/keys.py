@@ -11,6 +11,7 @@ from deltaforge.sensing.structure import (
     OBJECT,
     array_hash,
     field_term,
+    is_bytes,
     kind_of,
     object_hash,
     structure_hash,
@@ -50,6 +51,8 @@ def planned_hash(value: Any, depth_left: int, plan: KeyPlan | None) -> int:
         return structure_hash(value, depth_left)
     if kind == ARRAY:
         return array_hash([planned_hash(inner, depth_left - 1, plan.items) for inner in value])
+    if is_bytes(value):
+        return structure_hash(value, depth_left)
     terms, dynamic = list[int](), list[int]()
     for name, inner in value.items():
         if plan.is_dynamic(name):

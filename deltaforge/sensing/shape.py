@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from deltaforge.sensing.keys import KeyPlan
+from deltaforge.sensing.structure import is_bytes
 
 NULL, BOOLEAN, INTEGER, NUMBER, STRING, BYTES, ARRAY, OBJECT = (1 << bit for bit in range(8))
 OPAQUE = 1 << 8
@@ -91,13 +92,6 @@ def learned(shape: Shape | None, value: Any, depth_left: int, plan: KeyPlan | No
     return with_flags(shape, OPAQUE)
 
 
-def is_bytes(value: dict[str, Any]) -> bool:
-    """Whether an object is the wrapper of bytes, with or without the SRID of a geometry."""
-    if "_base64" not in value or type(value["_base64"]) is not str:
-        return False
-    return len(value) == 1 or (len(value) == 2 and type(value.get("srid")) is int)
-
-
 def with_flags(shape: Shape | None, flags: int) -> Shape:
     """The shape with more types or ``OPTIONAL``."""
     if shape is None:
@@ -123,6 +117,8 @@ def _learned_object(shape: Shape | None, value: dict[str, Any], depth_left: int,
     value = _clean_names(value)
     fields, values, changed = before.fields, before.values, dict[str, Shape]()
     had_objects = before.flags & OBJECT
+    # while no key is dynamic, a new name must hold for the time when it may have been
+    unnamed = before.values if plan is None or plan.stable is None else None
     for name, inner in value.items():
         known = fields.get(name)
         if (plan is not None and plan.is_dynamic(name)) or (
@@ -130,8 +126,7 @@ def _learned_object(shape: Shape | None, value: dict[str, Any], depth_left: int,
         ):
             values = learned(values, inner, depth_left, plan and plan.values)
             continue
-        # a name that was dynamic before must also hold for what it was then
-        now = learned(values if known is None else known, inner, depth_left, plan and plan.fields.get(name))
+        now = learned(unnamed if known is None else known, inner, depth_left, plan and plan.fields.get(name))
         if known is None:
             changed[name] = with_flags(now, OPTIONAL) if had_objects else now
         elif now is not known:
@@ -180,13 +175,16 @@ def collapsed(shape: Shape | None, plan: KeyPlan | None) -> Shape | None:
     """The shape as if the dynamic keys of the plan had been known from the beginning."""
     if not isinstance(shape, Compound) or plan is None:
         return shape
-    fields, values = dict[str, Shape](), collapsed(shape.values, plan.values)
+    fields, values = dict[str, Shape](), shape.values
     for name, field in shape.fields.items():
         if plan.is_dynamic(name):
-            values = union(values, collapsed(without_optional(field), plan.values))
+            values = union(values, without_optional(field))
         else:
             fields[name] = collapsed(field, plan.fields.get(name)) or 0
-    return Compound(shape.flags, fields, collapsed(shape.items, plan.items), values)
+    if shape.values is not None:  # names that were dynamic until now
+        for name in sorted((plan.stable or frozenset()) - fields.keys()):
+            fields[name] = with_flags(collapsed(shape.values, plan.fields.get(name)), OPTIONAL)
+    return Compound(shape.flags, fields, collapsed(shape.items, plan.items), collapsed(values, plan.values))
 
 
 def fingerprint(shape: Shape) -> str:

@@ -43,6 +43,13 @@ def kind_of(value: Any) -> int:
     return _KINDS.get(type(value), OPAQUE)
 
 
+def is_bytes(value: dict[str, Any]) -> bool:
+    """Whether an object is the wrapper of bytes, with or without the SRID of a geometry."""
+    if "_base64" not in value or type(value["_base64"]) is not str:
+        return False
+    return len(value) == 1 or (len(value) == 2 and type(value.get("srid")) is int)
+
+
 def mix(x: int) -> int:
     """Spread the bits of a 64-bit number."""
     x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 & _MASK
