@@ -20,8 +20,11 @@ from deltaforge.sensing.structure import is_bytes
 EARLY_EVENTS = 20
 """The first so many values are all looked at; after them a path may be judged for the time being."""
 
-NOVEL_SHARE = 0.75
-"""A path is dynamic for the time being if so many of its objects brought a name never seen before."""
+EARLY_NOVEL_SHARE = 0.75
+"""Before ``min_events`` a path is dynamic for the time being if so many objects brought a name never seen before."""
+
+NOVEL_SHARE = 0.1
+"""The same after ``min_events``, for a path with a field so near the stable threshold that confidence is missing."""
 
 MAX_BRANCHES = 64
 """Fields of one object that are followed down while it is not judged."""
@@ -142,7 +145,7 @@ class KeyTracker(msgspec.Struct):
             return False
         found = _judge(self, settings)
         if found.confidence < settings.confidence_threshold or self.events < settings.min_events:
-            if self.judgement is not None or not (found.has_dynamic_fields and self._is_novel()):
+            if self.judgement is not None or not (found.has_dynamic_fields and self._is_novel(settings)):
                 return False
             found = msgspec.structs.replace(found, is_provisional=True)
         before, self.judgement = self._stable_names(), found
@@ -153,7 +156,7 @@ class KeyTracker(msgspec.Struct):
     def _is_due(self, settings: HighCardinality) -> bool:
         known = self.judgement
         if known is None:
-            return self.events >= settings.min_events or self._is_novel()
+            return self.events >= settings.min_events or self._is_novel(settings)
         if known.is_provisional:
             return self.events >= settings.min_events
         if not known.has_dynamic_fields and self.keys.distinct_count() >= known.unique_keys + EARLY_EVENTS:
@@ -161,8 +164,9 @@ class KeyTracker(msgspec.Struct):
         again = settings.reevaluate_interval
         return again > 0 and self.events >= known.based_on_events + again
 
-    def _is_novel(self) -> bool:
-        return self.objects >= EARLY_EVENTS and self.novel >= NOVEL_SHARE * self.objects
+    def _is_novel(self, settings: HighCardinality) -> bool:
+        share = EARLY_NOVEL_SHARE if self.events < settings.min_events else NOVEL_SHARE
+        return self.objects >= EARLY_EVENTS and self.novel >= share * self.objects
 
     def _is_dynamic(self) -> bool:
         return self.judgement is not None and self.judgement.has_dynamic_fields
