@@ -108,6 +108,8 @@ class ColumnRule(msgspec.Struct, frozen=True):
         """Whether a value is within the limits of the declared type; what is no number is."""
         if self.highest is None or self.lowest is None or isinstance(value, bool | list | dict):
             return True
+        if isinstance(value, str) and self.column.type.lower().startswith("bit"):  # digits of bits
+            return True
         try:
             number = Decimal(value)
         except (InvalidOperation, TypeError, ValueError):
