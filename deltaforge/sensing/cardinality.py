@@ -123,6 +123,14 @@ class KeyTracker(msgspec.Struct):
         below = (*self.fields.values(), self.items, self.values)
         return any(tracker is not None and tracker.is_open(settings) for tracker in below)
 
+    def settle(self, settings: HighCardinality) -> None:
+        """Judge every path that is not judged yet, sure or not: for a key that turned out plain."""
+        if self.judgement is None and self.objects:
+            self.judgement = _judge(self, settings)
+        for tracker in (*self.fields.values(), self.items, self.values):
+            if tracker is not None:
+                tracker.settle(settings)
+
     def judgements(self, path: str = "") -> Iterator[tuple[str, Judgement, list[str]]]:
         """Path, judgement and example keys of every path that is judged; the root's path is empty."""
         if self.judgement is not None and not self.judgement.is_provisional:

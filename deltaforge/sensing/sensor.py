@@ -236,6 +236,7 @@ class Sensor:
             return collapsed(state.shape, self._plan)
         is_late = state.sampled_count >= 2 * settings.min_events
         if is_late and state.sampled_count % EARLY_EVENTS == 1 and not state.tracker.is_open(settings):
+            state.tracker.settle(settings)
             state.paths = state.judged_paths()
             state.tracker, state.plain_since = None, state.sequence
         return state.shape

@@ -230,6 +230,15 @@ def test_dynamic_keys_that_come_late_are_recognized():
     assert count < 60
 
 
+def test_plain_key_publishes_its_judgement_sure_or_not():
+    learner = Learner()
+    learner.feed(*({"id": 1, "half": 1} if n % 2 else {"id": 1} for n in range(300)))
+    assert learner.state.tracker is None
+    (judgement,) = [path.judgement for path in learner.state.paths.values()]
+    assert judgement.stable_fields[0].name == "id"
+    assert not judgement.has_dynamic_fields
+
+
 def test_recognition_of_dynamic_keys_can_be_turned_off():
     learner = Learner(high_cardinality={"enabled": False})
     learner.feed(*({f"s{n}": 1} for n in range(50)))
