@@ -144,6 +144,8 @@ class Sensor:
             state.event_count += total
             state.first_seen = state.first_seen or now
             state.last_seen = now
+        if not sample.sampled_count:
+            return []
         hashes = sample.structures(index)
         if state.tracker is None and self._has_cache and not self._settings.tracking.field_statistics:
             counts = Counter(hashes)
