@@ -19,7 +19,7 @@ from deltaforge.sensing.keys import KeyPlan, planned_hash
 from deltaforge.sensing.sample import WHOLE_ROW, Sample
 from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sensing.shape import Shape, collapsed, fingerprint, learned
-from deltaforge.sensing.structure import ABSENT, structure_hash
+from deltaforge.sensing.structure import ABSENT, NOT_HASHED, structure_hash
 from deltaforge.sensing.tracking import FieldFacts, note_fields, null_names
 
 MAX_LOOKS = 16
@@ -123,7 +123,9 @@ class Sensor:
         self._settings = settings
         self._depth = settings.deep_inspect.max_depth
         self._has_cache = settings.sampling.structure_cache
-        if state is None and settings.high_cardinality.enabled:
+        if not settings.high_cardinality.enabled:
+            self.state.tracker = None
+        elif self.state.tracker is None and self.state.plain_since is None:
             self.state.tracker = KeyTracker()
         self._plan: KeyPlan | None = None if self.state.tracker is None else self.state.tracker.plan()
 
@@ -167,7 +169,7 @@ class Sensor:
         looks_at_all = self._settings.tracking.field_statistics or not self._has_cache
         stride = max(1, len(hashes) // MAX_LOOKS) if self.is_stabilized else 1
         for row, found in enumerate(hashes):
-            if found in (ABSENT, _TOAST):
+            if found in (ABSENT, _TOAST) or (found == NOT_HASHED and self._is_absent(sample, row)):
                 continue
             is_due = self._is_due() or looks_at_all
             state.sampled_count += 1
@@ -211,7 +213,8 @@ class Sensor:
         self.state.pending += 1
 
     def _hash(self, value: Any, found: int) -> int:
-        return found if self._plan is None and found else planned_hash(value, self._depth, self._plan)
+        is_hashed = self._plan is None and found != NOT_HASHED
+        return found if is_hashed else planned_hash(value, self._depth, self._plan)
 
     def _accept(self, shape: Shape) -> None:
         state = self.state
@@ -265,6 +268,10 @@ class Sensor:
     def _value(self, sample: Sample, row: int) -> Any:
         image = sample.after(row)
         return image if self.column == WHOLE_ROW else image[self.column]
+
+    def _is_absent(self, sample: Sample, row: int) -> bool:
+        value = sample.after(row) if self.column == WHOLE_ROW else sample.after(row).get(self.column)
+        return value is None or value == UNCHANGED_TOAST
 
     def _evolution(self, before: str, row: int) -> Evolution:
         state = self.state

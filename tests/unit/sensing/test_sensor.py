@@ -142,8 +142,8 @@ def test_without_cache_every_sampled_value_is_learned():
 def test_values_that_were_not_hashed_are_looked_at():
     learner = Learner(high_cardinality={"enabled": False})
     learner.feed(PLAIN)
-    learner.sample = CountingSample([PLAIN, {"new": 1}])
-    learner.sample.hashes = [NOT_HASHED, NOT_HASHED]
+    learner.sample = CountingSample([PLAIN, {"new": 1}, None, UNCHANGED_TOAST])
+    learner.sample.hashes = [NOT_HASHED] * 4
     assert len(learner.sensor.observe(learner.sample, 0, NOW)) == 1
     assert (learner.state.cache_hits, learner.state.cache_misses) == (1, 2)
 
@@ -296,3 +296,20 @@ def test_saved_sensor_goes_on_as_if_nothing_had_happened(place):
     second = Sensor("orders", "doc", settings(), saved)
     second.observe(CountingSample(values[300:]), 0, NOW)
     assert second.state == whole.state
+
+
+def test_recognition_can_be_turned_off_and_on_again():
+    first = Learner()
+    first.feed(*map(DYNAMIC["the root"], range(300)))
+    off = Sensor("orders", "doc", settings(high_cardinality={"enabled": False}), first.state)
+    assert len(off.observe(CountingSample([{"new": 1}]), 0, NOW)) == 1
+    on = Sensor("orders", "doc", settings(), off.state)
+    count = sum(len(on.observe(CountingSample([DYNAMIC["the root"](n)]), 0, NOW)) for n in range(1000, 1200))
+    assert 0 < count < 30
+
+
+def test_deeper_look_after_a_change_of_settings_learns_on():
+    first = Learner(deep_inspect={"max_depth": 1})
+    first.sensor.observe(EventSample([{"doc": {"a": {"b": 1}}}], ("doc",), [1], row_count=1, max_depth=1), 0, NOW)
+    deeper = Sensor("orders", "doc", settings(), first.state)
+    assert len(deeper.observe(CountingSample([{"a": {"b": 1}}]), 0, NOW)) == 1
