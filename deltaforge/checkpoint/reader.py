@@ -30,7 +30,8 @@ DELIVERY_STEP = "delivery"
 SENSING_STEP = "sensing"
 SOURCE_KEY = "log"
 DELIVERY_KEY = "delivery"
-SENSING_KEY = "sensing"
+SENSING_KEY = DELIVERY_KEY
+"""The stream keeps its one key on the way from sensing to delivery."""
 
 
 class _PlainUnpickler(pickle.Unpickler):

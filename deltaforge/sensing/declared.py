@@ -117,6 +117,11 @@ class ColumnRule(msgspec.Struct, frozen=True):
         return number.is_nan() or number.is_infinite() or self.lowest <= number <= self.highest
 
 
+def is_json_type(text: str) -> bool:
+    """Whether a declared type holds JSON documents."""
+    return text.strip().lower() in _JSON.split()
+
+
 def rule_of(column: Column) -> ColumnRule:
     """What a column may hold, by its declared type."""
     text = column.type.lower()

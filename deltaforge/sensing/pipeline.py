@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -11,7 +11,7 @@ from deltaforge.config.patterns import TablePatterns
 from deltaforge.sensing.drift import PipelineDrift
 from deltaforge.sensing.encoding import encode_part
 from deltaforge.sensing.sample import WHOLE_ROW, Sample
-from deltaforge.sensing.sensor import Evolution, Sensor
+from deltaforge.sensing.sensor import Evolution, KeyState, Sensor
 from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sensing.state import SensingState, TableState, decode_sensing_state, encode_parts
 
@@ -28,11 +28,13 @@ class PipelineSensing:
 
     Attributes:
         drift: Compares rows with their declaration; its state is part of :meth:`to_bytes`.
+        progress: Which events were observed; kept for the caller.
     """
 
     def __init__(self, settings: SchemaSensing, state: SensingState | None = None) -> None:
         state = state or SensingState()
         self.settings = settings
+        self.progress = state.progress
         self.drift = PipelineDrift(state.drift)
         self._tables = state.tables
         self._sensors = {
@@ -56,7 +58,19 @@ class PipelineSensing:
         for table, state in self._tables.items():
             if table not in self._encoded:
                 self._encoded[table] = encode_part(state)
-        return encode_parts(self._encoded, self.drift.encoded())
+        return encode_parts(self.progress, self._encoded, self.drift.encoded())
+
+    def name_of(self, qualifier: str, table: str) -> str:
+        """What a table is called here: its bare name, or ``qualifier.table`` if a table of another database or
+        schema had that name first.
+        """
+        known = self._tables.setdefault(table, TableState(qualifier=qualifier))
+        return table if known.qualifier == qualifier else f"{qualifier}.{table}"
+
+    def keys(self) -> Iterator[KeyState]:
+        """What the sensors of all keys know."""
+        for state in self._tables.values():
+            yield from state.keys.values()
 
     def seen(self, table: str) -> int:
         """Rows with an ``after`` image in all samples of a table so far."""

@@ -69,7 +69,7 @@ class HighCardinality(StrictModel):
 
 
 class SchemaSensing(StrictModel):
-    """Learning the shape of JSON data on the way. Not built in this version: must stay disabled."""
+    """Learning the shape of JSON data on the way, and noticing rows that break their table's declaration."""
 
     enabled: bool = Field(False, description="Whether to learn.")
     tables: PatternLists = Field(default_factory=PatternLists, description="Which tables.")

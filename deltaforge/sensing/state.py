@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from deltaforge.core.errors import CheckpointError
+from deltaforge.core.position import Position
 from deltaforge.sensing.drift_state import TableDrift
 from deltaforge.sensing.sensor import KeyState
 
@@ -20,16 +21,31 @@ class TableState(msgspec.Struct):
     Attributes:
         row_count: Rows with an ``after`` image, sampled or not.
         keys: By column name; ``WHOLE_ROW`` for whole rows.
+        qualifier: Its database or schema.
     """
 
     row_count: int = 0
     keys: dict[str, KeyState] = {}
+    qualifier: str = ""
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """Which events of the log the state has counted: a replay must not count them again.
+
+    Attributes:
+        position: Everything before it.
+        open_count: Events behind it: the first ones of a transaction too large for one batch.
+    """
+
+    position: Position
+    open_count: int = 0
 
 
 class SensingState(msgspec.Struct, kw_only=True):
     """Everything that is saved."""
 
     v: int = VERSION
+    progress: Progress | None = None
     tables: dict[str, TableState] = {}
     drift: dict[str, TableDrift] = {}
 
@@ -40,6 +56,7 @@ class _Version(msgspec.Struct):
 
 class _Encoded(msgspec.Struct):
     v: int
+    progress: Progress | None
     tables: dict[str, msgspec.Raw]
     drift: dict[str, msgspec.Raw]
 
@@ -49,9 +66,9 @@ _decode = msgspec.msgpack.Decoder(SensingState).decode
 _decode_version = msgspec.msgpack.Decoder(_Version).decode
 
 
-def encode_parts(tables: dict[str, msgspec.Raw], drift: dict[str, msgspec.Raw]) -> bytes:
+def encode_parts(progress: Progress | None, tables: dict[str, msgspec.Raw], drift: dict[str, msgspec.Raw]) -> bytes:
     """The bytes of the whole state."""
-    return _encode(_Encoded(VERSION, tables, drift))
+    return _encode(_Encoded(VERSION, progress, tables, drift))
 
 
 def decode_sensing_state(data: bytes) -> SensingState:
