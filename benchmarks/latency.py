@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import functools
 import multiprocessing
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
+from benchmarks import report
 from benchmarks.servers import KafkaTarget, Servers
 from benchmarks.topics import Topic
 from tests.pipelines import PipelineProcess, mysql_source, postgres_source
 
 TABLE = "create table ticks (id bigint primary key, at double precision not null)"
+Progress = Callable[[int], None]
 
 
 class Load(NamedTuple):
@@ -47,15 +51,16 @@ class Delays(msgspec.Struct, kw_only=True):
 
 
 def main() -> None:
-    """Prints a line of a table for each source."""
+    """Prints a table with a line for each source."""
     options = _options()
     load = Load(options.rate, options.rows_per_transaction, options.secs, options.warm_up_secs)
-    print("| Source | Rows/s | p50 | p99 | max |\n|---|---|---|---|---|")
-    with Servers() as servers:
+    rows = []
+    with Servers() as servers, report.progress_bars() as progress:
         for source in options.source:
-            found = _run(servers, source, load)
-            figures = (f"{value:.1f} ms" for value in msgspec.structs.astuple(found))
-            print(f"| {source} | {load.rate:,} | {' | '.join(figures)} |", flush=True)
+            task = progress.add_task(f"{source}: writing", total=load.row_count)
+            found = _run(servers, source, load, functools.partial(progress.advance, task))
+            rows.append([source, f"{load.rate:,}", *(f"{value:.1f} ms" for value in msgspec.structs.astuple(found))])
+    print(report.table(["Source", "Rows/s", "p50", "p99", "max"], rows))
 
 
 def _options() -> argparse.Namespace:
@@ -68,7 +73,7 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(servers: Servers, source: str, load: Load) -> Delays:
+def _run(servers: Servers, source: str, load: Load, progress: Progress) -> Delays:
     folder = Path(tempfile.mkdtemp(prefix="deltaforge-latency-"))
     broker = servers.get("kafka")
     with servers.get(source).fresh_database() as database, Topic(broker.bootstrap, database.name):
@@ -78,17 +83,18 @@ def _run(servers: Servers, source: str, load: Load) -> Delays:
         make = postgres_source if source == "postgres" else mysql_source
         pipeline = PipelineProcess(folder, make(database), [KafkaTarget(broker, database.name).sink]).start()
         try:
-            found = delays(database, source, (broker.bootstrap, database.name), load)
+            found = delays(database, source, (broker.bootstrap, database.name), load, progress)
             pipeline.stop()
         finally:
             pipeline.end()
     return found
 
 
-def delays(database: Any, source: str, target: tuple[str, str], load: Load) -> Delays:
+def delays(database: Any, source: str, target: tuple[str, str], load: Load, progress: Progress) -> Delays:
     """Write the load into ``ticks`` while a consumer reads it; whatever carries it to ``target`` must run already.
 
     ``target`` is the broker and a topic of one partition, empty; its messages are JSON with ``after`` at the top.
+    ``progress`` is told of the rows of each transaction.
     """
     context = multiprocessing.get_context("spawn")
     answers: Any = context.Queue()
@@ -96,7 +102,7 @@ def delays(database: Any, source: str, target: tuple[str, str], load: Load) -> D
     consumer.start()
     try:
         answers.get(timeout=60)  # the consumer is there
-        _write(database, source, load)
+        _write(database, source, load, progress)
         found = answers.get(timeout=120)
         consumer.join()
     finally:
@@ -106,7 +112,7 @@ def delays(database: Any, source: str, target: tuple[str, str], load: Load) -> D
     return Delays(p50_ms=cuts[49], p99_ms=cuts[98], max_ms=max(warm))
 
 
-def _write(database: Any, source: str, load: Load) -> None:
+def _write(database: Any, source: str, load: Load, progress: Progress) -> None:
     step, began = load.rows_per_transaction, time.monotonic()
     with database.connect() as connection, connection.cursor() as cursor:
         if source == "postgres":
@@ -118,6 +124,7 @@ def _write(database: Any, source: str, load: Load) -> None:
                 time.sleep(wait)
             now = time.time()
             cursor.execute("insert into ticks values " + ",".join(f"({first + n},{now!r})" for n in range(step)))
+            progress(step)
 
 
 def _consume(bootstrap: str, topic: str, total: int, answers: Any) -> None:

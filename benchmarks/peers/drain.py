@@ -24,8 +24,8 @@ POLL_SECS = 0.04
 STUCK_SECS = 180
 SAMPLE = 1000
 
-Make = Callable[[Route], list[Contender]]
-TABLE = "orders"
+Maker = Callable[[Route], Contender]
+Ready = tuple[Any, list[Contender]]
 
 
 class Sample(NamedTuple):
@@ -58,7 +58,7 @@ class Drained(msgspec.Struct, kw_only=True):
 
 
 @contextlib.contextmanager
-def prepared(servers: Servers, source: str, statement: str, make: Make) -> Iterator[tuple[Any, list[Contender]]]:
+def prepared(servers: Servers, source: str, statement: str, makers: list[Maker]) -> Iterator[Ready]:
     """A database with the table of ``statement``, and contenders in it that have never run; all end with the block."""
     folder = Path(tempfile.mkdtemp(prefix="deltaforge-peers-"))
     with servers.get(source).fresh_database() as database:
@@ -66,7 +66,8 @@ def prepared(servers: Servers, source: str, statement: str, make: Make) -> Itera
         table = statement.split()[2]
         if source == "postgres":
             database.execute("create publication pub for all tables", f"alter table {table} replica identity full")
-        contenders = make(Route(folder, source, database, table, servers.get("kafka").bootstrap))
+        route = Route(folder, source, database, table, servers.get("kafka").bootstrap)
+        contenders = [maker(route) for maker in makers]
         try:
             yield database, contenders
         finally:
@@ -75,26 +76,30 @@ def prepared(servers: Servers, source: str, statement: str, make: Make) -> Itera
             shutil.rmtree(folder)
 
 
+def rotated(makers: list[Maker], number: int) -> list[Maker]:
+    """The order of a round: each contender is the first of every so many."""
+    turn = number % len(makers)
+    return makers[turn:] + makers[:turn]
+
+
 def drain_round(
-    servers: Servers, source: str, make: Make, round_: tuple[int, int], progress: Progress
+    servers: Servers, source: str, makers: list[Maker], round_: tuple[int, int], progress: Progress
 ) -> list[Drained]:
-    """Every contender once, on the same backlog. ``round_`` is its number, by which the order rotates, and the rows.
+    """Every contender once, on the same backlog. ``round_`` is the number of the round and the rows of the backlog.
 
     Raises:
         AssertionError: A topic did not get every change exactly once.
     """
     number, rows = round_
-    with prepared(servers, source, orders.table(source, "bulk"), make) as (database, contenders):
-        turn = number % len(contenders)
-        order = contenders[turn:] + contenders[:turn]
-        for contender in order:
+    with prepared(servers, source, orders.table(source, "bulk"), rotated(makers, number)) as (database, contenders):
+        for contender in contenders:
             contender.start(waits=True)
             contender.stop()
         task = progress.add_task(f"{source}: writing", total=rows)
         orders.write(database, rows, "bulk", lambda count: progress.advance(task, count))
         progress.remove_task(task)
         results = []
-        for contender in order:
+        for contender in contenders:
             with Topic(servers.get("kafka").bootstrap, contender.topic) as topic:
                 samples = _drain(contender, topic, rows, progress)
                 contender.stop()
@@ -110,9 +115,7 @@ def _drain(contender: Contender, topic: Topic, rows: int, progress: Progress) ->
     contender.start(waits=False)
     while samples[-1].count < rows:
         time.sleep(POLL_SECS)
-        samples.append(
-            Sample(time.monotonic(), topic.count(), cpu_secs(contender.pid), rss_mb(contender.pid)),
-        )
+        samples.append(Sample(time.monotonic(), topic.count(), cpu_secs(contender.pid), rss_mb(contender.pid)))
         # An ended process that nobody has waited for has no memory.
         is_stuck = not samples[-1].rss_mb or samples[-1].at > samples[0].at + STUCK_SECS
         assert not is_stuck, f"{contender.name}: {samples[-1]}\n{contender.log()}"
@@ -124,7 +127,8 @@ def _drain(contender: Contender, topic: Topic, rows: int, progress: Progress) ->
 def _figures(samples: list[Sample], number: int, source: str, name: str, message_bytes: float) -> Drained:
     last = samples[-1]
     first = next(sample for sample in samples if sample.count)
-    half = next(sample for sample in samples if sample.count >= last.count / 2)
+    half = next(sample for sample in reversed(samples) if sample.count <= last.count / 2)
+    assert first is not last, f"{name} was done at the first look: too few rows to measure"
     return Drained(
         round=number,
         source=source,

@@ -19,6 +19,12 @@ DRAINS = [
     ("Start to first message", "start_secs", "{:.1f} s", 0),
     ("Message", "message_bytes", "{:.0f} B", 0),
 ]
+LATENCY = [
+    ("p50", "p50_ms", "{:.1f} ms", -1),
+    ("p99", "p99_ms", "{:.1f} ms", -1),
+    ("max", "max_ms", "{:.0f} ms", 0),
+    ("CPU s per million", "cpu_secs_per_million", "{:.1f}", -1),
+]
 Column = tuple[str, str, str, int]
 
 
