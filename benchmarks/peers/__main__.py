@@ -60,8 +60,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=400_000, help="changes in the backlog of a drain")
     parser.add_argument("--rate", type=int, default=5000, help="rows per second while the latency is measured")
     parser.add_argument("--rows-per-transaction", type=int, default=10)
-    parser.add_argument("--secs", type=float, default=40, help="of that load")
-    parser.add_argument("--warm-up-secs", type=float, default=20, help="of these, from the first on, nothing is kept")
+    parser.add_argument("--secs", type=float, default=30, help="of that load")
+    parser.add_argument("--warm-up-secs", type=float, default=15, help="of these, from the first on, nothing is kept")
     return parser.parse_args()
 
 

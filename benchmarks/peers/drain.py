@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -21,8 +22,8 @@ from benchmarks.servers import Servers
 from benchmarks.topics import Topic
 
 POLL_SECS = 0.04
-STUCK_SECS = 180
-SAMPLE = 1000
+STUCK_SECS = 300
+SAMPLE = 20_000
 
 Maker = Callable[[Route], Contender]
 Ready = tuple[Any, list[Contender]]
@@ -104,7 +105,7 @@ def drain_round(
                 samples = _drain(contender, topic, rows, progress)
                 contender.stop()
                 assert topic.count() == rows, f"{contender.name}: {topic.count()} messages, expected {rows}"
-                size = sum(len(value) for value in topic.sample(SAMPLE)) / SAMPLE
+                size = statistics.fmean(len(value) for value in topic.sample(min(rows, SAMPLE)))
             results.append(_figures(samples, number, source, contender.name, size))
         return results
 
