@@ -80,7 +80,7 @@ class Debezium:
     name = "Debezium"
 
     def __init__(self, route: Route, prefix: Path) -> None:
-        self._route, self._prefix = route, prefix
+        self._route, self._prefix, self._java = route, prefix, java()
         self._folder = route.folder / "debezium"
         topics = f"{route.database.name}-debezium"
         self.topic = f"{topics}.{route.schema}.{route.table}"
@@ -118,7 +118,7 @@ class Debezium:
         }
         for name, text in files.items():
             (self._folder / name).write_text(text)
-        command = [java(), *JVM, "-Djava.net.preferIPv4Stack=true", "-Dlog4j2.configurationFile=log4j2.properties"]
+        command = [self._java, *JVM, "-Djava.net.preferIPv4Stack=true", "-Dlog4j2.configurationFile=log4j2.properties"]
         command += ["-cp", f"{self._prefix}/libs/*", "org.apache.kafka.connect.cli.ConnectStandalone"]
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
