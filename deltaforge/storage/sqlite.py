@@ -36,6 +36,8 @@ create table if not exists df_log (
 create index if not exists df_log_key on df_log (ns, key);
 """
 
+_ENTRIES = "select seq, key, val, ts from df_log"
+
 
 class SqliteDatabase:
     """One connection, used by one thread at a time; foreign errors become ours here."""
@@ -181,10 +183,10 @@ class SqliteLog:
         return [_int(seq) for seq in found]
 
     def since(self, ns: str, seq: int) -> list[LogEntry]:
-        return self._entries("ns = ? and seq > ? order by seq", ns, seq)
+        return self._entries(f"{_ENTRIES} where ns = ? and seq > ? order by seq", ns, seq)
 
     def latest(self, ns: str, key: str) -> LogEntry | None:
-        found = self._entries("ns = ? and key = ? order by seq desc limit 1", ns, key)
+        found = self._entries(f"{_ENTRIES} where ns = ? and key = ? order by seq desc limit 1", ns, key)
         return found[0] if found else None
 
     def delete(self, ns: str, prefix: str) -> int:
@@ -193,12 +195,13 @@ class SqliteLog:
         )
         return changed
 
-    def _entries(self, where: str, *values: str | int) -> list[LogEntry]:
-        rows, _ = self._database.run("select seq, key, val, ts from df_log where " + where, *values)
+    def _entries(self, query: str, *values: str | int) -> list[LogEntry]:
+        rows, _ = self._database.run(query, *values)
         return [LogEntry(_int(seq), str(key), _bytes(val), float(str(ts))) for seq, key, val, ts in rows]
 
     def list(self, ns: str, prefix: str = "") -> list[LogEntry]:
-        return self._entries("ns = ? and substr(key, 1, ?) = ? order by seq", ns, len(prefix), prefix)
+        query = f"{_ENTRIES} where ns = ? and substr(key, 1, ?) = ? order by seq"
+        return self._entries(query, ns, len(prefix), prefix)
 
 
 class SqliteStorage:
