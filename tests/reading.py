@@ -14,6 +14,7 @@ from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sources.base import BatchLimits, SourceContext
 from deltaforge.sources.mysql.spec import MysqlSourceSpec
 from deltaforge.sources.postgres.spec import PostgresSourceSpec
+from tests.schemas import memory_registry
 
 ENCODERS = [
     JsonEncoder(envelope)
@@ -35,7 +36,9 @@ class StreamReader:
         self._spec = spec
         state_dir.mkdir(exist_ok=True)
         self.metrics = PipelineMetrics("p")
-        self._context = SourceContext("p", "acme", state_dir, BatchLimits(max_ms=5, **limits), self.metrics)
+        self.registry = memory_registry()
+        limits = BatchLimits(max_ms=5, **limits)
+        self._context = SourceContext("p", "acme", state_dir, limits, self.metrics, self.registry)
         self.stream = None
         self.position = None
         self.batches = []
