@@ -24,7 +24,8 @@ select table_schema, table_name, column_name from information_schema.key_column_
 """
 _COLUMNS = """
 select table_schema, table_name, column_name, column_type, is_nullable, column_default, extra, character_set_name
-  from information_schema.columns where true /*only*/
+  from information_schema.columns
+ where table_schema not in ('mysql', 'information_schema', 'performance_schema', 'sys') /*only*/
  order by table_schema, table_name, ordinal_position
 """
 _TABLES = """
