@@ -36,7 +36,7 @@ SPECIAL = {"mysql": OF_MYSQL, "mariadb": OF_MARIADB + OF_MARIADB_11, "mariadb-10
 def create(database, declared, name="t"):
     columns = ", ".join(f"c{n} {text}" for n, text in enumerate(declared))
     database.execute(
-        f"set sql_mode = ''", f"create table {name} (id bigint unsigned auto_increment primary key, {columns})"
+        "set sql_mode = ''", f"create table {name} (id bigint unsigned auto_increment primary key, {columns})"
     )
 
 
