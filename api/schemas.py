@@ -17,7 +17,7 @@ def _schemas() -> SourceSchemas:
 @blueprint.get("")
 async def list_schemas(name: str) -> Response:
     """The tables of which something is registered."""
-    return jsonify(await _schemas().list(name))
+    return jsonify(await _schemas().tables(name))
 
 
 @blueprint.post("/reload")

@@ -22,6 +22,7 @@ from deltaforge.storage.sqlite import SqliteStorage
 if TYPE_CHECKING:
     from deltaforge.control.service import Pipeline
 
+_WORD = re.compile(r"\w*")
 _ARGUMENTS = re.compile(r"\s*\([^)]*\)")
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -40,7 +41,7 @@ class SourceSchemas:
         self._options = options
         self._get = get
 
-    async def list(self, name: str) -> list[dict[str, Any]]:
+    async def tables(self, name: str) -> list[dict[str, Any]]:
         """Every table of a pipeline of which something is known."""
         registry = await self._registry(name)
         newest = [registry.latest(table) for table in registry.tables]
@@ -178,15 +179,20 @@ def _column(schema: TableSchema, place: int, column: Column) -> dict[str, Any]:
     shown = {"name": column.name, "type": column.type, "nullable": column.nullable, "default": column.default}
     if column.extra:
         shown["extra"] = column.extra
-    is_mysql = schema.table.schema is None
     return {
         **shown,
         "column_type": column.type,
-        "data_type": _ARGUMENTS.sub("", column.type.split(" ")[0] if is_mysql else column.type),
+        "data_type": _data_type(column.type, is_mysql=schema.table.schema is None),
         "ordinal_position": place,
         "default_value": column.default,
         "is_primary_key": column.name in schema.primary_key,
     }
+
+
+def _data_type(text: str, *, is_mysql: bool) -> str:
+    """A declared type without its arguments, and without what MySQL writes behind them."""
+    word = _WORD.match(text)
+    return word[0] if is_mysql and word else _ARGUMENTS.sub("", text)
 
 
 def _version(version: SchemaVersion) -> dict[str, Any]:

@@ -200,7 +200,7 @@ class PipelineService:
             return pipeline
 
     async def delete(self, name: str) -> None:
-        """Stop, and forget everything: document, positions, table definitions, logs. The replication slot stays on the server."""
+        """Stop, and forget everything: document, positions, table definitions, logs. The replication slot stays."""
         async with self._locks[name]:
             pipeline = self.get(name)
             await pipeline.supervisor.stop()
