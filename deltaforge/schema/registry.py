@@ -106,6 +106,12 @@ class SchemaRegistry:
         known = self._tables.get(table)
         return known.valid_at(point) if known else None
 
+    def starts_after(self, point: LogPoint) -> list[tuple[int, int]]:
+        """Where versions of any table begin behind a point, in order: a reader that passes one of these must ask
+        again for what it thought to know.
+        """
+        return sorted({order for table in self._tables.values() for order in table.starts_after(point)})
+
     def resolve(self, table: TableName, signature: str, point: LogPoint) -> SchemaVersion | None:
         """The version at a point, if it is the one that the log shows there."""
         known = self.at_point(table, point)

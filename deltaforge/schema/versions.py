@@ -125,6 +125,11 @@ class TableVersions:
         at = bisect_right(starts, (point.order, len(self.all)))
         return self.all[starts[at][1] - 1] if at < len(starts) else None
 
+    def starts_after(self, point: LogPoint) -> list[tuple[int, int]]:
+        """Where versions begin behind a point, in order."""
+        starts = self._starts.get(point.server, [])
+        return [order for order, _ in starts if order > point.order]
+
     def at_sequence(self, sequence: int) -> SchemaVersion | None:
         """The newest version that was registered up to an entry of the store's log."""
         found = [version for version in self.all if version.sequence <= sequence]

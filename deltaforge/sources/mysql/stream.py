@@ -123,8 +123,7 @@ class MysqlStream:
     def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
         loaded = self._tables.loader.load(self._facts)
         reloaded = reload(self._context.registry, loaded, tables)
-        if any(table.changed for table in reloaded):
-            self._tables.registered_ahead(loaded.point, self._resume)
+        self._tables.look_ahead(self._resume)
         return reloaded
 
     def close(self) -> None:
@@ -138,9 +137,9 @@ class MysqlStream:
             loaded = loaded or self._tables.loader.load(self._facts)
         except SourceError as error:  # rows bring their definitions with them
             log.warning("table definitions cannot be loaded at the start: %s", error)
-            return
-        if self._context.registry.record(loaded.definitions.values(), loaded.point):
-            self._tables.registered_ahead(loaded.point, self._resume)
+        else:
+            self._context.registry.record(loaded.definitions.values(), loaded.point)
+        self._tables.look_ahead(self._resume)
 
     def _start_at(self, start: MysqlPosition, facts: ServerFacts) -> None:
         self._resume = start

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import insort
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from deltaforge.protocol.mysql.rows import RowDecoder
 from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.protocol.mysql.types import ColumnType, declared_type
 from deltaforge.schema.registry import SchemaRegistry, TableName
-from deltaforge.schema.versions import LogPoint, SchemaVersion
+from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.mysql.catalog import SYSTEM_DATABASES
 from deltaforge.sources.mysql.ddl_table import TableDefinition
 from deltaforge.sources.mysql.history import SchemaHistory, check_against, resolve
@@ -120,15 +119,12 @@ class Tables:
         self._replace_map(table_map)
         return table
 
-    def registered_ahead(self, point: LogPoint, here: MysqlPosition) -> None:
-        """Something was registered at a point; if that was not read yet, rows behind it look for their version again.
-
-        Args:
-            point: Where the log ended.
-            here: Where the reading stands.
+    def look_ahead(self, here: MysqlPosition) -> None:
+        """Note what is registered behind the place where the reading stands: rows there look for their versions
+        again, although their map may be known.
         """
-        if point.order > log_order(here):
-            insort(self._ahead, point.order)
+        if self._facts is not None:
+            self._ahead = self._registry.starts_after(point_of(here, self._facts.uuid))
 
     def is_safe(self, file: str, end_pos: int, last_event: bytes) -> bool:
         """Whether no event up to the last one (which may stand in the next file) reaches a registration ahead.

@@ -20,11 +20,12 @@ from deltaforge.sources.postgres.catalog import Catalog, ColumnFacts
 from deltaforge.sources.postgres.client import connect, source_errors
 
 # Columns as pgoutput sends them: those that are published, marked as identity by the index of the replica identity
-# (relcache.c: a primary key whose check is deferred is none). ``attnames`` came with PostgreSQL 15.
+# (relcache.c: a primary key whose check is deferred is none). ``attnames`` came with PostgreSQL 15; generated columns
+# are in it also before 18, which is the first that sends them.
 _TABLES = """
 select c.oid, n.nspname, c.relname, c.relreplident::text, key.names,
        a.attname, a.atttypid, a.atttypmod,
-       c.relreplident = 'f' or coalesce(a.attnum = any(identity.indkey::int2[]), false),
+       c.relreplident = 'f' or coalesce(a.attnum = any((identity.indkey::int2[])[0:identity.indnkeyatts - 1]), false),
        format_type(a.atttypid, a.atttypmod),
        a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity::text, a.attgenerated::text
   from pg_publication_tables t
@@ -43,7 +44,8 @@ select c.oid, n.nspname, c.relname, c.relreplident::text, key.names,
          join pg_attribute ka on ka.attrelid = i.indrelid and ka.attnum = k.attnum
         where i.indrelid = c.oid and i.indisprimary and k.place <= i.indnkeyatts) key on true
  where t.pubname = %s
-   and case when to_jsonb(t) ? 'attnames' then to_jsonb(t) -> 'attnames' ? a.attname else a.attgenerated = '' end
+   and coalesce(to_jsonb(t) -> 'attnames' ? a.attname, true)
+   and (a.attgenerated = '' or current_setting('server_version_num')::int >= 180000)
  order by c.oid, a.attnum
 """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from bisect import insort
 from collections.abc import Iterator
 from typing import Any
 
@@ -23,7 +22,7 @@ from deltaforge.protocol.postgres.messages import (
     Update,
 )
 from deltaforge.schema.registry import SchemaRegistry
-from deltaforge.schema.versions import LogPoint, SchemaVersion
+from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.postgres.catalog import Catalog
 from deltaforge.sources.postgres.definitions import definition_of, point_of, signature_of
 from deltaforge.sources.postgres.maker import CapturedTable, EventMaker, Place
@@ -96,11 +95,12 @@ class Mapper:
         """Whether the document asks for this table."""
         return self._patterns.matches(schema, name)
 
-    def registered_ahead(self, point: LogPoint) -> None:
-        """Something was registered at a point that was not read yet: transactions behind it look for the versions
-        of their rows again.
+    def look_ahead(self, lsn: int) -> None:
+        """Note what is registered behind the place where the reading stands: transactions that are committed there
+        look for the versions of their rows again.
         """
-        insort(self._ahead, point.order[0])
+        point = point_of(lsn, 0, self._system_id)
+        self._ahead = sorted({commit_lsn for commit_lsn, _ in self._registry.starts_after(point)})
 
     def relation(self, relation: Relation) -> None:
         """A table definition, valid for the rows after it."""

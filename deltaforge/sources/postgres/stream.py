@@ -124,8 +124,7 @@ class PostgresStream:
     def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
         loaded = self._loaded()
         reloaded = reload(self._context.registry, loaded, tables)
-        if any(table.changed for table in reloaded):
-            self._mapper.registered_ahead(loaded.point)
+        self._mapper.look_ahead(self._resume.lsn)
         return reloaded
 
     def close(self) -> None:
@@ -142,9 +141,9 @@ class PostgresStream:
             loaded = self._loaded()
         except SourceError as error:  # rows bring their definitions with them
             log.warning("table definitions cannot be loaded at the start: %s", error)
-            return
-        if self._context.registry.record(loaded.definitions.values(), loaded.point):
-            self._mapper.registered_ahead(loaded.point)
+        else:
+            self._context.registry.record(loaded.definitions.values(), loaded.point)
+        self._mapper.look_ahead(self._resume.lsn)
 
     def _loaded(self) -> Loaded:
         dsn = self._config.dsn.get_secret_value()

@@ -68,6 +68,15 @@ def test_a_definition_that_comes_back_is_a_version_of_its_own_and_replays_as_it_
     assert versions_of(reader, database) == versions
 
 
+def test_one_row_between_two_changes(reader, database):
+    insert = "insert into t (id) values ({})"
+    changes = [insert.format(n) for n in range(20)] + [
+        "alter table t add column w int", insert.format(20), "alter table t drop column w", insert.format(21)
+    ]  # fmt: skip
+    database.execute(*changes)
+    assert [event.schema_sequence for event in reader.read(22)] == [1] * 20 + [2, 3]
+
+
 def test_a_replay_from_between_two_changes_has_the_same_labels(reader, database):
     database.execute(*CHANGES[:8])
     first = reader.read(7)
@@ -111,6 +120,7 @@ def test_catalog_that_went_back_while_the_reader_was_away_changes_no_row(reader,
 
 
 def test_rows_behind_a_registration_ahead_find_it_although_their_map_is_known(reader, database):
+    before = reader.position
     database.execute("insert into t (id) values (1)")
     reader.read(1)
     # The table becomes another one and is loaded, and becomes what it was without a row in between.
@@ -122,6 +132,7 @@ def test_rows_behind_a_registration_ahead_find_it_although_their_map_is_known(re
     events = reader.read(7)
     assert {event.schema_sequence for event in events} == {3}
     assert labels(reader.restart().open(behind).read(7)) == labels(events)
+    assert [event.schema_sequence for event in reader.restart().open(before).read(8)] == [1] + [3] * 7
 
 
 def test_new_version_is_described_by_the_catalog(reader, database):
