@@ -25,7 +25,8 @@ log = logging.getLogger(__name__)
 
 def point_of(position: MysqlPosition, server_uuid: str) -> LogPoint:
     """A place in this server's log. Rows stand at the end of their row event, so behind a position before it."""
-    return LogPoint(server_uuid, log_order(position), msgspec.structs.replace(position, server_uuid=server_uuid))
+    place = msgspec.structs.replace(position, server_uuid=server_uuid, gtid_set="")  # a set may be long
+    return LogPoint(server_uuid, log_order(position), place)
 
 
 def definition_of(schema: TableSchema, facts: ServerFacts) -> Definition:
@@ -46,9 +47,11 @@ class SchemaLoader:
         self._dsn = dsn
         self._captured = captured
 
-    def first(self, connection: Connection[Any], facts: ServerFacts, history: SchemaHistory) -> Loaded:
-        """The definitions at the first start, which is where the log ends now; without full row metadata they
-        begin the history.
+    def first(
+        self, connection: Connection[Any], facts: ServerFacts, history: SchemaHistory
+    ) -> tuple[MysqlPosition, Loaded]:
+        """Where the log ends now, which is where a first start begins, and the definitions there; without full row
+        metadata they begin the history.
         """
         while True:
             catalog, end, is_unchanged = _at_end(connection, facts)
@@ -59,7 +62,7 @@ class SchemaLoader:
                     log.warning("table %s.%s stays out of the schema history: %s", db, table, error)
                 history.record(catalog, end)
                 break
-        return self._loaded(catalog, end, facts)
+        return end, self._loaded(catalog, end, facts)
 
     def load(self, facts: ServerFacts) -> Loaded:
         """The definitions where the log ends now.

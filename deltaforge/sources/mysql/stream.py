@@ -6,7 +6,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 
@@ -94,8 +94,7 @@ class MysqlStream:
                 check_position(connection, facts, position)
                 start, loaded = position, None
             else:
-                loaded = self._tables.loader.first(connection, facts, self._history)
-                start = cast("MysqlPosition", loaded.point.position)
+                start, loaded = self._tables.loader.first(connection, facts, self._history)
         finally:
             connection.close()
         self._start_at(start, facts)
