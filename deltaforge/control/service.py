@@ -19,6 +19,7 @@ from deltaforge.config.merge import merge_patch_indexed, merge_patch_rfc7386
 from deltaforge.control import child
 from deltaforge.control.options import ServeOptions
 from deltaforge.control.schemas import SourceSchemas
+from deltaforge.control.shapes import DriftView, SensingView, read_shapes
 from deltaforge.control.supervisor import Supervisor
 from deltaforge.core.errors import (
     CheckpointError,
@@ -217,6 +218,21 @@ class PipelineService:
             {"sink_id": c.sink_id, "position": c.position.view(), "age_seconds": round(c.age_seconds(), 3)}
             for c in found
         ]
+
+    async def sensing(self, name: str) -> SensingView:
+        """What schema sensing knows, from the recovery store: also when nothing runs.
+
+        Raises:
+            ControlError: Sensing is off, or its results are not to be shown.
+        """
+        pipeline = self.get(name)
+        state = await asyncio.to_thread(read_shapes, pipeline.supervisor.paths.recovery)
+        return SensingView(name, pipeline.parsed.spec.spec.schema_sensing, state)
+
+    async def drift(self, name: str) -> DriftView:
+        """What drift detection counted, from the recovery store."""
+        pipeline = self.get(name)
+        return DriftView(name, await asyncio.to_thread(read_shapes, pipeline.supervisor.paths.recovery))
 
     async def ops(self, name: str) -> dict[str, Any]:
         """The operational part of a single pipeline's view."""

@@ -16,6 +16,7 @@ from deltaforge.core.errors import ControlError, DeltaForgeError, SourceError
 from deltaforge.core.position import Position
 from deltaforge.core.retry import SOURCE_RECONNECT, Backoff, Retry, retry_of
 from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.observability.threads import show_thread_name
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import BatchLimits, LogStream
 from deltaforge.sources.loader import TableReload
@@ -56,7 +57,7 @@ class LogReader:
         build: Makes a new, unopened stream; called for every connection.
         metrics: The pipeline's metrics.
         limits: Of a batch that is put together of small ones; None: none is.
-        max_queue_bytes: Log bytes that may wait; at least one batch always may.
+        max_queue_bytes: Memory of the batches that may wait; at least one batch always may.
         backoff: Delays between connection attempts.
     """
 
@@ -109,7 +110,7 @@ class LogReader:
             self._changed.wait_for(lambda: self._has_ready() or self._failure is not None, timeout_secs)
             if self._has_ready():
                 batch = self._next()
-                self._queue_bytes -= batch.byte_count
+                self._queue_bytes -= batch.held_bytes
                 self._is_tx_handed_out = not batch.is_tx_end
                 self._changed.notify_all()
                 return batch
@@ -194,6 +195,7 @@ class LogReader:
             self._thread.join(timeout=10)
 
     def _run(self) -> None:
+        show_thread_name()
         delays = self._delays()
         while not self._is_stopping:
             stream: LogStream | None = None
@@ -251,7 +253,7 @@ class LogReader:
             if not self._has_room(batch):
                 return False
             self._queue.append(batch)
-            self._queue_bytes += batch.byte_count
+            self._queue_bytes += batch.held_bytes
             self._position = batch.position
             self._is_tx_open = not batch.is_tx_end
             self._events_read += batch.event_count
@@ -261,7 +263,7 @@ class LogReader:
             return True
 
     def _has_room(self, batch: Batch) -> bool:
-        return not self._queue or self._queue_bytes + batch.byte_count <= self._max_queue_bytes
+        return not self._queue or self._queue_bytes + batch.held_bytes <= self._max_queue_bytes
 
     def _serve(self, stream: LogStream) -> None:
         """What is to be done whether or not something is read."""

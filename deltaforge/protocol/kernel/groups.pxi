@@ -6,6 +6,7 @@ cdef enum:
 
 _NATIVE = JsonForm("native")
 _decode_events = msgspec.json.Decoder(ChangeEvent).decode_lines
+_decode_json = msgspec.json.Decoder().decode
 
 
 cdef class CopyData

@@ -5,7 +5,7 @@ from deltaforge.core.position import PostgresPosition
 from deltaforge.core.retry import Backoff
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sources.reader import LogReader
-from deltaforge.testing.fakes import ScriptedStream
+from deltaforge.testing.fakes import ScriptedStream, make_batch
 from tests.unit.waiting import wait_until
 
 FAST = Backoff(initial_secs=0.001, max_secs=0.01)
@@ -67,7 +67,7 @@ def test_lost_position_is_final_and_comes_after_everything_read():
 
 def test_full_queue_stops_reading_but_keeps_the_connection_alive():
     stream = ScriptedStream(last=1000)
-    reader = reader_of(stream, max_queue_bytes=1000)
+    reader = reader_of(stream, max_queue_bytes=10 * make_batch(1).held_bytes)
     reader.start(PostgresPosition(1))
     wait_until(lambda: reader.status().queued_batches == 10)
     before = len(stream.confirmed)
