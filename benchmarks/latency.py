@@ -7,29 +7,60 @@ consumer are processes of their own; all clocks are the machine's.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
 import multiprocessing
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
-from confluent_kafka import Consumer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
+from benchmarks import report
 from benchmarks.servers import KafkaTarget, Servers
+from benchmarks.topics import Topic
 from tests.pipelines import PipelineProcess, mysql_source, postgres_source
 
-WARM_UP_SECS = 3.0
+TABLE = "create table ticks (id bigint primary key, at double precision not null)"
+Progress = Callable[[int], None]
+
+
+class Load(NamedTuple):
+    """Rows per second for so many seconds; of the first ``warm_up_secs`` nothing is kept."""
+
+    rate: int
+    rows_per_transaction: int
+    secs: float
+    warm_up_secs: float
+
+    @property
+    def row_count(self) -> int:
+        return int(self.rate * self.secs)
+
+
+class Delays(msgspec.Struct, kw_only=True):
+    """Milliseconds from the statement that writes a row to the row in the consumer."""
+
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
 
 
 def main() -> None:
-    """Prints a line of a table for each source."""
+    """Prints a table with a line for each source."""
     options = _options()
-    print("| Source | Rows/s | p50 | p99 | max |\n|---|---|---|---|---|")
-    with Servers() as servers:
+    load = Load(options.rate, options.rows_per_transaction, options.secs, options.warm_up_secs)
+    rows = []
+    with Servers() as servers, report.progress_bars() as progress:
         for source in options.source:
-            _run(servers, source, options)
+            task = progress.add_task(f"{source}: writing", total=load.row_count)
+            found = _run(servers, source, load, functools.partial(progress.advance, task))
+            rows.append([source, f"{load.rate:,}", *(f"{value:.1f} ms" for value in msgspec.structs.astuple(found))])
+    print(report.table(["Source", "Rows/s", "p50", "p99", "max"], rows))
 
 
 def _options() -> argparse.Namespace:
@@ -38,63 +69,77 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rate", type=int, default=5000, help="rows per second")
     parser.add_argument("--rows-per-transaction", type=int, default=10)
     parser.add_argument("--secs", type=float, default=20)
+    parser.add_argument("--warm-up-secs", type=float, default=3)
     return parser.parse_args()
 
 
-def _run(servers: Servers, source: str, options: argparse.Namespace) -> None:
+def _run(servers: Servers, source: str, load: Load, progress: Progress) -> Delays:
     folder = Path(tempfile.mkdtemp(prefix="deltaforge-latency-"))
-    with servers.get(source).fresh_database() as database:
-        database.execute("create table ticks (id bigint primary key, at double precision not null)")
+    broker = servers.get("kafka")
+    with servers.get(source).fresh_database() as database, Topic(broker.bootstrap, database.name):
+        database.execute(TABLE)
         if source == "postgres":
             database.execute("create publication pub for all tables")
-        target = KafkaTarget(servers.get("kafka"), database.name)
         make = postgres_source if source == "postgres" else mysql_source
-        pipeline = PipelineProcess(folder, make(database), [target.sink]).start()
-        context = multiprocessing.get_context("spawn")
-        delays: Any = context.Queue()
-        total = int(options.rate * options.secs)
-        arguments = (servers.get("kafka").bootstrap, target.sink["config"]["topic"], total, delays)
-        consumer = context.Process(target=_consume, args=arguments)
-        consumer.start()
-        delays.get(timeout=60)  # the consumer has its partitions
-        _write(database, source, options, total)
-        found = delays.get(timeout=120)
+        pipeline = PipelineProcess(folder, make(database), [KafkaTarget(broker, database.name).sink]).start()
+        try:
+            found = delays(database, source, (broker.bootstrap, database.name), load, progress)
+            pipeline.stop()
+        finally:
+            pipeline.end()
+    return found
+
+
+def delays(database: Any, source: str, target: tuple[str, str], load: Load, progress: Progress) -> Delays:
+    """Write the load into ``ticks`` while a consumer reads it; whatever carries it to ``target`` must run already.
+
+    ``target`` is the broker and a topic of one partition, empty; its messages are JSON with ``after`` at the top.
+    ``progress`` is told of the rows of each transaction.
+    """
+    context = multiprocessing.get_context("spawn")
+    answers: Any = context.Queue()
+    consumer = context.Process(target=_consume, args=(*target, load.row_count, answers))
+    consumer.start()
+    try:
+        answers.get(timeout=60)  # the consumer is there
+        _write(database, source, load, progress)
+        found = answers.get(timeout=120)
         consumer.join()
-        pipeline.stop()
-        pipeline.end()
-    warm = [delay for at, delay in found if at >= found[0][0] + WARM_UP_SECS]
+    finally:
+        consumer.kill()
+    warm = [delay for at, delay in found if at >= found[0][0] + load.warm_up_secs]
     cuts = statistics.quantiles(warm, n=100)
-    print(f"| {source} | {options.rate:,} | {cuts[49]:.1f} ms | {cuts[98]:.1f} ms | {max(warm):.1f} ms |", flush=True)
+    return Delays(p50_ms=cuts[49], p99_ms=cuts[98], max_ms=max(warm))
 
 
-def _write(database: Any, source: str, options: argparse.Namespace, total: int) -> None:
-    step, began = options.rows_per_transaction, time.monotonic()
+def _write(database: Any, source: str, load: Load, progress: Progress) -> None:
+    step, began = load.rows_per_transaction, time.monotonic()
     with database.connect() as connection, connection.cursor() as cursor:
         if source == "postgres":
             # The test server commits without waiting for its log, and sends nothing that is not in the log.
             cursor.execute("set synchronous_commit = on")
-        for first in range(0, total, step):
-            due = began + first / options.rate
+        for first in range(0, load.row_count, step):
+            due = began + first / load.rate
             while (wait := due - time.monotonic()) > 0:
                 time.sleep(wait)
             now = time.time()
             cursor.execute("insert into ticks values " + ",".join(f"({first + n},{now!r})" for n in range(step)))
+            progress(step)
 
 
-def _consume(bootstrap: str, topic: str, total: int, delays: Any) -> None:
-    settings = {"bootstrap.servers": bootstrap, "group.id": "latency", "auto.offset.reset": "earliest"}
-    consumer = Consumer(settings | {"allow.auto.create.topics": True})
-    consumer.subscribe([topic])
-    consumer.poll(2)
-    delays.put("ready")
+def _consume(bootstrap: str, topic: str, total: int, answers: Any) -> None:
+    settings = {"bootstrap.servers": bootstrap, "group.id": "latency", "enable.auto.commit": False}
     found: list[tuple[float, float]] = []
-    while len(found) < total:
-        for message in consumer.consume(1000, timeout=0.01):
-            if message.error() is None:
-                written = msgspec.json.decode(message.value())["after"]["at"]
-                found.append((written, (time.time() - written) * 1000))
-    consumer.close()
-    delays.put(found)
+    with contextlib.closing(Consumer(settings)) as consumer:
+        consumer.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
+        consumer.poll(2)  # nothing yet, but the connections are open
+        answers.put("ready")
+        while len(found) < total:
+            for message in consumer.consume(1000, timeout=0.01):
+                if message.error() is None:
+                    written = msgspec.json.decode(message.value())["after"]["at"]
+                    found.append((written, (time.time() - written) * 1000))
+    answers.put(found)
 
 
 if __name__ == "__main__":
