@@ -19,6 +19,7 @@ from deltaforge.core.batch import Batch
 from deltaforge.core.errors import DeltaForgeError, ProtocolError, SinkError
 from deltaforge.core.position import Position, log_order
 from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.dead_letters import open_dead_letters
 from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.sinks.base import SinkConfig, SinkContext
 
@@ -48,6 +49,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
 
         saved = {sink.sink_id: sink for sink in state.sinks} if state else {}
         sink_context = SinkContext(context.name, context.spec.metadata.tenant, context.metrics)
+        self.dead_letters = open_dead_letters(context)
         self.workers = [
             SinkWorker(
                 sink.config,
@@ -55,6 +57,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
                 context.metrics,
                 acked=saved.get(sink.config.id),
                 max_queued=spec.batch.max_inflight if holds(sink.config) else OPTIONAL_QUEUE,
+                dead_letters=self.dead_letters.letters if self.dead_letters else None,
             )
             for sink in spec.sinks
         ]
@@ -88,6 +91,8 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
     def close(self) -> None:
         for worker in self.workers:
             worker.close()
+        if self.dead_letters is not None:
+            self.dead_letters.close()
 
     def checkpoints(self) -> list[SinkCheckpoint]:
         """The acked position of every sink that has one."""

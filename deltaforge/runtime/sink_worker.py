@@ -13,10 +13,14 @@ from datetime import UTC, datetime
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.batch import Batch
 from deltaforge.core.covered import CoveredBy
-from deltaforge.core.errors import DeltaForgeError, RecordError, SinkError
+from deltaforge.core.errors import DeadLettersFullError, DeltaForgeError, RecordError, SinkError
+from deltaforge.core.event import ChangeEvent
 from deltaforge.core.retry import Backoff, Retry, retry_of
+from deltaforge.journal.queue import DeadLetters
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name
+from deltaforge.runtime.in_doubt import InDoubt, Part
+from deltaforge.runtime.redelivery import Redelivery
 from deltaforge.runtime.sink_filter import EventFilter
 from deltaforge.sinks.base import Sink, SinkConfig
 
@@ -25,13 +29,16 @@ log = logging.getLogger(__name__)
 FLUSH_BYTES = 16 << 20
 """Memory of the batches that are written again together when a flush fails."""
 RETRY = Backoff(initial_secs=0.1, max_secs=10.0)
+ROOM_SECS = 0.5
+"""How often a full queue of dead letters is asked for room."""
 
 
 class SinkWorker:
     """Owns one sink and its thread.
 
-    Invariant: batches are written in the order they were handed over. ``unacked`` holds every batch
-    since the last successful flush; after an error all of them are written again, in order.
+    Invariant: batches are written in the order they were handed over. ``in_doubt`` holds everything since the last
+    successful flush; after an error all of it is written again, in order. An event that the sink refuses although
+    it is written alone goes to the dead letters, if there are any, and is then taken out.
 
     Args:
         config: The sink's settings.
@@ -39,9 +46,10 @@ class SinkWorker:
         metrics: The pipeline's metrics.
         acked: The position this sink had when the state was saved; rows up to it are dropped.
         max_queued: Batches that may wait, besides those that are being written.
+        dead_letters: Where events go that fail alone; None: they end the sink.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a sink is, where it stands, and where its bad events go
         self,
         config: SinkConfig,
         sink: Sink,
@@ -49,6 +57,7 @@ class SinkWorker:
         *,
         acked: SinkCheckpoint | None,
         max_queued: int,
+        dead_letters: DeadLetters | None = None,
     ) -> None:
         self.id = config.id
         self.config = config
@@ -60,12 +69,17 @@ class SinkWorker:
         self._covered = CoveredBy(acked.position) if acked else None
         self._acked = acked
         self._queue: deque[Batch] = deque()
-        self._unacked: list[Batch] = []
+        self._in_doubt = InDoubt()
+        self._redeliveries: deque[Redelivery] = deque()
+        self._dead_letters = dead_letters
         self._handed_count = 0
         self._acked_count = 0
         self._changed = threading.Condition()
         self._is_closing = False
         self._is_open = False
+        self._is_clean = True  # nothing in doubt can still be under way in the sink
+        self._has_to_rewrite = False
+        self._writing: Batch | None = None
         self.last_error: str | None = None
         self.failure: DeltaForgeError | None = None
         self._thread = threading.Thread(target=self._run, name=f"sink-{config.id}", daemon=True)
@@ -95,6 +109,15 @@ class SinkWorker:
             )
             return self._acked_count == self._handed_count
 
+    def redeliver(self, redelivery: Redelivery) -> None:
+        """Have an event written as soon as nothing is in doubt."""
+        with self._changed:
+            if self.failure is not None or self._is_closing:
+                redelivery.end(f"sink {self.id} has ended: {self.last_error}")
+                return
+            self._redeliveries.append(redelivery)
+            self._changed.notify_all()
+
     def checkpoint(self) -> SinkCheckpoint | None:
         """The newest acked position; None if this sink never acked anything."""
         return self._acked
@@ -112,10 +135,14 @@ class SinkWorker:
         try:
             while True:
                 try:
-                    if not self._step():
+                    if not self._attempt():
                         return
                     if self.last_error is None:
                         delays = self._delays()
+                except DeadLettersFullError:
+                    self._abandon()
+                    if self._is_closing:
+                        return
                 except DeltaForgeError as error:
                     if self._is_final(error):
                         return
@@ -125,28 +152,131 @@ class SinkWorker:
             self._fail(SinkError(f"sink {self.id} failed unexpectedly: {type(error).__name__}: {error}", kind="other"))
         finally:
             self._sink.close()
+            self._refuse_redeliveries()
+
+    def _attempt(self) -> bool:
+        """One step; an event that cannot be written is looked for and put aside. False when closing."""
+        try:
+            return self._step()
+        except RecordError as error:
+            self._count(error)
+            self._put_aside(error)
+            return True
 
     def _step(self) -> bool:
         """Open if needed, write what waits, flush, ack. False when closing."""
         if not self._is_open:
             self._sink.open()
-            self._is_open = True
-            for batch in self._unacked:
-                self._write(batch)
+            self._is_open = self._has_to_rewrite = True
+            if self._is_clean:
+                self._write_redeliveries()
+        elif not self._in_doubt:
+            self._write_redeliveries()
+        if self._has_to_rewrite:
+            self._rewrite()
         if not self._write_queued():
             return False
-        if self._unacked:
-            self._sink.flush()
-            self._ack()
+        if self._in_doubt:
+            self._flush(len(self._in_doubt))
         return True
+
+    def _rewrite(self) -> None:
+        """Write again all that is in doubt."""
+        for part in self._in_doubt:
+            self._write(part.batch)
+            if self._in_doubt.is_careful:
+                self._flush(1)
+        self._has_to_rewrite = False
+
+    def _flush(self, count: int) -> None:
+        self._sink.flush()
+        self._ack(self._in_doubt.take(count))
+
+    def _put_aside(self, error: RecordError) -> None:
+        """Take the event of an error out of what is in doubt, or have it written alone first.
+
+        Raises:
+            RecordError: There are no dead letters.
+            DeltaForgeError: The event could not be kept, or what is before it not be flushed.
+        """
+        in_doubt, index = self._in_doubt, error.index
+        place = in_doubt.place_of(error.batch or self._writing)
+        self._has_to_rewrite = True
+        if error.written_count is None:
+            is_alone = in_doubt.is_alone(error)
+            self._abandon()
+            if not is_alone:
+                in_doubt.isolate(place, index)
+                return
+        elif place or error.written_count:
+            try:
+                self._sink.flush()
+            except RecordError as other:  # one before it is bad too
+                self._count(other)
+                self._put_aside(other)
+                return
+            self._ack(in_doubt.take(place))
+            self._count_delivered(error.written_count)
+            in_doubt.drop_written(error.written_count)
+            index -= error.written_count
+        self._keep(in_doubt.event(index), error)
+        in_doubt.remove(index)
+
+    def _keep(self, event: ChangeEvent, error: RecordError) -> None:
+        """Make the event a dead letter; waits while there is no room."""
+        if self._dead_letters is None:
+            raise error
+        while not self._dead_letters.keep(event, error, self.id):
+            with self._changed:
+                if self.last_error is None:
+                    log.error("sink %s waits: the dead letter queue is full", self.id, extra={"sink": self.id})
+                self.last_error = "backpressure: the dead letter queue is full; ack, purge or retry its entries"
+                self._changed.wait_for(lambda: self._is_closing or self._redeliveries, ROOM_SECS)
+                if self._is_closing or self._redeliveries:
+                    raise DeadLettersFullError(self.last_error)
+        self.last_error = None
+
+    def _write_redeliveries(self) -> None:
+        """Write the events that were asked for, one by one."""
+        while self._redeliveries:
+            redelivery = self._redeliveries.popleft()
+            if not redelivery.take():
+                continue
+            try:
+                self._sink.write(redelivery.batch)
+                self._sink.flush()
+                redelivery.end(None)
+                self._count_delivered(1)
+            except RecordError as error:
+                self._count(error)
+                redelivery.end(str(error))
+                if error.written_count is None:
+                    self._abandon()
+                    self._sink.open()
+                    self._is_open = True
+            except DeltaForgeError as error:
+                redelivery.end(str(error))
+                self._abandon()
+                raise
+
+    def _abandon(self) -> None:
+        """Have the sink forget all that is in doubt: closing it twice keeps nothing."""
+        self._sink.close()
+        self._sink.close()
+        self._is_open, self._is_clean = False, True
+
+    def _refuse_redeliveries(self) -> None:
+        with self._changed:
+            while self._redeliveries:
+                self._redeliveries.popleft().end(f"sink {self.id} has ended: {self.last_error or 'stopped'}")
 
     def _write_queued(self) -> bool:
         size = 0
         while size < FLUSH_BYTES:
-            batch = self._take(wait=not self._unacked)
+            batch = self._take(wait=not self._in_doubt)
             if batch is None:
                 return not self._is_closing
-            self._unacked.append(batch)
+            self._in_doubt.add(batch)
             size += batch.held_bytes
             self._write(batch)
         return True
@@ -155,6 +285,7 @@ class SinkWorker:
         if not batch.event_count:
             return
         began = time.monotonic()
+        self._writing, self._is_clean = batch, False
         self._sink.write(batch)
         batch.release()
         self._metrics.sink_latency.labels(*self._labels).observe(time.monotonic() - began)
@@ -162,7 +293,7 @@ class SinkWorker:
     def _take(self, *, wait: bool) -> Batch | None:
         with self._changed:
             if wait:
-                self._changed.wait_for(lambda: self._queue or self._is_closing)
+                self._changed.wait_for(lambda: self._queue or self._is_closing or self._redeliveries)
             if self._is_closing or not self._queue:
                 return None
             batch = self._queue.popleft()
@@ -182,28 +313,34 @@ class SinkWorker:
             self._covered = None
         return news
 
-    def _ack(self) -> None:
-        now, done = datetime.now(UTC), self._unacked
-        event_count = sum(batch.event_count for batch in done)
-        metrics, pipeline = self._metrics, self._metrics.pipeline
-        metrics.sink_events.labels(*self._labels).inc(event_count)
-        metrics.sink_batches.labels(*self._labels).inc(len(done))
-        metrics.sink_last_checkpoint_ts.labels(*self._labels).set(now.timestamp())
-        for batch in done:
+    def _ack(self, done: list[Part]) -> None:
+        now, metrics = datetime.now(UTC), self._metrics
+        last = [part.batch for part in done if part.is_last]
+        self._count_delivered(sum(part.batch.event_count for part in done))
+        metrics.sink_batches.labels(*self._labels).inc(len(last))
+        for batch in last:
             if batch.event_count:
-                metrics.e2e_latency.labels(pipeline).observe(time.monotonic() - batch.received_at)
+                metrics.e2e_latency.labels(metrics.pipeline).observe(time.monotonic() - batch.received_at)
         with self._changed:
-            self._unacked = []
-            self._acked_count += len(done)
-            self._acked = SinkCheckpoint(self.id, done[-1].position, now)
+            if last:
+                metrics.sink_last_checkpoint_ts.labels(*self._labels).set(now.timestamp())
+                self._acked_count += len(last)
+                self._acked = SinkCheckpoint(self.id, last[-1].position, now)
             self.last_error = None
             self._changed.notify_all()
 
-    def _is_final(self, error: DeltaForgeError) -> bool:
-        """Count and log an error; note it as the sink's end if no retry can help."""
+    def _count_delivered(self, event_count: int) -> None:
+        self._metrics.sink_events.labels(*self._labels).inc(event_count)
+
+    def _count(self, error: DeltaForgeError) -> None:
         self._metrics.sink_errors.labels(*self._labels).inc()
         if error.kind == "routing":
             self._metrics.sink_routing_errors.labels(*self._labels, error.kind).inc()
+
+    def _is_final(self, error: DeltaForgeError) -> bool:
+        """Count an error; note it as the sink's end if no retry can help."""
+        if not isinstance(error, RecordError):  # those are counted where they are caught
+            self._count(error)
         if isinstance(error, RecordError) or retry_of(error) is not Retry.BACKOFF:
             self._fail(error)
             return True
@@ -221,8 +358,11 @@ class SinkWorker:
             self.last_error = str(error)
             self._changed.wait_for(lambda: self._is_closing, timeout=delay_secs)
         # Whatever the reason, what was handed to the client is in doubt: begin again with a new one.
-        self._sink.close()
-        self._is_open = False
+        if self._in_doubt:
+            self._sink.close()
+            self._is_open = False
+        else:
+            self._abandon()
         self._metrics.sink_reconnects.labels(*self._labels).inc()
 
     def _fail(self, error: DeltaForgeError) -> None:

@@ -54,8 +54,6 @@ def _unbuilt_blocks(spec: PipelineBody) -> Iterator[Fault]:
     if spec.schema_sensing.enabled and spec.schema_sensing.output.emit_events:
         message = "schema change events are not available in this version; set it to false and poll the REST API"
         yield Fault("spec.schema_sensing.output.emit_events", message)
-    if spec.journal is not None and spec.journal.enabled:
-        yield Fault("spec.journal.enabled", "the journal is not available in this version; set it to false")
     if spec.sharding is not None and (spec.sharding.count or 1) > 1:
         yield Fault("spec.sharding.count", "sharding is not available in this version; use 1 or leave sharding out")
     policy = spec.connection_policy

@@ -2,8 +2,8 @@
 
 The file holds documents with their secrets, so it is made readable by its owner only. WAL with
 ``synchronous=NORMAL``: a crash of the machine may lose the last writes, never the file. What is added to
-``df_log`` and ``df_queue`` is written with ``synchronous=FULL`` instead, an fsync of the WAL before the call returns: rows that
-refer to an entry may leave at once, and an event that is in a queue need not be read again.
+``df_log`` and ``df_queue`` is written with ``synchronous=FULL`` instead, an fsync of the WAL before the call
+returns: rows that refer to an entry may leave at once, and an event that is in a queue need not be read again.
 
 Several processes share the file (the control plane and its pipelines): each statement, and each ``extend``, is one
 transaction, and a process that finds the file locked waits up to ``BUSY_TIMEOUT_SECS``.
@@ -40,6 +40,8 @@ create index if not exists df_queue_key on df_queue (ns, key);
 """
 
 _ENTRIES = "select seq, key, val, ts from df_log"
+_WAITING = "select id, val, ts from df_queue where ns = ? and key = ?"
+_REMOVAL = "delete from df_queue where ns = ? and key = ?"
 
 
 class SqliteDatabase:
@@ -221,38 +223,37 @@ class SqliteQueue:
         return _int(entry_id)
 
     def peek(self, ns: str, key: str, limit: int, *, after: int = 0) -> list[QueueEntry]:
-        return self._entries("id > ? order by id limit ?", ns, key, after, limit)
+        return self._entries(f"{_WAITING} and id > ? order by id limit ?", ns, key, after, limit)
 
     def find(self, ns: str, key: str, ids: Sequence[int]) -> list[QueueEntry]:
-        return [entry for n in sorted(set(ids)) for entry in self._entries("id = ?", ns, key, n)]
+        return [entry for n in sorted(set(ids)) for entry in self._entries(f"{_WAITING} and id = ?", ns, key, n)]
 
     def count(self, ns: str, key: str) -> int:
         rows, _ = self._database.run("select count(*) from df_queue where ns = ? and key = ?", ns, key)
         return _int(rows[0][0])
 
     def ack(self, ns: str, key: str, up_to: int) -> int:
-        return self._delete("id <= ?", ns, key, up_to)
+        return self._delete(f"{_REMOVAL} and id <= ?", ns, key, up_to)
 
     def remove(self, ns: str, key: str, entry_id: int) -> bool:
-        return bool(self._delete("id = ?", ns, key, entry_id))
+        return bool(self._delete(f"{_REMOVAL} and id = ?", ns, key, entry_id))
 
     def drop_oldest(self, ns: str, key: str, count: int) -> int:
-        oldest = "id in (select id from df_queue where ns = ? and key = ? order by id limit ?)"
-        return self._delete(oldest, ns, key, ns, key, max(count, 0))
+        oldest = "select id from df_queue where ns = ? and key = ? order by id limit ?"
+        return self._delete(f"{_REMOVAL} and id in ({oldest})", ns, key, ns, key, max(count, 0))
 
     def expire(self, ns: str, key: str, before: float) -> int:
-        return self._delete("ts < ?", ns, key, before)
+        return self._delete(f"{_REMOVAL} and ts < ?", ns, key, before)
 
     def purge(self, ns: str, key: str) -> int:
-        return self._delete("true", ns, key)
+        return self._delete(_REMOVAL, ns, key)
 
-    def _entries(self, condition: str, *values: str | float) -> list[QueueEntry]:
-        query = f"select id, val, ts from df_queue where ns = ? and key = ? and {condition}"
+    def _entries(self, query: str, *values: str | float) -> list[QueueEntry]:
         rows, _ = self._database.run(query, *values)
         return [QueueEntry(_int(entry_id), _bytes(val), float(str(ts))) for entry_id, val, ts in rows]
 
-    def _delete(self, condition: str, *values: str | float) -> int:
-        return self._database.run(f"delete from df_queue where ns = ? and key = ? and {condition}", *values)[1]
+    def _delete(self, statement: str, *values: str | float) -> int:
+        return self._database.run(statement, *values)[1]
 
 
 class SqliteStorage:

@@ -53,15 +53,21 @@ class StalledError(SinkError):
 
 
 class FailedError(SinkError):
-    """A message, or the whole producer, failed for good. ``value``: of the message, if it was one."""
+    """A message, or the whole producer, failed for good.
 
-    def __init__(self, name: str, text: str, value: bytes | None) -> None:
+    Attributes:
+        value: Of the message, if it was one.
+        index: Its place, if the producer did not even take it and is as good as before.
+    """
+
+    def __init__(self, name: str, text: str, value: bytes | None, index: int | None = None) -> None:
         super().__init__(
             f"kafka did not take a message: {text} ({name})",
             kind=_KIND_OF.get(name, "io"),
             hint=_HINTS.get(name, ""),
         )
         self.value = value
+        self.index = index
 
 
 class _BrokerStatistics(msgspec.Struct):
@@ -116,8 +122,8 @@ class Client:
                 self._trouble = None
                 return
 
-    def send(self, value: bytes, topic: str, key: bytes, headers: dict[str, str]) -> None:
-        """Put a message into the producer's queue; waits while the queue is full."""
+    def send(self, value: bytes, topic: str, key: bytes, headers: dict[str, str], *, index: int | None = None) -> None:
+        """Put a message into the producer's queue; waits while the queue is full. ``index``: for errors."""
         try:
             if self._driver.produce(topic, value, key, headers):
                 return
@@ -125,7 +131,8 @@ class Client:
             while not self._driver.produce(topic, value, key, headers):
                 self._wait_for_room(progress)
         except RefusedError as exc:
-            raise self._failure(FailedError(exc.name, exc.text, value)) from exc
+            exc.index = index
+            raise self._refusal(exc, value) from exc
 
     def send_block(self, topic: str, values: EncodedValues, start: int, stop: int) -> Iterator[int]:
         """Put messages with their row keys into the queue, waiting for room.
@@ -141,7 +148,7 @@ class Client:
                     self._wait_for_room(progress)
         except RefusedError as exc:
             value = values[exc.index] if exc.index is not None else None
-            raise self._failure(FailedError(exc.name, exc.text, value)) from exc
+            raise self._refusal(exc, value) from exc
 
     def drain(self) -> None:
         """Return when every message is acknowledged."""
@@ -158,6 +165,13 @@ class Client:
         self._is_closing.set()
         self._thread.join()
         self._driver.close()
+
+    def _refusal(self, refused: RefusedError, value: bytes | None) -> FailedError:
+        error = FailedError(refused.name, refused.text, value, refused.index)
+        if error.index is not None and error.kind == "serialization" and not self._failures:
+            return error
+        error.index = None
+        return self._failure(error)
 
     def _wait_for_room(self, progress: _Progress) -> None:
         time.sleep(ROOM_SECS)

@@ -19,7 +19,6 @@ REFUSED = [
     (f"{SINK}/encoding", {"type": "avro", "schema_registry_url": "http://r"}, "spec.sinks[0].config.encoding"),
     ("spec/commit_policy", {"mode": "quorum", "quorum": 1}, "spec.commit_policy.mode"),
     ("spec/schema_sensing", {"enabled": True}, "spec.schema_sensing.enabled"),
-    ("spec/journal", {"enabled": True}, "spec.journal.enabled"),
     ("spec/sharding", {"mode": "hash", "count": 2}, "spec.sharding.count"),
     ("spec/connection_policy", {"default_mode": "shared"}, "spec.connection_policy.default_mode"),
     ("spec/connection_policy", {"preferred_replica": "r"}, "spec.connection_policy.preferred_replica"),
@@ -58,6 +57,7 @@ ALLOWED = [
     ("spec/commit_policy", {"mode": "all"}),
     ("spec/schema_sensing", {"enabled": False, "sampling": {"sample_rate": 5}}),
     ("spec/journal", {"enabled": False}),
+    ("spec/journal", {"enabled": True, "dlq": {"overflow_policy": "block"}}),
     ("spec/sharding", {"mode": "none"}),
     ("spec/connection_policy", {"default_mode": "dedicated"}),
     ("spec/sink_batch_deadline_secs", 10),
@@ -70,8 +70,8 @@ def test_what_changes_nothing_is_not_refused(put, key, value):
 
 
 def test_all_refusals_are_listed(put):
-    put("spec/journal", {"enabled": True})
+    put("spec/sharding", {"mode": "hash", "count": 2})
     with pytest.raises(SpecError) as caught:
         check_supported(parse_document(put("spec/schema_sensing", {"enabled": True})).spec)
     assert "spec.schema_sensing.enabled" in str(caught.value)
-    assert "spec.journal.enabled" in str(caught.value)
+    assert "spec.sharding.count" in str(caught.value)

@@ -183,7 +183,11 @@ def test_queue_shows_the_oldest_first(storage, clock):
     (third,) = queued(storage, b"3")
 
     assert first < second < third
-    assert storage.queue.peek("n", "q", 10) == [(first, b"1", 1000.0), (second, b"2\x00\xff", 1000.0), (third, b"3", 1001.0)]
+    assert storage.queue.peek("n", "q", 10) == [
+        (first, b"1", 1000.0),
+        (second, b"2\x00\xff", 1000.0),
+        (third, b"3", 1001.0),
+    ]
     assert vals(storage, 2) == [b"1", b"2\x00\xff"]
     assert vals(storage, after=first) == [b"2\x00\xff", b"3"]
     assert storage.queue.count("n", "q") == 3
