@@ -11,25 +11,55 @@ import multiprocessing
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from confluent_kafka import Consumer
 
+from benchmarks.backlog import DEFAULTS, Settings
+from benchmarks.drain import cpu_secs
 from benchmarks.servers import KafkaTarget, Servers
 from tests.pipelines import PipelineProcess, mysql_source, postgres_source
 
 WARM_UP_SECS = 3.0
 
 
+class Latency(msgspec.Struct, kw_only=True):
+    """From commit to consumer, after a warm-up. ``cpu_percent``: of one core, the pipeline process alone."""
+
+    source: str
+    rate: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    cpu_percent: float
+
+
+class Load(msgspec.Struct, frozen=True, kw_only=True):
+    """Rows that are written at a steady pace."""
+
+    rate: int = 5000
+    rows_per_transaction: int = 10
+    secs: float = 20
+
+    @property
+    def rows(self) -> int:
+        """How many in all."""
+        return int(self.rate * self.secs)
+
+
 def main() -> None:
     """Prints a line of a table for each source."""
     options = _options()
-    print("| Source | Rows/s | p50 | p99 | max |\n|---|---|---|---|---|")
+    load = Load(rate=options.rate, rows_per_transaction=options.rows_per_transaction, secs=options.secs)
+    print("| Source | Rows/s | p50 | p99 | max | CPU |\n|---|---|---|---|---|---|")
     with Servers() as servers:
         for source in options.source:
-            _run(servers, source, options)
+            r = measure(servers, source, load)
+            figures = f"{r.p50_ms:.1f} ms | {r.p99_ms:.1f} ms | {r.max_ms:.1f} ms | {r.cpu_percent:.0f} %"
+            print(f"| {source} | {r.rate:,} | {figures} |", flush=True)
 
 
 def _options() -> argparse.Namespace:
@@ -41,40 +71,60 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(servers: Servers, source: str, options: argparse.Namespace) -> None:
-    folder = Path(tempfile.mkdtemp(prefix="deltaforge-latency-"))
-    with servers.get(source).fresh_database() as database:
+def measure(servers: Servers, source: str, load: Load, settings: Settings = DEFAULTS) -> Latency:
+    """Write the load to a fresh table of a source while a pipeline delivers it to Kafka."""
+    with servers.get(source).fresh_database() as database, tempfile.TemporaryDirectory() as folder:
         database.execute("create table ticks (id bigint primary key, at double precision not null)")
         if source == "postgres":
             database.execute("create publication pub for all tables")
         target = KafkaTarget(servers.get("kafka"), database.name)
         make = postgres_source if source == "postgres" else mysql_source
-        pipeline = PipelineProcess(folder, make(database), [target.sink]).start()
-        context = multiprocessing.get_context("spawn")
-        delays: Any = context.Queue()
-        total = int(options.rate * options.secs)
-        arguments = (servers.get("kafka").bootstrap, target.sink["config"]["topic"], total, delays)
-        consumer = context.Process(target=_consume, args=arguments)
-        consumer.start()
-        delays.get(timeout=60)  # the consumer has its partitions
-        _write(database, source, options, total)
-        found = delays.get(timeout=120)
-        consumer.join()
-        pipeline.stop()
-        pipeline.end()
-    warm = [delay for at, delay in found if at >= found[0][0] + WARM_UP_SECS]
+        pipeline = settings.pipeline(Path(folder), make(database), target.sink)
+        try:
+            pipeline.start()
+            delays, cpu_secs_used = _run(pipeline, target, lambda: _write(database, source, load), load.rows)
+            pipeline.stop()
+        finally:
+            pipeline.end()
+        target.delete()
+    warm = [delay for at, delay in delays if at >= delays[0][0] + WARM_UP_SECS]
     cuts = statistics.quantiles(warm, n=100)
-    print(f"| {source} | {options.rate:,} | {cuts[49]:.1f} ms | {cuts[98]:.1f} ms | {max(warm):.1f} ms |", flush=True)
+    return Latency(
+        source=source,
+        rate=load.rate,
+        p50_ms=round(cuts[49], 1),
+        p99_ms=round(cuts[98], 1),
+        max_ms=round(max(warm), 1),
+        cpu_percent=round(cpu_secs_used / load.secs * 100, 1),
+    )
 
 
-def _write(database: Any, source: str, options: argparse.Namespace, total: int) -> None:
-    step, began = options.rows_per_transaction, time.monotonic()
+def _run(
+    pipeline: PipelineProcess, target: KafkaTarget, write: Callable[[], None], rows: int
+) -> tuple[list[tuple[float, float]], float]:
+    """Pairs of the time of writing and the delay in ms, and CPU seconds of the pipeline."""
+    context = multiprocessing.get_context("spawn")
+    delays: Any = context.Queue()
+    config = target.sink["config"]
+    consumer = context.Process(target=_consume, args=(config["brokers"], config["topic"], rows, delays))
+    consumer.start()
+    delays.get(timeout=60)  # the consumer has its partitions
+    cpu_began = cpu_secs(pipeline.pid)
+    write()
+    found = delays.get(timeout=120)
+    cpu = cpu_secs(pipeline.pid) - cpu_began
+    consumer.join()
+    return found, cpu
+
+
+def _write(database: Any, source: str, load: Load) -> None:
+    step, began = load.rows_per_transaction, time.monotonic()
     with database.connect() as connection, connection.cursor() as cursor:
         if source == "postgres":
             # The test server commits without waiting for its log, and sends nothing that is not in the log.
             cursor.execute("set synchronous_commit = on")
-        for first in range(0, total, step):
-            due = began + first / options.rate
+        for first in range(0, load.rows, step):
+            due = began + first / load.rate
             while (wait := due - time.monotonic()) > 0:
                 time.sleep(wait)
             now = time.time()
