@@ -1,0 +1,237 @@
+"""``python -m benchmarks.raw_reader``: PostgreSQL's walsender read by nobody's pipeline, and by ours.
+
+The same backlog, in interleaved rounds, each reading from a copy of the slot. Raw readers take the messages and throw
+them away: ``pg_recvlogical`` into /dev/null, libpq with a Python call for each message, and the compiled reading of
+the product, all that has arrived in one call. None of them decodes, encodes, delivers or saves a position.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import statistics
+import struct
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from psycopg import pq
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from benchmarks import orders
+from benchmarks.backlog import Backlog
+from benchmarks.record import save
+from benchmarks.servers import Servers
+from deltaforge.core.lsn import lsn_from_text
+from deltaforge.sources.postgres.client import ReplicationConnection, conninfo_of
+from tests.fixtures.local_server import installed
+
+BLOCK_BYTES = 1 << 20
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+class Reading(msgspec.Struct, kw_only=True):
+    """One reading of the whole backlog. ``server_cpu``: CPU seconds per million rows of all of the server."""
+
+    reader: str
+    rows_per_sec: float
+    cpu_secs_per_million: float
+    server_cpu_secs_per_million: float | None = None
+
+
+class Source:
+    """A backlog, and where in the log it ends."""
+
+    def __init__(self, backlog: Backlog) -> None:
+        self.backlog, self.rows = backlog, backlog.rows
+        ((text,),) = backlog.database.rows("select pg_logical_emit_message(true, 'end', '')::text")
+        self.end = lsn_from_text(text)
+        process = backlog.database.server.process
+        self._postmaster = process and int((process.folder / "data/postmaster.pid").read_text().split()[0])
+
+    def server_cpu_secs(self) -> float:
+        """CPU time of the server with all processes that it has or had; 0 for one that is not ours."""
+        if not self._postmaster:
+            return 0.0
+        parents = {int(path.name): _stat(path) for path in Path("/proc").glob("[0-9]*")}
+        own = sum(int(ticks) for ticks in parents[self._postmaster][11:15])
+        live = (s for s in parents.values() if s and int(s[1]) == self._postmaster)
+        return (own + sum(int(s[11]) + int(s[12]) for s in live)) / _TICKS
+
+    def raw(self, read: Callable[[Source, str], float]) -> tuple[float, float]:
+        """Rows per second and CPU seconds per million rows of a raw reader, which returns the seconds it took."""
+        slot = self.backlog.copy_slot("raw")
+        cpu_began = _own_cpu_secs()
+        try:
+            secs = read(self, slot)
+        finally:
+            self.backlog.drop_slot(slot)
+        return self.rows / secs, (_own_cpu_secs() - cpu_began) / self.rows * 1e6
+
+    def piped(self, sink: str) -> tuple[float, float]:
+        """The same figures of a pipeline into ``sink``."""
+        figures = self.backlog.drain(sink)
+        return figures.rows_per_sec, figures.cpu_secs_per_million
+
+
+def _stat(process: Path) -> list[str]:
+    """The fields of a process behind its name; none if it has just ended."""
+    try:
+        return (process / "stat").read_text().rpartition(")")[2].split()
+    except FileNotFoundError:
+        return []
+
+
+def _own_cpu_secs() -> float:
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
+
+
+def _recvlogical(source: Source, slot: str) -> float:
+    """PostgreSQL's own client; its start is in the time."""
+    program = Path(installed("postgres-18", is_required=True)) / "pg_recvlogical"
+    end = f"{source.end >> 32:X}/{source.end & 0xFFFFFFFF:X}"
+    options = [word for name, value in _PLUGIN.items() for word in ("-o", f"{name}={value}")]
+    began = time.monotonic()
+    command = [
+        program,
+        "-d",
+        source.backlog.database.url(),
+        "--slot",
+        slot,
+        "--start",
+        "--endpos",
+        end,
+        "-f",
+        "/dev/null",
+    ]
+    subprocess.run([*command, *options], check=True)
+    return time.monotonic() - began
+
+
+def _each(source: Source, slot: str) -> float:
+    """libpq, blocking, a call from Python for each message."""
+    connection = pq.PGconn.connect(conninfo_of(source.backlog.database.url(), replication="database").encode())
+    options = ", ".join(f"{name} '{value}'" for name, value in _PLUGIN.items())
+    result = connection.exec_(f'START_REPLICATION SLOT "{slot}" LOGICAL 0/0 ({options})'.encode())
+    assert result.status == pq.ExecStatus.COPY_BOTH, result.error_message
+    end = struct.pack(">Q", source.end)
+    began, lsn = 0.0, b""
+    while lsn < end:
+        _, data = connection.get_copy_data(0)
+        began = began or time.monotonic()
+        lsn = bytes(data[1:9])
+    secs = time.monotonic() - began
+    connection.finish()
+    return secs
+
+
+def _blocks(source: Source, slot: str) -> float:
+    """The compiled reading of the product."""
+    wire = ReplicationConnection(source.backlog.database.url())
+    wire.start(slot, 0, "pub")
+    end = struct.pack(">Q", source.end)
+    began, lsn = 0.0, b""
+    while lsn < end:
+        block, is_all = wire.read_block(BLOCK_BYTES)
+        if block.count:
+            began = began or time.monotonic()
+            lsn = block.message(block.count - 1)[1:9]
+        if is_all and lsn < end:
+            wire.wait(1.0)
+    secs = time.monotonic() - began
+    wire.close()
+    return secs
+
+
+_PLUGIN = {"proto_version": "1", "publication_names": "pub", "messages": "true"}
+READERS: dict[str, Callable[[Source], tuple[float, float]]] = {
+    "raw: pg_recvlogical": lambda source: source.raw(_recvlogical),
+    "raw: a Python call per message": lambda source: source.raw(_each),
+    "raw: compiled, in blocks": lambda source: source.raw(_blocks),
+    "pipeline into null": lambda source: source.piped("null"),
+    "pipeline into Kafka": lambda source: source.piped("kafka"),
+}
+
+
+def main() -> None:
+    """Prints a table in GitHub's form."""
+    options = _options()
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    found: dict[str, list[Reading]] = {name: [] for name in READERS}
+    with (
+        Servers() as servers,
+        Progress(*columns, console=Console(stderr=True)) as progress,
+        Backlog(servers, "postgres", options.workload, options.rows) as backlog,
+    ):
+        backlog.write(progress)
+        source = Source(backlog)
+        task = progress.add_task("reading", total=options.rounds * len(READERS))
+        for _ in range(options.rounds):
+            for name in READERS:
+                found[name].append(_read(source, name))
+                progress.advance(task)
+    results = [_median(readings) for readings in found.values()]
+    table = _table(results)
+    print(table)
+    save("raw_reader", "raw-reader", results, table, rounds=found)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.raw_reader", description=__doc__)
+    parser.add_argument("--workload", default="bulk", choices=orders.WORKLOADS)
+    parser.add_argument("--rows", type=int, default=1_000_000, help="changes in the backlog")
+    parser.add_argument("--rounds", type=int, default=3)
+    return parser.parse_args()
+
+
+def _read(source: Source, name: str) -> Reading:
+    server_began = source.server_cpu_secs()
+    rate, cpu = READERS[name](source)
+    server = (source.server_cpu_secs() - server_began) / source.rows * 1e6
+    return Reading(
+        reader=name,
+        rows_per_sec=round(rate),
+        cpu_secs_per_million=round(cpu, 2),
+        server_cpu_secs_per_million=round(server, 2) or None,
+    )
+
+
+def _median(readings: list[Reading]) -> Reading:
+    def of(figure: Callable[[Reading], Any]) -> float:
+        return round(statistics.median(figure(reading) or 0.0 for reading in readings), 2)
+
+    return Reading(
+        reader=readings[0].reader,
+        rows_per_sec=of(lambda r: r.rows_per_sec),
+        cpu_secs_per_million=of(lambda r: r.cpu_secs_per_million),
+        server_cpu_secs_per_million=of(lambda r: r.server_cpu_secs_per_million) or None,
+    )
+
+
+def _table(results: list[Reading]) -> str:
+    fastest = max(r.rows_per_sec for r in results if r.reader.startswith("raw"))
+    titles = [
+        "Reader",
+        "Rows/s",
+        "Of the fastest raw",
+        "CPU s per million",
+        "Server's CPU s per million",
+        "Server busy",
+    ]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for r in results:
+        server = r.server_cpu_secs_per_million
+        busy = f"{server} | {r.rows_per_sec * server / 1e4:.0f} %" if server else "|"
+        share = f"{r.rows_per_sec / fastest:.1%}"
+        lines.append(f"| {r.reader} | {r.rows_per_sec:,.0f} | {share} | {r.cpu_secs_per_million} | {busy} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
