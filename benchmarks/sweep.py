@@ -21,6 +21,7 @@ from benchmarks.backlog import Backlog, Figures, Settings
 from benchmarks.latency import Latency, Load, measure
 from benchmarks.record import save
 from benchmarks.servers import Servers
+from benchmarks.sweep_results import Result, table_of
 
 AIMS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -53,23 +54,6 @@ SETTINGS = {
 }
 
 
-class Result(msgspec.Struct, kw_only=True):
-    """Medians of one value; the last three are None where the latency was not measured."""
-
-    source: str
-    workload: str
-    value: Any
-    rows: int
-    rounds: int
-    rows_per_sec: float
-    cpu_secs_per_million: float
-    peak_rss_mb: float
-    bytes_per_row: float | None
-    p50_ms: float | None = None
-    p99_ms: float | None = None
-    cpu_percent_at_rate: float | None = None
-
-
 def main() -> None:
     """Writes a file of results for each setting."""
     options = _options()
@@ -86,7 +70,7 @@ def main() -> None:
                 if SETTINGS[name].has_latency:
                     _add_latencies(servers, name, [r for r in found[name] if r.source == source], options)
     for name, results in found.items():
-        table = _table(name, results)
+        table = table_of(name, SETTINGS[name].default, results)
         print(table, flush=True)
         save("sweep", f"sweep-{name}", results, table, setting=name, default=SETTINGS[name].default)
 
@@ -152,21 +136,6 @@ def _add_latencies(servers: Servers, name: str, results: list[Result], options: 
         result.p50_ms = round(statistics.median(r.p50_ms for r in latencies), 1)
         result.p99_ms = round(statistics.median(r.p99_ms for r in latencies), 1)
         result.cpu_percent_at_rate = round(statistics.median(r.cpu_percent for r in latencies), 1)
-
-
-def _table(name: str, results: list[Result]) -> str:
-    titles = ["Source", "Workload", name, "Rows/s", "CPU s per million", "Peak RSS", "Bytes per row"]
-    titles += ["p50", "p99", "CPU at 5,000 rows/s"]
-    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
-    for r in results:
-        is_default = r.value == SETTINGS[name].default
-        value = f"**{r.value}**" if is_default else r.value
-        live = f"{r.p50_ms} ms | {r.p99_ms} ms | {r.cpu_percent_at_rate} %" if r.p50_ms is not None else " | |"
-        lines.append(
-            f"| {r.source} | {r.workload} | {value} | {r.rows_per_sec:,.0f} | {r.cpu_secs_per_million} |"
-            f" {r.peak_rss_mb:.0f} MB | {r.bytes_per_row or ''} | {live} |"
-        )
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

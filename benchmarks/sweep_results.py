@@ -1,0 +1,68 @@
+"""Results of sweeps: what is kept of a value, and what all files together say of a setting."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+class Result(msgspec.Struct, kw_only=True):
+    """Medians of one value; the last three are None where the latency was not measured."""
+
+    source: str
+    workload: str
+    value: Any
+    rows: int
+    rounds: int
+    rows_per_sec: float
+    cpu_secs_per_million: float
+    peak_rss_mb: float
+    bytes_per_row: float | None
+    p50_ms: float | None = None
+    p99_ms: float | None = None
+    cpu_percent_at_rate: float | None = None
+
+
+class Sweep(msgspec.Struct):
+    """What a file of results holds."""
+
+    setting: str
+    default: Any
+    results: list[Result]
+
+    def series(self) -> Iterator[tuple[str, list[Result]]]:
+        """Label and results of each source and workload."""
+        keys = dict.fromkeys((r.source, r.workload) for r in self.results)
+        for key in keys:
+            label = key[0] if len({workload for _, workload in keys}) == 1 else f"{key[0]}, {key[1]}"
+            yield label, [r for r in self.results if (r.source, r.workload) == key]
+
+
+def newest(folder: Path) -> list[Sweep]:
+    """A sweep of each setting: the last results of every source and workload, whichever file they are in."""
+    found: dict[str, Sweep] = {}
+    for path in sorted(folder.glob("sweep-*.json"), key=lambda path: path.stem[-len("2026-01-01T0000") :]):
+        sweep = msgspec.json.decode(path.read_bytes(), type=Sweep)
+        known = found.setdefault(sweep.setting, Sweep(sweep.setting, sweep.default, []))
+        measured = {(r.source, r.workload) for r in sweep.results}
+        known.results = [r for r in known.results if (r.source, r.workload) not in measured] + sweep.results
+    return list(found.values())
+
+
+def table_of(name: str, default: Any, results: list[Result]) -> str:
+    """GitHub's table form; the default is bold."""
+    titles = ["Source", "Workload", name, "Rows/s", "CPU s per million", "Peak RSS", "Bytes per row"]
+    titles += ["p50", "p99", "CPU at 5,000 rows/s"]
+    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for r in results:
+        is_default = r.value == default
+        value = f"**{r.value}**" if is_default else r.value
+        live = f"{r.p50_ms} ms | {r.p99_ms} ms | {r.cpu_percent_at_rate} %" if r.p50_ms is not None else " | |"
+        lines.append(
+            f"| {r.source} | {r.workload} | {value} | {r.rows_per_sec:,.0f} | {r.cpu_secs_per_million} |"
+            f" {r.peak_rss_mb:.0f} MB | {r.bytes_per_row or ''} | {live} |"
+        )
+    return "\n".join(lines)
