@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -14,11 +15,12 @@ import msgspec
 from rich.progress import Progress
 
 from benchmarks import orders
-from benchmarks.drain import DELIVERED, cpu_secs
+from benchmarks.processes import cpu_secs
 from benchmarks.servers import FileTarget, KafkaTarget, NullTarget, Servers
 from tests.pipelines import PipelineProcess, memory_kib, mysql_source, postgres_source
 
 POLL_SECS = 0.05
+_DELIVERED = re.compile(r"^deltaforge_sink_events_total\{[^}]*\} (\S+)$", re.MULTILINE)
 
 
 class Settings(msgspec.Struct, frozen=True):
@@ -156,5 +158,5 @@ class Backlog:
 
 
 def _delivered(pipeline: PipelineProcess) -> int:
-    found = DELIVERED.search(pipeline.ask("metrics")["metrics"])
+    found = _DELIVERED.search(pipeline.ask("metrics")["metrics"])
     return int(float(found[1])) if found else 0

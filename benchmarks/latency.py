@@ -19,7 +19,7 @@ import msgspec
 from confluent_kafka import Consumer
 
 from benchmarks.backlog import DEFAULTS, Settings
-from benchmarks.drain import cpu_secs
+from benchmarks.processes import cpu_secs
 from benchmarks.servers import KafkaTarget, Servers
 from tests.pipelines import PipelineProcess, mysql_source, postgres_source
 

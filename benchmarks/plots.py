@@ -16,7 +16,7 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from benchmarks.record import RESULTS
+from benchmarks.report import RESULTS
 from benchmarks.sweep_results import Result, Sweep, newest
 
 if TYPE_CHECKING:

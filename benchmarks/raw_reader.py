@@ -8,7 +8,6 @@ the product, all that has arrived in one call. None of them decodes, encodes, de
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import statistics
 import struct
@@ -20,23 +19,20 @@ from typing import Any
 
 import msgspec
 from psycopg import pq
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from benchmarks import orders
+from benchmarks import orders, report
 from benchmarks.backlog import Backlog
-from benchmarks.record import save
+from benchmarks.processes import cpu_secs
 from benchmarks.servers import Servers
 from deltaforge.core.lsn import lsn_from_text
 from deltaforge.sources.postgres.client import ReplicationConnection, conninfo_of
 from tests.fixtures.local_server import installed
 
 BLOCK_BYTES = 1 << 20
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Reading(msgspec.Struct, kw_only=True):
-    """One reading of the whole backlog. ``server_cpu``: CPU seconds per million rows of all of the server."""
+    """One reading of the whole backlog. The server's CPU time is that of all its processes; None if it is not ours."""
 
     reader: str
     rows_per_sec: float
@@ -56,12 +52,12 @@ class Source:
 
     def server_cpu_secs(self) -> float:
         """CPU time of the server with all processes that it has or had; 0 for one that is not ours."""
-        if not self._postmaster:
-            return 0.0
-        parents = {int(path.name): _stat(path) for path in Path("/proc").glob("[0-9]*")}
-        own = sum(int(ticks) for ticks in parents[self._postmaster][11:15])
-        live = (s for s in parents.values() if s and int(s[1]) == self._postmaster)
-        return (own + sum(int(s[11]) + int(s[12]) for s in live)) / _TICKS
+        while self._postmaster:
+            try:
+                return cpu_secs(self._postmaster)
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # one of them ended while it was looked at: its time is in the next look
+        return 0.0
 
     def raw(self, read: Callable[[Source, str], float]) -> tuple[float, float]:
         """Rows per second and CPU seconds per million rows of a raw reader, which returns the seconds it took."""
@@ -77,14 +73,6 @@ class Source:
         """The same figures of a pipeline into ``sink``."""
         figures = self.backlog.drain(sink)
         return figures.rows_per_sec, figures.cpu_secs_per_million
-
-
-def _stat(process: Path) -> list[str]:
-    """The fields of a process behind its name; none if it has just ended."""
-    try:
-        return (process / "stat").read_text().rpartition(")")[2].split()
-    except FileNotFoundError:
-        return []
 
 
 def _own_cpu_secs() -> float:
@@ -162,11 +150,10 @@ READERS: dict[str, Callable[[Source], tuple[float, float]]] = {
 def main() -> None:
     """Prints a table in GitHub's form."""
     options = _options()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     found: dict[str, list[Reading]] = {name: [] for name in READERS}
     with (
         Servers() as servers,
-        Progress(*columns, console=Console(stderr=True)) as progress,
+        report.progress_bars() as progress,
         Backlog(servers, "postgres", options.workload, options.rows) as backlog,
     ):
         backlog.write(progress)
@@ -179,7 +166,7 @@ def main() -> None:
     results = [_median(readings) for readings in found.values()]
     table = _table(results)
     print(table)
-    save("raw_reader", "raw-reader", results, table, rounds=found)
+    report.save("raw-reader", "benchmarks.raw_reader", {"results": results, "rounds": found}, table)
 
 
 def _options() -> argparse.Namespace:
@@ -224,13 +211,13 @@ def _table(results: list[Reading]) -> str:
         "Server's CPU s per million",
         "Server busy",
     ]
-    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    rows = []
     for r in results:
         server = r.server_cpu_secs_per_million
-        busy = f"{server} | {r.rows_per_sec * server / 1e4:.0f} %" if server else "|"
+        busy = [str(server), f"{r.rows_per_sec * server / 1e4:.0f} %"] if server else ["", ""]
         share = f"{r.rows_per_sec / fastest:.1%}"
-        lines.append(f"| {r.reader} | {r.rows_per_sec:,.0f} | {share} | {r.cpu_secs_per_million} | {busy} |")
-    return "\n".join(lines)
+        rows.append([r.reader, f"{r.rows_per_sec:,.0f}", share, str(r.cpu_secs_per_million), *busy])
+    return report.table(titles, rows)
 
 
 if __name__ == "__main__":

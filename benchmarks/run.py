@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import os
+import platform
 import statistics
 import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
 
+import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks import orders
 from benchmarks.drain import Drain, Result
-from benchmarks.record import save
 from benchmarks.servers import Servers
+from deltaforge import __version__
+
+RESULTS = Path(__file__).parent / "results"
+LIBRARIES = ("bytewax", "confluent-kafka", "msgspec", "psycopg", "redis")
 
 
 def main() -> int:
@@ -27,9 +36,8 @@ def main() -> int:
                 drain = Drain(servers, source, options.workload, options.rows, progress)
                 rounds = [drain.run(sink, options.stall_secs) for _ in range(options.rounds)]
                 results.append(_median(rounds))
-    table = _table(results)
-    print(table)
-    save("run", options.name, results, table)
+    print(_table(results))
+    _save(results, options)
     return 0
 
 
@@ -68,6 +76,24 @@ def _table(results: list[Result]) -> str:
             f" {r.cpu_secs_per_million} | {r.peak_rss_mb:.0f} MB | {quarters} MB | {stalled} |"
         )
     return "\n".join(lines)
+
+
+def _save(results: list[Result], options: argparse.Namespace) -> None:
+    now = datetime.now(UTC)
+    facts = {
+        "at": now.isoformat(timespec="seconds"),
+        "command": "python -m benchmarks.run " + " ".join(sys.argv[1:]),
+        "deltaforge": __version__,
+        "python": platform.python_version(),
+        "cpus": os.cpu_count(),
+        **{name: version(name) for name in LIBRARIES},
+    }
+    stem = RESULTS / f"{options.name}-{now:%Y-%m-%dT%H%M}"
+    document = {"facts": facts, "results": results}
+    stem.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+    lines = [f"`{facts['command']}`, DeltaForge {__version__}, Python {facts['python']}, {facts['cpus']} cores", ""]
+    stem.with_suffix(".md").write_text("\n".join([*lines, _table(results), ""]))
+    Console(stderr=True).print(f"written to {stem}.json")
 
 
 if __name__ == "__main__":

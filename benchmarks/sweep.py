@@ -13,13 +13,11 @@ import statistics
 from typing import Any
 
 import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 
-from benchmarks import orders
+from benchmarks import orders, report
 from benchmarks.backlog import Backlog, Figures, Settings
 from benchmarks.latency import Latency, Load, measure
-from benchmarks.record import save
 from benchmarks.servers import Servers
 from benchmarks.sweep_results import Result, table_of
 
@@ -57,8 +55,7 @@ SETTINGS = {
 def main() -> None:
     """Writes a file of results for each setting."""
     options = _options()
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Servers() as servers, Progress(*columns, console=Console(stderr=True)) as progress:
+    with Servers() as servers, report.progress_bars() as progress:
         found: dict[str, list[Result]] = {name: [] for name in options.setting}
         for source in options.source:
             for workload in options.workload:
@@ -72,7 +69,8 @@ def main() -> None:
     for name, results in found.items():
         table = table_of(name, SETTINGS[name].default, results)
         print(table, flush=True)
-        save("sweep", f"sweep-{name}", results, table, setting=name, default=SETTINGS[name].default)
+        document = {"setting": name, "default": SETTINGS[name].default, "results": results}
+        report.save(f"sweep-{name.replace('.', '_')}", "benchmarks.sweep", document, table)
 
 
 def _options() -> argparse.Namespace:

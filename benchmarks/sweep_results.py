@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from benchmarks import report
+
 
 class Result(msgspec.Struct, kw_only=True):
     """Medians of one value; the last three are None where the latency was not measured."""
@@ -56,13 +58,12 @@ def table_of(name: str, default: Any, results: list[Result]) -> str:
     """GitHub's table form; the default is bold."""
     titles = ["Source", "Workload", name, "Rows/s", "CPU s per million", "Peak RSS", "Bytes per row"]
     titles += ["p50", "p99", "CPU at 5,000 rows/s"]
-    lines = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    rows = []
     for r in results:
-        is_default = r.value == default
-        value = f"**{r.value}**" if is_default else r.value
-        live = f"{r.p50_ms} ms | {r.p99_ms} ms | {r.cpu_percent_at_rate} %" if r.p50_ms is not None else " | |"
-        lines.append(
-            f"| {r.source} | {r.workload} | {value} | {r.rows_per_sec:,.0f} | {r.cpu_secs_per_million} |"
-            f" {r.peak_rss_mb:.0f} MB | {r.bytes_per_row or ''} | {live} |"
-        )
-    return "\n".join(lines)
+        value = f"**{r.value}**" if r.value == default else str(r.value)
+        speed = [f"{r.rows_per_sec:,.0f}", str(r.cpu_secs_per_million), f"{r.peak_rss_mb:.0f} MB"]
+        live = ["", "", ""]
+        if r.p50_ms is not None:
+            live = [f"{r.p50_ms} ms", f"{r.p99_ms} ms", f"{r.cpu_percent_at_rate} %"]
+        rows.append([r.source, r.workload, value, *speed, str(r.bytes_per_row or ""), *live])
+    return report.table(titles, rows)
