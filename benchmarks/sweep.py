@@ -9,7 +9,6 @@ several at a time, for one purpose.
 from __future__ import annotations
 
 import argparse
-import statistics
 from typing import Any
 
 import msgspec
@@ -17,15 +16,20 @@ from rich.progress import Progress
 
 from benchmarks import orders, report
 from benchmarks.backlog import Backlog, Figures, Settings
-from benchmarks.latency import Latency, Load, measure
+from benchmarks.latency import Load, measure
 from benchmarks.servers import Servers
 from benchmarks.sweep_results import Result, table_of
 
 AIMS: dict[str, dict[str, Any]] = {
     "default": {},
-    "latency": {"batch.max_ms": 1, "client_conf.linger.ms": 0},
-    "cpu": {"batch.max_events": 5000, "client_conf.compression.type": "none", "client_conf.linger.ms": 20},
-    "memory": {"batch.max_bytes": 1 << 20, "client_conf.queue.buffering.max.messages": 5000},
+    "latency": {"batch.max_ms": 1},
+    "small topics": {"client_conf.compression.type": "zstd"},
+    "memory": {"batch.max_bytes": 64 << 10, "client_conf.queue.buffering.max.messages": 5000},
+    "least memory": {
+        "batch.max_events": 250,
+        "batch.max_bytes": 64 << 10,
+        "client_conf.queue.buffering.max.messages": 5000,
+    },
 }
 
 
@@ -39,10 +43,10 @@ class Setting(msgspec.Struct, frozen=True):
 
 SETTINGS = {
     "batch.max_events": Setting(2000, [250, 500, 1000, 2000, 5000, 16_000]),
-    "batch.max_bytes": Setting(16 << 20, [64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20]),
-    "batch.max_ms": Setting(50, [0, 1, 3, 10, 50, 200], has_latency=True),
-    "batch.max_inflight": Setting(1, [1, 2, 4, 16]),
-    "client_conf.linger.ms": Setting(5, [0, 1, 5, 20, 100], has_latency=True),
+    "batch.max_bytes": Setting(16 << 20, [64 << 10, 256 << 10, 1 << 20, 16 << 20]),
+    "batch.max_ms": Setting(50, [0, 1, 3, 50, 200], has_latency=True),
+    "batch.max_inflight": Setting(1, [1, 4, 16]),
+    "client_conf.linger.ms": Setting(5, [0, 5, 20, 100], has_latency=True),
     "client_conf.batch.size": Setting(1 << 20, [16 << 10, 64 << 10, 256 << 10, 1 << 20]),
     "client_conf.batch.num.messages": Setting(10_000, [100, 1000, 10_000]),
     "client_conf.queue.buffering.max.messages": Setting(100_000, [5000, 20_000, 100_000]),
@@ -53,24 +57,19 @@ SETTINGS = {
 
 
 def main() -> None:
-    """Writes a file of results for each setting."""
+    """Writes a file of results for each setting, source and workload."""
     options = _options()
+    load = Load(secs=options.latency_secs)
     with Servers() as servers, report.progress_bars() as progress:
-        found: dict[str, list[Result]] = {name: [] for name in options.setting}
         for source in options.source:
             for workload in options.workload:
                 with Backlog(servers, source, workload, options.rows) as backlog:
                     backlog.write(progress)
                     for name in options.setting:
-                        found[name] += _drains(backlog, name, options.rounds, progress)
-            for name in options.setting:
-                if SETTINGS[name].has_latency:
-                    _add_latencies(servers, name, [r for r in found[name] if r.source == source], options)
-    for name, results in found.items():
-        table = table_of(name, SETTINGS[name].default, results)
-        print(table, flush=True)
-        document = {"setting": name, "default": SETTINGS[name].default, "results": results}
-        report.save(f"sweep-{name.replace('.', '_')}", "benchmarks.sweep", document, table)
+                        results = _drains(backlog, name, options.rounds, progress)
+                        if SETTINGS[name].has_latency and workload == options.workload[0]:
+                            _add_latencies(servers, name, results, load, options.latency_rounds)
+                        _save(name, results)
 
 
 def _options() -> argparse.Namespace:
@@ -79,9 +78,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--source", nargs="+", default=["mysql"], choices=["mysql", "mariadb", "postgres"])
     parser.add_argument("--workload", nargs="+", default=["bulk"], choices=orders.WORKLOADS)
     parser.add_argument("--rows", type=int, default=400_000, help="changes in the backlog")
-    parser.add_argument("--rounds", type=int, default=3, help="drains of each value")
+    parser.add_argument("--rounds", type=int, default=4, help="drains of each value")
     parser.add_argument("--latency-rounds", type=int, default=3, help="runs of each value at a steady rate")
-    parser.add_argument("--latency-secs", type=float, default=8, help="how long one of them is")
+    parser.add_argument("--latency-secs", type=float, default=7, help="how long one of them is")
     return parser.parse_args()
 
 
@@ -108,32 +107,23 @@ def _drains(backlog: Backlog, name: str, rounds: int, progress: Progress) -> lis
             progress.advance(task)
     progress.remove_task(task)
     return [
-        Result(
-            source=backlog.source,
-            workload=backlog.workload,
-            value=value,
-            rows=backlog.rows,
-            rounds=rounds,
-            rows_per_sec=statistics.median(f.rows_per_sec for f in found),
-            cpu_secs_per_million=round(statistics.median(f.cpu_secs_per_million for f in found), 2),
-            peak_rss_mb=statistics.median(f.peak_rss_mb for f in found),
-            bytes_per_row=found[0].bytes_per_row and statistics.median(f.bytes_per_row or 0 for f in found),
-        )
+        Result(source=backlog.source, workload=backlog.workload, value=value, drains=found)
         for value, found in figures.items()
     ]
 
 
-def _add_latencies(servers: Servers, name: str, results: list[Result], options: argparse.Namespace) -> None:
-    load = Load(secs=options.latency_secs)
-    found: dict[Any, list[Latency]] = {result.value: [] for result in results}
-    for _ in range(options.latency_rounds):
-        for value, latencies in found.items():
-            latencies.append(measure(servers, results[0].source, load, settings_of(name, value)))
-    for result in results:
-        latencies = found[result.value]
-        result.p50_ms = round(statistics.median(r.p50_ms for r in latencies), 1)
-        result.p99_ms = round(statistics.median(r.p99_ms for r in latencies), 1)
-        result.cpu_percent_at_rate = round(statistics.median(r.cpu_percent for r in latencies), 1)
+def _add_latencies(servers: Servers, name: str, results: list[Result], load: Load, rounds: int) -> None:
+    for _ in range(rounds):
+        for result in results:
+            result.latencies.append(measure(servers, result.source, load, settings_of(name, result.value)))
+
+
+def _save(name: str, results: list[Result]) -> None:
+    table = table_of(name, SETTINGS[name].default, results)
+    print(f"{table}\n", flush=True)
+    document = {"setting": name, "default": SETTINGS[name].default, "results": results}
+    stem = f"sweep-{name.replace('.', '_')}-{results[0].source}-{results[0].workload}"
+    report.save(stem, "benchmarks.sweep", document, table)
 
 
 if __name__ == "__main__":

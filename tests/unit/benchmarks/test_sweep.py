@@ -1,6 +1,7 @@
 import msgspec
 import pytest
 
+from benchmarks.backlog import Figures
 from benchmarks.sweep import AIMS, SETTINGS, settings_of
 from benchmarks.sweep_results import Result, newest
 from deltaforge.runtime.launcher import EPOCH_SECS
@@ -40,11 +41,9 @@ def test_an_aim_sets_all_of_its_settings():
     assert keys == set(AIMS["latency"])
 
 
-def result(source, value, rate):
-    return Result(
-        source=source, workload="bulk", value=value, rows=1, rounds=1, rows_per_sec=rate, cpu_secs_per_million=1,
-        peak_rss_mb=1, bytes_per_row=None,
-    )  # fmt: skip
+def result(source, value, *rates):
+    drains = [Figures(rows_per_sec=r, cpu_secs_per_million=1, peak_rss_mb=1, bytes_per_row=None) for r in rates]
+    return Result(source=source, workload="bulk", value=value, drains=drains)
 
 
 def write(folder, name, results):
@@ -60,3 +59,7 @@ def test_newest_takes_the_last_results_of_each_source(tmp_path):
     (sweep,) = newest(tmp_path)
 
     assert {r.source: r.rows_per_sec for r in sweep.results} == {"mysql": 11.0, "postgres": 20.0}
+
+
+def test_a_figure_of_a_value_is_the_median_of_its_drains():
+    assert result("mysql", 1, 10.0, 90.0, 20.0).rows_per_sec == 20.0
