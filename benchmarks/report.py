@@ -29,8 +29,8 @@ def progress_bars() -> Progress:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """GitHub's table form: it reads well in a terminal and in the results folder."""
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    lines = [f"| {' | '.join(cells)} |" for cells in (heads, *rows)]
+    return "\n".join([lines[0], "|---" * len(heads) + "|", *lines[1:]])
 
 
 def save(name: str, module: str, document: dict[str, Any], text: str, **versions: str) -> None:
