@@ -29,6 +29,7 @@ STYLE = {
     "svg.hashsalt": "deltaforge",  # ids in the file are made of it, not of the time
     "svg.fonttype": "none",  # text stays text: smaller, and readable in the file
     "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Arial"],
     "font.size": 9,
     "axes.spines.top": False,
     "axes.grid": True,

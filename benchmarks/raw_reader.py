@@ -15,7 +15,6 @@ import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 from psycopg import pq
@@ -163,10 +162,9 @@ def main() -> None:
             for name in READERS:
                 found[name].append(_read(source, name))
                 progress.advance(task)
-    results = [_median(readings) for readings in found.values()]
-    table = _table(results)
+    table = _table(found)
     print(table)
-    report.save("raw-reader", "benchmarks.raw_reader", {"results": results, "rounds": found}, table)
+    report.save("raw-reader", "benchmarks.raw_reader", {"rounds": found}, table)
 
 
 def _options() -> argparse.Namespace:
@@ -189,34 +187,19 @@ def _read(source: Source, name: str) -> Reading:
     )
 
 
-def _median(readings: list[Reading]) -> Reading:
-    def of(figure: Callable[[Reading], Any]) -> float:
-        return round(statistics.median(figure(reading) or 0.0 for reading in readings), 2)
-
-    return Reading(
-        reader=readings[0].reader,
-        rows_per_sec=of(lambda r: r.rows_per_sec),
-        cpu_secs_per_million=of(lambda r: r.cpu_secs_per_million),
-        server_cpu_secs_per_million=of(lambda r: r.server_cpu_secs_per_million) or None,
-    )
-
-
-def _table(results: list[Reading]) -> str:
-    fastest = max(r.rows_per_sec for r in results if r.reader.startswith("raw"))
-    titles = [
-        "Reader",
-        "Rows/s",
-        "Of the fastest raw",
-        "CPU s per million",
-        "Server's CPU s per million",
-        "Server busy",
-    ]
+def _table(found: dict[str, list[Reading]]) -> str:
+    """Medians and the best round; shares are of the fastest raw reader's median and best."""
+    titles = ["Reader", "Rows/s", "of raw", "best", "of raw's best", "CPU s per million", "server's", "server busy"]
+    rates = {name: [r.rows_per_sec for r in readings] for name, readings in found.items()}
+    raw = [name for name in found if name.startswith("raw")]
+    usual, best = max(statistics.median(rates[name]) for name in raw), max(max(rates[name]) for name in raw)
     rows = []
-    for r in results:
-        server = r.server_cpu_secs_per_million
-        busy = [str(server), f"{r.rows_per_sec * server / 1e4:.0f} %"] if server else ["", ""]
-        share = f"{r.rows_per_sec / fastest:.1%}"
-        rows.append([r.reader, f"{r.rows_per_sec:,.0f}", share, str(r.cpu_secs_per_million), *busy])
+    for name, readings in found.items():
+        rate, fastest = statistics.median(rates[name]), max(rates[name])
+        cells = [name, f"{rate:,.0f}", f"{rate / usual:.0%}", f"{fastest:,.0f}", f"{fastest / best:.0%}"]
+        cells.append(f"{statistics.median(r.cpu_secs_per_million for r in readings):.2f}")
+        server = statistics.median(r.server_cpu_secs_per_million or 0.0 for r in readings)
+        rows.append([*cells, f"{server:.2f}", f"{rate * server / 1e4:.0f} %"])
     return report.table(titles, rows)
 
 
