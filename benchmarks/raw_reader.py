@@ -31,32 +31,39 @@ BLOCK_BYTES = 1 << 20
 
 
 class Reading(msgspec.Struct, kw_only=True):
-    """One reading of the whole backlog. The server's CPU time is that of all its processes; None if it is not ours."""
+    """One reading of the whole backlog. CPU time of the database is that of all its processes; 0 of servers that are
+    not ours.
+    """
 
     reader: str
     rows_per_sec: float
     cpu_secs_per_million: float
-    server_cpu_secs_per_million: float | None = None
+    database_cpu_secs_per_million: float
+    broker_cpu_secs_per_million: float
 
 
 class Source:
     """A backlog, and where in the log it ends."""
 
-    def __init__(self, backlog: Backlog) -> None:
+    def __init__(self, servers: Servers, backlog: Backlog) -> None:
         self.backlog, self.rows = backlog, backlog.rows
         ((text,),) = backlog.database.rows("select pg_logical_emit_message(true, 'end', '')::text")
         self.end = lsn_from_text(text)
-        process = backlog.database.server.process
-        self._postmaster = process and int((process.folder / "data/postmaster.pid").read_text().split()[0])
+        self._pid_files = [
+            process and process.folder / name
+            for process, name in (
+                (backlog.database.server.process, "data/postmaster.pid"),
+                (servers.get("kafka").process, "pid"),
+            )
+        ]
 
-    def server_cpu_secs(self) -> float:
-        """CPU time of the server with all processes that it has or had; 0 for one that is not ours."""
-        while self._postmaster:
+    def others_cpu_secs(self) -> list[float]:
+        """CPU time of the database and of the broker, with all processes that they have or had."""
+        while True:
             try:
-                return cpu_secs(self._postmaster)
+                return [cpu_secs(int(path.read_text().split()[0])) if path else 0.0 for path in self._pid_files]
             except (FileNotFoundError, ProcessLookupError):
                 continue  # one of them ended while it was looked at: its time is in the next look
-        return 0.0
 
     def raw(self, read: Callable[[Source, str], float]) -> tuple[float, float]:
         """Rows per second and CPU seconds per million rows of a raw reader, which returns the seconds it took."""
@@ -156,7 +163,7 @@ def main() -> None:
         Backlog(servers, "postgres", options.workload, options.rows) as backlog,
     ):
         backlog.write(progress)
-        source = Source(backlog)
+        source = Source(servers, backlog)
         task = progress.add_task("reading", total=options.rounds * len(READERS))
         for _ in range(options.rounds):
             for name in READERS:
@@ -176,20 +183,22 @@ def _options() -> argparse.Namespace:
 
 
 def _read(source: Source, name: str) -> Reading:
-    server_began = source.server_cpu_secs()
+    before = source.others_cpu_secs()
     rate, cpu = READERS[name](source)
-    server = (source.server_cpu_secs() - server_began) / source.rows * 1e6
+    used = [after - began for began, after in zip(before, source.others_cpu_secs(), strict=True)]
+    database, broker = (round(secs / source.rows * 1e6, 2) for secs in used)
     return Reading(
         reader=name,
         rows_per_sec=round(rate),
         cpu_secs_per_million=round(cpu, 2),
-        server_cpu_secs_per_million=round(server, 2) or None,
+        database_cpu_secs_per_million=database,
+        broker_cpu_secs_per_million=broker,
     )
 
 
 def _table(found: dict[str, list[Reading]]) -> str:
     """Medians and the best round; shares are of the fastest raw reader's median and best."""
-    titles = ["Reader", "Rows/s", "of raw", "best", "of raw's best", "CPU s per million", "server's", "server busy"]
+    titles = ["Reader", "Rows/s", "of raw", "best", "of raw's best", "CPU s per million", "database's", "broker's"]
     rates = {name: [r.rows_per_sec for r in readings] for name, readings in found.items()}
     raw = [name for name in found if name.startswith("raw")]
     usual, best = max(statistics.median(rates[name]) for name in raw), max(max(rates[name]) for name in raw)
@@ -197,9 +206,12 @@ def _table(found: dict[str, list[Reading]]) -> str:
     for name, readings in found.items():
         rate, fastest = statistics.median(rates[name]), max(rates[name])
         cells = [name, f"{rate:,.0f}", f"{rate / usual:.0%}", f"{fastest:,.0f}", f"{fastest / best:.0%}"]
-        cells.append(f"{statistics.median(r.cpu_secs_per_million for r in readings):.2f}")
-        server = statistics.median(r.server_cpu_secs_per_million or 0.0 for r in readings)
-        rows.append([*cells, f"{server:.2f}", f"{rate * server / 1e4:.0f} %"])
+        costs = (
+            [r.cpu_secs_per_million for r in readings],
+            [r.database_cpu_secs_per_million for r in readings],
+            [r.broker_cpu_secs_per_million for r in readings],
+        )
+        rows.append([*cells, *(f"{statistics.median(cost):.2f}" for cost in costs)])
     return report.table(titles, rows)
 
 
