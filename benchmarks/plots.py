@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 IMAGES = Path(__file__).parents[1] / "docs" / "images"
 COLOURS = ("#1f5fa8", "#c2571a", "#2e7d4f", "#7b4ea3")
 MIB = 1 << 20
+ROOM = 1.12  # above the highest marker
 STYLE = {
     "svg.hashsalt": "deltaforge",  # ids in the file are made of it, not of the time
     "svg.fonttype": "none",  # text stays text: smaller, and readable in the file
@@ -47,13 +48,16 @@ def main() -> None:
     for sweep in newest(RESULTS):
         target = options.into / f"tuning-{sweep.setting}.{options.form}"
         with mpl.rc_context(STYLE):
-            draw(sweep).savefig(target, metadata={"Date": None} if options.form == "svg" else None, dpi=120)
+            draw(sweep).savefig(
+                target, metadata={"Date": None, "Creator": None} if options.form == "svg" else None, dpi=120
+            )
         print(target)
 
 
 def draw(sweep: Sweep) -> Figure:
     """Two panels side by side, with the sources and workloads below."""
     figure = Figure(figsize=(9, 3.6), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.05)  # the labels of both panels meet in the middle
     left, right = figure.subplots(1, 2)
     _speed(left, sweep)
     if any(r.latencies for r in sweep.results):
@@ -79,7 +83,7 @@ def _speed(axes: Axes, sweep: Sweep) -> None:
         cpu.plot(at, [r.cpu_secs_per_million for r in results], color=colour, marker="s", linestyle=":", markersize=4)
     axes.set_ylabel("thousand rows/s  (solid)")
     cpu.set_ylabel("CPU s per million  (dotted)")
-    cpu.set_ylim(bottom=0)
+    cpu.set_ylim(0, cpu.dataLim.ymax * ROOM)
     _finish(axes, sweep, "Draining a backlog")
 
 
@@ -105,7 +109,7 @@ def _finish(axes: Axes, sweep: Sweep, title: str) -> None:
     values = list(dict.fromkeys(r.value for r in sweep.results))
     axes.set_title(title, fontsize=10)
     axes.set_xlabel(sweep.setting)
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, axes.dataLim.ymax * ROOM)
     axes.margins(x=0.08)
     axes.set_xticks(range(len(values)), [_text(sweep, value) for value in values])
     if sweep.default in values:
