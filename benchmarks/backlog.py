@@ -139,12 +139,13 @@ class Backlog:
 
     def _measure(self, pipeline: PipelineProcess, target: Any) -> Figures:
         pipeline.start(stdout=subprocess.DEVNULL if isinstance(target, NullTarget) else None)
-        began, cpu_began, first = time.monotonic(), cpu_secs(pipeline.pid), _delivered(pipeline)
-        delivered = first
+        while not (first := _delivered(pipeline)):
+            time.sleep(POLL_SECS)  # a server may look through its log for a while before it sends anything
+        began, cpu_began, delivered = time.monotonic(), cpu_secs(pipeline.pid), first
         while delivered < self.rows:
             time.sleep(POLL_SECS)
             delivered = _delivered(pipeline)
-        # What was delivered before the first look is in neither figure.
+        # What was delivered before the first look that found something is in neither figure.
         secs, cpu = time.monotonic() - began, cpu_secs(pipeline.pid) - cpu_began
         found = target.count()
         assert found in (None, self.rows), f"{found} messages, expected {self.rows}"
