@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/pytest -q
 
-.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan servers integration faults golden docs check demo bench clean
+.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan servers integration faults golden docs check demo bench bench-peers clean
 
 setup: $(READY)
 $(READY): pyproject.toml setup.py $(wildcard deltaforge/protocol/kernel/*.p*)
@@ -73,6 +73,11 @@ demo: $(READY)
 
 bench: servers
 	$(BIN)/python -m benchmarks.run
+
+# Needs a Java runtime and Maven; says how to get them.
+bench-peers: servers
+	tests/servers/install.sh debezium
+	$(BIN)/python -m benchmarks.peers
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

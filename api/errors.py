@@ -10,6 +10,7 @@ from werkzeug.exceptions import HTTPException
 from deltaforge.core.errors import (
     ControlError,
     DeltaForgeError,
+    NotFoundError,
     PipelineAlreadyExistsError,
     PipelineNameMismatchError,
     PipelineNotFoundError,
@@ -20,6 +21,7 @@ log = logging.getLogger(__name__)
 
 _STATUS: tuple[tuple[type[DeltaForgeError], int, str], ...] = (
     (PipelineNotFoundError, 404, "PIPELINE_NOT_FOUND"),
+    (NotFoundError, 404, "PIPELINE_NOT_FOUND"),
     (PipelineAlreadyExistsError, 409, "PIPELINE_ALREADY_EXISTS"),
     (PipelineNameMismatchError, 400, "PIPELINE_NAME_MISMATCH"),
     (SpecError, 400, "PIPELINE_NAME_MISMATCH"),

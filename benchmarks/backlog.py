@@ -141,6 +141,7 @@ class Backlog:
         pipeline.start(stdout=subprocess.DEVNULL if isinstance(target, NullTarget) else None)
         while not (first := _delivered(pipeline)):
             time.sleep(POLL_SECS)  # a server may look through its log for a while before it sends anything
+        assert first < self.rows, f"{self.rows} rows are too few to measure"
         began, cpu_began, delivered = time.monotonic(), cpu_secs(pipeline.pid), first
         while delivered < self.rows:
             time.sleep(POLL_SECS)

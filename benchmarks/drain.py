@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import statistics
@@ -16,11 +15,11 @@ import msgspec
 from rich.progress import Progress
 
 from benchmarks import orders
+from benchmarks.processes import cpu_secs, rss_mb
 from benchmarks.servers import FileTarget, KafkaTarget, NullTarget, RedisTarget, Servers
 from tests.pipelines import PipelineProcess, memory_kib, mysql_source, postgres_source
 
 POLL_SECS = 0.1
-_TICKS = os.sysconf("SC_CLK_TCK")
 _DELIVERED = re.compile(r"^deltaforge_sink_events_total\{[^}]*\} (\S+)$", re.MULTILINE)
 
 
@@ -97,7 +96,7 @@ class Drain:
     def _drain(self, pipeline: PipelineProcess, target: Any, sink: str, stall_secs: float) -> Result:
         task = self._progress.add_task(f"{self._source} → {sink}", total=self._rows)
         pipeline.start(stdout=subprocess.DEVNULL if sink == "null" else None)
-        began, cpu_began = time.monotonic(), _cpu_secs(pipeline.pid)
+        began, cpu_began = time.monotonic(), cpu_secs(pipeline.pid)
         memory: list[float] = []
         stalled: float | None = None
         delivered = 0
@@ -105,12 +104,12 @@ class Drain:
             time.sleep(POLL_SECS)
             found = _DELIVERED.search(pipeline.ask("metrics")["metrics"])
             delivered = int(float(found[1])) if found else 0
-            memory.append(_rss_mb(pipeline.pid))
+            memory.append(rss_mb(pipeline.pid))
             self._progress.update(task, completed=delivered)
             if stall_secs and stalled is None and delivered > self._rows / 2:
                 target.stall(stall_secs)
                 stalled = _peak_while_stalled(pipeline.pid, stall_secs)
-        secs, cpu = time.monotonic() - began - (stall_secs if stalled else 0), _cpu_secs(pipeline.pid) - cpu_began
+        secs, cpu = time.monotonic() - began - (stall_secs if stalled else 0), cpu_secs(pipeline.pid) - cpu_began
         self._progress.remove_task(task)
         quarter = max(1, len(memory) // 4)
         return Result(
@@ -130,16 +129,6 @@ class Drain:
 def _peak_while_stalled(pid: int, secs: float) -> float:
     end, peak = time.monotonic() + secs, 0.0
     while time.monotonic() < end:
-        peak = max(peak, _rss_mb(pid))
+        peak = max(peak, rss_mb(pid))
         time.sleep(POLL_SECS)
     return peak
-
-
-def _cpu_secs(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICKS
-
-
-def _rss_mb(pid: int) -> float:
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return round(pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20), 1)

@@ -3,41 +3,29 @@
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import statistics
 import sys
-from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 
-import msgspec
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-from benchmarks import orders
+from benchmarks import orders, report
 from benchmarks.drain import Drain, Result
 from benchmarks.servers import Servers
-from deltaforge import __version__
 
-RESULTS = Path(__file__).parent / "results"
-LIBRARIES = ("bytewax", "confluent-kafka", "msgspec", "psycopg", "redis")
+HEADS = ["Source", "Sink", "Workload", "Rows", "Rows/s", "CPU s per million", "Peak RSS", "RSS by quarter", "Stalled"]
 
 
 def main() -> int:
     """Exit code 1 if a destination did not hold exactly what was written."""
     options = _options()
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     results: list[Result] = []
-    with Servers() as servers, Progress(*columns, console=console) as progress:
+    with Servers() as servers, report.progress_bars() as progress:
         for source in options.source:
             for sink in options.sink:
                 drain = Drain(servers, source, options.workload, options.rows, progress)
                 rounds = [drain.run(sink, options.stall_secs) for _ in range(options.rounds)]
                 results.append(_median(rounds))
-    print(_table(results))
-    _save(results, options)
+    text = _table(results)
+    print(text)
+    report.save(options.name, "benchmarks.run", {"results": results}, text)
     return 0
 
 
@@ -63,37 +51,25 @@ def _median(rounds: list[Result]) -> Result:
 
 
 def _table(results: list[Result]) -> str:
-    """GitHub's table form: it reads well in a terminal and in the results folder."""
-    lines = [
-        "| Source | Sink | Workload | Rows | Rows/s | CPU s per million | Peak RSS | RSS by quarter | Stalled |",
-        "|---|---|---|---|---|---|---|---|---|",
+    heads = [
+        "Source",
+        "Sink",
+        "Workload",
+        "Rows",
+        "Rows/s",
+        "CPU s per million",
+        "Peak RSS",
+        "RSS by quarter",
+        "Stalled",
     ]
-    for r in results:
-        quarters = " ".join(f"{value:.0f}" for value in r.rss_mb)
-        stalled = f"{r.stall_secs:.0f} s, {r.rss_stalled_mb:.0f} MB" if r.rss_stalled_mb else ""
-        lines.append(
-            f"| {r.source} | {r.sink} | {r.workload} | {r.rows:,} | {r.rows_per_sec:,.0f} |"
-            f" {r.cpu_secs_per_million} | {r.peak_rss_mb:.0f} MB | {quarters} MB | {stalled} |"
-        )
-    return "\n".join(lines)
+    return report.table(heads, [_cells(result) for result in results])
 
 
-def _save(results: list[Result], options: argparse.Namespace) -> None:
-    now = datetime.now(UTC)
-    facts = {
-        "at": now.isoformat(timespec="seconds"),
-        "command": "python -m benchmarks.run " + " ".join(sys.argv[1:]),
-        "deltaforge": __version__,
-        "python": platform.python_version(),
-        "cpus": os.cpu_count(),
-        **{name: version(name) for name in LIBRARIES},
-    }
-    stem = RESULTS / f"{options.name}-{now:%Y-%m-%dT%H%M}"
-    document = {"facts": facts, "results": results}
-    stem.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
-    lines = [f"`{facts['command']}`, DeltaForge {__version__}, Python {facts['python']}, {facts['cpus']} cores", ""]
-    stem.with_suffix(".md").write_text("\n".join([*lines, _table(results), ""]))
-    Console(stderr=True).print(f"written to {stem}.json")
+def _cells(r: Result) -> list[str]:
+    quarters = " ".join(f"{value:.0f}" for value in r.rss_mb)
+    stalled = f"{r.stall_secs:.0f} s, {r.rss_stalled_mb:.0f} MB" if r.rss_stalled_mb else ""
+    figures = [f"{r.rows_per_sec:,.0f}", str(r.cpu_secs_per_million), f"{r.peak_rss_mb:.0f} MB", f"{quarters} MB"]
+    return [r.source, r.sink, r.workload, f"{r.rows:,}", *figures, stalled]
 
 
 if __name__ == "__main__":

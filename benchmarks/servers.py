@@ -40,6 +40,12 @@ class Servers:
             self._started[name] = self._start(name)
         return self._started[name]
 
+    def version(self, name: str) -> str:
+        """What the database server says of itself, e.g. ``9.7.4`` or ``18.4``."""
+        with self.get(name).connect() as connection, connection.cursor() as cursor:
+            cursor.execute("show server_version" if name == "postgres" else "select version()")
+            return str(cursor.fetchone()[0])
+
     def _start(self, name: str) -> Any:
         if name in fix_mysql.SCRIPTS:
             return fix_mysql.running_or_ours(self._room, name)

@@ -9,6 +9,7 @@ several at a time, for one purpose.
 from __future__ import annotations
 
 import argparse
+import itertools
 from typing import Any
 
 import msgspec
@@ -58,17 +59,15 @@ SETTINGS = {
 def main() -> None:
     """Writes a file of results for each setting, source and workload."""
     options = _options()
-    load = Load(secs=options.latency_secs)
     with Servers() as servers, report.progress_bars() as progress:
-        for source in options.source:
-            for workload in options.workload:
-                with Backlog(servers, source, workload, options.rows) as backlog:
-                    backlog.write(progress)
-                    for name in options.setting:
-                        results = _drains(backlog, name, options.rounds, progress)
-                        if SETTINGS[name].has_latency and workload == options.workload[0]:
-                            _add_latencies(servers, name, results, load, options.latency_rounds)
-                        _save(name, results)
+        for source, workload in itertools.product(options.source, options.workload):
+            with Backlog(servers, source, workload, options.rows) as backlog:
+                backlog.write(progress)
+                for name in options.setting:
+                    results = _drains(backlog, name, options.rounds, progress)
+                    if SETTINGS[name].has_latency and workload == options.workload[0]:
+                        _add_latencies(servers, name, results, options)
+                    _save(name, results)
 
 
 def _options() -> argparse.Namespace:
@@ -111,10 +110,11 @@ def _drains(backlog: Backlog, name: str, rounds: int, progress: Progress) -> lis
     ]
 
 
-def _add_latencies(servers: Servers, name: str, results: list[Result], load: Load, rounds: int) -> None:
-    for _ in range(rounds):
-        for result in results:
-            result.latencies.append(measure(servers, result.source, load, settings_of(name, result.value)))
+def _add_latencies(servers: Servers, name: str, results: list[Result], options: argparse.Namespace) -> None:
+    load = Load(rate=5000, rows_per_transaction=10, secs=options.latency_secs, warm_up_secs=3)
+    for _, result in itertools.product(range(options.latency_rounds), results):
+        latency = measure(servers, result.source, load, lambda _: None, settings_of(name, result.value))
+        result.latencies.append(latency)
 
 
 def _save(name: str, results: list[Result]) -> None:

@@ -11,9 +11,14 @@ from deltaforge.envelopes.cloudevents import CloudEventsEnvelope
 from deltaforge.envelopes.debezium import DebeziumEnvelope
 from deltaforge.envelopes.native import NativeEnvelope
 from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.protocol.kernel import kernel
+from deltaforge.schema.registry import SchemaRegistry
+from deltaforge.sensing.sample import sample_of_events
+from deltaforge.sensing.structure import NOT_HASHED
 from deltaforge.sources.base import BatchLimits, SourceContext
 from deltaforge.sources.mysql.spec import MysqlSourceSpec
 from deltaforge.sources.postgres.spec import PostgresSourceSpec
+from deltaforge.storage.memory import MemoryStorage
 
 ENCODERS = [
     JsonEncoder(envelope)
@@ -35,10 +40,18 @@ class StreamReader:
         self._spec = spec
         state_dir.mkdir(exist_ok=True)
         self.metrics = PipelineMetrics("p")
-        self._context = SourceContext("p", "acme", state_dir, BatchLimits(max_ms=5, **limits), self.metrics)
+        self._storage = MemoryStorage()
+        self._state_dir, self._limits = state_dir, BatchLimits(max_ms=5, **limits)
+        self.restart()
         self.stream = None
         self.position = None
         self.batches = []
+
+    def restart(self):
+        """What a process does that starts again: it knows what is stored."""
+        self.registry = SchemaRegistry(self._storage.log, "acme", "s")
+        self._context = SourceContext("p", "acme", self._state_dir, self._limits, self.metrics, self.registry)
+        return self
 
     def open(self, position=None):
         """Open at ``position``, else where the last reading ended."""
@@ -56,6 +69,7 @@ class StreamReader:
             self.stream.keep_alive(self.position)
             for batch in self.stream.poll(0.1):
                 assert_encoded_alike(batch)
+                assert_sampled_alike(batch)
                 events += batch.events()
                 self.position = batch.position
                 self.batches.append(batch)
@@ -88,6 +102,31 @@ def assert_encoded_alike(batch):
                 at = next((n for n, (a, b) in enumerate(zip(value, expected, strict=False)) if a != b), len(value))
                 pytest.fail(f"{value[max(0, at - 40) : at + 40]!r} is not {expected[max(0, at - 40) : at + 40]!r}")
         assert [values.key(index) for index in range(len(events))] == [row_key(event).encode() for event in events]
+
+
+def assert_sampled_alike(batch):
+    """What the kernel samples of the log's bytes is what sensing makes of the decoded events."""
+    for group in batch.groups:
+        if kernel is None or group.table is None:
+            continue
+        columns = [column.name for column in group.table.schema.columns]
+        events = python_events(group)
+        for asked in (columns[:60], columns[-1:], ["no such column"]):
+            for terms in ({"seen": 0, "warmup": 1 << 30, "rate": 1}, {"seen": 5, "warmup": 6, "rate": 3}):
+                found = kernel.row_sample([group], asked, max_depth=4, **terms)
+                if found is not None:
+                    assert_same_sample(found, sample_of_events(events, asked, max_depth=4, **terms), len(asked))
+
+
+def assert_same_sample(found, expected, asked_count):
+    assert (found.row_count, found.sampled_count) == (expected.row_count, expected.sampled_count)
+    assert found.totals == list(expected.totals)
+    assert found.signatures == list(expected.signatures)
+    for row in range(found.sampled_count):
+        assert wire(found.after(row)) == wire(expected.after(row))
+    for column in range(asked_count):
+        for hashed, hash_of_value in zip(found.structures(column), expected.structures(column), strict=True):
+            assert hashed in (NOT_HASHED, hash_of_value)
 
 
 def python_events(group):

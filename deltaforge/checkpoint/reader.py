@@ -27,8 +27,11 @@ from deltaforge.core.errors import CheckpointError
 FLOW_ID = "deltaforge"
 SOURCE_STEP = "source"
 DELIVERY_STEP = "delivery"
+SENSING_STEP = "sensing"
 SOURCE_KEY = "log"
 DELIVERY_KEY = "delivery"
+SENSING_KEY = DELIVERY_KEY
+"""The stream keeps its one key on the way from sensing to delivery."""
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -58,6 +61,11 @@ def read_delivery_state(recovery_dir: Path) -> DeliveryState | None:
     """What the sinks have; None when nothing was saved yet."""
     data = _state(recovery_dir, DELIVERY_STEP, DELIVERY_KEY)
     return None if data is None else decode_delivery_state(data)
+
+
+def read_sensing_state(recovery_dir: Path) -> bytes | None:
+    """What sensing and drift detection know, still encoded; None when nothing was saved yet."""
+    return _state(recovery_dir, SENSING_STEP, SENSING_KEY)
 
 
 def _state(recovery_dir: Path, step: str, key: str) -> bytes | None:

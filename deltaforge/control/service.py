@@ -18,6 +18,8 @@ from deltaforge.checkpoint.reader import read_checkpoints
 from deltaforge.config.merge import merge_patch_indexed, merge_patch_rfc7386
 from deltaforge.control import child
 from deltaforge.control.options import ServeOptions
+from deltaforge.control.schemas import SourceSchemas
+from deltaforge.control.shapes import DriftView, SensingView, read_shapes
 from deltaforge.control.supervisor import Supervisor
 from deltaforge.core.errors import (
     CheckpointError,
@@ -75,6 +77,7 @@ class PipelineService:
         self._make_supervisor = make_supervisor
         self._pipelines: dict[str, Pipeline] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.schemas = SourceSchemas(storage, options, self.get)
         self.pause_counts: defaultdict[str, int] = defaultdict(int)
         self.resume_counts: defaultdict[str, int] = defaultdict(int)
 
@@ -198,12 +201,13 @@ class PipelineService:
             return pipeline
 
     async def delete(self, name: str) -> None:
-        """Stop, and forget everything: document, positions, logs. The replication slot stays on the server."""
+        """Stop, and forget everything: document, positions, table definitions, logs. The replication slot stays."""
         async with self._locks[name]:
             pipeline = self.get(name)
             await pipeline.supervisor.stop()
             self._storage.kv.delete(NAMESPACE, name)
             del self._pipelines[name]
+            await self.schemas.forget(pipeline)
             await asyncio.to_thread(shutil.rmtree, pipeline.supervisor.paths.root, ignore_errors=True)
 
     async def checkpoints(self, name: str) -> builtins.list[dict[str, Any]]:
@@ -214,6 +218,21 @@ class PipelineService:
             {"sink_id": c.sink_id, "position": c.position.view(), "age_seconds": round(c.age_seconds(), 3)}
             for c in found
         ]
+
+    async def sensing(self, name: str) -> SensingView:
+        """What schema sensing knows, from the recovery store: also when nothing runs.
+
+        Raises:
+            ControlError: Sensing is off, or its results are not to be shown.
+        """
+        pipeline = self.get(name)
+        state = await asyncio.to_thread(read_shapes, pipeline.supervisor.paths.recovery)
+        return SensingView(name, pipeline.parsed.spec.spec.schema_sensing, state)
+
+    async def drift(self, name: str) -> DriftView:
+        """What drift detection counted, from the recovery store."""
+        pipeline = self.get(name)
+        return DriftView(name, await asyncio.to_thread(read_shapes, pipeline.supervisor.paths.recovery))
 
     async def ops(self, name: str) -> dict[str, Any]:
         """The operational part of a single pipeline's view."""

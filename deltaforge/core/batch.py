@@ -11,6 +11,9 @@ from deltaforge.core.event import ChangeEvent
 from deltaforge.core.position import Position
 from deltaforge.core.routing import row_key
 
+GROUP_BYTES = 700
+"""What the objects around the bytes of a small group take."""
+
 
 class EventGroup(Protocol):
     """Events that came of one piece of the log, decoded when somebody asks for them.
@@ -195,10 +198,12 @@ class Batch:
         event_count: Number of events; 0 for a batch that only moves the position.
         byte_count: Log bytes it came from, for limits and metrics.
         received_at: ``time.monotonic()`` of its first byte, in seconds.
+        reader_count: How many sinks have yet to call :meth:`release`; the encoded values stay until then.
     """
 
     __slots__ = (
-        "_encoded", "_events", "byte_count", "event_count", "groups", "is_tx_end", "position", "received_at",
+        "_encoded", "_events", "byte_count", "event_count", "groups", "is_tx_end", "position", "reader_count",
+        "received_at",
     )  # fmt: skip
 
     def __init__(
@@ -218,6 +223,7 @@ class Batch:
         self.event_count = len(events)
         self.byte_count = byte_count
         self.received_at = received_at
+        self.reader_count = 1
 
     @classmethod
     def of_groups(
@@ -247,6 +253,11 @@ class Batch:
             received_at=batches[0].received_at,
         )
 
+    @property
+    def held_bytes(self) -> int:
+        """About how much memory it takes while nothing of it is decoded or encoded."""
+        return self.byte_count + GROUP_BYTES * len(self.groups)
+
     def events(self) -> Sequence[ChangeEvent]:
         """The events as objects, in log order. Not to be changed.
 
@@ -267,6 +278,15 @@ class Batch:
         if values is None:
             values = self._encoded[encoder.identity] = encoder.encode_groups(self.groups)
         return values
+
+    def release(self) -> None:
+        """A sink has written the batch: the last one to say so frees the encoded values, which are several times as
+        large as the log bytes. Who asks for them again gets them encoded again. Two sinks that release in the same
+        moment may be counted as one: then the values stay as long as the batch.
+        """
+        self.reader_count -= 1
+        if self.reader_count <= 0:
+            self._encoded = {}
 
     def with_events(self, events: Sequence[ChangeEvent]) -> Batch:
         """The same stretch of the log with other events: transformed or added to."""

@@ -67,6 +67,10 @@ class PipelineNotFoundError(ControlError):
         super().__init__(f"pipeline {name} not found")
 
 
+class NotFoundError(ControlError):
+    """Something of a pipeline that does not exist, such as a table; the message says what."""
+
+
 class PipelineAlreadyExistsError(ControlError):
     """A pipeline of that name exists."""
 

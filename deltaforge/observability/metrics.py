@@ -58,6 +58,20 @@ class PipelineMetrics:
         self.schema_cache_hits = self._counter("source_schema_cache_hits", "Table definitions reused.", source)
         self.schema_cache_misses = self._counter("source_schema_cache_misses", "Table definitions built.", source)
         self.null_dates = self._counter("source_null_dates", "Zero dates delivered as null.", (*source, "table"))
+        table = ("pipeline", "table")
+        self.schema_events = self._counter("schema_events", "Sensed values.", table)
+        self.schema_sensing_cache_hits = self._counter("schema_sensing_cache_hits", "Known structures.", table)
+        self.schema_sensing_cache_misses = self._counter("schema_sensing_cache_misses", "New structures.", table)
+        self.schema_cache_hits_alias = self._counter("schema_cache_hits", "As schema_sensing_cache_hits.", table)
+        self.schema_cache_misses_alias = self._counter("schema_cache_misses", "As schema_sensing_cache_misses.", table)
+        self.schema_evolutions = self._counter("schema_evolutions", "Sensed schemas that changed.", table)
+        self.pipeline_evolutions = self._counter("pipeline_evolutions", "Sensed schemas that changed.", ("pipeline",))
+        self.schema_tables = self._gauge("schema_tables_total", "Sensed schemas.", ("pipeline",))
+        self.schema_dynamic_maps = self._gauge("schema_dynamic_maps_total", "Objects with dynamic keys.", ("pipeline",))
+        self.schema_sensing_seconds = self._histogram(
+            "schema_sensing_seconds", "Seconds per sample of a table.", table, LATENCY_BUCKETS
+        )
+        self.schema_drift = self._counter("schema_drift_detected", "Batches while drift exists.", ("pipeline",))
         self.slot_retained_bytes = self._gauge("source_slot_retained_bytes", "WAL that the slot holds back.", source)
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:

@@ -8,18 +8,21 @@ from __future__ import annotations
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
-from deltaforge.checkpoint.reader import DELIVERY_KEY, DELIVERY_STEP, FLOW_ID, SOURCE_STEP
+from deltaforge.checkpoint.reader import DELIVERY_KEY, DELIVERY_STEP, FLOW_ID, SENSING_STEP, SOURCE_STEP
 from deltaforge.core.batch import Batch
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.delivery import DeliverySink
+from deltaforge.runtime.sensing import SensingLogic
 from deltaforge.runtime.source import LogSource
 
 
 def build_dataflow(context: PipelineContext) -> Dataflow:
-    """The dataflow of one pipeline: source, then delivery. One item is a batch."""
+    """The dataflow of one pipeline: source, sensing if it is enabled, delivery. One item is a batch."""
     flow = Dataflow(FLOW_ID)
     batches = op.input(SOURCE_STEP, flow, LogSource(context))
     keyed = op.map("key", batches, _keyed)
+    if context.spec.spec.schema_sensing.enabled:
+        keyed = op.stateful_batch(SENSING_STEP, keyed, lambda state: SensingLogic(context, state))
     op.output(DELIVERY_STEP, keyed, DeliverySink(context))
     return flow
 

@@ -66,6 +66,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
 
     def write_batch(self, items: list[Batch]) -> None:
         for batch in items:
+            batch.reader_count = len(self.workers)
             for worker in self.workers:
                 self._hand_over(worker, batch)
             self._context.metrics.bytes.labels(self._context.name).inc(batch.byte_count)

@@ -16,12 +16,14 @@ from deltaforge.core.covered import CoveredBy
 from deltaforge.core.errors import DeltaForgeError, RecordError, SinkError
 from deltaforge.core.retry import Backoff, Retry, retry_of
 from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.observability.threads import show_thread_name
 from deltaforge.runtime.sink_filter import EventFilter
 from deltaforge.sinks.base import Sink, SinkConfig
 
 log = logging.getLogger(__name__)
 
-FLUSH_BYTES = 8 << 20
+FLUSH_BYTES = 16 << 20
+"""Memory of the batches that are written again together when a flush fails."""
 RETRY = Backoff(initial_secs=0.1, max_secs=10.0)
 
 
@@ -105,6 +107,7 @@ class SinkWorker:
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
+        show_thread_name()
         delays = self._delays()
         try:
             while True:
@@ -144,7 +147,7 @@ class SinkWorker:
             if batch is None:
                 return not self._is_closing
             self._unacked.append(batch)
-            size += batch.byte_count
+            size += batch.held_bytes
             self._write(batch)
         return True
 
@@ -153,6 +156,7 @@ class SinkWorker:
             return
         began = time.monotonic()
         self._sink.write(batch)
+        batch.release()
         self._metrics.sink_latency.labels(*self._labels).observe(time.monotonic() - began)
 
     def _take(self, *, wait: bool) -> Batch | None:
@@ -163,7 +167,10 @@ class SinkWorker:
                 return None
             batch = self._queue.popleft()
             self._changed.notify_all()
-        return self._filter.apply(self._without_covered(batch))
+        wanted = self._filter.apply(self._without_covered(batch))
+        if wanted is not batch:
+            batch.release()
+        return wanted
 
     def _without_covered(self, batch: Batch) -> Batch:
         """Drop what this sink already had when the state was saved; ends at the first batch with news."""

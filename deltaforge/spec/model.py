@@ -11,8 +11,8 @@ from pydantic import Field, SecretStr, field_validator
 from deltaforge.config.env import expand
 from deltaforge.config.model import StrictModel
 from deltaforge.registry import AnyProcessor, AnySink, AnySource
+from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sources.base import BatchLimits, SnapshotConfig
-from deltaforge.spec.sensing import SchemaSensing
 
 _MAX_U32 = (1 << 32) - 1
 _MAX_PATH_SEGMENT = 200

@@ -51,8 +51,9 @@ def _unbuilt_source_features(spec: PipelineBody) -> Iterator[Fault]:
 def _unbuilt_blocks(spec: PipelineBody) -> Iterator[Fault]:
     if spec.commit_policy.mode == "quorum":
         yield Fault("spec.commit_policy.mode", "`quorum` is not available in this version; use required or all")
-    if spec.schema_sensing.enabled:
-        yield Fault("spec.schema_sensing.enabled", "schema sensing is not available in this version; set it to false")
+    if spec.schema_sensing.enabled and spec.schema_sensing.output.emit_events:
+        message = "schema change events are not available in this version; set it to false and poll the REST API"
+        yield Fault("spec.schema_sensing.output.emit_events", message)
     if spec.journal is not None and spec.journal.enabled:
         yield Fault("spec.journal.enabled", "the journal is not available in this version; set it to false")
     if spec.sharding is not None and (spec.sharding.count or 1) > 1:

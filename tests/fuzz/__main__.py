@@ -8,6 +8,7 @@ import argparse
 import random
 import sys
 import time
+from typing import Any
 
 import msgspec
 from rich.console import Console
@@ -69,7 +70,7 @@ def _mysql(case: mysql_rows.Case, rnd: random.Random) -> bool:
     rows = msgspec.structs.replace(case.rows, data=damaged(rnd, case.rows.data))
     transaction = new_transaction("mysql", "server-1", "f:4", case.gtid, None)
     group = kernel.mysql_group(case.table, rows, transaction, *mysql_rows.PLACE)
-    return group is not None and kernel.EncodedEvents().extend([group], 0, case.encoder.form) == 1
+    return group is not None and _read(case, group)
 
 
 def _postgres(case: postgres_rows.Case, rnd: random.Random) -> bool:
@@ -77,7 +78,14 @@ def _postgres(case: postgres_rows.Case, rnd: random.Random) -> bool:
     block = kernel.copy_data([frame + damaged(rnd, message) for message in case.messages])
     transaction = kernel.Transaction("postgresql", "sys", "0/1", "", None)
     _, group, _, _ = block.rows(0, {77: case.table}, transaction, 1, 9, b"0/1")
-    return group is not None and kernel.EncodedEvents().extend([group], 0, case.encoder.form) == 1
+    return group is not None and _read(case, group)
+
+
+def _read(case: mysql_rows.Case | postgres_rows.Case, group: Any) -> bool:
+    """Encode and sample a group."""
+    names = [column.name for column in case.table.schema.columns][:60]
+    kernel.row_sample([group], names, 0, 1, 2, 5)
+    return kernel.EncodedEvents().extend([group], 0, case.encoder.form) == 1
 
 
 if __name__ == "__main__":

@@ -1,20 +1,30 @@
 """The compiled kernel gives the bytes and the errors of the Python decoders. ``make fuzz`` runs many more."""
 
+import json
 import random
+import struct
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.position import MysqlPosition
+from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.protocol.kernel import description, kernel
+from deltaforge.protocol.postgres.messages import Relation, RelationColumn
+from deltaforge.protocol.postgres.values import TypeInfo
+from deltaforge.sensing.sample import sample_of_events
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.redis import RedisSink, RedisSinkConfig
 from deltaforge.sources.mysql.group import row_group
+from deltaforge.sources.postgres.maker import CapturedTable, EventMaker
 from deltaforge.sources.transaction import new_transaction
 from tests.fuzz import mysql_rows, postgres_rows
 from tests.fuzz.mysql_rows import PLACE
+from tests.reading import assert_same_sample
 
 pytestmark = pytest.mark.skipif(kernel is None, reason=description)
 
@@ -26,6 +36,56 @@ def test_values_keys_and_errors(rows, damage):
     for n in range(1500):
         case = rows.Case(rnd, damage)
         assert case.by_kernel() == case.by_python(), n
+
+
+def test_samples():
+    rnd, compared = random.Random(8), 0
+    for _ in range(600):
+        case = mysql_rows.Case(rnd, 0)
+        try:
+            group = row_group(case.table, case.rows, new_transaction("mysql", "s", "f:4", case.gtid, None), PLACE)
+            events = case.table.maker.events(group)
+        except DeltaForgeError:
+            continue
+        if any(value != value for event in events for value in (event.after or {}).values()):
+            continue  # not a number: no server stores it, and JSON writes it as null
+        names = [column.name for column in case.table.schema.columns]
+        for terms in ({"seen": 0, "warmup": 9, "rate": 1}, {"seen": 3, "warmup": 4, "rate": 2}):
+            found = kernel.row_sample([group], names[:60], max_depth=3, **terms)
+            if found is not None:
+                assert_same_sample(found, sample_of_events(events, names[:60], max_depth=3, **terms), len(names[:60]))
+                compared += found.sampled_count
+    assert compared > 100
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=20) | st.dictionaries(st.text(max_size=4), inner, max_size=6),
+    max_leaves=40,
+)
+DOCUMENT = TableSchema(TableId("d", "s", "t"), (Column("id", "bigint"), Column("doc", "json")), ("id",))
+
+
+@given(st.lists(JSON_VALUES, min_size=1, max_size=4), st.integers(1, 5))
+def test_structures_of_documents(documents, max_depth):
+    columns = (RelationColumn("id", 20, -1, True), RelationColumn("doc", 114, -1, False))
+    types = {20: TypeInfo(20, "int8"), 114: TypeInfo(114, "json")}
+    maker = EventMaker("p", "acme", "d")
+    table = CapturedTable(Relation(7, "s", "t", "f", columns), DOCUMENT, types, maker)
+    messages = []
+    for number, document in enumerate(documents):
+        texts = (str(number).encode(), json.dumps(document, ensure_ascii=number % 2 == 0).encode())
+        values = b"".join(b"t" + struct.pack(">I", len(text)) + text for text in texts)
+        messages.append(b"I" + struct.pack(">I", 7) + b"N" + struct.pack(">H", 2) + values)
+    block = kernel.copy_data([b"w" + bytes(24) + message for message in messages])
+    transaction = kernel.Transaction("postgresql", "sys", "0/1", "", None)
+    _, group, _, _ = block.rows(0, {7: table}, transaction, 1, 9, b"0/1")
+
+    terms = {"seen": 0, "warmup": 10, "rate": 1, "max_depth": max_depth}
+    found = kernel.row_sample([group], ["doc"], **terms)
+
+    if found is not None:  # text that is not Unicode is left to Python
+        assert_same_sample(found, sample_of_events(maker.events(group), ["doc"], **terms), 1)
 
 
 def test_redis_commands():

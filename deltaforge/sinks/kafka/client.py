@@ -18,7 +18,7 @@ from deltaforge.sinks.kafka.driver import RefusedError, new_driver
 log = logging.getLogger(__name__)
 
 POLL_SECS = 0.2
-ROOM_SECS = 0.02
+ROOM_SECS = 0.005
 
 _KINDS = {
     "auth": ("_AUTHENTICATION", "_SSL", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM",

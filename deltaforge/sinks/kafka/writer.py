@@ -23,9 +23,10 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class _Handed:
-    """A batch since the last flush, and how many of its messages the producer has."""
+    """A batch since the last flush, how many of its messages the producer has, and the bytes of all its values."""
 
     batch: Batch
+    value_bytes: int
     count: int = 0
 
 
@@ -81,7 +82,7 @@ class KafkaSink:
         with self._settled_errors() as client:
             values = batch.encoded(self._encoder)
             runs = self._runs(batch)  # all of them before the first message: an event without a topic sends none
-            handed = self._handed_as(batch)
+            handed = self._handed_as(batch, values.byte_count)
             for run in runs:
                 start = max(handed.count, run.start)
                 if run.topic is not None:
@@ -95,7 +96,7 @@ class KafkaSink:
     def flush(self) -> None:
         with self._settled_errors() as client:
             client.drain()
-        self._bytes.inc(sum(handed.batch.encoded(self._encoder).byte_count for handed in self._handed))
+        self._bytes.inc(sum(handed.value_bytes for handed in self._handed))
         self._handed.clear()
         self._next = 0
 
@@ -134,13 +135,13 @@ class KafkaSink:
             for index, event in enumerate(group.events(), start)
         ]
 
-    def _handed_as(self, batch: Batch) -> _Handed:
+    def _handed_as(self, batch: Batch, value_bytes: int) -> _Handed:
         """Where this batch stands: among those that the producer already has, or new."""
         if self._next < len(self._handed) and self._handed[self._next].batch is not batch:
             # What waits in the producer must not come out before or between these batches.
             raise SinkError("the batches in doubt are not written again as they were", kind="io")
         if self._next == len(self._handed):
-            self._handed.append(_Handed(batch))
+            self._handed.append(_Handed(batch, value_bytes))
         self._next += 1
         return self._handed[self._next - 1]
 

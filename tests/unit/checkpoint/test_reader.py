@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from bytewax.recovery import init_db_dir
 
-from deltaforge.checkpoint.reader import read_checkpoints, read_source_state
+from deltaforge.checkpoint.reader import read_checkpoints, read_sensing_state, read_source_state
 from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint, SourceState, encode_state
 from deltaforge.core.errors import CheckpointError
 from deltaforge.core.position import PostgresPosition
@@ -114,3 +114,9 @@ def test_damaged_store_is_a_clear_error(store):
     (store / "part-0.sqlite3").write_bytes(b"not a database" * 100)
     with pytest.raises(CheckpointError, match="cannot be read"):
         read_checkpoints(store)
+
+
+def test_sensing_state_is_handed_on_as_bytes(store):
+    assert read_sensing_state(store) is None
+    execute(store, execution(0, 1, 1), front(0, 0, 2), snap("sensing", "sensing", 1, b"\x81"))
+    assert read_sensing_state(store) == b"\x81"

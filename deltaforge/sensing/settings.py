@@ -20,14 +20,18 @@ class DeepInspect(StrictModel):
 
     enabled: bool = Field(True, description="Whether to look into JSON columns.")
     max_depth: int = Field(10, ge=1, description="Levels of nesting.")
-    max_sample_size: int = Field(1000, ge=0, description="Values looked at per column; 0: no limit.")
+    max_sample_size: int = Field(
+        1000, ge=0, description="Values of a column until it counts as stabilized and few are decoded; 0: never."
+    )
     columns: ColumnLists = Field(default_factory=ColumnLists, description="Which columns.")
 
 
 class Tracking(StrictModel):
     """What is counted per field."""
 
-    field_statistics: bool = Field(False, description="Minimum, maximum and lengths.")
+    field_statistics: bool = Field(
+        False, description="Minimum, maximum, lengths and distinct values; decodes every sampled value."
+    )
     null_rates: bool = Field(True, description="How often a field is null.")
     enum_detection: bool = Field(True, description="Collect the values of fields that have few.")
     enum_max_cardinality: int = Field(50, ge=1, description="How many values are few.")
@@ -65,7 +69,7 @@ class HighCardinality(StrictModel):
 
 
 class SchemaSensing(StrictModel):
-    """Learning the shape of JSON data on the way. Not built in this version: must stay disabled."""
+    """Learning the shape of JSON data on the way, and noticing rows that break their table's declaration."""
 
     enabled: bool = Field(False, description="Whether to learn.")
     tables: PatternLists = Field(default_factory=PatternLists, description="Which tables.")

@@ -1,0 +1,477 @@
+# What sensing sees of rows that are still log bytes: structure hashes and row signatures, from JSON text.
+# The specification is deltaforge/sensing/structure.py and sample.py.
+
+cdef enum:
+    SHAPE_NULL = 1
+    SHAPE_BOOLEAN = 2
+    SHAPE_INTEGER = 3
+    SHAPE_NUMBER = 4
+    SHAPE_STRING = 5
+    SHAPE_ARRAY = 7
+    SHAPE_OBJECT = 8
+    SHAPE_OPAQUE = 9
+    NOT_HASHED = 0
+    ABSENT = 1
+    MAX_ASKED = 64
+    MAX_NESTING = 512      # deeper values are left to Python, which looks at them
+    MAX_DISTINCT = 16
+
+
+cdef struct Asked:
+    # A column to sense: its name as in the JSON text, and its place in the table.
+    const uint8_t* name
+    Py_ssize_t name_length
+    int column
+
+
+cdef inline uint64_t mix64(uint64_t x) noexcept nogil:
+    x = (x ^ x >> 30) * <uint64_t>0xBF58476D1CE4E5B9
+    x = (x ^ x >> 27) * <uint64_t>0x94D049BB133111EB
+    return x ^ x >> 31
+
+
+cdef inline uint64_t name_hash(const uint8_t* at, const uint8_t* end) noexcept nogil:
+    cdef uint64_t found = <uint64_t>0xCBF29CE484222325
+    while at < end:
+        found = (found ^ at[0]) * <uint64_t>0x100000001B3
+        at += 1
+    return found
+
+
+cdef const uint8_t* string_end(const uint8_t* at, const uint8_t* end, bint* has_escape) noexcept nogil:
+    """The closing quote of the string whose text begins at ``at``; NULL if there is none."""
+    cdef const uint8_t* quote = <const uint8_t*>memchr(at, 34, end - at)
+    if quote == NULL or memchr(at, 92, quote - at) == NULL:
+        return quote
+    has_escape[0] = True
+    while at < end and at[0] != 34:
+        at += 2 if at[0] == 92 else 1
+    return at if at < end else NULL
+
+
+cdef const uint8_t* number_end(const uint8_t* at, const uint8_t* end, int* kind) noexcept nogil:
+    cdef const uint8_t* begin = at
+    kind[0] = SHAPE_INTEGER
+    while at < end and (48 <= at[0] <= 57 or at[0] in (43, 45, 46, 69, 101)):
+        if at[0] in (46, 69, 101):
+            kind[0] = SHAPE_NUMBER
+        at += 1
+    if at - begin > 18 and kind[0] == SHAPE_INTEGER and not fits_64_bits(begin, at):
+        kind[0] = SHAPE_NUMBER   # read as a decimal: see parse_json_exact
+    return at if at > begin else NULL
+
+
+cdef bint fits_64_bits(const uint8_t* at, const uint8_t* end) noexcept nogil:
+    """Whether an integer is one of int64 or uint64."""
+    cdef bint is_negative = at[0] == 45
+    cdef uint64_t value = 0, limit = <uint64_t>1 << 63 if is_negative else ~<uint64_t>0
+    cdef int digit
+    at += is_negative
+    while at < end:
+        digit = at[0] - 48
+        if value > (limit - digit) // 10:
+            return False
+        value = value * 10 + digit
+        at += 1
+    return True
+
+
+cdef const uint8_t* skip_json(const uint8_t* at, const uint8_t* end, int* kind) noexcept nogil:
+    """The end of a value and what it is; NULL if it has none."""
+    cdef Py_ssize_t depth = 0
+    cdef bint has_escape = False
+    cdef Py_ssize_t length
+    if at >= end:
+        return NULL
+    if at[0] == 34:
+        kind[0] = SHAPE_STRING
+        at = string_end(at + 1, end, &has_escape)
+        if at == NULL:
+            return NULL
+        return at + 1
+    if at[0] == 110 or at[0] == 116 or at[0] == 102:   # null, true, false
+        kind[0] = SHAPE_NULL if at[0] == 110 else SHAPE_BOOLEAN
+        length = 5 if at[0] == 102 else 4
+        if end - at < length:
+            return NULL
+        return at + length
+    if at[0] != 123 and at[0] != 91:
+        return number_end(at, end, kind)
+    kind[0] = SHAPE_OBJECT if at[0] == 123 else SHAPE_ARRAY
+    while at < end:
+        if at[0] == 34:
+            at = string_end(at + 1, end, &has_escape)
+            if at == NULL:
+                return NULL
+        elif at[0] == 123 or at[0] == 91:
+            depth += 1
+        elif at[0] == 125 or at[0] == 93:
+            depth -= 1
+            if depth == 0:
+                return at + 1
+        at += 1
+    return NULL
+
+
+cdef const uint8_t* structure_of(
+    const uint8_t* at, const uint8_t* end, int depth_left, int nesting, uint64_t* found, bint* is_hashed
+) noexcept nogil:
+    """The end of a value and the hash of its structure; NULL if the text is not as it should be."""
+    cdef int kind = SHAPE_OPAQUE
+    if at >= end:
+        return NULL
+    if at[0] != 123 and at[0] != 91:
+        at = skip_json(at, end, &kind)
+        found[0] = mix64(kind)
+        return at
+    if depth_left <= 0 or nesting >= MAX_NESTING:
+        is_hashed[0] = is_hashed[0] and depth_left <= 0
+        found[0] = mix64(SHAPE_OPAQUE)
+        return skip_json(at, end, &kind)
+    if at[0] == 123:
+        return object_structure(at + 1, end, depth_left - 1, nesting + 1, found, is_hashed)
+    return array_structure(at + 1, end, depth_left - 1, nesting + 1, found, is_hashed)
+
+
+cdef const uint8_t* object_structure(
+    const uint8_t* at, const uint8_t* end, int depth_left, int nesting, uint64_t* found, bint* is_hashed
+) noexcept nogil:
+    cdef uint64_t total = SHAPE_OBJECT, inner = 0
+    cdef const uint8_t* name
+    cdef const uint8_t* name_stop
+    cdef bint has_escape = False
+    if at < end and at[0] == 125:
+        found[0] = mix64(total)
+        return at + 1
+    while at < end and at[0] == 34:
+        name = at + 1
+        name_stop = string_end(name, end, &has_escape)
+        if name_stop == NULL or end - name_stop < 3 or name_stop[1] != 58:
+            return NULL
+        at = structure_of(name_stop + 2, end, depth_left, nesting, &inner, is_hashed)
+        if at == NULL or at >= end:
+            return NULL
+        total += mix64(name_hash(name, name_stop) ^ (inner * 3))
+        if at[0] == 125:
+            is_hashed[0] = is_hashed[0] and not has_escape
+            found[0] = mix64(total)
+            return at + 1
+        if at[0] != 44:
+            return NULL
+        at += 1
+    return NULL
+
+
+cdef const uint8_t* array_structure(
+    const uint8_t* at, const uint8_t* end, int depth_left, int nesting, uint64_t* found, bint* is_hashed
+) noexcept nogil:
+    cdef uint64_t total = SHAPE_ARRAY, inner = 0, lowest = ~<uint64_t>0, highest = 0
+    cdef uint64_t distinct[MAX_DISTINCT]
+    cdef int count = 0, n
+    cdef bint is_cut = False
+    if at < end and at[0] == 93:
+        found[0] = mix64(total)
+        return at + 1
+    while at < end:
+        at = structure_of(at, end, depth_left, nesting, &inner, is_hashed)
+        if at == NULL or at >= end:
+            return NULL
+        lowest, highest = min(lowest, inner), max(highest, inner)
+        n = 0
+        while n < count and distinct[n] != inner:
+            n += 1
+        if n == count and count < MAX_DISTINCT:
+            distinct[count] = inner
+            total += mix64(inner)
+            count += 1
+        elif n == count:
+            is_cut = True
+        if at[0] == 93:
+            if is_cut:
+                total += lowest * 5 + highest * 7
+            found[0] = mix64(total)
+            return at + 1
+        if at[0] != 44:
+            return NULL
+        at += 1
+    return NULL
+
+
+cdef inline uint64_t at_least_2(uint64_t found) noexcept nogil:
+    return found if found > ABSENT else 2
+
+
+cdef bint hash_row(
+    const uint8_t* at, const uint8_t* end, Asked* asked, int asked_count, int max_depth, uint64_t* hashes
+) noexcept nogil:
+    """Signature and structures of a row image: ``hashes`` has the signature, then one for each asked column."""
+    cdef uint64_t total = 0
+    cdef const uint8_t* name
+    cdef const uint8_t* name_stop
+    cdef const uint8_t* value
+    cdef bint has_escape = False, is_hashed
+    cdef int n, kind = 0
+    for n in range(asked_count):
+        hashes[1 + n] = ABSENT
+    at += 2 if end - at == 2 else 1   # {} has no column
+    while at < end and at[0] == 34:
+        name = at + 1
+        name_stop = string_end(name, end, &has_escape)
+        if name_stop == NULL or has_escape or end - name_stop < 3:
+            return False
+        value = name_stop + 2
+        at = skip_json(value, end, &kind)
+        if at == NULL or at >= end:
+            return False
+        total += mix64(name_hash(name, name_stop) ^ <uint64_t>(kind * 3))
+        if kind != SHAPE_NULL:
+            for n in range(asked_count):
+                if asked[n].name_length == name_stop - name and memcmp(asked[n].name, name, name_stop - name) == 0:
+                    is_hashed = True
+                    if structure_of(value, end, max_depth, 0, &hashes[1 + n], &is_hashed) == NULL or not is_hashed:
+                        hashes[1 + n] = NOT_HASHED
+                    else:
+                        hashes[1 + n] = at_least_2(hashes[1 + n])
+        at += 1
+    hashes[0] = at_least_2(mix64(total))
+    return at == end
+
+
+@cython.no_gc
+cdef class RowSample:
+    """Some rows of one table, see ``deltaforge.sensing.sample.Sample``."""
+
+    cdef readonly Py_ssize_t row_count
+    cdef readonly Py_ssize_t sampled_count
+    cdef Output _images            # the sampled images as JSON
+    cdef Py_ssize_t* _ends         # where each ends
+    cdef uint64_t* _hashes         # of each, the signature and one hash for each asked column
+    cdef Py_ssize_t _capacity
+    cdef Asked _asked[MAX_ASKED]
+    cdef Py_ssize_t _totals[MAX_ASKED]
+    cdef int _asked_count
+    cdef list _kept
+
+    def __dealloc__(self):
+        free(self._images.data)
+        free(self._ends)
+        free(self._hashes)
+
+    @property
+    def totals(self):
+        return [self._totals[n] for n in range(self._asked_count)]
+
+    @property
+    def signatures(self):
+        return self._column(0)
+
+    def structures(self, int column):
+        if not 0 <= column < self._asked_count:
+            raise IndexError(column)
+        return self._column(1 + column)
+
+    def after(self, Py_ssize_t row):
+        """The image of the n-th sampled row."""
+        if not 0 <= row < self.sampled_count:
+            raise IndexError(row)
+        cdef Py_ssize_t begin = self._ends[row - 1] if row else 0
+        cdef bytes text = PyBytes_FromStringAndSize(<char*>self._images.data + begin, self._ends[row] - begin)
+        return parse_json_exact(text.decode()) if self._images.has_decimals else _decode_json(text)
+
+    cdef list _column(self, int place):
+        cdef Py_ssize_t row
+        cdef int width = 1 + self._asked_count
+        return [self._hashes[row * width + place] for row in range(self.sampled_count)]
+
+    cdef _ask(self, RowPlan plan, columns):
+        cdef int n, k
+        cdef Column* column
+        cdef bytes text
+        self._kept = []
+        self._asked_count = len(columns)
+        for n, name in enumerate(columns):
+            text = encode_json(name)
+            self._kept.append(text)
+            self._asked[n].name, self._asked[n].name_length = <const uint8_t*><const char*>text + 1, len(text) - 2
+            self._asked[n].column = -1
+            for k in range(plan.layout.count):
+                column = &plan.layout.columns[k]
+                if column.name_length == len(text) + 1 and memcmp(column.name, <const char*>text, len(text)) == 0:
+                    self._asked[n].column = k
+
+    cdef bint _room(self) noexcept nogil:
+        cdef Py_ssize_t capacity = max(self._capacity * 2, 64)
+        cdef Py_ssize_t* ends
+        cdef uint64_t* hashes
+        if self.sampled_count < self._capacity:
+            return True
+        ends = <Py_ssize_t*>realloc(self._ends, capacity * sizeof(Py_ssize_t))
+        if ends == NULL:
+            return False
+        self._ends = ends
+        hashes = <uint64_t*>realloc(self._hashes, capacity * (1 + self._asked_count) * sizeof(uint64_t))
+        if hashes == NULL:
+            return False
+        self._hashes, self._capacity = hashes, capacity
+        return True
+
+    cdef int _add(self, Py_ssize_t begin, int max_depth) noexcept nogil:
+        """Take in the image that was written from ``begin`` on: 1, 0 to decline, -1 without memory."""
+        cdef uint64_t* hashes
+        if self._images.is_exhausted or not self._room():
+            return -1
+        hashes = self._hashes + self.sampled_count * (1 + self._asked_count)
+        self._ends[self.sampled_count] = self._images.size
+        if not hash_row(
+            self._images.data + begin, self._images.data + self._images.size, self._asked, self._asked_count,
+            max_depth, hashes,
+        ):
+            return 0
+        self.sampled_count += 1
+        return 1
+
+    cdef int _take(self, Facts* facts, Py_ssize_t seen, Py_ssize_t warmup, Py_ssize_t rate, int max_depth) noexcept nogil:
+        """The rows of a group: 1, 0 to decline, -1 without memory."""
+        cdef KeySpan key
+        cdef Py_ssize_t row, begin, number, null_dates = 0
+        cdef const uint8_t* at = facts.data
+        cdef const uint8_t* end = facts.end
+        cdef const uint8_t* image
+        cdef int state
+        seen += self.row_count
+        self.row_count += facts.count
+        for row in range(facts.count):
+            number = seen + row
+            if facts.is_mysql:
+                if facts.op != c"c":
+                    at = skip_image(facts.layout, facts.before, at, end, &null_dates)
+            else:
+                at, end = facts.data + facts.offsets[row], facts.data + facts.offsets[row + 1] - FRAME_BYTES
+                at = after_of_message(facts, at, end)
+            if at == NULL:
+                return 0
+            image = at
+            if number < warmup or number % rate == 0:
+                begin = self._images.size
+                if facts.is_mysql:
+                    at = put_image(&self._images, facts.layout, facts.after, at, end, &key)
+                else:
+                    at = put_pg_image(&self._images, facts.layout, at, end, &key)
+                if at == NULL:
+                    return 0
+                state = self._add(begin, max_depth)
+                if state <= 0:
+                    return state
+            if facts.is_mysql:
+                at = self._count_values(facts, image, end)
+                if at == NULL:
+                    return 0
+            else:
+                self._count_pg_values(facts.layout, image + 2)
+        return 1
+
+    cdef const uint8_t* _count_values(self, Facts* facts, const uint8_t* at, const uint8_t* end) noexcept nogil:
+        """Count the asked columns that hold a value in a MySQL image; its end, or NULL if it is not all there."""
+        cdef Layout* layout = facts.layout
+        cdef int n, k, bit = 0
+        cdef const uint8_t* nulls = at
+        cdef Column* column
+        cdef Py_ssize_t size = (present_count(facts.after, layout.count) + 7) // 8
+        if end - at < size:
+            return NULL
+        at += size
+        for n in range(layout.count):
+            if not has_bit(facts.after, n):
+                continue
+            if not nulls[bit >> 3] >> (bit & 7) & 1:
+                column = &layout.columns[n]
+                size = value_size(column, at, end)
+                if size < 0:
+                    return NULL
+                for k in range(self._asked_count):
+                    if self._asked[k].column == n:
+                        self._totals[k] += is_value(layout, column, at, size)
+                at += size
+            bit += 1
+        return at
+
+    cdef void _count_pg_values(self, Layout* layout, const uint8_t* tuple_at) noexcept nogil:
+        """Count the asked columns that hold a value in a tuple whose lengths were checked."""
+        cdef int n
+        for n in range(self._asked_count):
+            if self._asked[n].column >= 0:
+                self._totals[n] += has_pg_value(layout, tuple_at, self._asked[n].column)
+
+
+cdef inline bint is_value(Layout* layout, Column* column, const uint8_t* at, Py_ssize_t size) noexcept nogil:
+    """Whether what is not null on the wire is not null as JSON either."""
+    if column.kind != JSON_BINARY:
+        return not (layout.has_dates and is_null_date(column, at))
+    at += column.width
+    size -= column.width
+    return size > 0 and not (size >= 2 and at[0] == 4 and at[1] == 0)   # 4: a literal; 0: null
+
+
+cdef bint has_pg_value(Layout* layout, const uint8_t* at, int wanted) noexcept nogil:
+    """Whether a column of a tuple is neither null nor a document that is null; ``at`` is behind their number."""
+    cdef int n
+    for n in range(wanted):
+        at += 5 + big(at + 1, 4) if at[0] == 116 else 1
+    if at[0] == 116 and layout.columns[wanted].kind == PG_JSON and not layout.columns[wanted].is_array:
+        return not is_null_text(at + 5, at + 5 + big(at + 1, 4))
+    return at[0] != 110
+
+
+cdef bint is_null_text(const uint8_t* at, const uint8_t* end) noexcept nogil:
+    """Whether a JSON text is null, white space around it or not."""
+    while at < end and at[0] <= 32:
+        at += 1
+    while at < end and (end - 1)[0] <= 32:
+        end -= 1
+    return end - at == 4 and memcmp(at, b"null", 4) == 0
+
+
+cdef const uint8_t* after_of_message(Facts* facts, const uint8_t* at, const uint8_t* end) noexcept nogil:
+    """Where the new tuple of a row message begins; NULL to decline."""
+    cdef bint is_there = False
+    if facts.op != c"c":
+        at = pg_image_at(facts.op, True, at, end, &is_there)
+        if at != NULL and is_there:
+            at = skip_pg_image(facts.layout, at, end)
+        if at == NULL:
+            return NULL
+    is_there = False
+    at = pg_image_at(facts.op, False, at, end, &is_there)
+    return at if is_there else NULL
+
+
+def row_sample(list groups, columns, Py_ssize_t seen, Py_ssize_t warmup, Py_ssize_t rate, int max_depth):
+    """The sample of groups of one captured table; None if Python has to look at the events.
+
+    Args:
+        groups: In log order.
+        columns: Names of the asked columns.
+        seen, warmup, rate, max_depth: See ``deltaforge.sensing.sample.sample_of_events``.
+    """
+    cdef RowSample sample = RowSample.__new__(RowSample)
+    cdef RowGroup group
+    cdef RowPlan plan = None
+    cdef int state = 1
+    if len(columns) > MAX_ASKED or "" in columns or rate < 1:
+        return None
+    for item in groups:
+        if type(item) is not RowGroup or plan is not None and (<RowGroup>item)._plan is not plan:
+            return None
+        group = <RowGroup>item
+        if plan is None:
+            plan = group._plan
+            sample._ask(plan, columns)
+        if group.facts.op == c"d":
+            continue
+        with nogil:
+            state = sample._take(&group.facts, seen, warmup, rate, max_depth)
+        if state < 0:
+            raise MemoryError
+        if state == 0:
+            return None
+    return sample

@@ -1,0 +1,185 @@
+"""The stateful step between source and delivery that learns the shape of the data. Batches pass it as they are.
+
+It samples rows out of the log bytes of a batch and hands the samples to sensing and drift detection. What
+they know is saved with the epoch, so after a crash it stands exactly where the source begins again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Hashable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from bytewax.operators import StatefulBatchLogic
+
+from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
+from deltaforge.core.covered import CoveredBy
+from deltaforge.core.errors import DeltaForgeError
+from deltaforge.core.event import ChangeEvent
+from deltaforge.core.table import TableSchema
+from deltaforge.protocol.kernel import kernel
+from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.sensing_metrics import SensingMetrics
+from deltaforge.sensing.declared import is_json_type
+from deltaforge.sensing.pipeline import PipelineSensing
+from deltaforge.sensing.sample import Sample, sample_of_events
+from deltaforge.sensing.state import Progress
+
+log = logging.getLogger(__name__)
+
+MAX_KNOWN_TABLES = 10_000
+
+
+class _Table(NamedTuple):
+    """What is sensed of one table definition. ``schema`` is None for logical messages."""
+
+    name: str
+    columns: Sequence[str]
+    schema: TableSchema | None
+
+
+class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
+    """Observes every event of the log once.
+
+    Args:
+        context: Of the pipeline.
+        state: What was saved; None for a new pipeline.
+    """
+
+    def __init__(self, context: PipelineContext, state: bytes | None) -> None:
+        settings = context.spec.spec.schema_sensing
+        self._context = context
+        self._settings = settings
+        self._sensing = PipelineSensing.from_bytes(settings, state) if state else PipelineSensing(settings)
+        self._metrics = SensingMetrics(context.metrics, self._sensing)
+        self._tables: dict[Hashable, _Table] = {}
+        progress = self._sensing.progress
+        self._covered = CoveredBy(progress.position) if progress else None
+        self._skip_count = progress.open_count if progress else 0
+
+    def on_batch(self, values: list[Batch]) -> tuple[Iterable[Batch], bool]:
+        began = time.monotonic()
+        try:
+            for batch in values:
+                self._observe(batch)
+        except DeltaForgeError as error:
+            self._context.fail(error)
+            raise
+        self._metrics.note_stage(time.monotonic() - began)
+        return values, self.RETAIN
+
+    def snapshot(self) -> bytes:
+        self._metrics.refresh()
+        return self._sensing.to_bytes()
+
+    def _observe(self, batch: Batch) -> None:
+        groups = self._news(batch)
+        now = datetime.now(UTC)
+        for key, of_table in _by_table(groups).items():
+            self._observe_table(key, of_table, now)
+        self._note_progress(batch, sum(group.event_count for group in groups))
+        if batch.event_count:
+            self._metrics.note_batch()
+
+    def _observe_table(self, key: Hashable, groups: list[EventGroup], now: datetime) -> None:
+        began = time.monotonic()
+        sensing, table = self._sensing, self._table(key, groups[0])
+        sample = self._sample(table, groups)
+        evolutions = sensing.observe(table.name, table.columns, sample, now)
+        for evolution in evolutions:
+            log.info(
+                "schema of %s evolved from %s to %s",
+                evolution.key,
+                evolution.old_fingerprint,
+                evolution.new_fingerprint,
+                extra={"table": table.name, "sequence": evolution.sequence},
+            )
+        if table.schema is not None:
+            for drift in sensing.drift.observe(table.name, table.schema, sample, evolutions):
+                log.warning(
+                    "drift detected in %s.%s: %s, expected %s, observed %s",
+                    *(drift.table, drift.column, drift.kind, drift.expected_type, drift.observed_type),
+                    extra={"table": table.name},
+                )
+        else:
+            _label(groups, sensing.version(table.name))
+        self._metrics.note_sample(table.name, sum(sample.totals), len(evolutions), time.monotonic() - began)
+
+    def _sample(self, table: _Table, groups: list[EventGroup]) -> Sample:
+        sampling = self._settings.sampling
+        terms: dict[str, Any] = {
+            "seen": self._sensing.seen(table.name),
+            "warmup": sampling.warmup_events,
+            "rate": sampling.sample_rate,
+            "max_depth": self._settings.deep_inspect.max_depth,
+        }
+        if kernel is not None:
+            found: Sample | None = kernel.row_sample(groups, table.columns, **terms)
+            if found is not None:
+                return found
+        return sample_of_events([event for group in groups for event in group.events()], table.columns, **terms)
+
+    def _table(self, key: Hashable, group: EventGroup) -> _Table:
+        known = self._tables.get(key)
+        if known is None:
+            if len(self._tables) >= MAX_KNOWN_TABLES:
+                self._tables.clear()
+            known = self._tables[key] = self._described(group.head())
+        return known
+
+    def _described(self, event: ChangeEvent) -> _Table:
+        source, schema = event.source, event.schema
+        qualifier = source.schema or source.db
+        json_columns = None if schema is None else [c.name for c in schema.columns if is_json_type(c.type)]
+        columns = self._sensing.asked(source.table, json_columns, qualifier=qualifier)
+        return _Table(self._sensing.name_of(qualifier, source.table), columns, schema)
+
+    def _news(self, batch: Batch) -> Sequence[EventGroup]:
+        """The groups that were not observed before a restart."""
+        if not batch.event_count:
+            return ()
+        if self._covered is not None:
+            covered = self._covered
+            news = batch.where(lambda event: not covered.covers(event.source))
+            if news is batch:
+                self._covered = None
+            batch = news
+        if not self._skip_count:
+            return batch.groups
+        skipped = min(self._skip_count, batch.event_count)
+        self._skip_count -= skipped
+        return batch.with_events(batch.events()[skipped:]).groups
+
+    def _note_progress(self, batch: Batch, observed_count: int) -> None:
+        sensing, before = self._sensing, self._sensing.progress
+        if batch.is_tx_end and self._covered is None:
+            sensing.progress = Progress(batch.position)
+            self._skip_count = 0
+            return
+        # In the middle of a transaction, or in a replay for a sink that is behind: count on from where we are.
+        position = before.position if before is not None and self._covered is not None else batch.position
+        sensing.progress = Progress(position, (before.open_count if before else 0) + observed_count)
+
+
+def _by_table(groups: Sequence[EventGroup]) -> dict[Hashable, list[EventGroup]]:
+    """Groups with rows by their table definition; events that may differ in it are taken apart."""
+    found: dict[Hashable, list[EventGroup]] = {}
+    for group in groups:
+        if group.table is not None:
+            found.setdefault(group.table, []).append(group)
+            continue
+        for event in group.events():
+            if isinstance(event.after, dict):  # a logical message may be any JSON value
+                found.setdefault((event.source.qualified_table, event.schema), []).append(DecodedGroup([event]))
+    return found
+
+
+def _label(groups: Sequence[EventGroup], version: tuple[str, int] | None) -> None:
+    """Rows without a registered definition carry the version of their sensed one."""
+    if version is None:
+        return
+    for group in groups:
+        for event in group.events():
+            event.schema_version, event.schema_sequence = version

@@ -1,0 +1,61 @@
+"""Metrics of sensing and drift detection. Contract 06 section 2."""
+
+from __future__ import annotations
+
+from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.sensing.pipeline import PipelineSensing
+
+
+class SensingMetrics:
+    """Counts what the sensing step does.
+
+    Args:
+        metrics: Of the pipeline.
+        sensing: Whose caches and keys are reported.
+    """
+
+    def __init__(self, metrics: PipelineMetrics, sensing: PipelineSensing) -> None:
+        self._metrics = metrics
+        self._sensing = sensing
+        self._counts: dict[str, tuple[int, int]] = {}
+        self._drifting: set[str] = set()
+
+    def note_stage(self, seconds: float) -> None:
+        """The step was busy for so long with what it was handed."""
+        self._metrics.stage_latency.labels(self._metrics.pipeline, "schema_sensing", "limits").observe(seconds)
+
+    def note_batch(self) -> None:
+        """A batch passed."""
+        if self._drifting:
+            self._metrics.schema_drift.labels(self._metrics.pipeline).inc()
+
+    def note_sample(self, table: str, value_count: int, evolution_count: int, seconds: float) -> None:
+        """A table was observed: so many values, so many changed shapes."""
+        metrics, labels = self._metrics, (self._metrics.pipeline, table)
+        metrics.schema_events.labels(*labels).inc(value_count)
+        metrics.schema_sensing_seconds.labels(*labels).observe(seconds)
+        if evolution_count:
+            metrics.schema_evolutions.labels(*labels).inc(evolution_count)
+            metrics.pipeline_evolutions.labels(metrics.pipeline).inc(evolution_count)
+        self._note_cache(table)
+        if self._sensing.drift.has_drift(table):
+            self._drifting.add(table)
+
+    def refresh(self) -> None:
+        """Bring the gauges up to date: once per epoch."""
+        keys = [key for key in self._sensing.keys() if key.sequence]  # noqa: SIM118 - not a mapping
+        dynamic = sum(path.judgement.has_dynamic_fields for key in keys for path in key.judged_paths().values())
+        self._metrics.schema_tables.labels(self._metrics.pipeline).set(len(keys))
+        self._metrics.schema_dynamic_maps.labels(self._metrics.pipeline).set(dynamic)
+
+    def _note_cache(self, table: str) -> None:
+        metrics, labels = self._metrics, (self._metrics.pipeline, table)
+        now, before = self._sensing.cache_counts(table), self._counts.get(table, (0, 0))
+        self._counts[table] = now
+        for counter, alias, count in (
+            (metrics.schema_sensing_cache_hits, metrics.schema_cache_hits_alias, now[0] - before[0]),
+            (metrics.schema_sensing_cache_misses, metrics.schema_cache_misses_alias, now[1] - before[1]),
+        ):
+            if count:
+                counter.labels(*labels).inc(count)
+                alias.labels(*labels).inc(count)

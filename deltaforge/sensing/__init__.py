@@ -1,0 +1,1 @@
+"""The shape of the data: what JSON looks like, which object keys are data, and rows that break their declaration."""
