@@ -25,8 +25,12 @@ def tree(pid: int) -> Iterator[int]:
     """The process and all that descend from it."""
     yield pid
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            yield from tree(int(child))
+        try:
+            numbers = children.read_text().split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # of a thread that has just ended
+        for number in numbers:
+            yield from tree(int(number))
 
 
 def _ticks(pid: int) -> int:

@@ -20,6 +20,7 @@ class PipelineProcess:
             "metadata": {"name": name, "tenant": "acme"},
             "spec": {"source": source, "processors": [], "sinks": sinks, **spec},
         }
+        self.arguments = []  # more of them for the launcher
         self._process = None
 
     def start(self, *, waits=True, stdout=None):
@@ -28,7 +29,7 @@ class PipelineProcess:
         command = [sys.executable, "-P", "-m", "deltaforge.runtime.launcher"]
         with self.paths.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--name", self.paths.name, "--state-dir", str(self.paths.state_dir)],
+                [*command, "--name", self.paths.name, "--state-dir", str(self.paths.state_dir), *self.arguments],
                 stdout=log if stdout is None else stdout,
                 stderr=log,
             )

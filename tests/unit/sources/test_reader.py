@@ -119,7 +119,7 @@ def test_pause_lets_a_begun_transaction_end():
 @pytest.mark.parametrize("state", ["idle", "paused", "full"])
 def test_reload_is_answered_whatever_the_reader_does(state):
     stream = ScriptedStream(last=0 if state == "idle" else 1000)
-    reader = reader_of(stream, max_queue_bytes=1000)
+    reader = reader_of(stream, max_queue_bytes=10 * make_batch(1).held_bytes)
     if state == "paused":
         reader.pause()
     reader.start(PostgresPosition(1))

@@ -18,7 +18,11 @@ REFUSED = [
     (f"{SINK}/exactly_once", True, "spec.sinks[0].config.exactly_once"),
     (f"{SINK}/encoding", {"type": "avro", "schema_registry_url": "http://r"}, "spec.sinks[0].config.encoding"),
     ("spec/commit_policy", {"mode": "quorum", "quorum": 1}, "spec.commit_policy.mode"),
-    ("spec/schema_sensing", {"enabled": True}, "spec.schema_sensing.enabled"),
+    (
+        "spec/schema_sensing",
+        {"enabled": True, "output": {"emit_events": True}},
+        "spec.schema_sensing.output.emit_events",
+    ),
     ("spec/sharding", {"mode": "hash", "count": 2}, "spec.sharding.count"),
     ("spec/connection_policy", {"default_mode": "shared"}, "spec.connection_policy.default_mode"),
     ("spec/connection_policy", {"preferred_replica": "r"}, "spec.connection_policy.preferred_replica"),
@@ -55,7 +59,7 @@ def test_sinks_that_are_not_built_are_valid_but_refused(put, sink):
 ALLOWED = [
     (f"{SOURCE}/snapshot", {"mode": "never"}),
     ("spec/commit_policy", {"mode": "all"}),
-    ("spec/schema_sensing", {"enabled": False, "sampling": {"sample_rate": 5}}),
+    ("spec/schema_sensing", {"enabled": True, "sampling": {"sample_rate": 5}}),
     ("spec/journal", {"enabled": False}),
     ("spec/journal", {"enabled": True, "dlq": {"overflow_policy": "block"}}),
     ("spec/sharding", {"mode": "none"}),
@@ -70,8 +74,8 @@ def test_what_changes_nothing_is_not_refused(put, key, value):
 
 
 def test_all_refusals_are_listed(put):
-    put("spec/sharding", {"mode": "hash", "count": 2})
+    put("spec/commit_policy", {"mode": "quorum", "quorum": 1})
     with pytest.raises(SpecError) as caught:
-        check_supported(parse_document(put("spec/schema_sensing", {"enabled": True})).spec)
-    assert "spec.schema_sensing.enabled" in str(caught.value)
+        check_supported(parse_document(put("spec/sharding", {"mode": "hash", "count": 2})).spec)
     assert "spec.sharding.count" in str(caught.value)
+    assert "spec.commit_policy.mode" in str(caught.value)
