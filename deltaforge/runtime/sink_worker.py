@@ -182,10 +182,11 @@ class SinkWorker:
 
     def _rewrite(self) -> None:
         """Write again all that is in doubt."""
+        while self._in_doubt.is_careful:
+            self._write(self._in_doubt.first)
+            self._flush(1)
         for part in self._in_doubt:
             self._write(part.batch)
-            if self._in_doubt.is_careful:
-                self._flush(1)
         self._has_to_rewrite = False
 
     def _flush(self, count: int) -> None:

@@ -148,6 +148,7 @@ def fake_spec(
         batch=batch,
         commit_policy=SimpleNamespace(mode="required"),
         sink_batch_deadline_secs=None,
+        schema_sensing=SimpleNamespace(enabled=False),
         journal=journal,
     )
     return SimpleNamespace(metadata=SimpleNamespace(name="p", tenant="t"), spec=spec)

@@ -143,6 +143,37 @@ def test_a_search_writes_little_again_in_a_very_large_batch(pipeline_of):
     assert sum(pipeline.sink.flushes) < 20_000 + 3 * len(bad) * 2000
 
 
+class NarrowSink(RecordingSink):
+    """Refuses everything since the last flush if it is more than ``most`` events, and blames one of them."""
+
+    def __init__(self, most):
+        super().__init__()
+        self._most, self._last = most, None
+
+    def write(self, batch):
+        super().write(batch)
+        self._last = batch
+
+    def flush(self):
+        if len(self._buffered) > self._most:
+            error = RecordError("too large", index=self._last.event_count // 2)
+            error.written_count = None
+            raise error
+        super().flush()
+
+
+@pytest.mark.parametrize("most", [1, 7, 400])
+def test_events_that_are_too_many_together_are_no_dead_letters(pipeline_of, most):
+    pipeline = pipeline_of(NarrowSink(most))
+
+    pipeline.deliver(*batches(1, 600, 3000, 5))
+
+    assert pipeline.sink.durable == list(range(1, 3607))
+    assert pipeline.dead() == []
+    assert pipeline.value("sink_batch_total") == 4
+    assert pipeline.worker.checkpoint().position == PostgresPosition(3607)
+
+
 @pytest.mark.parametrize("mode", ["at once", "flush"])
 def test_without_dead_letters_a_poison_event_ends_the_sink(mode):
     sink = PickySink({3}, mode)
