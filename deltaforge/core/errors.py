@@ -139,8 +139,8 @@ class RecordError(SinkError):
     Attributes:
         index: The event's place in its batch.
         written_count: How many events at the beginning of the batch the sink has taken, as it has all batches
-            before; the sink goes on as it is. None: everything since the last flush is in doubt, and the event is
-            only the most likely culprit unless it was alone.
+            before; the sink goes on as it is. None: everything since the last flush is in doubt.
+        is_certain: Whether it is this event and no other; else it is only the most likely one, unless it was alone.
         batch: Where ``index`` counts, if that is not the batch that is being written.
     """
 
@@ -150,6 +150,7 @@ class RecordError(SinkError):
         super().__init__(message, kind=kind, hint=hint, **context)
         self.index = index
         self.written_count: int | None = 0
+        self.is_certain = True
         self.batch: object | None = None
 
 

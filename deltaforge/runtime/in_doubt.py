@@ -69,32 +69,31 @@ class InDoubt:
         """Whether the event of an error in doubt was the only one since the last flush."""
         return self.is_careful and self.first.event_count == 1 and error.index == 0
 
-    def isolate(self, place: int, index: int) -> None:
-        """Have the event at ``index`` of a part written alone, after what is before it."""
+    def isolate(self, place: int, index: int) -> int:
+        """Have the event at ``index`` of a part written alone, after what is before it; its place from now on."""
         batch, is_last, _ = self._parts[place]
         before, after = batch.between(0, index), batch.between(index + 1, batch.event_count)
+        pieces = _pieces(Part(before, is_last=False), self._piece)
         suspect = Part(batch.between(index, index + 1), is_last=False, is_suspect=True)
-        self._parts[place : place + 1] = [
-            *_pieces(Part(before, is_last=False), self._piece),
-            suspect,
-            *_pieces(Part(after, is_last), self._piece),
-        ]
+        self._parts[place : place + 1] = [*pieces, suspect, *_pieces(Part(after, is_last), self._piece)]
         self.is_careful = True
+        return place + len(pieces)
 
     def drop_written(self, count: int) -> None:
         """The first ``count`` events of the first part are acked."""
         batch, is_last, _ = self._parts[0]
         self._parts[0] = Part(batch.between(count, batch.event_count), is_last)
 
-    def event(self, index: int) -> ChangeEvent:
-        """An event of the first part."""
-        return self._parts[0].batch.between(index, index + 1).events()[0]
+    def event(self, place: int, index: int = 0) -> ChangeEvent:
+        """An event of a part."""
+        return self._parts[place].batch.between(index, index + 1).events()[0]
 
-    def remove(self, index: int) -> None:
-        """Take an event out of the first part: it is kept elsewhere."""
-        batch, is_last, _ = self._parts[0]
+    def remove(self, place: int, index: int = 0) -> None:
+        """Take an event out of a part: it is kept elsewhere."""
+        batch, is_last, _ = self._parts[place]
         rest = batch.without(index)
-        self._parts[:1] = [Part(rest, is_last)] if rest.event_count or is_last else []
+        self._parts[place : place + 1] = [Part(rest, is_last)] if rest.event_count or is_last else []
+        self.is_careful = self.is_careful and bool(self._parts)
 
 
 def _pieces(part: Part, size: int) -> list[Part]:

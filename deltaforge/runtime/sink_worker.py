@@ -204,12 +204,14 @@ class SinkWorker:
         place = in_doubt.place_of(error.batch or self._writing)
         self._has_to_rewrite = True
         if error.written_count is None:
-            is_alone = in_doubt.is_alone(error)
+            is_known = in_doubt.is_alone(error) or (error.is_certain and self._dead_letters is not None)
             self._abandon()
-            if not is_alone:
-                in_doubt.isolate(place, index)
-                return
-        elif place or error.written_count:
+            place = in_doubt.isolate(place, index)
+            if is_known:
+                self._keep(in_doubt.event(place), error)
+                in_doubt.remove(place)
+            return
+        if place or error.written_count:
             try:
                 self._sink.flush()
             except RecordError as other:  # one before it is bad too
@@ -220,8 +222,8 @@ class SinkWorker:
             self._count_delivered(error.written_count)
             in_doubt.drop_written(error.written_count)
             index -= error.written_count
-        self._keep(in_doubt.event(index), error)
-        in_doubt.remove(index)
+        self._keep(in_doubt.event(0, index), error)
+        in_doubt.remove(0, index)
 
     def _keep(self, event: ChangeEvent, error: RecordError) -> None:
         """Make the event a dead letter; waits while there is no room."""

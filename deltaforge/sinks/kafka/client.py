@@ -58,7 +58,10 @@ class FailedError(SinkError):
     Attributes:
         value: Of the message, if it was one.
         index: Its place, if the producer did not even take it and is as good as before.
+        is_alone: Whether no other message failed like it: then it was the only one in its request.
     """
+
+    is_alone = True
 
     def __init__(self, name: str, text: str, value: bytes | None, index: int | None = None) -> None:
         super().__init__(
@@ -230,9 +233,12 @@ class Client:
         if name in ("_PURGE_QUEUE", "_PURGE_INFLIGHT"):
             return
         known = self._failures.get(name)
+        if known is not None:
+            known.is_alone = False
         # A whole request is refused for the size of one message in it: most likely the largest.
         if known is None or len(value or b"") > len(known.value or b""):
             self._failures[name] = FailedError(name, text, value)
+            self._failures[name].is_alone = known is None
 
     def _on_error(self, trouble: Trouble) -> None:
         if self._trouble is None or self._trouble.kind != "auth":

@@ -183,6 +183,7 @@ class KafkaSink:
                 error.message, index=index, kind=error.kind, hint=error.hint, event_id=event.event_id
             )  # fmt: skip
             blamed.written_count, blamed.batch = None, batch
+            blamed.is_certain = error.is_alone or error.kind == "routing"
             return blamed
         return None
 

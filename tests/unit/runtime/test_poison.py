@@ -29,7 +29,7 @@ class PickySink(RecordingSink):
     def write(self, batch):
         ids = [event.after["id"] for event in batch.events()]
         index = next((n for n, number in enumerate(ids) if number in self.bad), None)
-        if index is not None and self._mode != "flush":
+        if index is not None and not self._mode.startswith("flush"):
             taken = index if self._mode == "partly" else 0
             self._buffered += ids[:taken]
             raise self._error(index, taken)
@@ -42,8 +42,9 @@ class PickySink(RecordingSink):
             for index, event in enumerate(batch.events()):
                 if event.after["id"] in self.bad:
                     self._batches = []
-                    error = self._error(0 if index % 2 else index, None)  # may blame the wrong one
-                    error.batch = batch
+                    is_certain = self._mode == "flush, certain"
+                    error = self._error(index if is_certain or index % 2 else 0, None)  # may blame the wrong one
+                    error.batch, error.is_certain = batch, is_certain
                     raise error
         self._batches = []
         super().flush()
@@ -117,7 +118,7 @@ def batches(*sizes):
 BAD = {"one": {12}, "first and last": {1, 30}, "neighbours": {4, 5, 6, 11, 12}, "a whole batch": set(range(11, 21)), "all": set(range(1, 31))}  # fmt: skip
 
 
-@pytest.mark.parametrize("mode", ["at once", "partly", "flush"])
+@pytest.mark.parametrize("mode", ["at once", "partly", "flush", "flush, certain"])
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
 def test_all_others_are_delivered_once_and_in_order(pipeline_of, mode, bad):
     pipeline = pipeline_of(PickySink(bad, mode))
@@ -132,9 +133,10 @@ def test_all_others_are_delivered_once_and_in_order(pipeline_of, mode, bad):
     assert pipeline.worker.last_error is None
 
 
-def test_a_search_writes_little_again_in_a_very_large_batch(pipeline_of):
+@pytest.mark.parametrize("mode", ["flush", "flush, certain"])
+def test_a_search_writes_little_again_in_a_very_large_batch(pipeline_of, mode):
     bad = set(range(100, 20_000, 200))
-    pipeline = pipeline_of(PickySink(bad, "flush"), max_entries=1000)
+    pipeline = pipeline_of(PickySink(bad, mode), max_entries=1000)
 
     pipeline.deliver(*batches(20_000))
 
@@ -157,7 +159,7 @@ class NarrowSink(RecordingSink):
     def flush(self):
         if len(self._buffered) > self._most:
             error = RecordError("too large", index=self._last.event_count // 2)
-            error.written_count = None
+            error.written_count, error.is_certain = None, False
             raise error
         super().flush()
 
@@ -174,7 +176,7 @@ def test_events_that_are_too_many_together_are_no_dead_letters(pipeline_of, most
     assert pipeline.worker.checkpoint().position == PostgresPosition(3607)
 
 
-@pytest.mark.parametrize("mode", ["at once", "flush"])
+@pytest.mark.parametrize("mode", ["at once", "flush", "flush, certain"])
 def test_without_dead_letters_a_poison_event_ends_the_sink(mode):
     sink = PickySink({3}, mode)
     worker = SinkWorker(SinkConfig(id="k"), sink, PipelineMetrics("p"), acked=None, max_queued=4)
@@ -187,7 +189,7 @@ def test_without_dead_letters_a_poison_event_ends_the_sink(mode):
     worker.close()
 
 
-@pytest.mark.parametrize("mode", ["at once", "partly", "flush"])
+@pytest.mark.parametrize("mode", ["at once", "partly", "flush", "flush, certain"])
 def test_a_full_queue_that_blocks_holds_the_sink_until_there_is_room(pipeline_of, mode):
     pipeline = pipeline_of(PickySink({3, 6, 9}, mode), policy="block", max_entries=2)
     pipeline.hand_over(*batches(5, 5))
@@ -214,7 +216,7 @@ def test_a_sink_that_waits_for_room_can_be_closed(pipeline_of):
     assert pipeline.worker.checkpoint() is None
 
 
-@pytest.mark.parametrize("mode", ["at once", "partly", "flush"])
+@pytest.mark.parametrize("mode", ["at once", "partly", "flush", "flush, certain"])
 def test_an_event_that_cannot_be_kept_is_written_again_until_it_is(pipeline_of, mode):
     pipeline = pipeline_of(PickySink({7}, mode))
     push, tries = pipeline.queue.push, []
@@ -259,7 +261,7 @@ def test_a_redelivery_goes_through_the_same_sink_and_moves_no_position(pipeline_
     assert pipeline.sink.durable == [1, 2, 4, 5, 3, 6]
 
 
-@pytest.mark.parametrize("mode", ["at once", "partly", "flush"])
+@pytest.mark.parametrize("mode", ["at once", "partly", "flush", "flush, certain"])
 def test_a_redelivery_gets_through_while_the_sink_waits_for_room(pipeline_of, mode):
     pipeline = pipeline_of(PickySink({3, 7}, mode), policy="block", max_entries=1)
     pipeline.hand_over(*batches(5, 5))
