@@ -89,10 +89,10 @@ class InDoubt:
         return self._parts[place].batch.between(index, index + 1).events()[0]
 
     def remove(self, place: int, index: int = 0) -> None:
-        """Take an event out of a part: it is kept elsewhere."""
+        """Take an event out of a part: it is kept elsewhere. What is left is cut, so that the next one costs less."""
         batch, is_last, _ = self._parts[place]
         rest = batch.without(index)
-        self._parts[place : place + 1] = [Part(rest, is_last)] if rest.event_count or is_last else []
+        self._parts[place : place + 1] = _pieces(Part(rest, is_last), self._piece)
         self.is_careful = self.is_careful and bool(self._parts)
 
 
