@@ -22,13 +22,13 @@ class PipelineProcess:
         }
         self._process = None
 
-    def start(self, *, waits=True, stdout=None):
+    def start(self, *arguments, waits=True, stdout=None):
         self.paths.create()
         self.paths.document.write_text(json.dumps(self.document))
         command = [sys.executable, "-P", "-m", "deltaforge.runtime.launcher"]
         with self.paths.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--name", self.paths.name, "--state-dir", str(self.paths.state_dir)],
+                [*command, "--name", self.paths.name, "--state-dir", str(self.paths.state_dir), *arguments],
                 stdout=log if stdout is None else stdout,
                 stderr=log,
             )
@@ -79,7 +79,10 @@ class PipelineProcess:
             time.sleep(0.05)
 
     def log(self):
-        return self.paths.log.read_text(errors="replace")[-4000:]
+        return self.log_text()[-4000:]
+
+    def log_text(self):
+        return self.paths.log.read_text(errors="replace")
 
     @property
     def pid(self):
