@@ -15,7 +15,7 @@ import msgspec
 from rich.progress import Progress
 
 from benchmarks import orders
-from benchmarks.processes import cpu_secs
+from benchmarks.processes import cpu_secs, thread_secs
 from benchmarks.servers import FileTarget, KafkaTarget, NullTarget, Servers
 from tests.pipelines import PipelineProcess, memory_kib, mysql_source, postgres_source
 
@@ -24,11 +24,12 @@ _DELIVERED = re.compile(r"^deltaforge_sink_events_total\{[^}]*\} (\S+)$", re.MUL
 
 
 class Settings(msgspec.Struct, frozen=True):
-    """What a pipeline has instead of its defaults: keys of ``spec.batch``, of the Kafka sink's ``client_conf``,
-    and arguments of its process.
+    """What a pipeline has instead of its defaults: keys of ``spec.batch`` and ``spec.schema_sensing``, of the Kafka
+    sink's ``client_conf``, and arguments of its process.
     """
 
     batch: dict[str, Any] = {}
+    schema_sensing: dict[str, Any] = {}
     client_conf: dict[str, Any] = {}
     arguments: list[str] = []
 
@@ -36,7 +37,7 @@ class Settings(msgspec.Struct, frozen=True):
         """A pipeline with these settings, not started."""
         if sink["type"] == "kafka":
             sink = {**sink, "config": {**sink["config"], "client_conf": self.client_conf}}
-        pipeline = PipelineProcess(folder, source, [sink], batch=self.batch)
+        pipeline = PipelineProcess(folder, source, [sink], batch=self.batch, schema_sensing=self.schema_sensing)
         pipeline.arguments = self.arguments
         return pipeline
 
@@ -45,12 +46,15 @@ DEFAULTS = Settings()
 
 
 class Figures(msgspec.Struct, kw_only=True):
-    """Of one drain. ``bytes_per_row``: on the broker's disk; None with other sinks and foreign brokers."""
+    """Of one drain. ``bytes_per_row``: on the broker's disk; None with other sinks and foreign brokers.
+    ``threads``: CPU seconds per million rows of each thread of the pipeline, by the name the system shows.
+    """
 
     rows_per_sec: float
     cpu_secs_per_million: float
     peak_rss_mb: float
     bytes_per_row: float | None
+    threads: dict[str, float] = {}
 
 
 class Backlog:
@@ -143,11 +147,13 @@ class Backlog:
             time.sleep(POLL_SECS)  # a server may look through its log for a while before it sends anything
         assert first < self.rows, f"{self.rows} rows are too few to measure"
         began, cpu_began, delivered = time.monotonic(), cpu_secs(pipeline.pid), first
+        threads_began = thread_secs(pipeline.pid)
         while delivered < self.rows:
             time.sleep(POLL_SECS)
             delivered = _delivered(pipeline)
         # What was delivered before the first look that found something is in neither figure.
         secs, cpu = time.monotonic() - began, cpu_secs(pipeline.pid) - cpu_began
+        threads = {name: used - threads_began.get(name, 0.0) for name, used in thread_secs(pipeline.pid).items()}
         found = target.count()
         assert found in (None, self.rows), f"{found} messages, expected {self.rows}"
         size = target.bytes_on_disk() if isinstance(target, KafkaTarget) else None
@@ -156,6 +162,7 @@ class Backlog:
             cpu_secs_per_million=round(cpu / (self.rows - first) * 1e6, 2),
             peak_rss_mb=round(memory_kib(pipeline.pid) / 1024, 1),
             bytes_per_row=size and round(size / self.rows, 1),
+            threads={name: round(used / (self.rows - first) * 1e6, 2) for name, used in threads.items() if used},
         )
 
 

@@ -2,8 +2,8 @@
 
 Every value drains the same backlog, in interleaved rounds (first value, second value, …, first value, …); each
 figure is the median over the rounds. Settings that change the latency are measured at a steady rate too, as
-``benchmarks.latency`` does. A setting is a key of ``batch`` or ``client_conf``, ``epoch_secs``, or ``aim``:
-several at a time, for one purpose.
+``benchmarks.latency`` does. A setting is a key of ``batch`` or ``client_conf``, ``epoch_secs``,
+``schema_sensing``, or ``aim``: several at a time, for one purpose.
 """
 
 from __future__ import annotations
@@ -33,6 +33,13 @@ AIMS: dict[str, dict[str, Any]] = {
 }
 
 
+SENSING: dict[str, dict[str, Any]] = {
+    "off": {},
+    "1 row in 10": {"enabled": True},
+    "1 row in 100": {"enabled": True, "sampling": {"sample_rate": 100}},
+}
+
+
 class Setting(msgspec.Struct, frozen=True):
     """Values to try. ``has_latency``: whether the latency is measured too."""
 
@@ -52,6 +59,7 @@ SETTINGS = {
     "client_conf.queue.buffering.max.messages": Setting(100_000, [5000, 20_000, 100_000]),
     "client_conf.compression.type": Setting("lz4", ["none", "lz4", "snappy", "zstd", "gzip"]),
     "epoch_secs": Setting(0.5, [0.1, 0.25, 0.5, 1.0, 2.0, 5.0], has_latency=True),
+    "schema_sensing": Setting("off", list(SENSING)),
     "aim": Setting("default", list(AIMS), has_latency=True),
 }
 
@@ -84,6 +92,8 @@ def _options() -> argparse.Namespace:
 
 def settings_of(name: str, value: Any) -> Settings:
     """A pipeline's settings with one of them, or those of one aim, set."""
+    if name == "schema_sensing":
+        return Settings(schema_sensing=SENSING[value])
     chosen = AIMS[value] if name == "aim" else {name: value}
     settings = Settings(batch={}, client_conf={}, arguments=[])
     for key, wanted in chosen.items():

@@ -12,17 +12,19 @@ from datetime import UTC, datetime
 
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.batch import Batch
-from deltaforge.core.covered import CoveredBy
+from deltaforge.core.covered import Replay, advanced
 from deltaforge.core.errors import DeadLettersFullError, DeltaForgeError, RecordError, SinkError
 from deltaforge.core.event import ChangeEvent
+from deltaforge.core.position import SinkProgress
 from deltaforge.core.retry import Backoff, Retry, retry_of
 from deltaforge.journal.queue import DeadLetters
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name
 from deltaforge.runtime.in_doubt import InDoubt, Part
+from deltaforge.runtime.kept import replay_by_destination
 from deltaforge.runtime.redelivery import Redelivery
 from deltaforge.runtime.sink_filter import EventFilter
-from deltaforge.sinks.base import Sink, SinkConfig
+from deltaforge.sinks.base import PositionKeeper, Sink, SinkConfig
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +46,8 @@ class SinkWorker:
         config: The sink's settings.
         sink: The sink, unopened. Closed by this worker.
         metrics: The pipeline's metrics.
-        acked: The position this sink had when the state was saved; rows up to it are dropped.
+        acked: The position this sink had when the state was saved; rows up to it are dropped. A sink that
+            keeps its progress itself is asked at its first opening: then what it says counts.
         max_queued: Batches that may wait, besides those that are being written.
         dead_letters: Where events go that fail alone; None: they end the sink.
     """
@@ -66,7 +69,10 @@ class SinkWorker:
         self._metrics = metrics
         self._labels = (metrics.pipeline, config.id)
         self._max_queued = max_queued
-        self._covered = CoveredBy(acked.position) if acked else None
+        self._keeper = sink if isinstance(sink, PositionKeeper) else None
+        self._is_kept_known = self._keeper is None
+        self._replay = Replay(SinkProgress(acked.position)) if acked else None
+        self._progress: SinkProgress | None = None
         self._acked = acked
         self._queue: deque[Batch] = deque()
         self._in_doubt = InDoubt()
@@ -90,7 +96,8 @@ class SinkWorker:
         with self._changed:
             if not batch.event_count and self._acked_count == self._handed_count:
                 # Nothing is waiting and nothing has to be written: no need of the sink, which may be down.
-                self._acked = SinkCheckpoint(self.id, batch.position, datetime.now(UTC))
+                kept = self._acked.kept if self._acked else None
+                self._acked = SinkCheckpoint(self.id, batch.position, datetime.now(UTC), kept)
                 return True
             if len(self._queue) >= self._max_queued and self.failure is None:
                 self._changed.wait(timeout_secs)
@@ -168,6 +175,7 @@ class SinkWorker:
         if not self._is_open:
             self._sink.open()
             self._is_open = self._has_to_rewrite = True
+            self._ask_keeper()
             if self._is_clean:
                 self._write_redeliveries()
         elif not self._in_doubt:
@@ -190,6 +198,8 @@ class SinkWorker:
         self._has_to_rewrite = False
 
     def _flush(self, count: int) -> None:
+        if self._keeper is not None and self._progress is not None:
+            self._keeper.note_progress(self._progress)
         self._sink.flush()
         self._ack(self._in_doubt.take(count))
 
@@ -197,9 +207,11 @@ class SinkWorker:
         """Take the event of an error out of what is in doubt, or have it written alone first.
 
         Raises:
-            RecordError: There are no dead letters.
+            RecordError: There are no dead letters, or the sink keeps its progress itself.
             DeltaForgeError: The event could not be kept, or what is before it not be flushed.
         """
+        if self._keeper is not None:
+            raise error  # its progress counts whole batches, so it cannot do them in parts
         in_doubt, index = self._in_doubt, error.index
         place = in_doubt.place_of(error.batch or self._writing)
         self._has_to_rewrite = True
@@ -273,6 +285,13 @@ class SinkWorker:
             while self._redeliveries:
                 self._redeliveries.popleft().end(f"sink {self.id} has ended: {self.last_error or 'stopped'}")
 
+    def _ask_keeper(self) -> None:
+        """Once per run: how far the sink is by what its destination says."""
+        if self._keeper is None or self._is_kept_known:
+            return
+        self._is_kept_known = True
+        self._replay = replay_by_destination(self.id, self._keeper.kept_progress(), self._acked) or self._replay
+
     def _write_queued(self) -> bool:
         size = 0
         while size < FLUSH_BYTES:
@@ -301,19 +320,20 @@ class SinkWorker:
                 return None
             batch = self._queue.popleft()
             self._changed.notify_all()
-        wanted = self._filter.apply(self._without_covered(batch))
+        if self._keeper is not None:
+            self._progress = advanced(self._progress, batch)
+        wanted = self._filter.apply(self._news(batch))
         if wanted is not batch:
             batch.release()
         return wanted
 
-    def _without_covered(self, batch: Batch) -> Batch:
-        """Drop what this sink already had when the state was saved; ends at the first batch with news."""
-        if self._covered is None or not batch.event_count:
+    def _news(self, batch: Batch) -> Batch:
+        """Drop what this sink already had when the state was saved."""
+        if self._replay is None:
             return batch
-        covered = self._covered
-        news = batch.where(lambda event: not covered.covers(event.source))
-        if news is batch:
-            self._covered = None
+        news = self._replay.news(batch)
+        if self._replay.is_over:
+            self._replay = None
         return news
 
     def _ack(self, done: list[Part]) -> None:
@@ -328,7 +348,10 @@ class SinkWorker:
             if last:
                 metrics.sink_last_checkpoint_ts.labels(*self._labels).set(now.timestamp())
                 self._acked_count += len(last)
-                self._acked = SinkCheckpoint(self.id, last[-1].position, now)
+                kept = self._acked.kept if self._acked else None
+                if self._keeper is not None and any(part.batch.event_count for part in done):
+                    kept = last[-1].position
+                self._acked = SinkCheckpoint(self.id, last[-1].position, now, kept)
             self.last_error = None
             self._changed.notify_all()
 

@@ -13,6 +13,7 @@ from deltaforge.core.event import ChangeEvent, SourceInfo
 from deltaforge.core.position import Position, PostgresPosition
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.schema.registry import TableName
+from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sinks.base import SinkConfig
 from deltaforge.sources.base import BatchLimits
 from deltaforge.sources.loader import TableReload
@@ -148,7 +149,7 @@ def fake_spec(
         batch=batch,
         commit_policy=SimpleNamespace(mode="required"),
         sink_batch_deadline_secs=None,
-        schema_sensing=SimpleNamespace(enabled=False),
+        schema_sensing=SchemaSensing(),
         journal=journal,
     )
     return SimpleNamespace(metadata=SimpleNamespace(name="p", tenant="t"), spec=spec)

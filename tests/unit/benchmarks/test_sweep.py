@@ -5,6 +5,7 @@ from benchmarks.backlog import Figures
 from benchmarks.sweep import AIMS, SETTINGS, settings_of
 from benchmarks.sweep_results import Result, newest
 from deltaforge.runtime.launcher import EPOCH_SECS
+from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sinks.kafka.spec import KafkaSinkConfig
 from deltaforge.spec.model import BatchSpec
 
@@ -14,6 +15,8 @@ BUILT_IN = {"batch.num.messages": 10_000, "queue.buffering.max.messages": 100_00
 def default_of(name):
     if name == "epoch_secs":
         return EPOCH_SECS
+    if name == "schema_sensing":
+        return "1 row in 10" if SchemaSensing().enabled else "off"
     part, _, key = name.partition(".")
     if part == "batch":
         return getattr(BatchSpec(), key)
@@ -32,6 +35,7 @@ def test_every_value_makes_a_valid_document(name, value):
     settings = settings_of(name, value)
     BatchSpec(**settings.batch)
     KafkaSinkConfig(id="k", brokers="b:1", topic="t", client_conf=settings.client_conf).producer_settings()
+    SchemaSensing(**settings.schema_sensing)
     assert settings.arguments in ([], ["--epoch-secs", str(value)])
 
 

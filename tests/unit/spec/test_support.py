@@ -15,7 +15,6 @@ REFUSED = [
     ("spec/processors", [{"type": "outbox"}], "spec.processors[0].type"),
     ("spec/processors", [{"type": "javascript", "id": "j", "inline": "x"}], "spec.processors[0].type"),
     ("spec/processors", [{"type": "python", "id": "p", "inline": "x"}], "spec.processors[0].type"),
-    (f"{SINK}/exactly_once", True, "spec.sinks[0].config.exactly_once"),
     (f"{SINK}/encoding", {"type": "avro", "schema_registry_url": "http://r"}, "spec.sinks[0].config.encoding"),
     ("spec/commit_policy", {"mode": "quorum", "quorum": 1}, "spec.commit_policy.mode"),
     (
@@ -57,6 +56,7 @@ def test_sinks_that_are_not_built_are_valid_but_refused(put, sink):
 
 
 ALLOWED = [
+    (f"{SINK}/exactly_once", True),
     (f"{SOURCE}/snapshot", {"mode": "never"}),
     ("spec/commit_policy", {"mode": "all"}),
     ("spec/schema_sensing", {"enabled": True, "sampling": {"sample_rate": 5}}),
@@ -79,3 +79,10 @@ def test_all_refusals_are_listed(put):
         check_supported(parse_document(put("spec/sharding", {"mode": "hash", "count": 2})).spec)
     assert "spec.sharding.count" in str(caught.value)
     assert "spec.commit_policy.mode" in str(caught.value)
+
+
+def test_a_journal_beside_exactly_once_is_refused(put):
+    put("spec/journal", {"enabled": True})
+    with pytest.raises(SpecError, match="do not go together") as caught:
+        check_supported(parse_document(put(f"{SINK}/exactly_once", True), strict=True).spec)
+    assert caught.value.path == "spec.sinks[0].config.exactly_once"
