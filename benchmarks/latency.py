@@ -21,9 +21,11 @@ import msgspec
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 
 from benchmarks import report
+from benchmarks.backlog import DEFAULTS, Settings
+from benchmarks.processes import cpu_secs
 from benchmarks.servers import KafkaTarget, Servers
 from benchmarks.topics import Topic
-from tests.pipelines import PipelineProcess, mysql_source, postgres_source
+from tests.pipelines import mysql_source, postgres_source
 
 TABLE = "create table ticks (id bigint primary key, at double precision not null)"
 Progress = Callable[[int], None]
@@ -50,6 +52,12 @@ class Delays(msgspec.Struct, kw_only=True):
     max_ms: float
 
 
+class Latency(Delays, kw_only=True):
+    """Delays through a pipeline, and what its process took of a core meanwhile."""
+
+    cpu_percent: float
+
+
 def main() -> None:
     """Prints a table with a line for each source."""
     options = _options()
@@ -58,9 +66,10 @@ def main() -> None:
     with Servers() as servers, report.progress_bars() as progress:
         for source in options.source:
             task = progress.add_task(f"{source}: writing", total=load.row_count)
-            found = _run(servers, source, load, functools.partial(progress.advance, task))
-            rows.append([source, f"{load.rate:,}", *(f"{value:.1f} ms" for value in msgspec.structs.astuple(found))])
-    print(report.table(["Source", "Rows/s", "p50", "p99", "max"], rows))
+            found = measure(servers, source, load, functools.partial(progress.advance, task))
+            times = [f"{value:.1f} ms" for value in (found.p50_ms, found.p99_ms, found.max_ms)]
+            rows.append([source, f"{load.rate:,}", *times, f"{found.cpu_percent:.0f} %"])
+    print(report.table(["Source", "Rows/s", "p50", "p99", "max", "CPU"], rows))
 
 
 def _options() -> argparse.Namespace:
@@ -73,21 +82,29 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _run(servers: Servers, source: str, load: Load, progress: Progress) -> Delays:
-    folder = Path(tempfile.mkdtemp(prefix="deltaforge-latency-"))
+def measure(servers: Servers, source: str, load: Load, progress: Progress, settings: Settings = DEFAULTS) -> Latency:
+    """Write the load to a fresh table of ``source`` while a pipeline with ``settings`` delivers it to Kafka."""
     broker = servers.get("kafka")
-    with servers.get(source).fresh_database() as database, Topic(broker.bootstrap, database.name):
+    with (
+        tempfile.TemporaryDirectory(prefix="deltaforge-latency-") as folder,
+        servers.get(source).fresh_database() as database,
+        Topic(broker.bootstrap, database.name),
+    ):
         database.execute(TABLE)
         if source == "postgres":
             database.execute("create publication pub for all tables")
         make = postgres_source if source == "postgres" else mysql_source
-        pipeline = PipelineProcess(folder, make(database), [KafkaTarget(broker, database.name).sink]).start()
+        pipeline = settings.pipeline(Path(folder), make(database), KafkaTarget(broker, database.name).sink)
         try:
+            pipeline.start()
+            cpu_began = cpu_secs(pipeline.pid)
             found = delays(database, source, (broker.bootstrap, database.name), load, progress)
+            cpu = cpu_secs(pipeline.pid) - cpu_began
             pipeline.stop()
         finally:
             pipeline.end()
-    return found
+    times = {name: round(value, 1) for name, value in msgspec.structs.asdict(found).items()}
+    return Latency(**times, cpu_percent=round(cpu / load.secs * 100, 1))
 
 
 def delays(database: Any, source: str, target: tuple[str, str], load: Load, progress: Progress) -> Delays:

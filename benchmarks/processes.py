@@ -15,6 +15,19 @@ def cpu_secs(pid: int) -> float:
     return sum(_ticks(member) for member in tree(pid)) / _TICKS
 
 
+def thread_secs(pid: int) -> dict[str, float]:
+    """The same for each thread of a process by its name; threads of one name together."""
+    found: dict[str, float] = {}
+    for path in Path(f"/proc/{pid}/task").glob("*/stat"):
+        try:
+            head, _, rest = path.read_text().rpartition(")")
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # it has just ended
+        name = head.partition("(")[2]
+        found[name] = found.get(name, 0.0) + sum(map(int, rest.split()[11:13])) / _TICKS
+    return found
+
+
 def rss_mb(pid: int) -> float:
     """Resident memory of the process tree in MiB, shared pages counted for each process that maps them."""
     pages = sum(int(Path(f"/proc/{member}/statm").read_text().split()[1]) for member in tree(pid))
@@ -25,8 +38,12 @@ def tree(pid: int) -> Iterator[int]:
     """The process and all that descend from it."""
     yield pid
     for children in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in children.read_text().split():
-            yield from tree(int(child))
+        try:
+            numbers = children.read_text().split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # of a thread that has just ended
+        for number in numbers:
+            yield from tree(int(number))
 
 
 def _ticks(pid: int) -> int:

@@ -6,6 +6,7 @@ import os
 from typing import Any, Self
 
 from confluent_kafka import Consumer, TopicPartition
+from confluent_kafka.admin import AdminClient
 
 from tests.destinations import FileDestination, KafkaDestination, RedisDestination
 from tests.fixtures import fix_mysql, fix_postgres
@@ -68,6 +69,19 @@ class KafkaTarget(KafkaDestination):
             return sum(high - low for low, high in marks)
         finally:
             consumer.close()
+
+    def bytes_on_disk(self) -> int | None:
+        """Size of the topic's segments; None for a broker that is not ours."""
+        process = self._broker.process
+        if process is None:
+            return None
+        return sum(path.stat().st_size for path in (process.folder / "data").glob(f"{self._topic}-*/*.log"))
+
+    def delete(self) -> None:
+        """Let the broker forget the topic."""
+        admin = AdminClient({"bootstrap.servers": self._broker.bootstrap, "log_level": 3})
+        for done in admin.delete_topics([self._topic]).values():
+            done.result()
 
 
 class RedisTarget(RedisDestination):

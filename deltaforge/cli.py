@@ -58,6 +58,11 @@ def _parser() -> argparse.ArgumentParser:
     run = verbs.add_parser("run", help="run one pipeline in the foreground")
     _add_document(run)
     _add_state_dir(run)
+    run.add_argument(
+        "--storage-path",
+        type=Path,
+        help="SQLite storage of a control plane that runs this pipeline at other times (default: a file of its own)",
+    )
     run.set_defaults(verb=_run)
 
     _add_serve(verbs.add_parser("serve", help="start the control plane with its REST API"))
@@ -113,7 +118,7 @@ def _run(args: argparse.Namespace) -> int:
     _configure_logging(document.spec.metadata.name)
     from deltaforge.runtime.launcher import run_foreground
 
-    return run_foreground(document, args.state_dir)
+    return run_foreground(document, args.state_dir, args.storage_path)
 
 
 def _serve(args: argparse.Namespace) -> int:

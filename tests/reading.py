@@ -12,11 +12,13 @@ from deltaforge.envelopes.debezium import DebeziumEnvelope
 from deltaforge.envelopes.native import NativeEnvelope
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.protocol.kernel import kernel
+from deltaforge.schema.registry import SchemaRegistry
 from deltaforge.sensing.sample import sample_of_events
 from deltaforge.sensing.structure import NOT_HASHED
 from deltaforge.sources.base import BatchLimits, SourceContext
 from deltaforge.sources.mysql.spec import MysqlSourceSpec
 from deltaforge.sources.postgres.spec import PostgresSourceSpec
+from deltaforge.storage.memory import MemoryStorage
 
 ENCODERS = [
     JsonEncoder(envelope)
@@ -38,10 +40,18 @@ class StreamReader:
         self._spec = spec
         state_dir.mkdir(exist_ok=True)
         self.metrics = PipelineMetrics("p")
-        self._context = SourceContext("p", "acme", state_dir, BatchLimits(max_ms=5, **limits), self.metrics)
+        self._storage = MemoryStorage()
+        self._state_dir, self._limits = state_dir, BatchLimits(max_ms=5, **limits)
+        self.restart()
         self.stream = None
         self.position = None
         self.batches = []
+
+    def restart(self):
+        """What a process does that starts again: it knows what is stored."""
+        self.registry = SchemaRegistry(self._storage.log, "acme", "s")
+        self._context = SourceContext("p", "acme", self._state_dir, self._limits, self.metrics, self.registry)
+        return self
 
     def open(self, position=None):
         """Open at ``position``, else where the last reading ended."""

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from deltaforge.control.options import ServeOptions
 from deltaforge.core.errors import ControlError
 from deltaforge.runtime.paths import PipelinePaths
 
@@ -22,14 +23,22 @@ MAX_LOG_BYTES = 16 << 20
 LAUNCHER = (sys.executable, "-P", "-m", "deltaforge.runtime.launcher")
 
 
-async def ask(paths: PipelinePaths, command: str, **arguments: Any) -> dict[str, Any]:
+async def ask(
+    paths: PipelinePaths, command: str, *, answer_secs: float = ANSWER_SECS, **arguments: Any
+) -> dict[str, Any]:
     """Send one request to the control socket of a pipeline.
+
+    Args:
+        paths: Of the pipeline.
+        command: What to do.
+        answer_secs: How long to wait for the answer.
+        arguments: Of the command.
 
     Raises:
         ControlError: Kind ``gone`` when no process answers; else the process refused.
     """
     try:
-        async with asyncio.timeout(ANSWER_SECS):
+        async with asyncio.timeout(answer_secs):
             reader, writer = await asyncio.open_unix_connection(str(paths.socket), limit=1 << 26)
             try:
                 writer.write(msgspec.json.encode({"cmd": command, **arguments}) + b"\n")
@@ -95,11 +104,15 @@ def _signal(paths: PipelinePaths, number: int) -> None:
 
 
 async def spawn(
-    paths: PipelinePaths, state_dir: Path, document: dict[str, Any], *, is_paused: bool, command: tuple[str, ...]
+    paths: PipelinePaths, options: ServeOptions, document: dict[str, Any], *, is_paused: bool, command: tuple[str, ...]
 ) -> asyncio.subprocess.Process:
     """Write the document and start a process for it, in a session of its own: it survives our end."""
     _prepare(paths, document)
-    arguments = ["--name", paths.name, "--state-dir", str(state_dir), *(["--paused"] if is_paused else [])]
+    arguments = ["--name", paths.name, "--state-dir", str(options.state_dir.resolve())]
+    if options.shared_storage is not None:
+        arguments += ["--storage-path", str(options.shared_storage)]
+    if is_paused:
+        arguments.append("--paused")
     with os.fdopen(os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
         return await asyncio.create_subprocess_exec(
             *command,

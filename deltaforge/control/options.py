@@ -36,3 +36,8 @@ class ServeOptions:
     allow_code: bool = False
     stop_grace_secs: float = 30.0
     settle_secs: float = 10.0
+
+    @property
+    def shared_storage(self) -> Path | None:
+        """The file that pipelines share with the control plane; None: the backend is none that can be shared."""
+        return self.storage_path.resolve() if self.storage_backend == "sqlite" else None

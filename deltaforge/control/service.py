@@ -18,6 +18,7 @@ from deltaforge.checkpoint.reader import read_checkpoints
 from deltaforge.config.merge import merge_patch_indexed, merge_patch_rfc7386
 from deltaforge.control import child
 from deltaforge.control.options import ServeOptions
+from deltaforge.control.schemas import SourceSchemas
 from deltaforge.control.shapes import DriftView, SensingView, read_shapes
 from deltaforge.control.supervisor import Supervisor
 from deltaforge.core.errors import (
@@ -76,6 +77,7 @@ class PipelineService:
         self._make_supervisor = make_supervisor
         self._pipelines: dict[str, Pipeline] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self.schemas = SourceSchemas(storage, options, self.get)
         self.pause_counts: defaultdict[str, int] = defaultdict(int)
         self.resume_counts: defaultdict[str, int] = defaultdict(int)
 
@@ -199,12 +201,13 @@ class PipelineService:
             return pipeline
 
     async def delete(self, name: str) -> None:
-        """Stop, and forget everything: document, positions, logs. The replication slot stays on the server."""
+        """Stop, and forget everything: document, positions, table definitions, logs. The replication slot stays."""
         async with self._locks[name]:
             pipeline = self.get(name)
             await pipeline.supervisor.stop()
             self._storage.kv.delete(NAMESPACE, name)
             del self._pipelines[name]
+            await self.schemas.forget(pipeline)
             await asyncio.to_thread(shutil.rmtree, pipeline.supervisor.paths.root, ignore_errors=True)
 
     async def checkpoints(self, name: str) -> builtins.list[dict[str, Any]]:

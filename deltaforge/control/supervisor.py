@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 RESTART = Backoff()
 STABLE_SECS = 60.0
 WATCH_SECS = 0.5
+RELOAD_SECS = 70.0
 
 
 class Supervisor:
@@ -98,11 +99,21 @@ class Supervisor:
         except ControlError:
             return None
 
+    async def reload_schemas(self, tables: list[tuple[str, str]] | None) -> list[dict[str, Any]]:
+        """Have the process read table definitions again.
+
+        Raises:
+            ControlError: It does not run, or its source is not connected.
+        """
+        answer = await child.ask(self.paths, "reload_schemas", answer_secs=RELOAD_SECS, tables=tables)
+        found: list[dict[str, Any]] = answer["tables"]
+        return found
+
     async def _spawn(self) -> None:
         self.start_count += 1
         self._process = await child.spawn(
             self.paths,
-            self._options.state_dir.resolve(),
+            self._options,
             self._document,
             is_paused=self.status == "paused",
             command=self._command,

@@ -6,7 +6,10 @@ import threading
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from deltaforge.core.errors import ControlError, DeltaForgeError
 from deltaforge.observability.metrics import PipelineMetrics
@@ -34,6 +37,7 @@ class PipelineContext:
         raises_failure: Whether a failed source raises; otherwise it ends the flow cleanly, which saves
             what was delivered, and leaves the reason in ``failure`` for our own launcher.
         run_start: Where reading began in this run; known once the source is connected.
+        storage_path: Of the control plane's SQLite backend, if there is one; see :mod:`deltaforge.runtime.learned`.
     """
 
     spec: PipelineSpec
@@ -48,6 +52,7 @@ class PipelineContext:
     failure: DeltaForgeError | None = None
     reader: LogReader | None = None
     delivery: Delivery | None = None
+    storage_path: Path | None = None
     starts_paused: bool = False
     raises_failure: bool = False
     run_start: Position | None = None
@@ -76,6 +81,16 @@ class PipelineContext:
             self.reader.pause()
         else:
             self.reader.resume()
+
+    def reload_schemas(self, tables: list[tuple[str, str]] | None) -> list[dict[str, Any]]:
+        """Read table definitions from the source's catalog again; see :meth:`LogReader.reload`.
+
+        Raises:
+            ControlError: The source runs in another process of the cluster, or is not connected.
+        """
+        if self.reader is None:
+            raise ControlError("the source is not in this process", hint="ask the process that reads the log")
+        return [msgspec.structs.asdict(table) for table in self.reader.reload(tables)]
 
     def is_grace_over(self) -> bool:
         """Whether a stop was asked for longer ago than the grace allows."""

@@ -1,7 +1,7 @@
 """The control socket of a pipeline process: one JSON request per line, one JSON answer per line.
 
-Requests: ``{"cmd": "status" | "pause" | "resume" | "stop" | "metrics" | "log_level"}``. The socket
-is a Unix one that only the owner can open.
+Requests: ``{"cmd": "status" | "pause" | "resume" | "stop" | "metrics" | "log_level" | "reload_schemas"}``. The
+socket is a Unix one that only the owner can open.
 """
 
 from __future__ import annotations
@@ -72,6 +72,8 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
             return status(context)
         if command == "metrics":
             return {"metrics": metrics_text(context)}
+        if command == "reload_schemas":
+            return {"tables": context.reload_schemas(_tables(request.get("tables")))}
         if command == "stop":
             context.stop()
         elif command == "log_level":
@@ -81,3 +83,8 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
         else:
             raise ValueError(f"unknown command {command!r}")
         return {}
+
+
+def _tables(value: Any) -> list[tuple[str, str]] | None:
+    """Pairs of database and table out of a request; None: all."""
+    return msgspec.convert(value, list[tuple[str, str]] | None)

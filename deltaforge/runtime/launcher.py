@@ -38,16 +38,30 @@ log = logging.getLogger(__name__)
 EPOCH_SECS = 0.5
 
 
-def run_foreground(document: ParsedDocument, state_dir: Path) -> int:
-    """Run one pipeline until it ends or Ctrl-C, with a progress line. Returns the exit code."""
-    context = make_context(document, state_dir)
+def run_foreground(document: ParsedDocument, state_dir: Path, storage_path: Path | None = None) -> int:
+    """Run one pipeline until it ends or Ctrl-C, with a progress line. Returns the exit code.
+
+    Args:
+        document: Of the pipeline.
+        state_dir: Of the engine.
+        storage_path: Of a control plane that runs this pipeline at other times.
+    """
+    context = make_context(document, state_dir, storage_path=storage_path)
     with Progress(context):
         failure = run(context)
     return _report(failure)
 
 
-def make_context(document: ParsedDocument, state_dir: Path, *, document_sha256: str = "") -> PipelineContext:
+def make_context(
+    document: ParsedDocument, state_dir: Path, *, document_sha256: str = "", storage_path: Path | None = None
+) -> PipelineContext:
     """The context of a pipeline that this process is going to run.
+
+    Args:
+        document: Of the pipeline.
+        state_dir: Of the engine.
+        document_sha256: Of the document's file.
+        storage_path: Of the control plane's SQLite backend; None: there is none, see :mod:`.learned`.
 
     Raises:
         SpecError: The document asks for something that this version cannot do.
@@ -56,7 +70,8 @@ def make_context(document: ParsedDocument, state_dir: Path, *, document_sha256: 
     name = document.spec.metadata.name
     paths = PipelinePaths(state_dir, name)
     spec = document.spec.with_environment(os.environ)
-    return PipelineContext(spec, paths, PipelineMetrics(name), document_sha256=document_sha256)
+    metrics = PipelineMetrics(name)
+    return PipelineContext(spec, paths, metrics, document_sha256=document_sha256, storage_path=storage_path)
 
 
 def run(context: PipelineContext, *, epoch_secs: float = EPOCH_SECS) -> DeltaForgeError | None:
@@ -165,6 +180,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--name", required=True, help="pipeline name")
     parser.add_argument("--state-dir", type=Path, required=True, help="the engine's state directory")
     parser.add_argument("--document", type=Path, help="document file; default: the one below the state directory")
+    parser.add_argument(
+        "--storage-path", type=Path, help="SQLite storage of the control plane; default: a file of its own"
+    )
     parser.add_argument("--paused", action="store_true", help="start without reading")
     parser.add_argument("--epoch-secs", type=float, default=EPOCH_SECS, help="checkpoint interval")
     args = parser.parse_args(argv)
@@ -175,7 +193,7 @@ def main(argv: list[str] | None = None) -> int:
             document, digest = load_file(args.document, dict(os.environ)), ""
         else:
             document, digest = _read_document(paths.document)
-        context = make_context(document, args.state_dir, document_sha256=digest)
+        context = make_context(document, args.state_dir, document_sha256=digest, storage_path=args.storage_path)
         context.starts_paused = args.paused
         return _report(run(context, epoch_secs=args.epoch_secs))
     except DeltaForgeError as error:

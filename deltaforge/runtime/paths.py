@@ -38,6 +38,11 @@ class PipelinePaths:
         return self.root / "recovery"
 
     @property
+    def learned(self) -> Path:
+        """What was learned of the source, unless the control plane's storage holds it."""
+        return self.root / "learned.db"
+
+    @property
     def outcome(self) -> Path:
         """How the last process of this pipeline ended."""
         return self.root / "outcome.json"

@@ -89,7 +89,8 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
         sample = self._sample(table, groups)
         evolutions = sensing.observe(table.name, table.columns, sample, now)
         for evolution in evolutions:
-            log.info(
+            log.log(
+                logging.DEBUG if evolution.is_learning else logging.INFO,
                 "schema of %s evolved from %s to %s",
                 evolution.key,
                 evolution.old_fingerprint,

@@ -12,6 +12,8 @@ from deltaforge.checkpoint.state import SourceState, decode_source_state, encode
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import CheckpointError, DeltaForgeError
 from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.learned import Learned, learned_path
+from deltaforge.schema.registry import SchemaRegistry
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.reader import LogReader
 
@@ -38,7 +40,10 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         self._is_start_emitted = False
         self._is_tx_open = False
         context.run_start = state.start if state else None
-        self._reader = context.reader = _reader(context)
+        self._learned = Learned(
+            learned_path(context.paths, context.storage_path), context.spec.metadata.tenant, self._source_id
+        )
+        self._reader = context.reader = _reader(context, self._learned.registry)
         if context.starts_paused:
             self._reader.pause()
         self._reader.start(state.start if state else None)
@@ -76,6 +81,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
 
     def close(self) -> None:
         self._reader.close()
+        self._learned.close()
 
     def _confirm_saved(self) -> None:
         if self._unsaved is None:
@@ -124,7 +130,7 @@ class LogSource(FixedPartitionedSource[Batch, bytes | None]):
         return LogPartition(self._context, state)
 
 
-def _reader(context: PipelineContext) -> LogReader:
+def _reader(context: PipelineContext, registry: SchemaRegistry) -> LogReader:
     spec = context.spec.spec
     source_context = SourceContext(
         pipeline=context.name,
@@ -132,6 +138,7 @@ def _reader(context: PipelineContext) -> LogReader:
         state_dir=context.paths.root,
         limits=spec.batch.limits(),
         metrics=context.metrics,
+        registry=registry,
     )
     return LogReader(
         spec.source.config.id,

@@ -228,9 +228,9 @@ class _Observation:
             self._add_examples(verdicts)
 
     def note_evolution(self, declaration: _Declaration, evolution: Evolution) -> None:
-        """Count a changed shape as drift of its column."""
+        """Count a changed shape as drift of its column, unless it is still being learned."""
         rule = declaration.rules.get(evolution.column)
-        if rule is None:
+        if rule is None or evolution.is_learning:
             return
         value = self._sample.after(evolution.row).get(evolution.column)
         finding = Finding(evolution.column, JSON_STRUCTURE_CHANGE, rule.column.type, _kind_name(value))

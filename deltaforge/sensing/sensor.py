@@ -102,6 +102,7 @@ class Evolution(msgspec.Struct, frozen=True):
         key: ``table:column``, or ``table`` for whole rows.
         column: ``WHOLE_ROW`` for whole rows.
         row: The sampled row that did it.
+        is_learning: Whether too few values were seen to tell keys that are names from keys that are data.
     """
 
     key: str
@@ -111,6 +112,7 @@ class Evolution(msgspec.Struct, frozen=True):
     new_fingerprint: str
     sequence: int
     row: int
+    is_learning: bool = False
 
 
 class Sensor:
@@ -275,7 +277,8 @@ class Sensor:
 
     def _evolution(self, before: str, row: int) -> Evolution:
         state = self.state
-        return Evolution(self.key, self.table, self.column, before, state.fingerprint, state.sequence, row)
+        is_learning = state.tracker is not None and state.sampled_count <= self._settings.high_cardinality.min_events
+        return Evolution(self.key, self.table, self.column, before, state.fingerprint, state.sequence, row, is_learning)
 
 
 def key_name(table: str, column: str) -> str:

@@ -5,6 +5,7 @@ A plug-in package knows this module, :mod:`.reader` and :mod:`.batching`, and no
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
@@ -17,6 +18,8 @@ from deltaforge.config.secret import Dsn
 from deltaforge.core.batch import Batch
 from deltaforge.core.position import Position
 from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.schema.registry import SchemaRegistry, TableName
+from deltaforge.sources.loader import TableReload
 
 
 class SnapshotConfig(StrictModel):
@@ -56,7 +59,8 @@ class BatchLimits:
 class SourceContext:
     """What a source needs to know of the pipeline it runs in.
 
-    ``state_dir`` belongs to this pipeline, has mode 0700 and survives restarts.
+    ``state_dir`` belongs to this pipeline, has mode 0700 and survives restarts. ``registry`` is that of the source;
+    only the thread that reads uses it.
     """
 
     pipeline: str
@@ -64,6 +68,7 @@ class SourceContext:
     state_dir: Path
     limits: BatchLimits
     metrics: PipelineMetrics = field(repr=False)
+    registry: SchemaRegistry = field(repr=False)
 
 
 class LogStream(Protocol):
@@ -103,6 +108,15 @@ class LogStream(Protocol):
 
         Args:
             confirmed: The newest *saved* position; the server may forget everything before it.
+        """
+
+    def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
+        """Register what the catalog says now of these tables (None: of all captured ones), read over a connection
+        of its own.
+
+        Raises:
+            SourceError: The catalog cannot be read.
+            StorageError: It cannot be registered.
         """
 
     def close(self) -> None:

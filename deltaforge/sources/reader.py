@@ -7,22 +7,26 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 
 from deltaforge.core.batch import Batch
 from deltaforge.core.covered import transaction_of, without_first
-from deltaforge.core.errors import DeltaForgeError, SourceError
+from deltaforge.core.errors import ControlError, DeltaForgeError, SourceError
 from deltaforge.core.position import Position
 from deltaforge.core.retry import SOURCE_RECONNECT, Backoff, Retry, retry_of
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name
+from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import BatchLimits, LogStream
+from deltaforge.sources.loader import TableReload
 
 log = logging.getLogger(__name__)
 
 POLL_SECS = 0.2
 KEEP_ALIVE_SECS = 1.0
+RELOAD_SECS = 60.0
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,7 @@ class LogReader:
         self._reconnects = 0
         self._events_read = 0
         self._last_event_ts_ms: int | None = None
+        self._reloads: deque[tuple[Sequence[TableName] | None, Future[list[TableReload]]]] = deque()
         self._thread = threading.Thread(target=self._run, name=f"reader-{source_id}", daemon=True)
 
     def start(self, position: Position | None) -> None:
@@ -153,6 +158,24 @@ class LogReader:
             self._is_paused = False
             self._changed.notify_all()
 
+    def reload(self, tables: Sequence[TableName] | None, timeout_secs: float = RELOAD_SECS) -> list[TableReload]:
+        """Read table definitions from the source's catalog again, also while paused; see :meth:`LogStream.reload`.
+
+        Raises:
+            ControlError: The source is not connected, or did not answer in time.
+            DeltaForgeError: The catalog cannot be read, or what it says not be registered.
+        """
+        answer: Future[list[TableReload]] = Future()
+        with self._changed:
+            if not self._is_connected:
+                raise ControlError("the source is not connected", hint="try again when it is")
+            self._reloads.append((tables, answer))
+            self._changed.notify_all()
+        try:
+            return answer.result(timeout_secs)
+        except TimeoutError:
+            raise ControlError(f"the source has read no table definitions within {timeout_secs:.0f} s") from None
+
     def status(self) -> ReaderStatus:
         """A consistent picture of now."""
         with self._changed:
@@ -196,7 +219,7 @@ class LogReader:
                 self._fail(SourceError(f"reading failed unexpectedly: {type(error).__name__}: {error}", kind="other"))
                 return
             finally:
-                self._is_connected = False
+                self._disconnected()
                 if stream is not None:
                     stream.close()
 
@@ -214,7 +237,7 @@ class LogReader:
         if is_first:
             self._put(Batch([], start, received_at=time.monotonic()), stream)
         while not self._is_stopping:
-            stream.keep_alive(self._confirmed)
+            self._serve(stream)
             if self._is_paused and not self._is_tx_open:
                 with self._changed:
                     self._changed.wait(POLL_SECS)
@@ -227,12 +250,17 @@ class LogReader:
             batch, self._repeat_count = without_first(batch, self._repeat_count, self._open_tx)
             if self._repeat_count:
                 return  # nor may the position move before all that was queued has been read again
+        while not self._queued(batch):
+            if self._is_stopping:
+                return
+            self._serve(stream)
+
+    def _queued(self, batch: Batch) -> bool:
+        """Queue a batch; False if there was no room for a while, or something else is to be done."""
         with self._changed:
-            while self._queue and self._queue_bytes + batch.held_bytes > self._max_queue_bytes:
-                if self._is_stopping:
-                    return
-                if not self._changed.wait(KEEP_ALIVE_SECS):
-                    stream.keep_alive(self._confirmed)
+            self._changed.wait_for(lambda: self._has_room(batch) or self._is_stopping or self._reloads, KEEP_ALIVE_SECS)
+            if not self._has_room(batch):
+                return False
             self._queue.append(batch)
             self._queue_bytes += batch.held_bytes
             self._position = batch.position
@@ -242,6 +270,28 @@ class LogReader:
             if batch.event_count:
                 self._last_event_ts_ms = batch.groups[-1].ts_ms
             self._changed.notify_all()
+            return True
+
+    def _has_room(self, batch: Batch) -> bool:
+        return not self._queue or self._queue_bytes + batch.held_bytes <= self._max_queue_bytes
+
+    def _serve(self, stream: LogStream) -> None:
+        """What is to be done whether or not something is read."""
+        stream.keep_alive(self._confirmed)
+        while self._reloads:
+            tables, answer = self._reloads.popleft()
+            try:
+                answer.set_result(stream.reload(tables))
+            except Exception as error:
+                answer.set_exception(error)
+                if not isinstance(error, DeltaForgeError):
+                    raise
+
+    def _disconnected(self) -> None:
+        with self._changed:
+            self._is_connected = False
+            while self._reloads:
+                self._reloads.popleft()[1].set_exception(ControlError("the source was disconnected"))
 
     def _note_open(self, batch: Batch) -> None:
         if batch.is_tx_end:

@@ -139,7 +139,9 @@ class PipelineBody(StrictModel):
     sink_batch_deadline_secs: int | None = Field(
         None, ge=1, le=_MAX_U32, description="Seconds that a sink may take for one batch; absent: no limit."
     )
-    schema_sensing: SchemaSensing = Field(default_factory=SchemaSensing, description="Learning the shape of JSON data.")
+    schema_sensing: SchemaSensing = Field(
+        default_factory=SchemaSensing, description="Learning the shape of the data: `docs/shapes.md`."
+    )
     journal: JournalSpec | None = Field(None, description="Keeping events that failed alone.")
     sharding: ShardingSpec | None = Field(None, description="Splitting the work.")
     connection_policy: ConnectionPolicy | None = Field(None, description="How pipelines share connections.")

@@ -1,10 +1,11 @@
-"""What a storage backend offers: keyed values and versioned slots. Contract 02 section 9.
+"""What a storage backend offers: keyed values, versioned slots and a log. Contract 02 section 9.
 
 Everything is bytes under a namespace and a key. Calls block; they are short.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -18,6 +19,15 @@ class Slot(NamedTuple):
 
     version: int
     state: bytes
+
+
+class LogEntry(NamedTuple):
+    """One entry of a log. ``seq`` grows by every entry of the store, whatever its namespace; ``ts``: Unix seconds."""
+
+    seq: int
+    key: str
+    val: bytes
+    ts: float
 
 
 class KeyValues(Protocol):
@@ -60,6 +70,36 @@ class Slots(Protocol):
         ...
 
 
+class Log(Protocol):
+    """Entries that are only ever appended. Sequences are never given twice, not even after a deletion."""
+
+    def append(self, ns: str, key: str, val: bytes) -> int:
+        """Append one entry; returns its sequence. It is durable when this returns: also a crash of the machine
+        does not take it back.
+        """
+        ...
+
+    def extend(self, ns: str, entries: Sequence[tuple[str, bytes]]) -> list[int]:
+        """Append keys with values, all or none of them; returns their sequences. As durable as :meth:`append`."""
+        ...
+
+    def since(self, ns: str, seq: int) -> list[LogEntry]:
+        """The entries behind ``seq``, in order."""
+        ...
+
+    def latest(self, ns: str, key: str) -> LogEntry | None:
+        """The newest entry of a key."""
+        ...
+
+    def delete(self, ns: str, prefix: str) -> int:
+        """Remove the entries whose key starts with ``prefix``; returns how many there were."""
+        ...
+
+    def list(self, ns: str, prefix: str = "") -> list[LogEntry]:
+        """All entries whose key starts with ``prefix`` (compared exactly), in order."""
+        ...
+
+
 class Storage(Protocol):
     """One backend. May be used from any thread."""
 
@@ -71,6 +111,11 @@ class Storage(Protocol):
     @property
     def slots(self) -> Slots:
         """Versioned values."""
+        ...
+
+    @property
+    def log(self) -> Log:
+        """Appended values."""
         ...
 
     def close(self) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from deltaforge.storage.base import Slot
+from deltaforge.storage.base import LogEntry, Slot
 
 
 class MemoryKeyValues:
@@ -74,6 +74,43 @@ class MemorySlots:
         return version
 
 
+class MemoryLog:
+    """Appended values, in a list."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._entries: list[tuple[str, LogEntry]] = []
+        self._newest = 0
+
+    def append(self, ns: str, key: str, val: bytes) -> int:
+        return self.extend(ns, [(key, val)])[0]
+
+    def extend(self, ns: str, entries: Sequence[tuple[str, bytes]]) -> list[int]:
+        with self._lock:
+            first = self._newest + 1
+            for key, val in entries:
+                self._newest += 1
+                self._entries.append((ns, LogEntry(self._newest, key, val, self._clock())))
+            return list(range(first, self._newest + 1))
+
+    def since(self, ns: str, seq: int) -> list[LogEntry]:
+        return [entry for entry in self.list(ns) if entry.seq > seq]
+
+    def latest(self, ns: str, key: str) -> LogEntry | None:
+        return next((entry for entry in reversed(self.list(ns, key)) if entry.key == key), None)
+
+    def delete(self, ns: str, prefix: str) -> int:
+        with self._lock:
+            before = len(self._entries)
+            self._entries = [(n, e) for n, e in self._entries if n != ns or not e.key.startswith(prefix)]
+            return before - len(self._entries)
+
+    def list(self, ns: str, prefix: str = "") -> list[LogEntry]:
+        with self._lock:
+            return [entry for name, entry in self._entries if name == ns and entry.key.startswith(prefix)]
+
+
 class MemoryStorage:
     """A :class:`deltaforge.storage.base.Storage` without a file.
 
@@ -84,6 +121,7 @@ class MemoryStorage:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self.kv = MemoryKeyValues(clock)
         self.slots = MemorySlots()
+        self.log = MemoryLog(clock)
 
     def close(self) -> None:
         """Nothing to release."""

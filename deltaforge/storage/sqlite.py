@@ -1,7 +1,12 @@
 """Storage in one SQLite file. Contract 02 section 9 names the tables.
 
 The file holds documents with their secrets, so it is made readable by its owner only. WAL with
-``synchronous=NORMAL``: a crash of the machine may lose the last writes, never the file.
+``synchronous=NORMAL``: a crash of the machine may lose the last writes, never the file. What is appended to
+``df_log`` is written with ``synchronous=FULL`` instead, an fsync of the WAL before the call returns: rows that
+refer to an entry may leave at once.
+
+Several processes share the file (the control plane and its pipelines): each statement, and each ``extend``, is one
+transaction, and a process that finds the file locked waits up to ``BUSY_TIMEOUT_SECS``.
 """
 
 from __future__ import annotations
@@ -10,12 +15,12 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from deltaforge.core.errors import StorageError
-from deltaforge.storage.base import Slot
+from deltaforge.storage.base import LogEntry, Slot
 
 BUSY_TIMEOUT_SECS = 5.0
 
@@ -26,7 +31,12 @@ create table if not exists df_kv (
 create table if not exists df_slot (
   ns text not null, key text not null, version integer not null, state blob not null, updated_at real not null,
   primary key (ns, key)) without rowid;
+create table if not exists df_log (
+  seq integer primary key autoincrement, ns text not null, key text not null, val blob not null, ts real not null);
+create index if not exists df_log_key on df_log (ns, key);
 """
+
+_ENTRIES = "select seq, key, val, ts from df_log"
 
 
 class SqliteDatabase:
@@ -52,6 +62,20 @@ class SqliteDatabase:
         with self._lock, self._errors("used"):
             cursor = self._connection.execute(statement, values)
             return cursor.fetchall(), cursor.rowcount
+
+    def run_durably(self, statement: str, rows: Sequence[tuple[str | bytes | float, ...]]) -> list[object]:
+        """Execute a statement that returns one value, once for each row, in one transaction that is on disk when
+        this returns.
+        """
+        with self._lock, self._errors("used"):
+            connection = self._connection
+            connection.execute("pragma synchronous=full")
+            try:
+                connection.execute("begin immediate")
+                with connection:  # commits, or rolls back after an error
+                    return [connection.execute(statement, row).fetchone()[0] for row in rows]
+            finally:
+                connection.execute("pragma synchronous=normal")
 
     def close(self) -> None:
         """Close the file."""
@@ -140,6 +164,46 @@ class SqliteSlots:
         return changed == 1
 
 
+class SqliteLog:
+    """The table ``df_log``. Its ``autoincrement`` never gives a sequence twice."""
+
+    def __init__(self, database: SqliteDatabase, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def append(self, ns: str, key: str, val: bytes) -> int:
+        return self.extend(ns, [(key, val)])[0]
+
+    def extend(self, ns: str, entries: Sequence[tuple[str, bytes]]) -> list[int]:
+        now = self._clock()
+        found = self._database.run_durably(
+            "insert into df_log (ns, key, val, ts) values (?, ?, ?, ?) returning seq",
+            [(ns, key, val, now) for key, val in entries],
+        )
+        return [_int(seq) for seq in found]
+
+    def since(self, ns: str, seq: int) -> list[LogEntry]:
+        return self._entries(f"{_ENTRIES} where ns = ? and seq > ? order by seq", ns, seq)
+
+    def latest(self, ns: str, key: str) -> LogEntry | None:
+        found = self._entries(f"{_ENTRIES} where ns = ? and key = ? order by seq desc limit 1", ns, key)
+        return found[0] if found else None
+
+    def delete(self, ns: str, prefix: str) -> int:
+        _, changed = self._database.run(
+            "delete from df_log where ns = ? and substr(key, 1, ?) = ?", ns, len(prefix), prefix
+        )
+        return changed
+
+    def _entries(self, query: str, *values: str | int) -> list[LogEntry]:
+        rows, _ = self._database.run(query, *values)
+        return [LogEntry(_int(seq), str(key), _bytes(val), float(str(ts))) for seq, key, val, ts in rows]
+
+    def list(self, ns: str, prefix: str = "") -> list[LogEntry]:
+        query = f"{_ENTRIES} where ns = ? and substr(key, 1, ?) = ? order by seq"
+        return self._entries(query, ns, len(prefix), prefix)
+
+
 class SqliteStorage:
     """A :class:`deltaforge.storage.base.Storage` in the file ``path``.
 
@@ -155,6 +219,7 @@ class SqliteStorage:
         self._database = SqliteDatabase(path)
         self.kv = SqliteKeyValues(self._database, clock)
         self.slots = SqliteSlots(self._database, clock)
+        self.log = SqliteLog(self._database, clock)
 
     def close(self) -> None:
         """Close the file."""

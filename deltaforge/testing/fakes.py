@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,8 +12,11 @@ from deltaforge.core.errors import SinkError
 from deltaforge.core.event import ChangeEvent, SourceInfo
 from deltaforge.core.position import Position, PostgresPosition
 from deltaforge.core.table import Column, TableId, TableSchema
+from deltaforge.schema.registry import TableName
+from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sinks.base import SinkConfig
 from deltaforge.sources.base import BatchLimits
+from deltaforge.sources.loader import TableReload
 
 TABLE = TableSchema(TableId("app", "public", "t"), (Column("id", "integer", nullable=False),), ("id",))
 
@@ -74,6 +77,9 @@ class ScriptedStream:
     def keep_alive(self, confirmed: Position | None) -> None:
         if isinstance(confirmed, PostgresPosition):
             self.confirmed.append(confirmed.lsn)
+
+    def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
+        return [TableReload(*table, "ok", changed=True) for table in tables or []]
 
     def close(self) -> None:
         pass
@@ -141,5 +147,6 @@ def fake_spec(stream: Any, sinks: dict[str, Any], *, optional: frozenset[str] = 
         batch=batch,
         commit_policy=SimpleNamespace(mode="required"),
         sink_batch_deadline_secs=None,
+        schema_sensing=SchemaSensing(),
     )
     return SimpleNamespace(metadata=SimpleNamespace(name="p", tenant="t"), spec=spec)

@@ -106,7 +106,8 @@ def test_a_crash_between_commit_and_save_repeats_nothing(database, destination, 
     try:
         for _ in range(3):
             # The first save is that of the start; the next comes long after the rows.
-            pipeline.start("--epoch-secs", "3")
+            pipeline.arguments = ["--epoch-secs", "3"]
+            pipeline.start()
             before = destination.progress()
             workload.run(20)
             wait_for(lambda before=before: destination.progress() != before)

@@ -13,6 +13,7 @@ from deltaforge.sources.mysql.tables import CapturedTable
 from deltaforge.sources.transaction import OpenTransaction, new_transaction
 from tests.fuzz import mysql_input
 from tests.reading import ENCODERS
+from tests.schemas import registered
 
 PLACE = (1_700_000_000_123, 7, "binlog.000001", 4711)
 
@@ -31,7 +32,9 @@ class Case:
             self.rows = msgspec.structs.replace(self.rows, data=mysql_input.damaged(rnd, self.rows.data))
         self.gtid = rnd.choice(("", "3e11fa47-71ca-11e1-9e33-c80aa9429562:23"))
         self.encoder = rnd.choice(ENCODERS)
-        self.table = CapturedTable(schema, columns, EventMaker('p"', "acm\u00e9"), is_outbox=rnd.random() < 0.2)
+        self.table = CapturedTable(
+            registered(schema), columns, EventMaker('p"', "acm\u00e9"), is_outbox=rnd.random() < 0.2
+        )
 
     def by_kernel(self) -> list[bytes] | str:
         """Values with their keys, or the error."""

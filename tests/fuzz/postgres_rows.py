@@ -13,6 +13,7 @@ from deltaforge.sources.postgres.maker import CapturedTable, EventMaker, Place
 from deltaforge.sources.transaction import OpenTransaction
 from tests.fuzz.mysql_input import TEXTS, damaged
 from tests.reading import ENCODERS
+from tests.schemas import registered
 
 NUMBERS = ("0", "-1", "12345678901234567", "9223372036854775807", "-9223372036854775808")
 FLOATS = ("0", "-0", "1", "0.1", "1e+100", "1.5e-07", "NaN", "-Infinity", "123456.789", "1e15", "1e16")
@@ -44,7 +45,7 @@ class Case:
         key = tuple(name for name in names if rnd.random() < 0.3)
         schema = TableSchema(TableId("d", "s", 't"'), tuple(Column(name, "x") for name in names), key)
         maker = EventMaker("p", "acm\u00e9", "d")
-        self.table = CapturedTable(Relation(77, "s", "t", "f", columns), schema, self._types, maker)
+        self.table = CapturedTable(Relation(77, "s", "t", "f", columns), registered(schema), self._types, maker)
         tag = rnd.choice(b"IUD")
         self.messages = [self._message(rnd, tag, oids) for _ in range(rnd.randint(1, 3))]
         if rnd.random() < damage:

@@ -25,6 +25,7 @@ from deltaforge.sources.transaction import new_transaction
 from tests.fuzz import mysql_rows, postgres_rows
 from tests.fuzz.mysql_rows import PLACE
 from tests.reading import assert_same_sample
+from tests.schemas import registered
 
 pytestmark = pytest.mark.skipif(kernel is None, reason=description)
 
@@ -71,7 +72,7 @@ def test_structures_of_documents(documents, max_depth):
     columns = (RelationColumn("id", 20, -1, True), RelationColumn("doc", 114, -1, False))
     types = {20: TypeInfo(20, "int8"), 114: TypeInfo(114, "json")}
     maker = EventMaker("p", "acme", "d")
-    table = CapturedTable(Relation(7, "s", "t", "f", columns), DOCUMENT, types, maker)
+    table = CapturedTable(Relation(7, "s", "t", "f", columns), registered(DOCUMENT), types, maker)
     messages = []
     for number, document in enumerate(documents):
         texts = (str(number).encode(), json.dumps(document, ensure_ascii=number % 2 == 0).encode())

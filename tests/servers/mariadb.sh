@@ -16,6 +16,7 @@ lc_messages_dir=$PREFIX/usr/share/mysql
 character_sets_dir=$PREFIX/usr/share/mysql/charsets
 plugin_dir=$PREFIX/usr/lib/mysql/plugin
 datadir=$FOLDER/data
+tmpdir=$FOLDER
 socket=$FOLDER/socket
 pid_file=$PIDFILE
 log_error=$FOLDER/log

@@ -15,6 +15,7 @@ lc_messages_dir=$PREFIX/usr/share/mysql
 plugin_dir=$PREFIX/usr/lib/mysql/plugin
 character_sets_dir=$PREFIX/usr/share/mysql/charsets
 datadir=$FOLDER/data
+tmpdir=$FOLDER
 socket=$FOLDER/socket
 pid_file=$PIDFILE
 log_error=$FOLDER/log

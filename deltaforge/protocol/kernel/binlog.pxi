@@ -95,6 +95,10 @@ cdef class TransactionScanner:
         self._has_checksum, self._server_uuid, self._tables = has_checksum, server_uuid, tables
         self._map_body = b""
 
+    def forget_map(self):
+        """Ask ``tables`` again for the next table map, also if it is the same as the last one."""
+        self._map_body, self._map_plan = b"", None
+
     cdef bint _event(self, object item, Event* event) except -1:
         """Header and checksum of an event; False if it is not plain."""
         cdef const uint8_t* data

@@ -166,7 +166,7 @@ cdef class RowGroup:
     cdef object _bits(self, const uint8_t* bits):
         cdef int count = self.facts.layout.count
         if bits == NULL:
-            return (1 << count) - 1
+            return (<object>1 << count) - 1   # a Python integer: a C one ends at 31 columns
         return int.from_bytes(PyBytes_FromStringAndSize(<const char*>bits, (count + 7) // 8), "little")
 
     cdef bint _place(

@@ -362,50 +362,54 @@ cdef class RowSample:
                 state = self._add(begin, max_depth)
                 if state <= 0:
                     return state
-            elif facts.is_mysql:
-                at = skip_image(facts.layout, facts.after, at, end, &null_dates)
+            if facts.is_mysql:
+                at = self._count_values(facts, image, end)
                 if at == NULL:
                     return 0
-            self._count_values(facts, image, end)
+            else:
+                self._count_pg_values(facts.layout, image + 2)
         return 1
 
-    cdef void _count_values(self, Facts* facts, const uint8_t* image, const uint8_t* end) noexcept nogil:
-        """Count the asked columns that hold a value in an image whose lengths were checked."""
+    cdef const uint8_t* _count_values(self, Facts* facts, const uint8_t* at, const uint8_t* end) noexcept nogil:
+        """Count the asked columns that hold a value in a MySQL image; its end, or NULL if it is not all there."""
+        cdef Layout* layout = facts.layout
+        cdef int n, k, bit = 0
+        cdef const uint8_t* nulls = at
+        cdef Column* column
+        cdef Py_ssize_t size = (present_count(facts.after, layout.count) + 7) // 8
+        if end - at < size:
+            return NULL
+        at += size
+        for n in range(layout.count):
+            if not has_bit(facts.after, n):
+                continue
+            if not nulls[bit >> 3] >> (bit & 7) & 1:
+                column = &layout.columns[n]
+                size = value_size(column, at, end)
+                if size < 0:
+                    return NULL
+                for k in range(self._asked_count):
+                    if self._asked[k].column == n:
+                        self._totals[k] += is_value(layout, column, at, size)
+                at += size
+            bit += 1
+        return at
+
+    cdef void _count_pg_values(self, Layout* layout, const uint8_t* tuple_at) noexcept nogil:
+        """Count the asked columns that hold a value in a tuple whose lengths were checked."""
         cdef int n
         for n in range(self._asked_count):
-            if self._asked[n].column < 0:
-                continue
-            if facts.is_mysql:
-                self._totals[n] += has_mysql_value(facts.layout, facts.after, image, end, self._asked[n].column)
-            else:
-                self._totals[n] += has_pg_value(facts.layout, image + 2, self._asked[n].column)
+            if self._asked[n].column >= 0:
+                self._totals[n] += has_pg_value(layout, tuple_at, self._asked[n].column)
 
 
-cdef bint has_mysql_value(
-    Layout* layout, const uint8_t* bits, const uint8_t* at, const uint8_t* end, int wanted
-) noexcept nogil:
-    """Whether a column of an image is neither missing nor null, nor a document that is null."""
-    cdef int n, bit = 0
-    cdef const uint8_t* nulls = at
-    cdef const uint8_t* body
-    cdef Py_ssize_t size
-    at += (present_count(bits, layout.count) + 7) // 8
-    for n in range(wanted + 1):
-        if not has_bit(bits, n):
-            if n == wanted:
-                return False
-            continue
-        if nulls[bit >> 3] >> (bit & 7) & 1:
-            if n == wanted:
-                return False
-        elif n < wanted:
-            at += value_size(&layout.columns[n], at, end)
-        bit += 1
-    if layout.columns[wanted].kind != JSON_BINARY:
-        return not (layout.has_dates and is_null_date(&layout.columns[wanted], at))
-    size = value_size(&layout.columns[wanted], at, end) - layout.columns[wanted].width
-    body = at + layout.columns[wanted].width
-    return size > 0 and not (size >= 2 and body[0] == 4 and body[1] == 0)   # 4: a literal; 0: null
+cdef inline bint is_value(Layout* layout, Column* column, const uint8_t* at, Py_ssize_t size) noexcept nogil:
+    """Whether what is not null on the wire is not null as JSON either."""
+    if column.kind != JSON_BINARY:
+        return not (layout.has_dates and is_null_date(column, at))
+    at += column.width
+    size -= column.width
+    return size > 0 and not (size >= 2 and at[0] == 4 and at[1] == 0)   # 4: a literal; 0: null
 
 
 cdef bint has_pg_value(Layout* layout, const uint8_t* at, int wanted) noexcept nogil:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 import msgspec
@@ -13,63 +12,89 @@ from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.sources.mysql.client import execute
 from deltaforge.sources.mysql.column_types import column_type_from_text
 from deltaforge.sources.mysql.ddl_columns import charset_from_collation
-from deltaforge.sources.mysql.ddl_table import TableDefinition
-
-log = logging.getLogger(__name__)
+from deltaforge.sources.mysql.ddl_table import Key, TableDefinition
 
 SYSTEM_DATABASES = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
+
+
+_KEYS = """
+select table_schema, table_name, column_name from information_schema.key_column_usage
+ where constraint_name = 'PRIMARY' /*only*/
+ order by table_schema, table_name, ordinal_position
+"""
+_COLUMNS = """
+select table_schema, table_name, column_name, column_type, is_nullable, column_default, extra, character_set_name
+  from information_schema.columns
+ where table_schema not in ('mysql', 'information_schema', 'performance_schema', 'sys') /*only*/
+ order by table_schema, table_name, ordinal_position
+"""
+_TABLES = """
+select table_schema, table_name, table_collation from information_schema.tables
+ where table_type in ('BASE TABLE', 'SYSTEM VERSIONED') /*only*/
+"""
 
 
 class Catalog(msgspec.Struct, frozen=True):
     """The tables of a server now, and the default character sets of its databases (``""``: of the server)."""
 
-    tables: dict[tuple[str, str], TableDefinition]
+    tables: dict[Key, TableDefinition]
     charsets: dict[str, str | None]
+    errors: dict[Key, str]
 
 
 def load_catalog(connection: Connection[Any]) -> Catalog:
     """Everything but the system's own databases, as the catalog has it now."""
-    keys: dict[tuple[str, str], list[str]] = {}
-    for db, table, column in execute(
-        connection,
-        "select table_schema, table_name, column_name from information_schema.key_column_usage"
-        " where constraint_name = 'PRIMARY' order by table_schema, table_name, ordinal_position",
-    ):
-        keys.setdefault((db, table), []).append(column)
-    columns: dict[tuple[str, str], list[tuple[Any, ...]]] = {}
-    for row in execute(
-        connection,
-        "select table_schema, table_name, column_name, column_type, is_nullable, column_default, extra,"
-        " character_set_name from information_schema.columns order by table_schema, table_name, ordinal_position",
-    ):
-        columns.setdefault((row[0], row[1]), []).append(row)
-    tables = {}
-    for db, table, collation in execute(
-        connection,
-        "select table_schema, table_name, table_collation from information_schema.tables"
-        " where table_type in ('BASE TABLE', 'SYSTEM VERSIONED')",
-    ):
-        key = (db, table)
-        if db.lower() not in SYSTEM_DATABASES and key in columns:
-            charset = charset_from_collation(_text(collation or "default"))
-            try:
-                tables[key] = _definition(key, columns[key], tuple(keys.get(key, ())), charset)
-            except SchemaError as error:  # its rows, if they are captured, will stop with the remedy
-                log.warning("table %s.%s stays out of the schema history: %s", db, table, error)
+    tables, errors = _tables(connection, None)
     charsets = dict(
         execute(connection, "select schema_name, default_character_set_name from information_schema.schemata")
     )
     ((charsets[""],),) = execute(connection, "select @@global.character_set_server")
-    return Catalog(tables, charsets)
+    return Catalog(tables, charsets, errors)
+
+
+def load_table(connection: Connection[Any], table: Key) -> TableSchema | None:
+    """One table as the catalog has it now; None if there is none, or it cannot be read."""
+    found = _tables(connection, table)[0].get(table)
+    return found.schema if found else None
+
+
+def _tables(connection: Connection[Any], only: Key | None) -> tuple[dict[Key, TableDefinition], dict[Key, str]]:
+    """The definitions of all tables or of one, and why others cannot be read."""
+    where = "and table_schema = %s and table_name = %s" if only else ""
+    keys: dict[Key, list[str]] = {}
+    for db, table, column in execute(connection, _KEYS.replace("/*only*/", where), only):
+        keys.setdefault((db, table), []).append(column)
+    columns: dict[Key, list[tuple[Any, ...]]] = {}
+    for row in execute(connection, _COLUMNS.replace("/*only*/", where), only):
+        columns.setdefault((row[0], row[1]), []).append(row)
+    is_mariadb = "mariadb" in str(execute(connection, "select version()")).lower()
+    tables, errors = {}, {}
+    for db, table, collation in execute(connection, _TABLES.replace("/*only*/", where), only):
+        key = (db, table)
+        if db.lower() not in SYSTEM_DATABASES and key in columns:
+            charset = charset_from_collation(_text(collation or "default"))
+            rows = [(*row[:5], _default(row[5], is_mariadb=is_mariadb), *row[6:]) for row in columns[key]]
+            try:
+                tables[key] = _definition(key, rows, tuple(keys.get(key, ())), charset)
+            except SchemaError as error:  # its rows, if they are captured, will stop with the remedy
+                errors[key] = str(error)
+    return tables, errors
+
+
+def _default(value: Any, *, is_mariadb: bool) -> str | None:
+    """A default as MySQL prints it: MariaDB quotes texts, and has the word NULL for none."""
+    text = None if value is None else _text(value)
+    if not is_mariadb or text is None:
+        return text
+    if text == "NULL":
+        return None
+    return text[1:-1].replace("''", "'") if text[:1] == text[-1:] == "'" else text
 
 
 def _definition(
-    name: tuple[str, str], rows: list[tuple[Any, ...]], primary_key: tuple[str, ...], charset: str | None
+    name: Key, rows: list[tuple[Any, ...]], primary_key: tuple[str, ...], charset: str | None
 ) -> TableDefinition:
-    columns = tuple(
-        Column(row[2], _text(row[3]), row[4] == "YES", None if row[5] is None else _text(row[5]), _text(row[6]))
-        for row in rows
-    )
+    columns = tuple(Column(row[2], _text(row[3]), row[4] == "YES", row[5], _text(row[6])) for row in rows)
     types = tuple(column_type_from_text(_text(row[3]), row[7]) for row in rows)
     return TableDefinition(TableSchema(TableId(name[0], None, name[1]), columns, primary_key), types, charset)
 

@@ -127,10 +127,10 @@ def query_row(connection: Connection[Any], sql: str) -> dict[str, Any] | None:
         return {column[0]: value for column, value in zip(cursor.description, row, strict=True)}
 
 
-def execute(connection: Connection[Any], sql: str) -> list[tuple[Any, ...]]:
-    """All rows of a statement."""
+def execute(connection: Connection[Any], sql: str, values: tuple[str, ...] | None = None) -> list[tuple[Any, ...]]:
+    """All rows of a statement; ``values`` stand for its ``%s``."""
     with source_errors(f"{sql.split(' ', maxsplit=1)[0]} was refused"), connection.cursor() as cursor:
-        cursor.execute(sql)
+        cursor.execute(sql, values)
         return list(cursor.fetchall())
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from deltaforge.core.errors import SchemaError
@@ -17,6 +19,9 @@ _SYNONYMS = {
     "real": "double", "varcharacter": "varchar", "nvarchar": "varchar", "nchar": "char",
 }  # fmt: skip
 _LABELLED = ("enum", "set")
+# What the server makes of text in the character set ``binary``.
+_OF_BYTES = {"char": "binary", "varchar": "varbinary", "text": "blob"}
+_BYTES = re.compile(r"^(?:var)?char(?=\(|$)|text$")
 
 
 class ColumnDefinition(msgspec.Struct, frozen=True):
@@ -51,7 +56,10 @@ def read_column(cursor: Cursor, default_charset: str | None) -> ColumnDefinition
         found.extra.append("auto_increment")
     elif found.is_unsigned:
         text += " unsigned"
-    kind = column_type_from_text(text, found.charset or default_charset)
+    charset = found.charset or default_charset
+    if charset == "binary":
+        text = _BYTES.sub(lambda match: _OF_BYTES[match[0]], text)
+    kind = column_type_from_text(text, charset)
     if labels:
         kind = msgspec.structs.replace(kind, labels=labels)
     is_nullable = found.is_nullable and not found.is_primary
@@ -148,7 +156,8 @@ def _read_type(cursor: Cursor) -> tuple[str, tuple[str, ...], str | None]:
         return word, (), charset
     arguments = [part[0] for part in split_by_comma(cursor.take_parenthesized()) if part]
     if word in _LABELLED:
-        return word + _printed(arguments), _labels(arguments), charset
+        labels = _labels(arguments)
+        return f"{word}({','.join(map(_quoted, labels))})", labels, charset
     return word.partition("(")[0] + _printed(arguments), (), charset
 
 
@@ -160,11 +169,12 @@ def _labels(arguments: list[Token]) -> tuple[str, ...]:
 
 
 def _printed(arguments: list[Token]) -> str:
-    printed = (
-        "'" + argument.text.replace("'", "''") + "'" if argument.kind is Kind.STRING else argument.text
-        for argument in arguments
-    )
+    printed = (_quoted(argument.text) if argument.kind is Kind.STRING else argument.text for argument in arguments)
     return f"({','.join(printed)})"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _read_default(cursor: Cursor) -> str | None:

@@ -71,7 +71,7 @@ class EventMaker:
         event = self._event(table.schema.table.db, table.schema.table.name, op)
         if table.is_outbox and op == "c":
             event.source.schema = "__outbox"
-        event.schema, event.schema_version = table.schema, table.version
+        event.schema, event.schema_version, event.schema_sequence = table.schema, table.version, table.sequence
         return event
 
     def truncate(self, place: Place, db: str, table: str, sql: str) -> ChangeEvent:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from pymysql.connections import Connection
 
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import ProtocolError, SchemaError, SourceError
@@ -30,14 +30,15 @@ from deltaforge.protocol.mysql.events import (
 )
 from deltaforge.protocol.mysql.gtid_event import Gtid
 from deltaforge.protocol.mysql.rows import Rows
+from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.batching import TransactionBatcher
-from deltaforge.sources.mysql.catalog import load_catalog
+from deltaforge.sources.loader import Loaded, TableReload, reload
 from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
 from deltaforge.sources.mysql.group import row_group
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.maker import EventMaker, Place
-from deltaforge.sources.mysql.server import ServerFacts, check_position, read_facts, tail_position
+from deltaforge.sources.mysql.server import ServerFacts, check_position, read_facts
 from deltaforge.sources.mysql.spec import MysqlSourceConfig
 from deltaforge.sources.mysql.statements import (
     Meaning,
@@ -66,7 +67,7 @@ class MysqlStream:
         self._dump: DumpConnection | None = None
         self._history = SchemaHistory(context.state_dir / HISTORY_FILE, captured_tables(config).matches)
         self._maker = EventMaker(context.pipeline, context.tenant)
-        self._tables = Tables(config, self._history, self._maker)
+        self._tables = Tables(config, self._history, self._maker, context.registry)
         self._resume = MysqlPosition("", 4)
         self._batcher = TransactionBatcher(context.limits, self._position)
         self._file, self._end_pos = "", 0
@@ -88,14 +89,16 @@ class MysqlStream:
         connection = connect(dsn)
         try:
             self._facts = facts = read_facts(connection)
+            self._tables.use(facts)
             if position is not None:
                 check_position(connection, facts, position)
-                start = position
+                start, loaded = position, None
             else:
-                start = self._first_position(connection, facts)
+                start, loaded = self._tables.loader.first(connection, facts, self._history)
         finally:
             connection.close()
         self._start_at(start, facts)
+        self._preload(loaded)
         return self._position()
 
     def poll(self, timeout_secs: float) -> list[Batch]:
@@ -116,21 +119,26 @@ class MysqlStream:
     def keep_alive(self, confirmed: Position | None) -> None:
         """Nothing to say: MySQL keeps its log by its own rules."""
 
+    def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
+        loaded = self._tables.loader.load(self._facts)
+        reloaded = reload(self._context.registry, loaded, tables)
+        self._tables.look_ahead(self._resume)
+        return reloaded
+
     def close(self) -> None:
         if self._dump is not None:
             self._dump.close()
             self._dump = None
 
-    def _first_position(self, connection: Connection[Any], facts: ServerFacts) -> MysqlPosition:
-        """Where the log ends now, with the table definitions that are valid there in the history."""
-        if facts.has_full_metadata:
-            return tail_position(connection, facts)
-        while True:
-            before = load_catalog(connection)
-            start = tail_position(connection, facts)
-            if load_catalog(connection) == before:  # no DDL came between the two
-                self._history.record(before, start)
-                return start
+    def _preload(self, loaded: Loaded | None) -> None:
+        """Register what the catalog says, so that it can be seen before the first row comes."""
+        try:
+            loaded = loaded or self._tables.loader.load(self._facts)
+        except SourceError as error:  # rows bring their definitions with them
+            log.warning("table definitions cannot be loaded at the start: %s", error)
+        else:
+            self._context.registry.record(loaded.definitions.values(), loaded.point)
+        self._tables.look_ahead(self._resume)
 
     def _start_at(self, start: MysqlPosition, facts: ServerFacts) -> None:
         self._resume = start
@@ -151,6 +159,7 @@ class MysqlStream:
         self._scanner, self._begun_events = None, []
         if kernel is not None and not is_mariadb:
             self._scanner = kernel.TransactionScanner(self._dump.has_checksum, facts.uuid, self._tables.by_map)
+            self._tables.forget_map = self._scanner.forget_map
         self._heard_at = time.monotonic()
 
     def _position(self) -> MysqlPosition:
@@ -165,7 +174,7 @@ class MysqlStream:
         if self._begun_events:
             events, self._begun_events = self._begun_events + events, []
         while index < len(events):
-            if scanner is not None and self._tx is None:
+            if scanner is not None and self._tx is None and self._tables.is_safe(self._file, self._end_pos, events[-1]):
                 stop = scanner.scan(events, index, self._file, *self._batcher.room)
                 if stop > index:
                     index = stop

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.errors import SchemaError
-from deltaforge.core.position import MysqlPosition
+from deltaforge.core.position import MysqlPosition, log_order
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.mysql.rows import RowDecoder
 from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.protocol.mysql.types import ColumnType, declared_type
+from deltaforge.schema.registry import SchemaRegistry, TableName
+from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.mysql.catalog import SYSTEM_DATABASES
 from deltaforge.sources.mysql.ddl_table import TableDefinition
 from deltaforge.sources.mysql.history import SchemaHistory, check_against, resolve
+from deltaforge.sources.mysql.loader import SchemaLoader, definition_of, point_of
 from deltaforge.sources.mysql.maker import EventMaker
+from deltaforge.sources.mysql.server import ServerFacts
 from deltaforge.sources.texts import table_texts
 
 if TYPE_CHECKING:
@@ -24,18 +28,20 @@ if TYPE_CHECKING:
 
 
 class CapturedTable:
-    """One table definition with what decodes its rows.
+    """One registered table definition with what decodes its rows.
 
     Attributes:
+        version: Its fingerprint; ``sequence`` that of its registration.
         plan: The kernel's row plan, None without a kernel.
     """
 
     def __init__(
-        self, schema: TableSchema, columns: Sequence[tuple[str, ColumnType]], maker: EventMaker, *, is_outbox: bool
+        self, version: SchemaVersion, columns: Sequence[tuple[str, ColumnType]], maker: EventMaker, *, is_outbox: bool
     ) -> None:
-        self.schema = schema
+        self.schema = schema = version.schema
         self.name = schema.table.qualified
-        self.version = schema.fingerprint()
+        self.version = version.hash
+        self.sequence = version.sequence
         self.decoder = RowDecoder(schema.table.qualified, columns)
         self.maker = maker
         self.is_outbox = is_outbox
@@ -50,23 +56,36 @@ MAX_CACHED_MAPS = 10_000
 
 
 class Tables:
-    """Finds the definition of the rows behind a table map.
+    """Finds the definition of the rows behind a table map, registered at their place.
 
     Attributes:
         by_map: What maps say by themselves, by their bytes: the table, or None if it is not captured.
+        forget_map: Called when a map in ``by_map`` may mean another version than it did.
 
     With full row metadata the map itself holds it; without, the schema history does, at the position.
     """
 
-    def __init__(self, config: MysqlSourceConfig, history: SchemaHistory, maker: EventMaker) -> None:
+    def __init__(
+        self, config: MysqlSourceConfig, history: SchemaHistory, maker: EventMaker, registry: SchemaRegistry
+    ) -> None:
         self._patterns = captured_tables(config)
         self._outbox = TablePatterns(config.outbox.tables) if config.outbox else None
         self._history = history
         self._maker = maker
+        self._registry = registry
+        self._facts: ServerFacts | None = None
+        self.loader = SchemaLoader(config.dsn.get_secret_value(), self._patterns.matches)
         self.by_map: dict[bytes, CapturedTable | None] = {}
+        self.forget_map: Callable[[], object] = lambda: None
+        self._map_of: dict[TableName, bytes] = {}
         self._resolved: dict[bytes, tuple[TableDefinition, CapturedTable]] = {}
+        self._ahead: list[tuple[int, int]] = []
         self.hits = 0
         self.misses = 0
+
+    def use(self, facts: ServerFacts) -> None:
+        """Rows of this server come next."""
+        self._facts = facts
 
     def is_captured(self, db: str, table: str) -> bool:
         """Whether the document asks for this table."""
@@ -75,25 +94,75 @@ class Tables:
     def captured(self, table_map: TableMap, position: MysqlPosition) -> CapturedTable | None:
         """The table of a map, or None if it is not captured.
 
+        Args:
+            table_map: Stands before the rows.
+            position: Of the rows.
+
         Raises:
             SchemaError: The definition is not known, or does not fit the map.
         """
+        if self._ahead:
+            self._pass(position)
         if table_map.raw in self.by_map:
             known = self.by_map[table_map.raw]
             self.hits += known is not None
             return known
         if len(self.by_map) >= MAX_CACHED_MAPS:
-            self.by_map.clear()
+            self._forget()
         if not self._patterns.matches(table_map.db, table_map.table):
             self.by_map[table_map.raw] = None
             return None
         if not table_map.is_full:
             return self._from_history(table_map, position)
         self.misses += 1
-        table = self.by_map[table_map.raw] = self._from_map(table_map)
+        table = self.by_map[table_map.raw] = self._from_map(table_map, position)
+        self._replace_map(table_map)
         return table
 
-    def _from_map(self, table_map: TableMap) -> CapturedTable:
+    def look_ahead(self, here: MysqlPosition) -> None:
+        """Note what is registered behind the place where the reading stands: rows there look for their versions
+        again, although their map may be known.
+        """
+        if self._facts is not None:
+            self._ahead = self._registry.starts_after(point_of(here, self._facts.uuid))
+
+    def is_safe(self, file: str, end_pos: int, last_event: bytes) -> bool:
+        """Whether no event up to the last one (which may stand in the next file) reaches a registration ahead.
+
+        Args:
+            file: Where the reading stands.
+            end_pos: The offset in it.
+            last_event: Of those that were read.
+        """
+        if not self._ahead:
+            return True
+        number, _ = here = log_order(MysqlPosition(file, end_pos))
+        last_pos = int.from_bytes(last_event[13:17], "little")
+        is_same_file = last_pos >= end_pos
+        return number < self._ahead[0][0] or (is_same_file and max(here, (number, last_pos)) < self._ahead[0])
+
+    def _pass(self, position: MysqlPosition) -> None:
+        order = log_order(position)
+        while self._ahead and self._ahead[0] <= order:
+            self._forget()
+            del self._ahead[0]
+
+    def _forget(self) -> None:
+        self.by_map.clear()
+        self._map_of.clear()
+        self._resolved.clear()
+        self.forget_map()
+
+    def _replace_map(self, table_map: TableMap) -> None:
+        """The older map of a table is forgotten: if it comes back, its rows are of a new version."""
+        name = table_map.db, table_map.table
+        older = self._map_of.get(name)
+        if older is not None:
+            self.by_map.pop(older, None)
+        self._map_of[name] = table_map.raw
+        self.forget_map()
+
+    def _from_map(self, table_map: TableMap, position: MysqlPosition) -> CapturedTable:
         names = table_map.column_names or ()
         columns = tuple(
             Column(name, declared_type(column), bool(table_map.null_bits >> n & 1))
@@ -101,7 +170,7 @@ class Tables:
         )
         key = tuple(names[n] for n in table_map.primary_key or ())
         schema = TableSchema(TableId(table_map.db, None, table_map.table), columns, key)
-        return self._captured(schema, list(zip(names, table_map.columns, strict=True)), table_map)
+        return self._captured(schema, list(zip(names, table_map.columns, strict=True)), position)
 
     def _from_history(self, table_map: TableMap, position: MysqlPosition) -> CapturedTable:
         definition = self._history.definition(table_map.db, table_map.table, position)
@@ -118,15 +187,32 @@ class Tables:
         check_against(definition, table_map)
         names = [column.name for column in definition.schema.columns]
         columns = list(zip(names, resolve(definition, table_map), strict=True))
-        table = self._captured(definition.schema, columns, table_map)
+        table = self._captured(definition.schema, columns, position)
         self._resolved[table_map.raw] = definition, table
         return table
 
     def _captured(
-        self, schema: TableSchema, columns: Sequence[tuple[str, ColumnType]], table_map: TableMap
+        self, schema: TableSchema, columns: Sequence[tuple[str, ColumnType]], position: MysqlPosition
     ) -> CapturedTable:
-        is_outbox = self._outbox is not None and self._outbox.matches(table_map.db, table_map.table)
-        return CapturedTable(schema, columns, self._maker, is_outbox=is_outbox)
+        version = self._version(schema, position)
+        is_outbox = self._outbox is not None and self._outbox.matches(schema.table.db, schema.table.name)
+        return CapturedTable(version, columns, self._maker, is_outbox=is_outbox)
+
+    def _version(self, schema: TableSchema, position: MysqlPosition) -> SchemaVersion:
+        """The registered version of rows at a position; what is new is described as the catalog has it, if it still
+        has it.
+        """
+        if self._facts is None:
+            raise SchemaError("rows of an unknown server")
+        name, point = (schema.table.db, schema.table.name), point_of(position, self._facts.uuid)
+        definition = definition_of(schema, self._facts)
+        known = self._registry.resolve(name, definition.signature, point)
+        if known is not None:
+            return known
+        described = self.loader.describe(*name)
+        if described is not None and definition_of(described, self._facts).signature == definition.signature:
+            definition = definition_of(described, self._facts)
+        return self._registry.register(definition, point)
 
 
 def captured_tables(config: MysqlSourceConfig) -> TablePatterns:

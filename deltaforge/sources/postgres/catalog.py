@@ -28,15 +28,33 @@ select a.attname
   from pg_index i
   cross join unnest(i.indkey::int2[]) with ordinality as k(attnum, place)
   join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.attnum
- where i.indrelid = %s and i.indisprimary
+ where i.indrelid = %s and i.indisprimary and k.place <= i.indnkeyatts
  order by k.place
 """
 
 _COLUMNS = """
-select a.attname, a.attnotnull, pg_get_expr(d.adbin, d.adrelid)
+select a.attname, a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity::text, a.attgenerated::text
   from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
  where a.attrelid = %s and a.attnum > 0 and not a.attisdropped
 """
+
+
+class ColumnFacts(msgspec.Struct, frozen=True):
+    """What the catalog says of a column and a relation message does not."""
+
+    nullable: bool = True
+    default: str | None = None
+    extra: str = ""
+
+    @classmethod
+    def of(cls, is_not_null: bool, expression: str | None, identity: str, generated: str) -> ColumnFacts:  # noqa: FBT001 - columns of a query
+        """From the columns of ``pg_attribute`` and ``pg_attrdef``."""
+        if identity:
+            return cls(not is_not_null, None, f"generated {'always' if identity == 'a' else 'by default'} as identity")
+        if generated:
+            kind = "stored" if generated == "s" else "virtual"
+            return cls(not is_not_null, None, f"generated always as ({expression}) {kind}")
+        return cls(not is_not_null, expression)
 
 
 class SlotFacts(msgspec.Struct, frozen=True):
@@ -129,11 +147,11 @@ class Catalog:
             rows = self._connection.execute(_KEY, [relation.oid]).fetchall()
         return tuple(str(row[0]) for row in rows)
 
-    def column_facts(self, relation: Relation) -> dict[str, tuple[bool, str | None]]:
-        """Column name to (is not null, default expression), as of now."""
+    def column_facts(self, relation: Relation) -> dict[str, ColumnFacts]:
+        """What a relation message does not say of its columns, by name, as of now."""
         with source_errors("cannot read the columns"):
             rows = self._connection.execute(_COLUMNS, [relation.oid]).fetchall()
-        return {row[0]: (row[1], row[2]) for row in rows}
+        return {row[0]: ColumnFacts.of(*row[1:]) for row in rows}
 
     def _one(self, query: str) -> TupleRow:
         row = self._find(query)

@@ -11,27 +11,31 @@ from msgspec import UNSET
 from deltaforge import __version__
 from deltaforge.core.errors import DeltaForgeError, ProtocolError, SchemaError
 from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, Op, RowImage, SourceInfo, Transaction
-from deltaforge.core.table import TableSchema
 from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.postgres.messages import UNCHANGED, Delete, Insert, Relation, Tuple, Update, decode_message
 from deltaforge.protocol.postgres.values import TypeInfo, kernel_type, resolve_decoder
+from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.texts import table_texts
 
 VERSION = f"deltaforge-{__version__}"
 
 
 class CapturedTable:
-    """A captured relation with what decodes its rows.
+    """A captured relation, registered, with what decodes its rows.
 
     Attributes:
+        version: Its fingerprint; ``sequence`` that of its registration.
         plan: The kernel's row plan, None without a kernel.
     """
 
-    def __init__(self, relation: Relation, schema: TableSchema, types: dict[int, TypeInfo], maker: EventMaker) -> None:
+    def __init__(
+        self, relation: Relation, version: SchemaVersion, types: dict[int, TypeInfo], maker: EventMaker
+    ) -> None:
         self.relation = relation
-        self.schema = schema
+        self.schema = schema = version.schema
         self.name = schema.table.qualified
-        self.version = schema.fingerprint()
+        self.version = version.hash
+        self.sequence = version.sequence
         self.maker = maker
         self.decoders: Sequence[tuple[str, Callable[[str], Any]]] = [
             (column.name, resolve_decoder(column.type_oid, types)) for column in relation.columns
@@ -137,7 +141,7 @@ class EventMaker:
     def event_of(self, table: CapturedTable, op: Op) -> ChangeEvent:
         """An event of a captured table that stands nowhere yet."""
         event = self._event(table.schema.table.schema or "", table.schema.table.name, op)
-        event.schema, event.schema_version = table.schema, table.version
+        event.schema, event.schema_version, event.schema_sequence = table.schema, table.version, table.sequence
         return event
 
     def truncate(self, table: CapturedTable, place: Place, number: int) -> ChangeEvent:

@@ -11,7 +11,6 @@ from deltaforge.core.errors import ProtocolError, SchemaError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.lsn import text_from_lsn
-from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.protocol.postgres.messages import (
     Begin,
     Delete,
@@ -22,7 +21,10 @@ from deltaforge.protocol.postgres.messages import (
     Truncate,
     Update,
 )
+from deltaforge.schema.registry import SchemaRegistry
+from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.postgres.catalog import Catalog
+from deltaforge.sources.postgres.definitions import definition_of, point_of, signature_of
 from deltaforge.sources.postgres.maker import CapturedTable, EventMaker, Place
 from deltaforge.sources.transaction import new_transaction
 
@@ -35,7 +37,8 @@ class Mapper:
     """Turns the messages of one connection into events. Keeps relations and the open transaction.
 
     Attributes:
-        tables: Relations by oid; None for those that are not captured.
+        tables: Relations by oid; None for those that are not captured. One that was just described is made, and
+            registered, with its first row: a relation message does not say where it stands.
         begun: The begin of the newest transaction.
         transaction: What its event ids are made of.
         lsn: Of its commit, as text; ``lsn_bytes`` for the kernel.
@@ -46,6 +49,7 @@ class Mapper:
         tables: Patterns of the captured tables.
         outbox: Patterns of outbox message prefixes; None without an outbox.
         catalog: For types and primary keys.
+        registry: Of the source.
         system_id: The server's system identifier, part of every event id.
     """
 
@@ -57,15 +61,19 @@ class Mapper:
         tables: list[str],
         outbox: list[str] | None,
         catalog: Catalog,
+        registry: SchemaRegistry,
         system_id: str,
     ) -> None:
         self._patterns = TablePatterns(tables, system=SYSTEM_SCHEMAS, default_qualifier="public")
         self._outbox = TablePatterns(outbox) if outbox is not None else None
         self._catalog = catalog
         self._database = catalog.database()
+        self._registry = registry
         self._system_id = system_id
         self._maker = EventMaker(pipeline, tenant, self._database)
         self.tables: dict[int, CapturedTable | None] = {}
+        self._described: dict[int, Relation] = {}
+        self._ahead: list[int] = []
         self.begun: Begin | None = None
         self.transaction: Any = None
         self.lsn = ""
@@ -74,10 +82,25 @@ class Mapper:
 
     def begin(self, begin: Begin) -> None:
         """A transaction starts."""
+        while self._ahead and self._ahead[0] <= begin.commit_lsn:
+            del self._ahead[0]
+            for oid in self._described:
+                self.tables.pop(oid, None)
         self.begun = begin
         self.lsn = text_from_lsn(begin.commit_lsn)
         self.lsn_bytes = self.lsn.encode()
         self.transaction = new_transaction("postgresql", self._system_id, self.lsn, "", None)
+
+    def captures(self, schema: str, name: str) -> bool:
+        """Whether the document asks for this table."""
+        return self._patterns.matches(schema, name)
+
+    def look_ahead(self, lsn: int) -> None:
+        """Note what is registered behind the place where the reading stands: transactions that are committed there
+        look for the versions of their rows again.
+        """
+        point = point_of(lsn, 0, self._system_id)
+        self._ahead = sorted({commit_lsn for commit_lsn, _ in self._registry.starts_after(point)})
 
     def relation(self, relation: Relation) -> None:
         """A table definition, valid for the rows after it."""
@@ -86,25 +109,28 @@ class Mapper:
             return
         known = self.tables.get(relation.oid)
         if known is None or known.relation != relation:
-            self.schema_misses += 1
-            self.tables[relation.oid] = self._table(relation)
+            self._described[relation.oid] = relation
+            self.tables.pop(relation.oid, None)
 
-    def events(self, message: Message) -> Iterator[ChangeEvent]:
+    def events(self, message: Message, lsn: int = 0) -> Iterator[ChangeEvent]:
         """The events of a message inside the open transaction; none for tables that are not captured.
+
+        Args:
+            message: A row, a TRUNCATE or a logical message.
+            lsn: Where it stands in the WAL.
 
         Raises:
             ProtocolError: A value is not in the form its type prints; names table and column.
             SchemaError: A row of a relation that was never described.
         """
-        if self.begun is None:
-            raise ProtocolError("row outside of a transaction")
+        self._begun()
         self.transaction.ordinal += 1
         if isinstance(message, Insert | Update | Delete):
-            table = self._known(message.relation)
+            table = self._known(message.relation, lsn)
             if table:
                 yield self._maker.row(table, message, self._place())
         elif isinstance(message, Truncate):
-            yield from self._truncated(message)
+            yield from self._truncated(message, lsn)
         elif isinstance(message, LogicalMessage):
             yield from self._message(message)
 
@@ -113,20 +139,20 @@ class Mapper:
         self.begin(Begin(message.lsn, now_ms, 0))
         yield from self.events(message)
 
-    def _table(self, relation: Relation) -> CapturedTable:
+    def _known(self, oid: int, lsn: int) -> CapturedTable | None:
+        try:
+            return self.tables[oid]
+        except KeyError:
+            pass
+        relation = self._described.get(oid)
+        if relation is None:
+            raise SchemaError(f"row of relation {oid}, which the server has not described")
+        table = self.tables[oid] = self._table(relation, lsn)
+        return table
+
+    def _table(self, relation: Relation, lsn: int) -> CapturedTable:
+        self.schema_misses += 1
         types = self._catalog.types([column.type_oid for column in relation.columns])
-        facts = self._catalog.column_facts(relation)
-        names = {column.name for column in relation.columns}
-        key = self._catalog.primary_key(relation)
-        if not key or not names.issuperset(key):
-            key = tuple(c.name for c in relation.columns if c.is_key) if relation.identity == "d" else ()
-        columns = tuple(
-            Column(
-                column.name, text, not facts.get(column.name, (False, None))[0], facts.get(column.name, (0, None))[1]
-            )
-            for column, text in zip(relation.columns, self._catalog.type_names(relation), strict=True)
-        )
-        schema = TableSchema(TableId(self._database, relation.schema, relation.name), columns, key)
         if relation.identity != "f":
             log.warning(
                 "table %s.%s has no REPLICA IDENTITY FULL: before images hold the key at most",
@@ -134,18 +160,26 @@ class Mapper:
                 relation.name,
                 extra={"table": f"{relation.schema}.{relation.name}"},
             )
-        return CapturedTable(relation, schema, types, self._maker)
+        return CapturedTable(relation, self._version(relation, lsn), types, self._maker)
 
-    def _known(self, oid: int) -> CapturedTable | None:
-        try:
-            return self.tables[oid]
-        except KeyError:
-            raise SchemaError(f"row of relation {oid}, which the server has not described") from None
+    def _version(self, relation: Relation, lsn: int) -> SchemaVersion:
+        """The registered version of rows at a place. What is not in the log is that of the version, and of the
+        catalog as it is now only for a version that is new.
+        """
+        begun = self._begun()
+        point = point_of(begun.commit_lsn, lsn, self._system_id, begun.xid)
+        known = self._registry.resolve((relation.schema, relation.name), signature_of(relation), point)
+        if known is not None:
+            return known
+        catalog = self._catalog
+        facts, key = catalog.column_facts(relation), catalog.primary_key(relation)
+        definition = definition_of(self._database, relation, catalog.type_names(relation), facts, key)
+        return self._registry.register(definition, point)
 
-    def _truncated(self, message: Truncate) -> Iterator[ChangeEvent]:
+    def _truncated(self, message: Truncate, lsn: int) -> Iterator[ChangeEvent]:
         detail = {"sql": "TRUNCATE", "cascade": message.cascade, "restart_identity": message.restart_identity}
         for number, oid in enumerate(message.relations):
-            table = self._known(oid)
+            table = self._known(oid, lsn)
             if table is not None:
                 event = self._maker.truncate(table, self._place(), number)
                 event.ddl = detail
@@ -162,6 +196,10 @@ class Mapper:
         yield self._maker.message(schema, message.prefix, content, self._place())
 
     def _place(self) -> Place:
+        begun = self._begun()
+        return Place(self.transaction, self.transaction.ordinal, begun.commit_ms, begun.xid, self.lsn)
+
+    def _begun(self) -> Begin:
         if self.begun is None:
             raise ProtocolError("row outside of a transaction")
-        return Place(self.transaction, self.transaction.ordinal, self.begun.commit_ms, self.begun.xid, self.lsn)
+        return self.begun

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import psycopg
@@ -25,10 +26,13 @@ from deltaforge.protocol.postgres.messages import (
     decode_frame,
     decode_message,
 )
+from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.batching import TransactionBatcher
+from deltaforge.sources.loader import Loaded, TableReload, reload
 from deltaforge.sources.postgres.catalog import Catalog, check_slot
 from deltaforge.sources.postgres.client import ReplicationConnection, connect
+from deltaforge.sources.postgres.definitions import load_definitions
 from deltaforge.sources.postgres.mapper import Mapper
 from deltaforge.sources.postgres.spec import PostgresSourceConfig, StartLsn
 
@@ -75,12 +79,15 @@ class PostgresStream:
             tables=self._config.tables,
             outbox=self._config.outbox.prefixes if self._config.outbox else None,
             catalog=catalog,
+            registry=self._context.registry,
             system_id=system_id,
         )
+        self._system_id = system_id
         self._wire.start(self._config.slot, start, self._config.publication)
         tx_id = position.tx_id if position is not None else None
         self._resume = PostgresPosition(start, tx_id, system_id)
         self._received = self._confirmed = start
+        self._preload()
         self._heard_at = self._moved_at = time.monotonic()
         return self._resume
 
@@ -114,6 +121,12 @@ class PostgresStream:
                 metrics, labels = self._context.metrics, (self._context.pipeline, self._config.id)
                 metrics.slot_retained_bytes.labels(*labels).set(retained)
 
+    def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
+        loaded = self._loaded()
+        reloaded = reload(self._context.registry, loaded, tables)
+        self._mapper.look_ahead(self._resume.lsn)
+        return reloaded
+
     def close(self) -> None:
         if self._wire is not None:
             self._wire.close()
@@ -121,6 +134,20 @@ class PostgresStream:
         if self._side is not None:
             self._side.close()
             self._side = None
+
+    def _preload(self) -> None:
+        """Register what the catalog says, so that it can be seen before the first row comes."""
+        try:
+            loaded = self._loaded()
+        except SourceError as error:  # rows bring their definitions with them
+            log.warning("table definitions cannot be loaded at the start: %s", error)
+        else:
+            self._context.registry.record(loaded.definitions.values(), loaded.point)
+        self._mapper.look_ahead(self._resume.lsn)
+
+    def _loaded(self) -> Loaded:
+        dsn = self._config.dsn.get_secret_value()
+        return load_definitions(dsn, self._config.publication, self._mapper.captures, self._system_id)
 
     def _start(
         self, catalog: Catalog, wire: ReplicationConnection, position: PostgresPosition | None, system_id: str
@@ -222,7 +249,7 @@ class PostgresStream:
                     self._add(event, len(frame.data), now)
                 self._move(max(message.lsn + 1, self._resume.lsn), self._resume.tx_id, now)
             else:
-                for event in self._mapper.events(message):
+                for event in self._mapper.events(message, frame.start):
                     self._add(event, len(frame.data), now)
         except ProtocolError as error:
             error.message = f"{error.message}; in the WAL at {text_from_lsn(frame.start)}"

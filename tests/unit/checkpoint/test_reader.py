@@ -6,7 +6,13 @@ from datetime import UTC, datetime
 import pytest
 from bytewax.recovery import init_db_dir
 
-from deltaforge.checkpoint.reader import read_checkpoints, read_sensing_state, read_source_state
+from deltaforge.checkpoint.reader import (
+    SENSING_KEY,
+    SENSING_STEP,
+    read_checkpoints,
+    read_sensing_state,
+    read_source_state,
+)
 from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint, SourceState, encode_state
 from deltaforge.core.errors import CheckpointError
 from deltaforge.core.position import PostgresPosition
@@ -118,5 +124,5 @@ def test_damaged_store_is_a_clear_error(store):
 
 def test_sensing_state_is_handed_on_as_bytes(store):
     assert read_sensing_state(store) is None
-    execute(store, execution(0, 1, 1), front(0, 0, 2), snap("sensing", "sensing", 1, b"\x81"))
+    execute(store, execution(0, 1, 1), front(0, 0, 2), snap(SENSING_STEP, SENSING_KEY, 1, b"\x81"))
     assert read_sensing_state(store) == b"\x81"

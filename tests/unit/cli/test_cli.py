@@ -97,8 +97,8 @@ def test_run_hands_the_document_to_the_launcher(document, tmp_path, monkeypatch)
     seen = []
     replaced(monkeypatch, "deltaforge.runtime.launcher", run_foreground=lambda *args: seen.append(args) or 7)
     assert main(["run", str(document), "--state-dir", str(tmp_path)]) == 7
-    [(parsed, state_dir)] = seen
-    assert (parsed.spec.metadata.name, state_dir) == ("orders-cdc", tmp_path)
+    [(parsed, state_dir, storage_path)] = seen
+    assert (parsed.spec.metadata.name, state_dir, storage_path) == ("orders-cdc", tmp_path, None)
 
 
 def raising(error):

@@ -114,7 +114,7 @@ def test_values_outside_the_declared_range():
 
 
 def test_changed_shape_of_a_json_column():
-    sensing = PipelineSensing(SchemaSensing(enabled=True))
+    sensing = PipelineSensing(SchemaSensing(enabled=True, high_cardinality={"min_events": 1}))
     rows = [GOOD, GOOD, {**GOOD, "doc": {"a": 1, "b": 2}}, {**GOOD, "amount": None, "doc": {"c": 1}}]
     sample = EventSample(rows, ("doc",), [4], row_count=4, max_depth=10)
     evolutions = sensing.observe("orders", ("doc",), sample, datetime.now(UTC))
@@ -189,3 +189,21 @@ def test_empty_sample_creates_nothing():
     watcher = Watcher()
     assert watcher.feed() == []
     assert watcher.states == {}
+
+
+def test_shape_that_is_still_being_learned_is_no_drift():
+    settings = SchemaSensing(enabled=True, high_cardinality={"min_events": 10})
+    sensing = PipelineSensing(settings)
+    schema = TableSchema(TableId("d", None, "t"), (Column("doc", "json"),))
+
+    def feed(documents):
+        rows = [{"doc": document} for document in documents]
+        sample = EventSample(rows, ("doc",), [len(rows)], row_count=len(rows), max_depth=10)
+        evolutions = sensing.observe("t", ("doc",), sample, datetime(2026, 1, 1, tzinfo=UTC))
+        return evolutions, sensing.drift.observe("t", schema, sample, evolutions)
+
+    evolutions, drift = feed([{"a": 1}, {"a": 1, "b": 2}])
+    assert (len(evolutions), drift) == (1, [])
+    feed([{"a": 1}] * 10)
+    evolutions, drift = feed([{"a": 1, "c": 2}])
+    assert (len(evolutions), [found.kind for found in drift]) == (1, ["json_structure_change"])

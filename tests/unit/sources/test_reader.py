@@ -1,6 +1,6 @@
 import pytest
 
-from deltaforge.core.errors import PositionLostError, SourceError
+from deltaforge.core.errors import ControlError, PositionLostError, SourceError
 from deltaforge.core.position import PostgresPosition
 from deltaforge.core.retry import Backoff
 from deltaforge.observability.metrics import PipelineMetrics
@@ -113,4 +113,58 @@ def test_pause_lets_a_begun_transaction_end():
     reader.pause()
     assert take(reader, 2) == [2, 3]
     assert reader.get(0.01) is None
+    reader.close()
+
+
+@pytest.mark.parametrize("state", ["idle", "paused", "full"])
+def test_reload_is_answered_whatever_the_reader_does(state):
+    stream = ScriptedStream(last=0 if state == "idle" else 1000)
+    reader = reader_of(stream, max_queue_bytes=10 * make_batch(1).held_bytes)
+    if state == "paused":
+        reader.pause()
+    reader.start(PostgresPosition(1))
+    wait_until(lambda: reader.status().connected and (state != "full" or reader.status().queued_batches == 10))
+    (table,) = reader.reload([("app", "t")], timeout_secs=10)
+    assert (table.database, table.table, table.status) == ("app", "t", "ok")
+    reader.close()
+
+
+def test_reload_passes_on_what_went_wrong_and_reading_goes_on():
+    class Refusing(ScriptedStream):
+        def reload(self, _tables):
+            raise SourceError("the catalog is locked", kind="permission")
+
+    reader = reader_of(Refusing(last=3))
+    reader.start(PostgresPosition(1))
+    wait_until(lambda: reader.status().connected)
+    with pytest.raises(SourceError, match="the catalog is locked"):
+        reader.reload(None, timeout_secs=10)
+    assert take(reader, 3) == [1, 2, 3]
+    reader.close()
+
+
+def test_reload_needs_a_connection():
+    def refuse(_):
+        raise SourceError("no", kind="connect")
+
+    reader = reader_of(ScriptedStream(last=3, fault=refuse))
+    with pytest.raises(ControlError, match="not connected"):
+        reader.reload(None)
+    reader.start(PostgresPosition(1))
+    reader.close()
+
+
+def test_reload_that_a_disconnection_overtakes_is_refused():
+    reader = None
+
+    class Breaking(ScriptedStream):
+        def poll(self, _timeout_secs):
+            wait_until(lambda: reader._reloads)
+            raise PositionLostError("the log is gone")
+
+    reader = reader_of(Breaking(last=3))
+    reader.start(PostgresPosition(1))
+    wait_until(lambda: reader.status().connected)
+    with pytest.raises(ControlError, match="was disconnected"):
+        reader.reload(None, timeout_secs=10)
     reader.close()

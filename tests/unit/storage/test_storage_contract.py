@@ -118,8 +118,81 @@ def test_of_many_writers_each_version_goes_to_exactly_one(storage):
     assert storage.slots.get("n", "k").version == len(wins)
 
 
+def test_log_has_one_sequence_for_all_namespaces_and_keys(storage, clock):
+    first = storage.log.append("n", "a", b"1")
+    clock.now += 1
+    second, third = storage.log.extend("n", [("b", b"2\x00\xff"), ("a", b"3")])
+    fourth = storage.log.append("other", "a", b"4")
+
+    assert first < second < third < fourth
+    assert storage.log.list("n") == [
+        (first, "a", b"1", 1000.0),
+        (second, "b", b"2\x00\xff", 1001.0),
+        (third, "a", b"3", 1001.0),
+    ]
+    assert [entry.seq for entry in storage.log.since("n", first)] == [second, third]
+    assert storage.log.latest("n", "a").val == b"3"
+    assert storage.log.latest("n", "") is None
+    assert storage.log.extend("n", []) == []
+
+
+def test_log_list_takes_the_prefix_literally(storage):
+    storage.log.extend("n", [(key, b"") for key in ("b_1", "bx1", "B_1", "b%1", "b_0")])
+
+    assert [entry.key for entry in storage.log.list("n", "b_")] == ["b_1", "b_0"]
+
+
+def test_log_sequence_goes_on_after_a_deletion(storage):
+    (*_, newest) = storage.log.extend("n", [("a/1", b""), ("a/2", b""), ("ab", b"")])
+    storage.log.append("other", "a/1", b"")
+
+    assert storage.log.delete("n", "a/") == 2
+    assert storage.log.delete("n", "a/") == 0
+    assert [entry.key for entry in storage.log.list("n")] == ["ab"]
+    assert len(storage.log.list("other")) == 1
+    assert storage.log.delete("n", "") == 1
+    assert storage.log.append("n", "a/1", b"") > newest
+
+
+def test_of_many_appenders_each_gets_its_own_sequence(storage):
+    found = []
+    threads = [
+        threading.Thread(target=lambda: found.extend(storage.log.extend("n", [("k", b"")] * 20))) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(found) == [entry.seq for entry in storage.log.list("n")]
+    assert len(set(found)) == 80
+
+
+def test_processes_that_share_a_sqlite_file_share_its_sequence(tmp_path):
+    one, two = SqliteStorage(tmp_path / "s.db"), SqliteStorage(tmp_path / "s.db")
+
+    sequences = [storage.log.append("n", "k", b"") for storage in (one, two, one, two)]
+
+    assert sequences == sorted(set(sequences))
+    assert one.log.list("n") == two.log.list("n")
+    one.close()
+    two.close()
+
+
+def test_sqlite_extend_writes_all_or_none(tmp_path):
+    storage = SqliteStorage(tmp_path / "s.db")
+
+    with pytest.raises(StorageError, match="cannot be used"):
+        storage.log.extend("n", [("a", b""), (None, b"")])
+
+    assert storage.log.list("n") == []
+    assert storage.log.append("n", "a", b"") == 1
+    storage.close()
+
+
 def test_sqlite_keeps_values_over_a_restart(tmp_path):
     first = SqliteStorage(tmp_path / "s.db")
+    first.log.append("n", "k", b"l")
     first.kv.put("n", "k", b"v")
     first.slots.upsert("n", "k", b"s")
     first.close()
@@ -128,6 +201,8 @@ def test_sqlite_keeps_values_over_a_restart(tmp_path):
 
     assert second.kv.get("n", "k") == b"v"
     assert second.slots.get("n", "k") == Slot(1, b"s")
+    assert second.log.latest("n", "k").val == b"l"
+    assert second.log.append("n", "k", b"m") == 2
     second.close()
 
 

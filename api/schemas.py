@@ -1,0 +1,44 @@
+"""``/pipelines/{name}/schemas``. Contract 01 section 2.4."""
+
+from __future__ import annotations
+
+from quart import Blueprint, Response, current_app, jsonify
+
+from deltaforge.control.schemas import SourceSchemas
+
+blueprint = Blueprint("schemas", __name__, url_prefix="/pipelines/<name>/schemas")
+
+
+def _schemas() -> SourceSchemas:
+    schemas: SourceSchemas = current_app.extensions["service"].schemas
+    return schemas
+
+
+@blueprint.get("")
+async def list_schemas(name: str) -> Response:
+    """The tables of which something is registered."""
+    return jsonify(await _schemas().tables(name))
+
+
+@blueprint.post("/reload")
+async def reload_schemas(name: str) -> Response:
+    """Read all definitions from the source's catalog again."""
+    return jsonify(await _schemas().reload(name))
+
+
+@blueprint.get("/<database>/<table>")
+async def get_schema(name: str, database: str, table: str) -> Response:
+    """The columns of one table."""
+    return jsonify(await _schemas().detail(name, database, table))
+
+
+@blueprint.post("/<database>/<table>/reload")
+async def reload_schema(name: str, database: str, table: str) -> Response:
+    """Read one definition from the source's catalog again."""
+    return jsonify(await _schemas().reload_table(name, database, table))
+
+
+@blueprint.get("/<database>/<table>/versions")
+async def list_versions(name: str, database: str, table: str) -> Response:
+    """Every version of one table."""
+    return jsonify(await _schemas().versions(name, database, table))

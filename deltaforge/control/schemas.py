@@ -1,0 +1,206 @@
+"""Registered table definitions of pipelines, for people: from the storage, also when nothing runs. Contract 01, 2.4."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from deltaforge.control.options import ServeOptions
+from deltaforge.core.errors import ControlError, NotFoundError
+from deltaforge.core.table import Column, TableSchema
+from deltaforge.runtime.learned import learned_path
+from deltaforge.schema.registry import NAMESPACE, SchemaRegistry, key_prefix
+from deltaforge.schema.versions import SchemaVersion
+from deltaforge.storage.base import Log, Storage
+from deltaforge.storage.memory import MemoryStorage
+from deltaforge.storage.sqlite import SqliteStorage
+
+if TYPE_CHECKING:
+    from deltaforge.control.service import Pipeline
+
+_WORD = re.compile(r"\w*")
+_ARGUMENTS = re.compile(r"\s*\([^)]*\)")
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class SourceSchemas:
+    """Shows what is registered, and has running pipelines read their catalogs again.
+
+    Args:
+        storage: Of the control plane.
+        options: Of the control plane.
+        get: Finds a pipeline by its name, or raises :class:`PipelineNotFoundError`.
+    """
+
+    def __init__(self, storage: Storage, options: ServeOptions, get: Callable[[str], Pipeline]) -> None:
+        self._storage = storage
+        self._options = options
+        self._get = get
+
+    async def tables(self, name: str) -> list[dict[str, Any]]:
+        """Every table of a pipeline of which something is known."""
+        registry = await self._registry(name)
+        newest = [registry.latest(table) for table in registry.tables]
+        return [_summary(version) for version in newest if version is not None]
+
+    async def detail(self, name: str, database: str, table: str) -> dict[str, Any]:
+        """The columns of one table.
+
+        Raises:
+            NotFoundError: Nothing is known of it.
+        """
+        version = (await self._registry(name)).latest((database, table))
+        if version is None:
+            raise NotFoundError(f"pipeline {name} has no schema of table {database}.{table}")
+        return _detail(version)
+
+    async def versions(self, name: str, database: str, table: str) -> list[dict[str, Any]]:
+        """Every version of one table, the first one first.
+
+        Raises:
+            NotFoundError: Nothing is known of it.
+        """
+        versions = (await self._registry(name)).versions((database, table))
+        if not versions:
+            raise NotFoundError(f"pipeline {name} has no schema of table {database}.{table}")
+        return [_version(version) for version in versions]
+
+    async def reload(self, name: str) -> dict[str, Any]:
+        """Have the pipeline read all its definitions from the source's catalog.
+
+        Raises:
+            ControlError: It does not run, or its source is not connected or refused.
+        """
+        began = time.monotonic()
+        tables = await self._reloaded(name, None)
+        return {
+            "pipeline": name,
+            "tables_reloaded": sum(table["status"] == "ok" for table in tables),
+            "tables": tables,
+            "elapsed_ms": round((time.monotonic() - began) * 1000),
+        }
+
+    async def reload_table(self, name: str, database: str, table: str) -> dict[str, Any]:
+        """Have the pipeline read one definition again, and show it.
+
+        Raises:
+            NotFoundError: The source has no such table, or it is not captured.
+            ControlError: As :meth:`reload`, or the definition cannot be read.
+        """
+        (found,) = await self._reloaded(name, [(database, table)])
+        if found["status"] == "missing":
+            raise NotFoundError(f"pipeline {name} captures no table {database}.{table} that exists")
+        if found["status"] != "ok":
+            raise ControlError(f"table {database}.{table} cannot be read: {found['error']}")
+        return await self.detail(name, database, table)
+
+    async def forget(self, pipeline: Pipeline) -> None:
+        """Delete what is registered for a pipeline that is being deleted; it must have ended."""
+
+        def delete() -> None:
+            with self._log(pipeline) as log:
+                log.delete(NAMESPACE, key_prefix(*_owner(pipeline)))
+
+        await asyncio.to_thread(delete)
+
+    async def _registry(self, name: str) -> SchemaRegistry:
+        pipeline = self._get(name)
+
+        def read() -> SchemaRegistry:
+            with self._log(pipeline) as log:
+                return SchemaRegistry(log, *_owner(pipeline))
+
+        return await asyncio.to_thread(read)
+
+    @contextmanager
+    def _log(self, pipeline: Pipeline) -> Iterator[Log]:
+        """Where the pipeline registers; see :mod:`deltaforge.runtime.learned`."""
+        shared = self._options.shared_storage
+        path = learned_path(pipeline.supervisor.paths, shared)
+        if path == shared:
+            yield self._storage.log
+        elif path.exists():
+            storage = SqliteStorage(path)
+            try:
+                yield storage.log
+            finally:
+                storage.close()
+        else:
+            yield MemoryStorage().log  # it never ran
+
+    async def _reloaded(self, name: str, tables: list[tuple[str, str]] | None) -> list[dict[str, Any]]:
+        supervisor = self._get(name).supervisor
+        if supervisor.status not in ("running", "paused"):
+            raise ControlError(f"pipeline {name} is {supervisor.status}: only a running one can reload its schemas")
+        return await supervisor.reload_schemas(tables)
+
+
+def _owner(pipeline: Pipeline) -> tuple[str, str]:
+    spec = pipeline.parsed.spec
+    return spec.metadata.tenant, spec.spec.source.config.id
+
+
+def _names(schema: TableSchema) -> dict[str, Any]:
+    return {"database": schema.table.schema or schema.table.db, "table": schema.table.name}
+
+
+def _summary(version: SchemaVersion) -> dict[str, Any]:
+    return {
+        **_names(version.schema),
+        "column_count": len(version.schema.columns),
+        "primary_key": version.schema.primary_key,
+        "fingerprint": version.hash,
+        "registry_version": version.version,
+    }
+
+
+def _detail(version: SchemaVersion) -> dict[str, Any]:
+    """The seed's keys first, then those that newer readers look for. What is not read of a source is null."""
+    schema = version.schema
+    return {
+        **_names(schema),
+        "columns": [_column(schema, place, column) for place, column in enumerate(schema.columns, 1)],
+        "primary_key": schema.primary_key,
+        "fingerprint": version.hash,
+        "registry_version": version.version,
+        "sequence": version.sequence,
+        "loaded_at": version.registered_at.strftime(_TIME),
+        "engine": None,
+        "charset": None,
+        "collation": None,
+    }
+
+
+def _column(schema: TableSchema, place: int, column: Column) -> dict[str, Any]:
+    shown = {"name": column.name, "type": column.type, "nullable": column.nullable, "default": column.default}
+    if column.extra:
+        shown["extra"] = column.extra
+    return {
+        **shown,
+        "column_type": column.type,
+        "data_type": _data_type(column.type, is_mysql=schema.table.schema is None),
+        "ordinal_position": place,
+        "default_value": column.default,
+        "is_primary_key": column.name in schema.primary_key,
+    }
+
+
+def _data_type(text: str, *, is_mysql: bool) -> str:
+    """A declared type without its arguments, and without what MySQL writes behind them."""
+    word = _WORD.match(text)
+    return word[0] if is_mysql and word else _ARGUMENTS.sub("", text)
+
+
+def _version(version: SchemaVersion) -> dict[str, Any]:
+    return {
+        "version": version.version,
+        "fingerprint": version.hash,
+        "column_count": len(version.schema.columns),
+        "registered_at": version.registered_at.strftime(_TIME),
+        "sequence": version.sequence,
+        "position": version.since.position.view(),
+    }

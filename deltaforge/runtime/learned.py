@@ -1,0 +1,43 @@
+"""Where a pipeline keeps what it has learned of its source: the one place that knows the rule.
+
+With the SQLite backend it is the file of the control plane, which hands its path on. With the memory backend, and in a
+pipeline that runs in the foreground without ``--storage-path``, it is a SQLite file in the pipeline's own folder:
+what was learned must live as long as the saved positions, and they are in that folder too.
+
+It is never one of Bytewax's recovery files: two SQLite libraries in one process must not open the same file.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.schema.registry import SchemaRegistry
+from deltaforge.storage.sqlite import SqliteStorage
+
+
+def learned_path(paths: PipelinePaths, storage_path: Path | None) -> Path:
+    """The SQLite file for what a pipeline has learned.
+
+    Args:
+        paths: Of the pipeline.
+        storage_path: Of the control plane's SQLite backend; None: it has another one, or there is no control plane.
+    """
+    return storage_path or paths.learned
+
+
+class Learned:
+    """The opened file. :meth:`close` it when nothing uses the registry any more.
+
+    Raises:
+        StorageError: The file cannot be opened.
+        SchemaError: What is in it cannot be read.
+    """
+
+    def __init__(self, path: Path, tenant: str, source_id: str) -> None:
+        self._storage = SqliteStorage(path)
+        self.registry = SchemaRegistry(self._storage.log, tenant, source_id)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._storage.close()

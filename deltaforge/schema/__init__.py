@@ -1,0 +1,1 @@
+"""Table definitions over time: which one was valid where."""
