@@ -23,13 +23,21 @@ class PipelineProcess:
         self.arguments = []  # more of them for the launcher
         self._process = None
 
-    def start(self, *, waits=True, stdout=None):
+    def start(self, *arguments, waits=True, stdout=None):
         self.paths.create()
         self.paths.document.write_text(json.dumps(self.document))
         command = [sys.executable, "-P", "-m", "deltaforge.runtime.launcher"]
         with self.paths.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--name", self.paths.name, "--state-dir", str(self.paths.state_dir), *self.arguments],
+                [
+                    *command,
+                    "--name",
+                    self.paths.name,
+                    "--state-dir",
+                    str(self.paths.state_dir),
+                    *self.arguments,
+                    *arguments,
+                ],
                 stdout=log if stdout is None else stdout,
                 stderr=log,
             )
@@ -80,7 +88,10 @@ class PipelineProcess:
             time.sleep(0.05)
 
     def log(self):
-        return self.paths.log.read_text(errors="replace")[-4000:]
+        return self.log_text()[-4000:]
+
+    def log_text(self):
+        return self.paths.log.read_text(errors="replace")
 
     @property
     def pid(self):

@@ -34,12 +34,17 @@ class SourceState(msgspec.Struct, frozen=True, kw_only=True):
         return self.replay_from or self.position
 
 
-class SinkCheckpoint(msgspec.Struct, frozen=True):
-    """A saved position of one sink, and when the sink acked it."""
+class SinkCheckpoint(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A saved position of one sink, and when the sink acked it.
+
+    ``kept`` is the position that the sink's destination keeps itself, if it does: the one of the last
+    batch with events.
+    """
 
     sink_id: str
     position: Position
     acked_at: datetime
+    kept: Position | None = None
 
     def age_seconds(self, now: datetime | None = None) -> float:
         """Seconds since the ack."""
@@ -47,11 +52,12 @@ class SinkCheckpoint(msgspec.Struct, frozen=True):
 
 
 class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
-    """The acked position of every sink."""
+    """The acked position of every sink, and the incarnation of the pipeline (empty: of an older version)."""
 
     source_id: str
     sinks: list[SinkCheckpoint]
     v: int = 1
+    incarnation: str = ""
 
 
 T = TypeVar("T", SourceState, DeliveryState)

@@ -18,6 +18,8 @@ from deltaforge.core.table import TableSchema
 Op = Literal["c", "u", "d", "r", "t"]
 RowImage = dict[str, Any]
 
+TX_ID_LENGTH = 24
+"""Characters at the beginning of an event id that all events of a transaction share, see :class:`EventIds`."""
 UNCHANGED_TOAST: RowImage = {"_unchanged": True}
 """Stands for a PostgreSQL TOAST value that the update did not touch and the log does not hold."""
 

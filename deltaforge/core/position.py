@@ -57,6 +57,19 @@ class PostgresPosition(msgspec.Struct, frozen=True, tag_field="type", tag="postg
 Position = MysqlPosition | PostgresPosition
 
 
+class SinkProgress(msgspec.Struct, frozen=True):
+    """How far a sink is, also inside a transaction that was delivered in several batches.
+
+    ``open_count`` is the number of events of the transaction ``open_tx`` behind ``position`` that are
+    delivered already, before any filter of the sink. The log always gives them in the same order.
+    ``open_tx`` is what the ids of its events have in common, empty where nothing is open.
+    """
+
+    position: Position
+    open_count: int = 0
+    open_tx: str = ""
+
+
 def log_order(position: Position) -> tuple[int, int]:
     """Sorts positions of one server's log: by LSN, or by the number of the binlog file and the offset."""
     if isinstance(position, PostgresPosition):

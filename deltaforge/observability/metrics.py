@@ -48,6 +48,8 @@ class PipelineMetrics:
         )
         self.sink_reconnects = self._counter("sink_reconnects", "Reconnections.", sink)
         self.sink_deadline_overruns = self._counter("coordinator_sink_timeout", "Sink calls over the deadline.", sink)
+        self.sink_txn_commits = self._counter("sink_txn_commits", "Kafka transactions committed.", sink)
+        self.sink_txn_aborts = self._counter("sink_txn_aborts", "Kafka transactions given up.", sink)
         self.kafka_retries = self._counter("kafka_produce_retries", "Batches produced again.", sink)
         self.kafka_queue_messages = self._gauge("kafka_producer_queue_messages", "Messages in the producer.", sink)
         self.kafka_queue_bytes = self._gauge("kafka_producer_queue_bytes", "Bytes in the producer.", sink)

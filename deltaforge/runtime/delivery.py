@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from typing import NoReturn
 
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
@@ -47,7 +48,8 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             return holds_all or config.required
 
         saved = {sink.sink_id: sink for sink in state.sinks} if state else {}
-        sink_context = SinkContext(context.name, context.spec.metadata.tenant, context.metrics)
+        self._incarnation = state.incarnation if state else uuid.uuid4().hex
+        sink_context = SinkContext(context.name, context.spec.metadata.tenant, context.metrics, self._incarnation)
         self.workers = [
             SinkWorker(
                 sink.config,
@@ -83,7 +85,8 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         self._has_saved = bool(sinks)
         if not sinks:
             return None
-        return encode_state(DeliveryState(source_id=self._context.spec.spec.source.config.id, sinks=sinks))
+        source_id = self._context.spec.spec.source.config.id
+        return encode_state(DeliveryState(source_id=source_id, sinks=sinks, incarnation=self._incarnation))
 
     def close(self) -> None:
         for worker in self.workers:

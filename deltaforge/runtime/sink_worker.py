@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.batch import Batch
-from deltaforge.core.covered import CoveredBy
+from deltaforge.core.covered import Replay, is_behind, transaction_of
 from deltaforge.core.errors import DeltaForgeError, RecordError, SinkError
+from deltaforge.core.position import SinkProgress
 from deltaforge.core.retry import Backoff, Retry, retry_of
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name
 from deltaforge.runtime.sink_filter import EventFilter
-from deltaforge.sinks.base import Sink, SinkConfig
+from deltaforge.sinks.base import PositionKeeper, Sink, SinkConfig
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +38,8 @@ class SinkWorker:
         config: The sink's settings.
         sink: The sink, unopened. Closed by this worker.
         metrics: The pipeline's metrics.
-        acked: The position this sink had when the state was saved; rows up to it are dropped.
+        acked: The position this sink had when the state was saved; rows up to it are dropped. A sink that
+            keeps its progress itself is asked at its first opening: then what it says counts.
         max_queued: Batches that may wait, besides those that are being written.
     """
 
@@ -57,7 +59,10 @@ class SinkWorker:
         self._metrics = metrics
         self._labels = (metrics.pipeline, config.id)
         self._max_queued = max_queued
-        self._covered = CoveredBy(acked.position) if acked else None
+        self._keeper = sink if isinstance(sink, PositionKeeper) else None
+        self._is_kept_known = self._keeper is None
+        self._replay = Replay(SinkProgress(acked.position)) if acked else None
+        self._progress: SinkProgress | None = None
         self._acked = acked
         self._queue: deque[Batch] = deque()
         self._unacked: list[Batch] = []
@@ -76,7 +81,8 @@ class SinkWorker:
         with self._changed:
             if not batch.event_count and self._acked_count == self._handed_count:
                 # Nothing is waiting and nothing has to be written: no need of the sink, which may be down.
-                self._acked = SinkCheckpoint(self.id, batch.position, datetime.now(UTC))
+                kept = self._acked.kept if self._acked else None
+                self._acked = SinkCheckpoint(self.id, batch.position, datetime.now(UTC), kept)
                 return True
             if len(self._queue) >= self._max_queued and self.failure is None:
                 self._changed.wait(timeout_secs)
@@ -131,14 +137,38 @@ class SinkWorker:
         if not self._is_open:
             self._sink.open()
             self._is_open = True
+            self._ask_keeper()
             for batch in self._unacked:
                 self._write(batch)
         if not self._write_queued():
             return False
         if self._unacked:
+            if self._keeper is not None and self._progress is not None:
+                self._keeper.note_progress(self._progress)
             self._sink.flush()
             self._ack()
         return True
+
+    def _ask_keeper(self) -> None:
+        """Once per run: how far the sink is by what its destination says."""
+        if self._keeper is None or self._is_kept_known:
+            return
+        self._is_kept_known = True
+        kept, saved = self._keeper.kept_progress(), self._acked
+        if kept is not None and (saved is None or not is_behind(kept.position, saved.position)):
+            if saved is not None and kept != SinkProgress(saved.position):
+                about = (self.id, kept.position.view(), kept.open_count, saved.position.view())
+                log.info("sink %s is at %s and %d events, ahead of the saved %s", *about, extra={"sink": self.id})
+            self._replay = Replay(kept)
+        elif saved is not None and saved.kept is not None and (kept is None or is_behind(kept.position, saved.kept)):
+            log.warning(
+                "the destination of sink %s has lost its position (%s, expected %s): the saved one holds, "
+                "and what was delivered after it comes again",
+                self.id,
+                kept.position.view() if kept else None,
+                saved.kept.view(),
+                extra={"sink": self.id},
+            )
 
     def _write_queued(self) -> bool:
         size = 0
@@ -167,19 +197,29 @@ class SinkWorker:
                 return None
             batch = self._queue.popleft()
             self._changed.notify_all()
-        wanted = self._filter.apply(self._without_covered(batch))
+        self._note_progress(batch)
+        wanted = self._filter.apply(self._news(batch))
         if wanted is not batch:
             batch.release()
         return wanted
 
-    def _without_covered(self, batch: Batch) -> Batch:
-        """Drop what this sink already had when the state was saved; ends at the first batch with news."""
-        if self._covered is None or not batch.event_count:
+    def _note_progress(self, batch: Batch) -> None:
+        if self._keeper is None:
+            return
+        if batch.is_tx_end:
+            self._progress = SinkProgress(batch.position)
+        elif batch.event_count:
+            before, open_tx = self._progress, transaction_of(batch.groups[0])
+            open_count = before.open_count if before and before.open_tx == open_tx else 0
+            self._progress = SinkProgress(batch.position, open_count + batch.event_count, open_tx)
+
+    def _news(self, batch: Batch) -> Batch:
+        """Drop what this sink already had when the state was saved."""
+        if self._replay is None:
             return batch
-        covered = self._covered
-        news = batch.where(lambda event: not covered.covers(event.source))
-        if news is batch:
-            self._covered = None
+        news = self._replay.news(batch)
+        if self._replay.is_over:
+            self._replay = None
         return news
 
     def _ack(self) -> None:
@@ -195,7 +235,10 @@ class SinkWorker:
         with self._changed:
             self._unacked = []
             self._acked_count += len(done)
-            self._acked = SinkCheckpoint(self.id, done[-1].position, now)
+            kept = self._acked.kept if self._acked else None
+            if self._keeper is not None and event_count:
+                kept = done[-1].position
+            self._acked = SinkCheckpoint(self.id, done[-1].position, now, kept)
             self.last_error = None
             self._changed.notify_all()
 

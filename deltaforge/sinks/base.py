@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol
+from typing import Annotated, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, Field, model_validator
 
 from deltaforge.config.model import StrictModel
 from deltaforge.core.batch import Batch, EventEncoder
 from deltaforge.core.errors import SpecError
+from deltaforge.core.position import SinkProgress
 from deltaforge.core.template import Template
 from deltaforge.encodings.json import JsonEncodingSpec
 from deltaforge.encodings.spec import AnyEncoding, build_encoder
@@ -66,11 +67,16 @@ class EncodedSinkConfig(SinkConfig):
 
 @dataclass(frozen=True)
 class SinkContext:
-    """What a sink needs to know of the pipeline it runs in."""
+    """What a sink needs to know of the pipeline it runs in.
+
+    ``incarnation`` is made at the pipeline's first start and saved with its positions: what an earlier
+    pipeline of the same name left at a destination says nothing about this one.
+    """
 
     pipeline: str
     tenant: str
     metrics: PipelineMetrics = field(repr=False)
+    incarnation: str = ""
 
 
 class Sink(Protocol):
@@ -107,6 +113,17 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Disconnect without flushing. Never raises; may be called twice."""
+
+
+@runtime_checkable
+class PositionKeeper(Protocol):
+    """A :class:`Sink` that keeps its progress at the destination, in one transaction with the events."""
+
+    def kept_progress(self) -> SinkProgress | None:
+        """What the destination said at :meth:`Sink.open`; None if it knows nothing of this pipeline."""
+
+    def note_progress(self, progress: SinkProgress) -> None:
+        """How far the source is with what was written: the next ``flush`` makes it durable with the events."""
 
 
 class SinkSpec(Protocol):

@@ -12,7 +12,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from deltaforge.core.batch import Batch
+<<<<<<< HEAD
 from deltaforge.core.errors import ControlError, DeltaForgeError, SourceError
+=======
+from deltaforge.core.covered import transaction_of, without_first
+from deltaforge.core.errors import DeltaForgeError, SourceError
+>>>>>>> eos
 from deltaforge.core.position import Position
 from deltaforge.core.retry import SOURCE_RECONNECT, Backoff, Retry, retry_of
 from deltaforge.observability.metrics import PipelineMetrics
@@ -49,8 +54,8 @@ class ReaderStatus:
 class LogReader:
     """Owns the thread that reads a source, and the bounded queue between it and the dataflow.
 
-    Invariant: batches leave :meth:`get` in log order, each once; after a reconnection reading goes on
-    exactly behind the last batch that was queued.
+    Invariant: batches leave :meth:`get` in log order, each event once; after a reconnection reading goes on
+    exactly behind the last batch that was queued, also in the middle of a transaction.
 
     Args:
         source_id: For log lines and metrics.
@@ -84,6 +89,9 @@ class LogReader:
         self._is_paused = False
         self._is_tx_open = False
         self._is_tx_handed_out = False
+        self._open_count = 0  # events of the open transaction that were queued
+        self._open_tx = ""
+        self._repeat_count = 0  # how many of them the present connection has yet to read again
         self._is_connected = False
         self._failure: DeltaForgeError | None = None
         self._confirmed: Position | None = None
@@ -227,6 +235,7 @@ class LogReader:
         with self._changed:
             is_first = self._position is None
             self._is_tx_open = False
+            self._repeat_count = self._open_count
             self._is_connected, self._last_error, self._position = True, None, start
         log.info("source connected", extra={"source_id": self._source_id, "position": start.view()})
         if is_first:
@@ -241,6 +250,7 @@ class LogReader:
                 self._put(batch, stream)
 
     def _put(self, batch: Batch, stream: LogStream) -> None:
+<<<<<<< HEAD
         while not self._queued(batch):
             if self._is_stopping:
                 return
@@ -248,6 +258,12 @@ class LogReader:
 
     def _queued(self, batch: Batch) -> bool:
         """Queue a batch; False if there was no room for a while, or something else is to be done."""
+=======
+        if self._repeat_count:
+            batch, self._repeat_count = without_first(batch, self._repeat_count, self._open_tx)
+            if self._repeat_count:
+                return  # nor may the position move before all that was queued has been read again
+>>>>>>> eos
         with self._changed:
             self._changed.wait_for(lambda: self._has_room(batch) or self._is_stopping or self._reloads, KEEP_ALIVE_SECS)
             if not self._has_room(batch):
@@ -256,6 +272,7 @@ class LogReader:
             self._queue_bytes += batch.held_bytes
             self._position = batch.position
             self._is_tx_open = not batch.is_tx_end
+            self._note_open(batch)
             self._events_read += batch.event_count
             if batch.event_count:
                 self._last_event_ts_ms = batch.groups[-1].ts_ms
@@ -282,6 +299,14 @@ class LogReader:
             self._is_connected = False
             while self._reloads:
                 self._reloads.popleft()[1].set_exception(ControlError("the source was disconnected"))
+
+    def _note_open(self, batch: Batch) -> None:
+        if batch.is_tx_end:
+            self._open_count = 0
+        elif batch.event_count:
+            open_tx = transaction_of(batch.groups[0])
+            self._open_count = batch.event_count + (self._open_count if open_tx == self._open_tx else 0)
+            self._open_tx = open_tx
 
     def _wait_to_reconnect(self, error: DeltaForgeError, delay_secs: float) -> None:
         log.warning(

@@ -30,9 +30,6 @@ def _unbuilt_plugins(spec: PipelineBody) -> Iterator[Fault]:
         if sink.type in UNBUILT_SINKS:
             message = f"sinks of type `{sink.type}` are not available in this version; use kafka, redis, file or stdout"
             yield Fault(f"{path}.type", message)
-        if getattr(sink.config, "exactly_once", False):
-            message = "exactly-once delivery is not available in this version; remove it: events carry stable ids"
-            yield Fault(f"{path}.config.exactly_once", message)
         encoding = getattr(sink.config, "encoding", None)
         if getattr(encoding, "type", "json") == "avro":
             yield Fault(f"{path}.config.encoding", "avro is not available in this version; use json")

@@ -42,6 +42,14 @@ cdef extern from *:
         int (*last_error)(void);
         const char* (*err2name)(int);
         const char* (*err2str)(int);
+        void* (*init_transactions)(void*, int);
+        void* (*begin_transaction)(void*);
+        void* (*commit_transaction)(void*, int);
+        void* (*abort_transaction)(void*, int);
+        int (*error_code)(const void*);
+        const char* (*error_string)(const void*);
+        int (*error_is_retriable)(const void*);
+        void (*error_destroy)(void*);
     } df_rk;
     static void* df_rk_library = NULL;
 
@@ -65,6 +73,10 @@ cdef extern from *:
         DF_FIND(event_destroy, "event_destroy") DF_FIND(set_log_queue, "set_log_queue")
         DF_FIND(fatal_error, "fatal_error") DF_FIND(last_error, "last_error")
         DF_FIND(err2name, "err2name") DF_FIND(err2str, "err2str")
+        DF_FIND(init_transactions, "init_transactions") DF_FIND(begin_transaction, "begin_transaction")
+        DF_FIND(commit_transaction, "commit_transaction") DF_FIND(abort_transaction, "abort_transaction")
+        DF_FIND(error_code, "error_code") DF_FIND(error_string, "error_string")
+        DF_FIND(error_is_retriable, "error_is_retriable") DF_FIND(error_destroy, "error_destroy")
         #undef DF_FIND
         df_rk_library = library;
         return NULL;
@@ -112,6 +124,14 @@ cdef extern from *:
         int (*last_error)() noexcept nogil
         const char* (*err2name)(int) noexcept nogil
         const char* (*err2str)(int) noexcept nogil
+        void* (*init_transactions)(void*, int) noexcept nogil
+        void* (*begin_transaction)(void*) noexcept nogil
+        void* (*commit_transaction)(void*, int) noexcept nogil
+        void* (*abort_transaction)(void*, int) noexcept nogil
+        int (*error_code)(const void*) noexcept nogil
+        const char* (*error_string)(const void*) noexcept nogil
+        int (*error_is_retriable)(const void*) noexcept nogil
+        void (*error_destroy)(void*) noexcept nogil
     df_functions df_rk
     const char* df_rk_load(const char* path) noexcept
     int df_rk_with_headers(void*, void*, void*, size_t, void*, size_t, void*) noexcept nogil
@@ -128,7 +148,13 @@ cdef enum:
 
 
 class KafkaRefusal(Exception):
-    """librdkafka refused something. ``args``: the name of its error and its text."""
+    """librdkafka refused something. ``args``: the name of its error and its text.
+
+    Attributes:
+        is_retriable: Whether the same request may be made again; only requests about transactions say so.
+    """
+
+    is_retriable = False
 
 
 cdef class KafkaProducer:
@@ -295,6 +321,59 @@ cdef class KafkaProducer:
         if error:
             raise self._refusal(error)
         df_rk.metadata_destroy(found)
+
+    def init_transactions(self, int timeout_ms):
+        """Fence older producers of the same ``transactional.id`` and end their transactions.
+
+        Raises:
+            KafkaRefusal: It failed, or takes longer; a retriable one goes on where it was.
+        """
+        cdef void* error
+        with nogil:
+            error = df_rk.init_transactions(self._rk, timeout_ms)
+        self._check_transaction(error)
+
+    def begin_transaction(self):
+        """What is produced from here on becomes visible with the commit.
+
+        Raises:
+            KafkaRefusal: A transaction is open, or the producer has failed.
+        """
+        cdef void* error
+        with nogil:
+            error = df_rk.begin_transaction(self._rk)
+        self._check_transaction(error)
+
+    def commit_transaction(self, int timeout_ms):
+        """Commit; every message has to be acknowledged before.
+
+        Raises:
+            KafkaRefusal: It failed, or takes longer; a retriable one goes on where it was.
+        """
+        cdef void* error
+        with nogil:
+            error = df_rk.commit_transaction(self._rk, timeout_ms)
+        self._check_transaction(error)
+
+    def abort_transaction(self, int timeout_ms):
+        """Throw away what was produced since the transaction began.
+
+        Raises:
+            KafkaRefusal: It failed, or takes longer; a retriable one goes on where it was.
+        """
+        cdef void* error
+        with nogil:
+            error = df_rk.abort_transaction(self._rk, timeout_ms)
+        self._check_transaction(error)
+
+    cdef _check_transaction(self, void* error):
+        if error == NULL:
+            return
+        name = (<bytes>df_rk.err2name(df_rk.error_code(error))).decode()
+        refusal = KafkaRefusal(name, (<bytes>df_rk.error_string(error)).decode("utf-8", "replace"))
+        refusal.is_retriable = df_rk.error_is_retriable(error) != 0
+        df_rk.error_destroy(error)
+        raise refusal
 
     def poll(self, int timeout_ms):
         """Reports that have come, waiting at most ``timeout_ms`` for the first: pairs of kind and content.

@@ -22,7 +22,9 @@ ROOM_SECS = 0.005
 
 _KINDS = {
     "auth": ("_AUTHENTICATION", "_SSL", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM",
-             "ILLEGAL_SASL_STATE", "TOPIC_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED"),
+             "ILLEGAL_SASL_STATE", "TOPIC_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED",
+             "TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"),
+    "incompatible": ("INVALID_TRANSACTION_TIMEOUT", "UNSUPPORTED_VERSION", "_UNSUPPORTED_FEATURE"),
     "connect": ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE"),
     "timeout": ("_MSG_TIMED_OUT", "_TIMED_OUT", "_TIMED_OUT_QUEUE", "REQUEST_TIMED_OUT"),
     "fatal": ("_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"),
@@ -32,8 +34,14 @@ _KINDS = {
 _KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names}
 _HINTS = {
     "MSG_SIZE_TOO_LARGE": "raise message.max.bytes in client_conf and max.message.bytes of the topic",
+    "INVALID_TRANSACTION_TIMEOUT": "the broker's transaction.max.timeout.ms is below transaction.timeout.ms",
     "_UNKNOWN_TOPIC": "create the topic, or let the broker create topics",
 }
+
+
+def kind_of(name: str) -> str:
+    """The kind of our error for the name of one of librdkafka's."""
+    return _KIND_OF.get(name, "io")
 
 
 class Trouble(NamedTuple):
@@ -55,10 +63,10 @@ class StalledError(SinkError):
 class FailedError(SinkError):
     """A message, or the whole producer, failed for good. ``value``: of the message, if it was one."""
 
-    def __init__(self, name: str, text: str, value: bytes | None) -> None:
+    def __init__(self, name: str, text: str, value: bytes | None, *, what: str = "take a message") -> None:
         super().__init__(
-            f"kafka did not take a message: {text} ({name})",
-            kind=_KIND_OF.get(name, "io"),
+            f"kafka did not {what}: {text} ({name})",
+            kind=kind_of(name),
             hint=_HINTS.get(name, ""),
         )
         self.value = value
@@ -152,6 +160,52 @@ class Client:
         if self._failures:
             raise self._failure()
         self._trouble = None
+
+    def init_transactions(self) -> None:
+        """Fence older producers of the same ``transactional.id`` and end their transactions.
+
+        Raises:
+            SinkError: It failed, or took too long.
+        """
+        self._repeat("begin with transactions", self._driver.init_transactions)
+
+    def begin_transaction(self) -> None:
+        """Open a transaction.
+
+        Raises:
+            FailedError: The producer has failed.
+        """
+        self._repeat("begin a transaction", lambda _secs: self._driver.begin_transaction())
+
+    def commit_transaction(self) -> None:
+        """Commit everything sent since the transaction began. It must be acknowledged: see :meth:`drain`.
+
+        Raises:
+            SinkError: It failed, or took too long. Whether it is committed is not known then.
+        """
+        self._repeat("commit a transaction", self._driver.commit_transaction)
+
+    def abort_transaction(self, secs: float) -> None:
+        """Throw away what was sent since the transaction began, if the broker can be told within ``secs``. If not, a
+        successor tells it, or the time limit of the transaction ends it.
+        """
+        self._driver.purge()
+        try:
+            self._driver.abort_transaction(secs)
+        except RefusedError as exc:
+            self._log.info("a transaction was left to its end: %s", exc.text)
+
+    def _repeat(self, what: str, request: Callable[[float], None]) -> None:
+        progress = self._progress()
+        while True:
+            try:
+                return request(POLL_SECS)
+            except RefusedError as exc:
+                self._take_reports()
+                if not exc.is_retriable:
+                    raise self._failure(FailedError(exc.name, exc.text, None, what=what)) from exc
+                self._check()
+                progress.check(0)
 
     def close(self) -> None:
         """Throw away what waits, disconnect and end the thread. Nothing may be called after it."""

@@ -24,11 +24,14 @@ Report = tuple[str, Any]
 
 
 class RefusedError(Exception):
-    """librdkafka refused a setting, a message or a request."""
+    """librdkafka refused a setting, a message or a request.
 
-    def __init__(self, name: str, text: str, index: int | None = None) -> None:
+    ``is_retriable``: making the same request about a transaction again goes on where it was.
+    """
+
+    def __init__(self, name: str, text: str, index: int | None = None, *, is_retriable: bool = False) -> None:
         super().__init__(name, text)
-        self.name, self.text, self.index = name, text, index
+        self.name, self.text, self.index, self.is_retriable = name, text, index, is_retriable
 
 
 class Driver(Protocol):
@@ -68,6 +71,34 @@ class Driver(Protocol):
 
     def purge(self) -> None:
         """Throw away all messages."""
+
+    def init_transactions(self, secs: float) -> None:
+        """Fence older producers of the same ``transactional.id`` and end their transactions.
+
+        Raises:
+            RefusedError: It failed or takes longer.
+        """
+
+    def begin_transaction(self) -> None:
+        """Open a transaction.
+
+        Raises:
+            RefusedError: The producer has failed.
+        """
+
+    def commit_transaction(self, secs: float) -> None:
+        """Commit; every message has to be acknowledged before.
+
+        Raises:
+            RefusedError: It failed or takes longer.
+        """
+
+    def abort_transaction(self, secs: float) -> None:
+        """Throw away what was produced since the transaction began.
+
+        Raises:
+            RefusedError: It failed or takes longer.
+        """
 
     def close(self) -> None:
         """Purge and disconnect. Nothing may be called after it."""
@@ -125,6 +156,18 @@ class CompiledDriver:
     def purge(self) -> None:
         self._producer.purge()
 
+    def init_transactions(self, secs: float) -> None:
+        self._asked(self._producer.init_transactions, int(secs * 1000))
+
+    def begin_transaction(self) -> None:
+        self._asked(self._producer.begin_transaction)
+
+    def commit_transaction(self, secs: float) -> None:
+        self._asked(self._producer.commit_transaction, int(secs * 1000))
+
+    def abort_transaction(self, secs: float) -> None:
+        self._asked(self._producer.abort_transaction, int(secs * 1000))
+
     def close(self) -> None:
         self._producer.close()
 
@@ -132,7 +175,7 @@ class CompiledDriver:
         try:
             return function(*args)
         except self._kernel.KafkaRefusal as exc:
-            raise RefusedError(*exc.args) from exc
+            raise RefusedError(*exc.args, is_retriable=exc.is_retriable) from exc
 
 
 class ConfluentDriver:
@@ -157,10 +200,7 @@ class ConfluentDriver:
         return len(self._producer)
 
     def connect(self, secs: float) -> None:
-        try:
-            self._producer.list_topics(timeout=secs)
-        except self._errors as exc:
-            raise _refused(exc) from exc
+        self._asked(lambda: self._producer.list_topics(timeout=secs))
 
     def produce(self, topic: str, value: bytes, key: bytes, headers: dict[str, str]) -> bool:
         try:
@@ -184,9 +224,27 @@ class ConfluentDriver:
     def purge(self) -> None:
         self._producer.purge()
 
+    def init_transactions(self, secs: float) -> None:
+        self._asked(self._producer.init_transactions, secs)
+
+    def begin_transaction(self) -> None:
+        self._asked(self._producer.begin_transaction)
+
+    def commit_transaction(self, secs: float) -> None:
+        self._asked(self._producer.commit_transaction, secs)
+
+    def abort_transaction(self, secs: float) -> None:
+        self._asked(self._producer.abort_transaction, secs)
+
     def close(self) -> None:
         self._producer.purge()
         del self._producer  # its last reference: the client library has no other way to disconnect
+
+    def _asked(self, function: Any, *args: Any) -> None:
+        try:
+            function(*args)
+        except self._errors as exc:
+            raise _refused(exc) from exc
 
     def _serve(self, serve: Any, secs: float) -> None:
         """Fatal errors do not reach ``error_cb``: whoever serves the callbacks gets them raised."""
@@ -212,4 +270,5 @@ def _one_by_one(driver: Driver, topic: str, values: EncodedValues, start: int, s
 
 
 def _refused(error: Exception) -> RefusedError:
-    return RefusedError(error.args[0].name(), error.args[0].str())
+    about = error.args[0]
+    return RefusedError(about.name(), about.str(), is_retriable=about.retriable())

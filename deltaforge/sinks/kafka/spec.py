@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import SecretMap
-from deltaforge.core.errors import SpecError
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext, TemplateText
+from deltaforge.sinks.kafka.exactly_once import ExactlyOnceKafkaSink
 from deltaforge.sinks.kafka.writer import KafkaSink
 
 _PRODUCER_SETTINGS = {
@@ -31,6 +31,15 @@ _PRODUCER_SETTINGS = {
     "statistics.interval.ms": "5000",
     "log_level": "2",  # syslog's "critical": what the client cannot mend becomes an error of the sink
 }
+MIN_TX_TIMEOUT_MS, MAX_TX_TIMEOUT_MS = 60_000, 900_000
+"""librdkafka's default, and the broker's default of ``transaction.max.timeout.ms``."""
+_TRANSACTIONAL = {
+    "request.required.acks": ("all", "-1"),
+    "enable.idempotence": ("true",),
+    "max.in.flight.requests.per.connection": ("1", "2", "3", "4", "5"),
+    "queuing.strategy": ("fifo",),
+}
+"""What transactions allow of the settings that could contradict them."""
 _ALIASES = {
     "acks": "request.required.acks",
     "bootstrap.servers": "metadata.broker.list",
@@ -58,14 +67,34 @@ class KafkaSinkConfig(EncodedSinkConfig):
     brokers: str = Field(min_length=1, description="Bootstrap servers: `host:port`, separated by commas.")
     topic: TemplateText = Field(description="Topic of an event; a template.")
     key: TemplateText | None = Field(None, description="Template of the key; absent: the primary key as JSON.")
-    exactly_once: bool = Field(False, description="One Kafka transaction per batch group.")
+    exactly_once: bool = Field(
+        False, description="Kafka transactions that hold the source position too: no gap and no duplicate."
+    )
     send_timeout_secs: float = Field(30, gt=0, description="Seconds without any progress before an error.")
     client_conf: Annotated[SecretMap, BeforeValidator(_texts)] = Field(
         default_factory=dict, description="librdkafka settings; they win over those of this sink."
     )
 
-    def producer_settings(self) -> dict[str, str]:
-        """Everything the client is configured with, each setting once."""
+    @model_validator(mode="after")
+    def _is_exactly_once_possible(self) -> KafkaSinkConfig:
+        if not self.exactly_once:
+            return self
+        for name, value in self.client_conf.items():
+            allowed = _TRANSACTIONAL.get(_ALIASES.get(name, name))
+            if allowed is not None and value not in allowed:
+                raise ValueError(f"client_conf: {name} = {value} contradicts exactly_once; leave it out")
+        if not self.client_conf.get("transactional.id", "x"):
+            raise ValueError("client_conf: transactional.id must not be empty with exactly_once")
+        if not self.client_conf.get("transaction.timeout.ms", "1").isdecimal():
+            raise ValueError("client_conf: transaction.timeout.ms must be a number of milliseconds")
+        return self
+
+    def producer_settings(self, pipeline: str = "") -> dict[str, str]:
+        """Everything the client is configured with, each setting once.
+
+        Args:
+            pipeline: Its name, which makes the ``transactional.id`` together with the sink's.
+        """
         # A missing topic is reported before the sink gives up waiting.
         propagation_ms = int(min(30.0, self.send_timeout_secs / 2) * 1000)
         defaults = {
@@ -76,8 +105,16 @@ class KafkaSinkConfig(EncodedSinkConfig):
         }
         if self.client_conf.get("enable.idempotence", "true") != "true":
             del defaults["enable.gapless.guarantee"]  # refused without idempotence
+        if self.exactly_once:
+            defaults |= self._transaction_settings(pipeline)
+            del defaults["enable.gapless.guarantee"]  # a transaction with a gap is never committed
         own = {_ALIASES.get(name, name) for name in self.client_conf}
         return {k: v for k, v in defaults.items() if _ALIASES.get(k, k) not in own} | self.client_conf
+
+    def _transaction_settings(self, pipeline: str) -> dict[str, str]:
+        # Longer than the sink waits for the broker. After a crash, readers of committed messages wait so long at most.
+        timeout_ms = min(max(MIN_TX_TIMEOUT_MS, int(2000 * self.send_timeout_secs)), MAX_TX_TIMEOUT_MS)
+        return {"transactional.id": f"deltaforge-{pipeline}-{self.id}", "transaction.timeout.ms": str(timeout_ms)}
 
 
 class KafkaSinkSpec(StrictModel):
@@ -90,8 +127,7 @@ class KafkaSinkSpec(StrictModel):
         """A sink on those brokers, unopened.
 
         Raises:
-            SpecError: ``exactly_once`` or the encoding is not available in this version.
+            SpecError: The encoding is not available in this version.
         """
-        if self.config.exactly_once:
-            raise SpecError("exactly_once is not available in this version", hint="leave it out or set it to false")
-        return KafkaSink(self.config, context)
+        sink = ExactlyOnceKafkaSink if self.config.exactly_once else KafkaSink
+        return sink(self.config, context)

@@ -65,33 +65,11 @@ class KafkaSink:
         self._is_kept = False
         if self._client is not None:
             return
-        client = Client(
-            self._config.producer_settings(),
-            self._context,
-            sink_id=self._config.id,
-            timeout_secs=self._config.send_timeout_secs,
-        )
-        try:
-            client.connect()
-        except SinkError:
-            client.close()
-            raise
-        self._client = client
+        self._client = self._connected()
 
     def write(self, batch: Batch) -> None:
         with self._settled_errors() as client:
-            values = batch.encoded(self._encoder)
-            runs = self._runs(batch)  # all of them before the first message: an event without a topic sends none
-            handed = self._handed_as(batch, values.byte_count)
-            for run in runs:
-                start = max(handed.count, run.start)
-                if run.topic is not None:
-                    for handed.count in client.send_block(run.topic, values, start, run.stop):
-                        pass
-                    continue
-                for index in range(start, run.stop):
-                    client.send(values[index], *run.targets[index - run.start])
-                    handed.count = index + 1
+            self._send(client, batch)
 
     def flush(self) -> None:
         with self._settled_errors() as client:
@@ -108,6 +86,34 @@ class KafkaSink:
             self._is_kept = True
         else:
             self._discard(self._client)
+
+    def _connected(self) -> Client:
+        client = Client(
+            self._config.producer_settings(self._context.pipeline),
+            self._context,
+            sink_id=self._config.id,
+            timeout_secs=self._config.send_timeout_secs,
+        )
+        try:
+            client.connect()
+        except SinkError:
+            client.close()
+            raise
+        return client
+
+    def _send(self, client: Client, batch: Batch) -> None:
+        values = batch.encoded(self._encoder)
+        runs = self._runs(batch)  # all of them before the first message: an event without a topic sends none
+        handed = self._handed_as(batch, values.byte_count)
+        for run in runs:
+            start = max(handed.count, run.start)
+            if run.topic is not None:
+                for handed.count in client.send_block(run.topic, values, start, run.stop):
+                    pass
+                continue
+            for index in range(start, run.stop):
+                client.send(values[index], *run.targets[index - run.start])
+                handed.count = index + 1
 
     def _runs(self, batch: Batch) -> list[_Run]:
         """Where the events of a batch go: neighbours with one topic and their row keys in one run."""

@@ -1,0 +1,191 @@
+"""The live ``kafka`` sink with ``exactly_once``: one Kafka transaction for all batches between two flushes.
+
+A record of how far the source is goes into each transaction (:mod:`deltaforge.sinks.kafka.positions`). So whatever
+happens, the newest committed record tells what is delivered: at a start, and also after a commit that was not
+answered. After any error the producer is thrown away; its successor of the same ``transactional.id`` fences it and
+ends its transaction, and then reads the record.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from deltaforge.core.batch import Batch
+from deltaforge.core.errors import SinkError
+from deltaforge.core.position import SinkProgress
+from deltaforge.sinks.base import SinkContext
+from deltaforge.sinks.kafka.client import Client, FailedError
+from deltaforge.sinks.kafka.positions import PositionRecord, PositionsTopic
+from deltaforge.sinks.kafka.writer import KafkaSink
+
+if TYPE_CHECKING:
+    from deltaforge.sinks.kafka.spec import KafkaSinkConfig
+
+ABORT_SECS = 2.0
+"""How long an end waits for the broker to abort a transaction; the next start aborts it anyway."""
+
+
+class _Commit(NamedTuple):
+    """A commit that was asked for: its number and batches, and the bytes of their values."""
+
+    seq: int
+    batches: list[Batch]
+    value_bytes: int
+
+
+class ExactlyOnceKafkaSink(KafkaSink):
+    """Begins a transaction with the first event after a flush, and commits it in ``flush``."""
+
+    def __init__(self, config: KafkaSinkConfig, context: SinkContext) -> None:
+        super().__init__(config, context)
+        settings = config.producer_settings(context.pipeline)
+        self._transactional_id = settings["transactional.id"]
+        self._tx_timeout_secs = int(settings["transaction.timeout.ms"]) / 1000
+        self._positions = PositionsTopic(settings, config.send_timeout_secs)
+        self._commits = context.metrics.sink_txn_commits.labels(context.pipeline, config.id)
+        self._aborts = context.metrics.sink_txn_aborts.labels(context.pipeline, config.id)
+        self._instance = uuid.uuid4().hex
+        self._seq = 0
+        self._has_claimed = False
+        self._kept: SinkProgress | None = None
+        self._progress: SinkProgress | None = None
+        self._began_at: float | None = None  # monotonic; None: no transaction is open
+        self._asked: _Commit | None = None  # whether it is committed is not known
+        self._done: list[Batch] = []  # since the last flush: committed, though it was not answered
+        self._done_next = 0  # index in _done of the batch that comes next when the caller writes again
+
+    def open(self) -> None:
+        if self._client is not None:
+            return
+        client = self._connected()
+        try:
+            self._positions.create()
+            if self._has_claimed:
+                self._check_owner(self._positions.read())
+            client.init_transactions()
+            self._settle(self._positions.read())
+            with self._fencing_explained():
+                self._begin(client)
+                self._commit(client, self._kept)
+        except BaseException:
+            self._discard(client)
+            raise
+        self._client, self._has_claimed = client, True
+
+    def kept_progress(self) -> SinkProgress | None:
+        return self._kept
+
+    def note_progress(self, progress: SinkProgress) -> None:
+        self._progress = progress
+
+    def write(self, batch: Batch) -> None:
+        if self._done_next < len(self._done):
+            if self._done[self._done_next] is not batch:
+                raise SinkError("the committed batches are not written again as they were", kind="fatal")
+            self._done_next += 1
+            return
+        with self._settled_errors() as client:
+            if self._began_at is None:
+                self._begin(client)
+            self._send(client, batch)
+
+    def flush(self) -> None:
+        if self._began_at is not None:
+            self._commit_handed()
+        self._done, self._done_next = [], 0
+
+    def close(self) -> None:
+        if self._client is not None:
+            self._discard(self._client)
+
+    def _commit_handed(self) -> None:
+        with self._settled_errors() as client:
+            handed = self._handed
+            value_bytes = sum(each.value_bytes for each in handed)
+            self._asked = _Commit(self._seq + 1, [each.batch for each in handed], value_bytes)
+            self._commit(client, self._progress)
+        self._asked = None
+        self._bytes.inc(value_bytes)
+        self._handed.clear()
+        self._next = 0
+
+    def _begin(self, client: Client) -> None:
+        client.begin_transaction()
+        self._began_at = time.monotonic()
+
+    def _commit(self, client: Client, progress: SinkProgress | None) -> None:
+        self._seq += 1
+        record = PositionRecord(
+            incarnation=self._context.incarnation, instance=self._instance, seq=self._seq, progress=progress
+        )
+        client.send(msgspec.json.encode(record), self._positions.name, self._positions.key, {})
+        client.drain()
+        client.commit_transaction()
+        self._began_at = None
+        self._commits.inc()
+
+    def _settle(self, record: PositionRecord | None) -> None:
+        """Take the newest record for what is delivered, all older transactions having ended."""
+        self._kept = record.progress if record and record.incarnation == self._context.incarnation else None
+        asked, self._asked = self._asked, None
+        if asked is None or record is None or (record.instance, record.seq) != (self._instance, asked.seq):
+            return
+        self._done += asked.batches
+        self._commits.inc()
+        self._bytes.inc(asked.value_bytes)
+
+    def _check_owner(self, record: PositionRecord | None) -> None:
+        """Raises if another instance has begun since: it must not be fenced by the one that it replaced."""
+        if record is not None and record.instance != self._instance:
+            raise self._fenced()
+
+    def _fenced(self) -> SinkError:
+        return SinkError(
+            f"another instance has taken over the transactional.id {self._transactional_id}",
+            kind="fatal",
+            hint="let only one pipeline of this name and sink id deliver to these brokers",
+        )
+
+    @contextmanager
+    def _fencing_explained(self) -> Iterator[None]:
+        try:
+            yield
+        except FailedError as error:
+            if error.kind != "fatal":
+                raise
+            age_secs = time.monotonic() - self._began_at if self._began_at is not None else 0.0
+            if age_secs < self._tx_timeout_secs:
+                raise self._fenced() from error
+            # The broker ends what is open for too long in the same way: the next open finds out which it was.
+            raise SinkError(
+                f"a transaction was open for {age_secs:.0f} s, and the broker has ended it",
+                kind="timeout",
+                hint="if this happens without an outage, raise transaction.timeout.ms in client_conf",
+            ) from error
+
+    @contextmanager
+    def _settled_errors(self) -> Iterator[Client]:
+        client = self._client
+        if client is None:
+            raise SinkError("the kafka sink is not open", kind="connect")
+        try:
+            with self._fencing_explained():
+                yield client
+        except SinkError as error:
+            blamed = self._blamed(error) if isinstance(error, FailedError) else None
+            self._discard(client)
+            raise blamed or error from error
+
+    def _discard(self, client: Client) -> None:
+        if self._began_at is not None:
+            self._began_at = None
+            self._aborts.inc()
+            client.abort_transaction(ABORT_SECS)
+        self._done_next = 0
+        super()._discard(client)
