@@ -2,7 +2,10 @@
 
 import json
 
-from tests.pipelines import file_events, file_sink
+from confluent_kafka.admin import AdminClient
+
+from deltaforge.sinks.kafka.positions import PositionsTopic
+from tests.pipelines import file_events, file_sink, wait_for
 
 
 class FileDestination:
@@ -25,6 +28,27 @@ class KafkaDestination:
 
     def events(self):
         return [json.loads(message.value()) for message in self._broker.messages(self._topic)]
+
+
+class ExactlyOnceDestination(KafkaDestination):
+    """A topic whose pipelines have a ``transactional.id`` of their own, named as the topic."""
+
+    def __init__(self, broker, topic, *, client_conf=None, **config):
+        conf = {"transactional.id": topic, **(client_conf or {})}
+        super().__init__(broker, topic, exactly_once=True, client_conf=conf, **config)
+        settings = {"bootstrap.servers": broker.bootstrap, "transactional.id": topic, "log_level": "2"}
+        self._positions = PositionsTopic(settings, 20)
+
+    def progress(self):
+        """How far the sink is by its topic of positions; None before its first row."""
+        record = self._positions.read()
+        return record and record.progress
+
+    def forget(self):
+        """Delete the positions."""
+        admin = AdminClient({"bootstrap.servers": self._broker.bootstrap})
+        admin.delete_topics([self._positions.name], operation_timeout=20)[self._positions.name].result(20)
+        wait_for(lambda: self._positions.name not in admin.list_topics(timeout=20).topics)
 
 
 class RedisDestination:

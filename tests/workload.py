@@ -28,6 +28,7 @@ class Workload:
         self._next_id = 1
         self._extra_columns = 0
         self.transaction_count = 0
+        self.committed_count = 0  # row changes of the random transactions
 
     def create(self):
         self._database.execute(
@@ -89,7 +90,8 @@ class Workload:
         else:
             before = {table: list(ids) for table, ids in self._ids.items()}
             cursor.execute("begin")
-            for _ in range(self._rng.randint(1, 6)):
+            change_count = self._rng.randint(1, 6)
+            for _ in range(change_count):
                 self._change(cursor)
             if pick < 0.1:
                 saved = {table: list(ids) for table, ids in self._ids.items()}
@@ -102,6 +104,7 @@ class Workload:
                 self._ids = before
             else:
                 cursor.execute("commit")
+                self.committed_count += change_count
 
     def _change(self, cursor):
         table = self._rng.choice(["items", "items", "pairs"])

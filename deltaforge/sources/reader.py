@@ -12,12 +12,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from deltaforge.core.batch import Batch
-<<<<<<< HEAD
-from deltaforge.core.errors import ControlError, DeltaForgeError, SourceError
-=======
 from deltaforge.core.covered import transaction_of, without_first
-from deltaforge.core.errors import DeltaForgeError, SourceError
->>>>>>> eos
+from deltaforge.core.errors import ControlError, DeltaForgeError, SourceError
 from deltaforge.core.position import Position
 from deltaforge.core.retry import SOURCE_RECONNECT, Backoff, Retry, retry_of
 from deltaforge.observability.metrics import PipelineMetrics
@@ -250,7 +246,10 @@ class LogReader:
                 self._put(batch, stream)
 
     def _put(self, batch: Batch, stream: LogStream) -> None:
-<<<<<<< HEAD
+        if self._repeat_count:
+            batch, self._repeat_count = without_first(batch, self._repeat_count, self._open_tx)
+            if self._repeat_count:
+                return  # nor may the position move before all that was queued has been read again
         while not self._queued(batch):
             if self._is_stopping:
                 return
@@ -258,12 +257,6 @@ class LogReader:
 
     def _queued(self, batch: Batch) -> bool:
         """Queue a batch; False if there was no room for a while, or something else is to be done."""
-=======
-        if self._repeat_count:
-            batch, self._repeat_count = without_first(batch, self._repeat_count, self._open_tx)
-            if self._repeat_count:
-                return  # nor may the position move before all that was queued has been read again
->>>>>>> eos
         with self._changed:
             self._changed.wait_for(lambda: self._has_room(batch) or self._is_stopping or self._reloads, KEEP_ALIVE_SECS)
             if not self._has_room(batch):
