@@ -67,10 +67,10 @@ class Trial:
         self.deaths = []
         self._end_writing = None
 
-    def begin(self):
-        """Start the pipeline, then the workload in a thread."""
+    def begin(self, *, gap_secs=0.0):
+        """Start the pipeline, then the workload in a thread, with gaps between its transactions."""
         self.pipeline.start()
-        self._end_writing = self.workload.start()
+        self._end_writing = self.workload.start(gap_secs=gap_secs)
 
     def kill(self):
         """SIGKILL, now."""

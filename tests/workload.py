@@ -39,21 +39,23 @@ class Workload:
         if not self._is_mysql:
             self._database.execute("create publication pub for all tables")
 
-    def run(self, count, *, stop=None):
-        """``count`` transactions, or until the event is set."""
+    def run(self, count, *, stop=None, gap_secs=0.0):
+        """``count`` transactions with gaps between them, or until the event is set."""
         with self._database.connect() as connection, connection.cursor() as cursor:
             for _ in range(count):
                 if stop is not None and stop.is_set():
                     return
                 self._transaction(cursor)
+                if stop is not None and gap_secs:
+                    stop.wait(gap_secs)
 
-    def start(self, count=10**9):
+    def start(self, count=10**9, *, gap_secs=0.0):
         """Run in a thread; the returned function stops and joins it."""
         stop, failures = threading.Event(), []
 
         def body():
             try:
-                self.run(count, stop=stop)
+                self.run(count, stop=stop, gap_secs=gap_secs)
             except Exception as error:  # noqa: BLE001 - handed to the test's thread
                 failures.append(error)
 
