@@ -60,7 +60,7 @@ def run(servers: Servers, pair: tuple[str, str], options: argparse.Namespace, pr
     rng = random.Random(f"{options.seed} {source} {sink}")
     found = Round(source, sink, options.seed)
     server = servers.get(source)
-    with ExitStack() as opened, tempfile.TemporaryDirectory(prefix="chaos-") as folder:
+    with tempfile.TemporaryDirectory(prefix="chaos-") as folder, ExitStack() as opened:
         database = opened.enter_context(server.fresh_database())
         source_proxy = opened.enter_context(FaultProxy(server.port))
         place = Place(servers, database.name, Path(folder))

@@ -36,7 +36,7 @@ class _Counted:
     def watch(self, bootstrap: str, topic: str) -> None:
         self._watcher = Consumer({
             "bootstrap.servers": bootstrap, "group.id": "chaos", "enable.auto.commit": False,
-            "isolation.level": "read_committed", "log_level": 2,
+            "isolation.level": "read_committed", "log_level": 2, "topic.metadata.refresh.interval.ms": 500,
         })  # fmt: skip
         self._watcher.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
         self._seen = 0
