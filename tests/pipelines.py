@@ -33,13 +33,8 @@ class PipelineProcess:
         with self.paths.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [
-                    *command,
-                    "--name",
-                    self.paths.name,
-                    "--state-dir",
-                    str(self.paths.state_dir),
-                    *self.arguments,
-                    *arguments,
+                    *(*command, "--name", self.paths.name, "--state-dir", str(self.paths.state_dir)),
+                    *(*self.arguments, *arguments),
                 ],
                 stdout=log if stdout is None else stdout,
                 stderr=log,

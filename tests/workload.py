@@ -69,13 +69,13 @@ class Workload:
 
         return end
 
-    def big_transaction(self, row_count):
-        """One transaction of many rows."""
+    def big_transaction(self, row_count, text=""):
+        """One transaction of many rows, each with a text."""
         with self._database.connect() as connection, connection.cursor() as cursor:
             cursor.execute("begin")
             for start in range(0, row_count, 1000):
                 values = [
-                    f"({self._new_id('items')},{self._bump()},'big {n}',1.00,{n})"
+                    f"({self._new_id('items')},{self._bump()},'big {n}{text}',1.00,{n})"
                     for n in range(start, min(start + 1000, row_count))
                 ]
                 cursor.execute(f"insert into items (id, seq, name, amount, big) values {','.join(values)}")

@@ -81,6 +81,22 @@ class Replay:
         return batch
 
 
+def advanced(before: SinkProgress | None, batch: Batch) -> SinkProgress | None:
+    """How far the log is after a batch.
+
+    Args:
+        before: After the batches before it.
+        batch: As it was read: nothing is taken out of it.
+    """
+    if batch.is_tx_end:
+        return SinkProgress(batch.position)
+    if not batch.event_count:
+        return before
+    open_tx = transaction_of(batch.groups[0])
+    open_count = before.open_count if before and before.open_tx == open_tx else 0
+    return SinkProgress(batch.position, open_count + batch.event_count, open_tx)
+
+
 def transaction_of(group: EventGroup) -> str:
     """What the ids of all events of the group's transaction begin with."""
     return (group.head().event_id or "")[:TX_ID_LENGTH]

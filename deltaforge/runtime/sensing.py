@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from bytewax.operators import StatefulBatchLogic
 
 from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
-from deltaforge.core.covered import CoveredBy
+from deltaforge.core.covered import Replay, advanced
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.event import ChangeEvent
+from deltaforge.core.position import SinkProgress
 from deltaforge.core.table import TableSchema
 from deltaforge.protocol.kernel import kernel
 from deltaforge.runtime.context import PipelineContext
@@ -25,7 +26,6 @@ from deltaforge.runtime.sensing_metrics import SensingMetrics
 from deltaforge.sensing.declared import is_json_type
 from deltaforge.sensing.pipeline import PipelineSensing
 from deltaforge.sensing.sample import Sample, sample_of_events
-from deltaforge.sensing.state import Progress
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +56,8 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
         self._metrics = SensingMetrics(context.metrics, self._sensing)
         self._tables: dict[Hashable, _Table] = {}
         progress = self._sensing.progress
-        self._covered = CoveredBy(progress.position) if progress else None
-        self._skip_count = progress.open_count if progress else 0
+        self._replay = Replay(progress) if progress else None
+        self._read: SinkProgress | None = None  # how far the log is read; behind what is counted in a replay
 
     def on_batch(self, values: list[Batch]) -> tuple[Iterable[Batch], bool]:
         began = time.monotonic()
@@ -75,11 +75,12 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
         return self._sensing.to_bytes()
 
     def _observe(self, batch: Batch) -> None:
-        groups = self._news(batch)
-        now = datetime.now(UTC)
-        for key, of_table in _by_table(groups).items():
-            self._observe_table(key, of_table, now)
-        self._note_progress(batch, sum(group.event_count for group in groups))
+        news, now = self._news(batch), datetime.now(UTC)
+        for key, groups in _by_table(news.groups).items():
+            self._observe_table(key, groups, now)
+        self._read = advanced(self._read, batch)
+        if news.event_count or self._replay is None:
+            self._sensing.progress = self._read
         if batch.event_count:
             self._metrics.note_batch()
 
@@ -137,31 +138,14 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
         columns = self._sensing.asked(source.table, json_columns, qualifier=qualifier)
         return _Table(self._sensing.name_of(qualifier, source.table), columns, schema)
 
-    def _news(self, batch: Batch) -> Sequence[EventGroup]:
-        """The groups that were not observed before a restart."""
-        if not batch.event_count:
-            return ()
-        if self._covered is not None:
-            covered = self._covered
-            news = batch.where(lambda event: not covered.covers(event.source))
-            if news is batch:
-                self._covered = None
-            batch = news
-        if not self._skip_count:
-            return batch.groups
-        skipped = min(self._skip_count, batch.event_count)
-        self._skip_count -= skipped
-        return batch.with_events(batch.events()[skipped:]).groups
-
-    def _note_progress(self, batch: Batch, observed_count: int) -> None:
-        sensing, before = self._sensing, self._sensing.progress
-        if batch.is_tx_end and self._covered is None:
-            sensing.progress = Progress(batch.position)
-            self._skip_count = 0
-            return
-        # In the middle of a transaction, or in a replay for a sink that is behind: count on from where we are.
-        position = before.position if before is not None and self._covered is not None else batch.position
-        sensing.progress = Progress(position, (before.open_count if before else 0) + observed_count)
+    def _news(self, batch: Batch) -> Batch:
+        """What was not observed before a restart."""
+        if self._replay is None:
+            return batch
+        news = self._replay.news(batch)
+        if self._replay.is_over:
+            self._replay = None
+        return news
 
 
 def _by_table(groups: Sequence[EventGroup]) -> dict[Hashable, list[EventGroup]]:

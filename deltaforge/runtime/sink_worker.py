@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.batch import Batch
-from deltaforge.core.covered import Replay, is_behind, transaction_of
+from deltaforge.core.covered import Replay, advanced, is_behind
 from deltaforge.core.errors import DeltaForgeError, RecordError, SinkError
 from deltaforge.core.position import SinkProgress
 from deltaforge.core.retry import Backoff, Retry, retry_of
@@ -197,21 +197,12 @@ class SinkWorker:
                 return None
             batch = self._queue.popleft()
             self._changed.notify_all()
-        self._note_progress(batch)
+        if self._keeper is not None:
+            self._progress = advanced(self._progress, batch)
         wanted = self._filter.apply(self._news(batch))
         if wanted is not batch:
             batch.release()
         return wanted
-
-    def _note_progress(self, batch: Batch) -> None:
-        if self._keeper is None:
-            return
-        if batch.is_tx_end:
-            self._progress = SinkProgress(batch.position)
-        elif batch.event_count:
-            before, open_tx = self._progress, transaction_of(batch.groups[0])
-            open_count = before.open_count if before and before.open_tx == open_tx else 0
-            self._progress = SinkProgress(batch.position, open_count + batch.event_count, open_tx)
 
     def _news(self, batch: Batch) -> Batch:
         """Drop what this sink already had when the state was saved."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from deltaforge.core.errors import CheckpointError
-from deltaforge.core.position import Position
+from deltaforge.core.position import SinkProgress
 from deltaforge.sensing.drift_state import TableDrift
 from deltaforge.sensing.sensor import KeyState
 
@@ -29,23 +29,15 @@ class TableState(msgspec.Struct):
     qualifier: str = ""
 
 
-class Progress(msgspec.Struct, frozen=True):
-    """Which events of the log the state has counted: a replay must not count them again.
+class SensingState(msgspec.Struct, kw_only=True):
+    """Everything that is saved.
 
     Attributes:
-        position: Everything before it.
-        open_count: Events behind it: the first ones of a transaction too large for one batch.
+        progress: Which events of the log are counted: a replay must not count them again.
     """
 
-    position: Position
-    open_count: int = 0
-
-
-class SensingState(msgspec.Struct, kw_only=True):
-    """Everything that is saved."""
-
     v: int = VERSION
-    progress: Progress | None = None
+    progress: SinkProgress | None = None
     tables: dict[str, TableState] = {}
     drift: dict[str, TableDrift] = {}
 
@@ -56,7 +48,7 @@ class _Version(msgspec.Struct):
 
 class _Encoded(msgspec.Struct):
     v: int
-    progress: Progress | None
+    progress: SinkProgress | None
     tables: dict[str, msgspec.Raw]
     drift: dict[str, msgspec.Raw]
 
@@ -66,7 +58,7 @@ _decode = msgspec.msgpack.Decoder(SensingState).decode
 _decode_version = msgspec.msgpack.Decoder(_Version).decode
 
 
-def encode_parts(progress: Progress | None, tables: dict[str, msgspec.Raw], drift: dict[str, msgspec.Raw]) -> bytes:
+def encode_parts(progress: SinkProgress | None, tables: dict[str, msgspec.Raw], drift: dict[str, msgspec.Raw]) -> bytes:
     """The bytes of the whole state."""
     return _encode(_Encoded(VERSION, progress, tables, drift))
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.errors import RecordError
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.position import PostgresPosition, SinkProgress
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime import sink_worker
 from deltaforge.runtime.sink_worker import SinkWorker
@@ -104,3 +104,80 @@ def test_full_queue_refuses_a_batch():
     is_held.clear()
     wait_until(lambda: worker.wait_acked(0.1))
     worker.close()
+
+
+class KeepingSink(RecordingSink):
+    """Keeps its progress with what it holds; ``kept`` is what its destination says at the opening."""
+
+    def __init__(self, kept=None):
+        super().__init__()
+        self.kept = kept
+        self.noted = []
+
+    def kept_progress(self):
+        return self.kept
+
+    def note_progress(self, progress):
+        self.noted.append(progress)
+
+
+def saved_at(lsn, kept=None):
+    return SinkCheckpoint("k", PostgresPosition(lsn), datetime.now(UTC), kept)
+
+
+def test_the_position_that_the_destination_keeps_wins_when_it_is_ahead():
+    sink = KeepingSink(SinkProgress(PostgresPosition(5)))
+    worker = worker_of(sink, acked=saved_at(3))
+    deliver(worker, [make_batch(n) for n in range(3, 8)])
+    worker.close()
+    assert sink.durable == [5, 6, 7]
+    assert sink.noted[-1] == SinkProgress(PostgresPosition(8))
+
+
+def test_the_saved_position_holds_where_the_destination_is_behind_and_the_loss_is_logged(caplog):
+    for kept, is_lost in ((None, True), (PostgresPosition(2), True), (PostgresPosition(4), False)):
+        caplog.clear()
+        sink = KeepingSink(kept and SinkProgress(kept))
+        worker = worker_of(sink, acked=saved_at(6, PostgresPosition(4)))
+        deliver(worker, [make_batch(n) for n in range(5, 8)])
+        worker.close()
+        assert sink.durable == [6, 7]
+        assert ("has lost its position" in caplog.text) is is_lost
+
+
+def test_a_sink_that_kept_nothing_yet_is_not_said_to_have_lost_it(caplog):
+    worker = worker_of(KeepingSink(), acked=saved_at(6))
+    deliver(worker, [make_batch(6)])
+    worker.close()
+    assert caplog.text == ""
+    assert worker.checkpoint().kept == PostgresPosition(7)
+
+
+def test_progress_inside_a_transaction_counts_its_events():
+    sink = KeepingSink()
+    worker = worker_of(sink)
+    position = PostgresPosition(1)
+    for batch in (make_batch(1, lsn=1, event_count=3, is_tx_end=False), make_batch(4, lsn=1, is_tx_end=False)):
+        deliver(worker, [batch])
+    deliver(worker, [make_batch(5, lsn=9)])
+    worker.close()
+    assert sink.noted == [SinkProgress(position, 3), SinkProgress(position, 4), SinkProgress(PostgresPosition(9))]
+
+
+def test_rows_of_the_open_transaction_that_the_destination_has_are_dropped():
+    sink = KeepingSink(SinkProgress(PostgresPosition(2), 2))
+    worker = worker_of(sink, acked=saved_at(1))
+    open_part = make_batch(2, lsn=9, event_count=3, is_tx_end=False)
+    open_part.position = PostgresPosition(2)
+    deliver(worker, [make_batch(1, lsn=2), open_part, make_batch(5, lsn=9)])
+    worker.close()
+    assert sink.durable == [4, 5]
+    assert SinkProgress(PostgresPosition(2), 3) in sink.noted
+
+
+def test_the_position_kept_is_that_of_the_last_batch_with_events():
+    worker = worker_of(KeepingSink())
+    deliver(worker, [make_batch(1)])
+    deliver(worker, [make_batch(7, event_count=0)])
+    worker.close()
+    assert (worker.checkpoint().position, worker.checkpoint().kept) == (PostgresPosition(8), PostgresPosition(2))

@@ -1,10 +1,14 @@
 """The document part of the kafka sink."""
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
-from deltaforge.core.errors import SpecError
+from deltaforge.sinks.base import PositionKeeper
 from deltaforge.sinks.kafka import KafkaSinkConfig, KafkaSinkSpec
+from deltaforge.sinks.kafka.exactly_once import ExactlyOnceKafkaSink
+from deltaforge.sinks.kafka.writer import KafkaSink
 from deltaforge.testing.sink_contract import context
 
 SMALLEST = {"id": "k", "brokers": "b:9092", "topic": "orders"}
@@ -67,7 +71,46 @@ def test_wrong_settings_are_refused(settings):
         config(**settings)
 
 
-def test_exactly_once_is_known_and_refused_when_built():
-    spec = KafkaSinkSpec.model_validate({"type": "kafka", "config": SMALLEST | {"exactly_once": True}})
-    with pytest.raises(SpecError, match="exactly_once"):
-        spec.build(context())
+def test_exactly_once_makes_a_transactional_producer():
+    settings = config(exactly_once=True).producer_settings("pipe")
+    assert settings["transactional.id"] == "deltaforge-pipe-k"
+    assert settings["transaction.timeout.ms"] == "60000"
+    assert settings["acks"] == "all"
+    assert "transactional.id" not in config().producer_settings("pipe")
+
+
+@pytest.mark.parametrize(("send_timeout_secs", "expected"), [(1, "60000"), (100, "200000"), (10_000, "900000")])
+def test_a_transaction_may_last_longer_than_the_sink_waits(send_timeout_secs, expected):
+    settings = config(exactly_once=True, send_timeout_secs=send_timeout_secs).producer_settings("p")
+    assert settings["transaction.timeout.ms"] == expected
+
+
+def test_the_transactional_id_may_be_chosen():
+    chosen = {"transactional.id": "mine", "transaction.timeout.ms": 5000, "acks": -1}
+    settings = config(exactly_once=True, client_conf=chosen).producer_settings("p")
+    assert (settings["transactional.id"], settings["transaction.timeout.ms"]) == ("mine", "5000")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("acks", 1),
+        ("request.required.acks", 0),
+        ("enable.idempotence", False),
+        ("max.in.flight", 6),
+        ("queuing.strategy", "lifo"),
+        ("transactional.id", ""),
+        ("transaction.timeout.ms", "1m"),
+    ],
+)
+def test_client_settings_that_contradict_exactly_once_are_refused(name, value):
+    with pytest.raises(ValidationError, match=re.escape(name)):
+        config(exactly_once=True, client_conf={name: value})
+
+
+@pytest.mark.parametrize(("exactly_once", "sink"), [(True, ExactlyOnceKafkaSink), (False, KafkaSink)])
+def test_the_document_chooses_the_sink(exactly_once, sink):
+    spec = KafkaSinkSpec.model_validate({"type": "kafka", "config": SMALLEST | {"exactly_once": exactly_once}})
+    built = spec.build(context())
+    assert type(built) is sink
+    assert isinstance(built, PositionKeeper) is exactly_once
