@@ -22,6 +22,7 @@ class PipelineProcess:
             "metadata": {"name": name, "tenant": "acme"},
             "spec": {"source": source, "processors": [], "sinks": sinks, **spec},
         }
+        self.program = ["-m", "deltaforge.runtime.launcher"]
         self.arguments = []  # more of them for the launcher
         self._process = None
 
@@ -29,7 +30,7 @@ class PipelineProcess:
         """``limit_bytes``: no file may grow beyond, which is how a full disk looks to a process without one."""
         self.paths.create()
         self.paths.document.write_text(json.dumps(self.document))
-        command = [sys.executable, "-P", "-m", "deltaforge.runtime.launcher"]
+        command = [sys.executable, "-P", *self.program]
         with self.paths.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [

@@ -75,7 +75,7 @@ class Trial:
     def kill(self):
         """SIGKILL, now."""
         self.pipeline.kill()
-        self._note_death()
+        self.note_death()
 
     def kill_at(self, point, passing, *, timeout_secs=60):
         """Start the pipeline such that it kills itself, and wait until it has."""
@@ -86,7 +86,7 @@ class Trial:
         assert self.pipeline.wait_code(timeout_secs) == -signal.SIGKILL, (
             f"{point} was not passed\n{self.pipeline.log()}"
         )
-        self._note_death()
+        self.note_death()
 
     def end_writing(self):
         if self._end_writing is not None:
@@ -112,7 +112,8 @@ class Trial:
         finally:
             self.pipeline.end()
 
-    def _note_death(self):
+    def note_death(self):
+        """The process is dead: remember what was saved and delivered."""
         checkpoints = read_checkpoints(self.pipeline.paths.recovery)
         saved = checkpoints[0].position if checkpoints else None
         self.deaths.append(Death(saved, len(self.destination.events())))
