@@ -223,9 +223,13 @@ def assert_ordered_without_gap(events):
             expected = len(order)
         else:
             assert known == expected or known < expected, "a repetition skipped an event"
-            assert order[known] == event, "one event id stands for two events"
+            assert order[known] == event, f"one event id stands for two events: {_differing(order[known], event)}"
             repeated += 1
             expected = known + 1
     sequences = [e["after"]["seq"] for e in order if e["op"] in "cu"]
     assert sequences == sorted(sequences), "events are out of order"
     return repeated
+
+
+def _differing(event, other):
+    return {name: (event.get(name), other.get(name)) for name in event | other if event.get(name) != other.get(name)}
