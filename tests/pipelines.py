@@ -1,6 +1,8 @@
 """Pipeline processes in a test: written down, started, stopped, killed."""
 
 import json
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -20,22 +22,34 @@ class PipelineProcess:
             "metadata": {"name": name, "tenant": "acme"},
             "spec": {"source": source, "processors": [], "sinks": sinks, **spec},
         }
+        self.program = ["-m", "deltaforge.runtime.launcher"]
         self.arguments = []  # more of them for the launcher
         self._process = None
 
-    def start(self, *, waits=True, stdout=None):
+    def start(self, *, waits=True, stdout=None, environment=None, limit_bytes=None):
+        """``limit_bytes``: no file may grow beyond, which is how a full disk looks to a process without one."""
         self.paths.create()
         self.paths.document.write_text(json.dumps(self.document))
-        command = [sys.executable, "-P", "-m", "deltaforge.runtime.launcher"]
+        command = [sys.executable, "-P", *self.program]
         with self.paths.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--name", self.paths.name, "--state-dir", str(self.paths.state_dir), *self.arguments],
                 stdout=log if stdout is None else stdout,
                 stderr=log,
+                env={**os.environ, **(environment or {})},
             )
+        if limit_bytes:
+            resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
         if waits:
             self.wait_until(lambda status: status["state"] == "running")
         return self
+
+    def signal(self, number):
+        self._process.send_signal(number)
+
+    def wait_code(self, timeout_secs=60):
+        """Wait for the process to end by itself; its exit code, negative for a signal."""
+        return self._process.wait(timeout=timeout_secs)
 
     def kill(self):
         """SIGKILL, as a crash would."""

@@ -28,6 +28,7 @@ class Workload:
         self._next_id = 1
         self._extra_columns = 0
         self.transaction_count = 0
+        self.committed_count = 0  # row changes of the random transactions
 
     def create(self):
         self._database.execute(
@@ -38,21 +39,23 @@ class Workload:
         if not self._is_mysql:
             self._database.execute("create publication pub for all tables")
 
-    def run(self, count, *, stop=None):
-        """``count`` transactions, or until the event is set."""
+    def run(self, count, *, stop=None, gap_secs=0.0):
+        """``count`` transactions with gaps between them, or until the event is set."""
         with self._database.connect() as connection, connection.cursor() as cursor:
             for _ in range(count):
                 if stop is not None and stop.is_set():
                     return
                 self._transaction(cursor)
+                if stop is not None and gap_secs:
+                    stop.wait(gap_secs)
 
-    def start(self, count=10**9):
+    def start(self, count=10**9, *, gap_secs=0.0):
         """Run in a thread; the returned function stops and joins it."""
         stop, failures = threading.Event(), []
 
         def body():
             try:
-                self.run(count, stop=stop)
+                self.run(count, stop=stop, gap_secs=gap_secs)
             except Exception as error:  # noqa: BLE001 - handed to the test's thread
                 failures.append(error)
 
@@ -89,7 +92,8 @@ class Workload:
         else:
             before = {table: list(ids) for table, ids in self._ids.items()}
             cursor.execute("begin")
-            for _ in range(self._rng.randint(1, 6)):
+            change_count = self._rng.randint(1, 6)
+            for _ in range(change_count):
                 self._change(cursor)
             if pick < 0.1:
                 saved = {table: list(ids) for table, ids in self._ids.items()}
@@ -102,6 +106,7 @@ class Workload:
                 self._ids = before
             else:
                 cursor.execute("commit")
+                self.committed_count += change_count
 
     def _change(self, cursor):
         table = self._rng.choice(["items", "items", "pairs"])
@@ -218,9 +223,13 @@ def assert_ordered_without_gap(events):
             expected = len(order)
         else:
             assert known == expected or known < expected, "a repetition skipped an event"
-            assert order[known] == event, "one event id stands for two events"
+            assert order[known] == event, f"one event id stands for two events: {_differing(order[known], event)}"
             repeated += 1
             expected = known + 1
     sequences = [e["after"]["seq"] for e in order if e["op"] in "cu"]
     assert sequences == sorted(sequences), "events are out of order"
     return repeated
+
+
+def _differing(event, other):
+    return {name: (event.get(name), other.get(name)) for name in event | other if event.get(name) != other.get(name)}

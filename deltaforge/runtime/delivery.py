@@ -19,6 +19,7 @@ from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint, decode_de
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import DeltaForgeError, ProtocolError, SinkError
 from deltaforge.core.position import Position, log_order
+from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.dead_letters import open_dead_letters
 from deltaforge.runtime.sink_worker import SinkWorker
@@ -84,6 +85,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         self._context.metrics.stage_latency.labels(self._context.name, "commit", "timer").observe(
             time.monotonic() - began
         )
+        reached("between_ack_and_save")
         sinks = self.checkpoints()
         self._has_saved = bool(sinks)
         if not sinks:

@@ -11,6 +11,7 @@ from deltaforge.checkpoint.reader import SOURCE_KEY
 from deltaforge.checkpoint.state import SourceState, decode_source_state, encode_state
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import CheckpointError, DeltaForgeError
+from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.learned import Learned, learned_path
 from deltaforge.schema.registry import SchemaRegistry
@@ -53,6 +54,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
     def next_batch(self) -> list[Batch]:
         self._confirm_saved()
         if self._must_stop():
+            reached("during_stop")
             raise StopIteration
         if self._is_first_start and self._is_start_emitted:
             time.sleep(WAIT_SECS)
@@ -68,6 +70,8 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         if batch is None:
             return []
         self._note(batch)
+        if batch.event_count:
+            reached("after_read")
         return [batch]
 
     def snapshot(self) -> bytes | None:
@@ -86,6 +90,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
     def _confirm_saved(self) -> None:
         if self._unsaved is None:
             return
+        reached("between_save_and_confirm")
         self._reader.confirm(self._unsaved.start)
         self._context.start_saved.set()
         self._is_first_start = False

@@ -22,6 +22,7 @@ from pydantic import Field
 from deltaforge.config.model import StrictModel
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import SinkError
+from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext
 
 _TRANSIENT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE})
@@ -79,10 +80,12 @@ class FileSink:
     def write(self, batch: Batch) -> None:
         lines = batch.encoded(self._encoder).lines()
         rest = memoryview(lines)
+        reached("after_encode")
         with self._errors("append to"):
             while rest:
                 self._is_dirty = True
                 rest = rest[os.write(self._fd, rest) :]
+                reached("mid_produce")
         self._bytes.inc(len(lines))
 
     def flush(self) -> None:

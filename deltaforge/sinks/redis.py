@@ -30,6 +30,7 @@ from deltaforge.core.errors import MissingDependencyError, RecordError, SinkErro
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.routing import Destination, MessageKey, headers_of, idempotency_key
+from deltaforge.observability.kill_points import reached
 from deltaforge.protocol.kernel import kernel
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext, TemplateText
 
@@ -102,6 +103,7 @@ class RedisSink:
 
     def write(self, batch: Batch) -> None:
         values = batch.encoded(self._encoder)
+        reached("after_encode")
         deadline = time.monotonic() + self._config.batch_timeout_secs
         start = 0
         for commands, count in list(self._pipelines(batch, values)):  # all of them before the first is sent
@@ -145,6 +147,7 @@ class RedisSink:
             connection: Any = pool.get_connection()
             try:
                 connection.send_packed_command([b"".join(commands)])
+                reached("mid_produce")
                 replies = [_reply(connection) for _ in range(count)]
             except BaseException:
                 connection.disconnect()  # replies that were not read must not be taken for others

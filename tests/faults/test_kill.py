@@ -2,18 +2,14 @@
 
 import os
 import random
-import time
 
 import pytest
 
 from tests.destinations import FileDestination, KafkaDestination, RedisDestination
-from tests.pipelines import PipelineProcess, mysql_source, postgres_source, wait_for
-from tests.workload import Workload, assert_ordered_without_gap, rebuilt, selected, without_added
+from tests.fixtures.fix_trial import SEED
+from tests.trial import pause, source_of
 
 KILLS = int(os.environ.get("DELTAFORGE_KILLS", "5"))
-SEED = int(os.environ.get("DELTAFORGE_SEED", "1"))
-
-
 BIG = int(os.environ.get("DELTAFORGE_BIG_TRANSACTION", "200000"))
 
 
@@ -32,87 +28,48 @@ def destination(request, database, tmp_path):
     return RedisDestination(request.getfixturevalue("redis_server"), database.name)
 
 
-def source_of(database, **changes):
-    return (mysql_source if database.server.scheme == "mysql" else postgres_source)(database, **changes)
-
-
-def finish(database, pipeline, destination):
-    """Wait until everything arrived, stop, and compare."""
-
-    def is_complete():
-        return without_added(rebuilt(destination.events())) == without_added(selected(database))
-
-    wait_for(is_complete, 120)
-    assert pipeline.stop() == 0, pipeline.log()
-    return assert_ordered_without_gap(destination.events())
-
-
-def test_nothing_is_lost_over_kills(database, destination, tmp_path):
+def test_nothing_is_lost_over_kills(trial, destination):
     rng = random.Random(SEED)
-    workload = Workload(database, SEED)
-    workload.create()
-    pipeline = PipelineProcess(tmp_path, source_of(database), [destination.sink]).start()
-    end = workload.start()
-    try:
-        for _ in range(KILLS):
-            time.sleep(rng.uniform(0.1, 1.2))
-            pipeline.kill()
-            pipeline.start()
-        end()
-        finish(database, pipeline, destination)
-    finally:
-        end()
-        pipeline.end()
+    trial = trial(destination)
+    trial.begin()
+    for _ in range(KILLS):
+        pause(rng.uniform(0.1, 1.2))
+        trial.kill()
+        trial.pipeline.start()
+    trial.finish()
 
 
-def test_one_big_transaction_arrives_whole_over_kills(database, tmp_path):
-    destination, workload = FileDestination(tmp_path), Workload(database, SEED + 3)
-    workload.create()
-    pipeline = PipelineProcess(tmp_path, source_of(database), [destination.sink]).start()
-    try:
-        workload.big_transaction(BIG)
-        for _ in range(2):
-            time.sleep(2)
-            pipeline.kill()
-            pipeline.start()
-        finish(database, pipeline, destination)
-    finally:
-        pipeline.end()
+def test_one_big_transaction_arrives_whole_over_kills(trial, tmp_path):
+    trial = trial(FileDestination(tmp_path), seed=3)
+    trial.pipeline.start()
+    trial.workload.big_transaction(BIG)
+    for _ in range(2):
+        pause(2)
+        trial.kill()
+        trial.pipeline.start()
+    trial.finish()
 
 
-def test_stop_and_resume_repeat_nothing(database, tmp_path):
-    destination = FileDestination(tmp_path)
-    workload = Workload(database, SEED + 1)
-    workload.create()
-    pipeline = PipelineProcess(tmp_path, source_of(database), [destination.sink]).start()
-    end = workload.start()
-    try:
-        for _ in range(3):
-            time.sleep(0.7)
-            assert pipeline.stop() == 0, pipeline.log()
-            pipeline.start()
-        end()
-        assert finish(database, pipeline, destination) == 0
-    finally:
-        end()
-        pipeline.end()
+def test_stop_and_resume_repeat_nothing(trial, tmp_path):
+    trial = trial(FileDestination(tmp_path), seed=1)
+    trial.begin()
+    for _ in range(3):
+        pause(0.7)
+        assert trial.pipeline.stop() == 0, trial.pipeline.log()
+        trial.pipeline.start()
+    assert trial.finish().repeated_count == 0
 
 
-def test_database_connection_cut_in_mid_transaction(database, tmp_path, fault_proxy):
-    destination = FileDestination(tmp_path)
+def test_database_connection_cut_in_mid_transaction(database, trial, tmp_path, fault_proxy):
     proxy = fault_proxy(database.server.port)
-    workload = Workload(database, SEED + 2)
-    workload.create()
     source = source_of(database, url=database.url(port=proxy.port))
-    pipeline = PipelineProcess(tmp_path, source, [destination.sink]).start()
-    try:
-        for bytes_until_cut in (2_000, 50_000, 500_000):
-            proxy.cut_after(bytes_until_cut)
-            workload.big_transaction(5_000)
-        workload.run(50)
-        finish(database, pipeline, destination)
-    finally:
-        pipeline.end()
+    trial = trial(FileDestination(tmp_path), seed=2, source=source)
+    trial.pipeline.start()
+    for bytes_until_cut in (2_000, 50_000, 500_000):
+        proxy.cut_after(bytes_until_cut)
+        trial.workload.big_transaction(5_000)
+    trial.workload.run(50)
+    trial.finish()
 
 
 @pytest.fixture(params=["kafka", "redis"])
@@ -132,21 +89,14 @@ def unreliable(request, database):
 
 
 @pytest.mark.parametrize("fault", ["down", "stall"])
-def test_sink_cut_off_for_longer_than_its_timeouts(database, unreliable, fault, tmp_path):
+def test_sink_cut_off_for_longer_than_its_timeouts(trial, unreliable, fault):
     destination, proxy = unreliable
-    workload = Workload(database, SEED + 4)
-    workload.create()
-    pipeline = PipelineProcess(tmp_path, source_of(database), [destination.sink]).start()
-    end = workload.start()
-    try:
-        time.sleep(1)
-        getattr(proxy, fault)()
-        time.sleep(4)
-        assert pipeline.ask("status")["sink_errors"], "an outage must show"
-        {"down": proxy.up, "stall": proxy.unstall}[fault]()
-        time.sleep(1)
-        end()
-        finish(database, pipeline, destination)
-    finally:
-        end()
-        pipeline.end()
+    trial = trial(destination, seed=4)
+    trial.begin()
+    pause(1)
+    getattr(proxy, fault)()
+    pause(4)
+    assert trial.pipeline.ask("status")["sink_errors"], "an outage must show"
+    {"down": proxy.up, "stall": proxy.unstall}[fault]()
+    pause(1)
+    trial.finish()

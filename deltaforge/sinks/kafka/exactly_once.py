@@ -19,6 +19,7 @@ import msgspec
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import SinkError
 from deltaforge.core.position import SinkProgress
+from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka.client import Client, FailedError
 from deltaforge.sinks.kafka.positions import PositionRecord, PositionsTopic
@@ -126,7 +127,9 @@ class ExactlyOnceKafkaSink(KafkaSink):
         )
         client.send(msgspec.json.encode(record), self._positions.name, self._positions.key, {})
         client.drain()
+        reached("inside_transaction_before_commit")
         client.commit_transaction()
+        reached("after_commit")
         self._began_at = None
         self._commits.inc()
 

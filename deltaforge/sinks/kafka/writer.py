@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from deltaforge.core.batch import Batch, EventGroup
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.routing import Destination, MessageKey, headers_of, row_key
+from deltaforge.observability.kill_points import reached
 from deltaforge.protocol.kernel import kernel
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka.client import Client, FailedError, StalledError
@@ -107,14 +108,16 @@ class KafkaSink:
 
     def _send(self, client: Client, batch: Batch) -> None:
         values = batch.encoded(self._encoder)
+        reached("after_encode")
         runs = self._runs(batch)  # all of them before the first message: an event without a topic sends none
         handed = self._handed_as(batch, values.byte_count)
         for run in runs:
             start = max(handed.count, run.start)
             if run.topic is not None:
                 for handed.count in client.send_block(run.topic, values, start, run.stop):
-                    pass
+                    reached("mid_produce")
                 continue
+            reached("mid_produce")
             for index in range(start, run.stop):
                 client.send(values[index], *run.targets[index - run.start], index=index)
                 handed.count = index + 1

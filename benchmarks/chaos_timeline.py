@@ -1,0 +1,83 @@
+"""What a chaos run records: rows written and delivered over time, and every fault."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+SAMPLE_SECS = 0.25
+
+
+@dataclass(frozen=True)
+class Fault:
+    """``kind`` is ``kill``, ``point``, ``cut``, ``stall``, ``outage`` or ``kill in outage``; times from the start."""
+
+    at_secs: float
+    kind: str
+    detail: str
+
+
+@dataclass
+class Round:
+    """One pipeline over its faults. ``samples``: seconds, row changes committed, events at the destination."""
+
+    source: str
+    sink: str
+    seed: int
+    event_count: int = 0
+    repeated_count: int = 0
+    secs: float = 0.0
+    drain_secs: float = 0.0
+    failure: str = ""
+    faults: list[Fault] = field(default_factory=list)
+    samples: list[tuple[float, int, int]] = field(default_factory=list)
+
+    @property
+    def kill_count(self) -> int:
+        """SIGKILLs of the process, by whomever."""
+        return sum("kill" in fault.kind for fault in self.faults) + self.point_count
+
+    @property
+    def point_count(self) -> int:
+        """SIGKILLs at named points."""
+        return sum(fault.kind == "point" for fault in self.faults)
+
+
+class Timeline:
+    """Samples the counts in a thread of its own while it is open."""
+
+    def __init__(self, workload: Any, destination: Any, found: Round) -> None:
+        self._workload, self._destination, self._found = workload, destination, found
+        self._began = time.monotonic()
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._sample, name="timeline")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._is_over.set()
+        self._thread.join()
+
+    def now(self) -> float:
+        """Seconds since the start."""
+        return round(time.monotonic() - self._began, 2)
+
+    def note(self, kind: str, detail: str) -> None:
+        """A fault happens now."""
+        self._found.faults.append(Fault(self.now(), kind, detail))
+
+    @property
+    def kill_count(self) -> int:
+        """Kills so far."""
+        return self._found.kill_count
+
+    def _sample(self) -> None:
+        while True:
+            is_last = self._is_over.wait(SAMPLE_SECS)
+            self._found.samples.append((self.now(), self._workload.committed_count, self._destination.count()))
+            if is_last:
+                return

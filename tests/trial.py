@@ -1,0 +1,137 @@
+"""A pipeline under faults: a seeded workload, the process, its destination, and the rules that hold at the end."""
+
+import signal
+import threading
+from dataclasses import dataclass, field
+
+import msgspec
+
+from deltaforge.checkpoint.reader import read_checkpoints
+from deltaforge.core.covered import CoveredBy
+from deltaforge.core.event import SourceInfo
+from deltaforge.observability.kill_points import VARIABLE
+from tests.pipelines import PipelineProcess, mysql_source, postgres_source, wait_for
+from tests.workload import Workload, assert_ordered_without_gap, rebuilt, selected, without_added
+
+
+def source_of(database, **changes):
+    return (mysql_source if database.server.scheme == "mysql" else postgres_source)(database, **changes)
+
+
+def is_delivered(database, destination):
+    """Whether a consumer's tables are those of the database."""
+    return without_added(rebuilt(destination.events())) == without_added(selected(database))
+
+
+def finish(database, pipeline, destination):
+    """Wait until everything arrived, stop, and compare; the number of events that came again."""
+    wait_for(lambda: is_delivered(database, destination), 120)
+    assert pipeline.stop() == 0, pipeline.log()
+    return assert_ordered_without_gap(destination.events())
+
+
+@dataclass
+class Death:
+    """What was true when a process had been killed: the saved position, and the number of delivered events."""
+
+    saved: object
+    event_count: int
+
+
+@dataclass
+class Verdict:
+    """What the oracle found: events in all, and how many of them came again."""
+
+    event_count: int
+    repeated_count: int
+    deaths: list = field(repr=False)
+
+
+class Trial:
+    """Writes rows while the test breaks things, and compares in the end.
+
+    Args:
+        database: A fresh one of the fixtures.
+        destination: One of :mod:`tests.destinations`.
+        folder: For the state directory.
+        seed: Equal seeds write equal rows.
+        source: The source part of the document, if it is not the database itself.
+        spec: More of the document.
+    """
+
+    def __init__(self, database, destination, folder, *, seed, source=None, **spec):
+        self.database, self.destination = database, destination
+        self.workload = Workload(database, seed)
+        self.workload.create()
+        self.pipeline = PipelineProcess(folder, source or source_of(database), [destination.sink], **spec)
+        self.deaths = []
+        self._end_writing = None
+
+    def begin(self, *, gap_secs=0.0):
+        """Start the pipeline, then the workload in a thread, with gaps between its transactions."""
+        self.pipeline.start()
+        self._end_writing = self.workload.start(gap_secs=gap_secs)
+
+    def kill(self):
+        """SIGKILL, now."""
+        self.pipeline.kill()
+        self.note_death()
+
+    def kill_at(self, point, passing, *, timeout_secs=60):
+        """Start the pipeline such that it kills itself, and wait until it has."""
+        self.pipeline.start(waits=False, environment={VARIABLE: f"{point}:{passing}"})
+        if point == "during_stop":
+            self.pipeline.wait_until(lambda status: status["state"] == "running")
+            self.pipeline.signal(signal.SIGTERM)
+        assert self.pipeline.wait_code(timeout_secs) == -signal.SIGKILL, (
+            f"{point} was not passed\n{self.pipeline.log()}"
+        )
+        self.note_death()
+
+    def end_writing(self):
+        if self._end_writing is not None:
+            self._end_writing()
+            self._end_writing = None
+
+    def finish(self):
+        """Wait until everything arrived, stop, and judge.
+
+        Returns:
+            The verdict; its repetitions all lie after the position that was saved when they began.
+        """
+        self.end_writing()
+        repeated_count = finish(self.database, self.pipeline, self.destination)
+        events = self.destination.events()
+        assert_repeated_after_saved(events, self.deaths)
+        return Verdict(len(events), repeated_count, self.deaths)
+
+    def close(self):
+        """Leave nothing running, whatever happened."""
+        try:
+            self.end_writing()
+        finally:
+            self.pipeline.end()
+
+    def note_death(self):
+        """The process is dead: remember what was saved and delivered."""
+        checkpoints = read_checkpoints(self.pipeline.paths.recovery)
+        saved = checkpoints[0].position if checkpoints else None
+        self.deaths.append(Death(saved, len(self.destination.events())))
+
+
+def assert_repeated_after_saved(events, deaths):
+    """What comes again after a death was not saved at that death."""
+    starts = [death.event_count for death in deaths] + [len(events)]
+    seen = {event["event_id"] for event in events[: starts[0]]}
+    for death, start, end in zip(deaths, starts, starts[1:], strict=False):
+        saved = CoveredBy(death.saved) if death.saved is not None else None
+        for event in events[start:end]:
+            if event["event_id"] in seen and saved is not None:
+                source = msgspec.convert(event["source"], SourceInfo)
+                assert not saved.covers(source), f"{event['event_id']} was saved, and came again"
+            seen.add(event["event_id"])
+
+
+def pause(secs):
+    """Let a fault last. Not a wait for anything: those have conditions."""
+    threading.Event().wait(secs)
