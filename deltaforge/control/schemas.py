@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from deltaforge.checkpoint.identity import FailoverLog
 from deltaforge.control.options import ServeOptions
 from deltaforge.core.errors import ControlError, NotFoundError
 from deltaforge.core.table import Column, TableSchema
 from deltaforge.runtime.learned import learned_path
 from deltaforge.schema.registry import NAMESPACE, SchemaRegistry, key_prefix
 from deltaforge.schema.versions import SchemaVersion
-from deltaforge.storage.base import Log, Storage
+from deltaforge.storage.base import Storage
 from deltaforge.storage.memory import MemoryStorage
 from deltaforge.storage.sqlite import SqliteStorage
 
@@ -102,8 +103,10 @@ class SourceSchemas:
         """Delete what is registered for a pipeline that is being deleted; it must have ended."""
 
         def delete() -> None:
-            with self._log(pipeline) as log:
-                log.delete(NAMESPACE, key_prefix(*_owner(pipeline)))
+            tenant, source_id = _owner(pipeline)
+            with self._stored(pipeline) as storage:
+                storage.log.delete(NAMESPACE, key_prefix(tenant, source_id))
+                FailoverLog(storage.kv, source_id).forget()
 
         await asyncio.to_thread(delete)
 
@@ -111,26 +114,26 @@ class SourceSchemas:
         pipeline = self._get(name)
 
         def read() -> SchemaRegistry:
-            with self._log(pipeline) as log:
-                return SchemaRegistry(log, *_owner(pipeline))
+            with self._stored(pipeline) as storage:
+                return SchemaRegistry(storage.log, *_owner(pipeline))
 
         return await asyncio.to_thread(read)
 
     @contextmanager
-    def _log(self, pipeline: Pipeline) -> Iterator[Log]:
+    def _stored(self, pipeline: Pipeline) -> Iterator[Storage]:
         """Where the pipeline registers; see :mod:`deltaforge.runtime.learned`."""
         shared = self._options.shared_storage
         path = learned_path(pipeline.supervisor.paths, shared)
         if path == shared:
-            yield self._storage.log
+            yield self._storage
         elif path.exists():
             storage = SqliteStorage(path)
             try:
-                yield storage.log
+                yield storage
             finally:
                 storage.close()
         else:
-            yield MemoryStorage().log  # it never ran
+            yield MemoryStorage()  # it never ran
 
     async def _reloaded(self, name: str, tables: list[tuple[str, str]] | None) -> list[dict[str, Any]]:
         supervisor = self._get(name).supervisor
