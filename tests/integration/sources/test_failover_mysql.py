@@ -1,5 +1,7 @@
 """MySQL and MariaDB: the server behind the DSN is another one than before."""
 
+import time
+
 import pytest
 
 from deltaforge.core.errors import PositionLostError, SourceError
@@ -136,7 +138,10 @@ def test_transactions_that_the_new_server_purged_unread_are_a_lost_position(pair
     if name == "mariadb":
         new.execute("set global slave_connections_needed_for_purge = 0")
     new.execute("flush binary logs", "flush binary logs")
-    new.execute(f"purge binary logs to '{new.rows('show binary logs')[-1][0]}'")
+    deadline = time.monotonic() + 60
+    while len(logs := new.rows("show binary logs")) > 1:  # MariaDB keeps them for its next checkpoint
+        assert time.monotonic() < deadline
+        new.execute(f"purge binary logs to '{logs[-1][0]}'")
     with pytest.raises(PositionLostError, match="position lost after failover"):
         moved(reader, new).open().read(1)
 
@@ -207,7 +212,7 @@ def test_drifted_tables_are_recorded_and_adapted_to(pair, reader_of, caplog):
 def test_halt_stops_at_drift_until_the_operator_says_adapt(pair, reader_of):
     reader, new = drifted(pair, reader_of, *DRIFT, on_schema_drift="halt")
     for _ in range(2):
-        with pytest.raises(SourceError, match="on_schema_drift is halt: table dropped: shop.gone") as caught:
+        with pytest.raises(SourceError, match=r"on_schema_drift is halt: table dropped: shop\.gone") as caught:
             reader.open()
         assert caught.value.kind == "incompatible"
         assert "adapt" in caught.value.hint
@@ -224,7 +229,7 @@ def test_halt_without_drift_goes_on(pair, reader_of):
 
 def test_another_primary_key_stops_also_with_adapt(pair, reader_of):
     reader, _ = drifted(pair, reader_of, "alter table t drop primary key, add primary key (id, v)")
-    with pytest.raises(SourceError, match="primary key changed: shop.t"):
+    with pytest.raises(SourceError, match=r"primary key changed: shop\.t"):
         reader.open()
     assert reader.failover.reconciliation().outcome == "halted"
 

@@ -44,11 +44,15 @@ def ids(events):
     return [event.after["id"] for event in events]
 
 
-def promote(server, *options):
-    """What a new primary of the same data is: the next timeline. Slots stay."""
+def promote(database):
+    """Make the server what a new primary of the same data is: on the next timeline. Slots stay."""
+    server = database.server
     server.stop()
     (server.process.folder / "data/recovery.signal").touch(mode=0o666)
-    server.start("-c", "restore_command=false", *options)
+    server.start("-c", "restore_command=false")
+    deadline = time.monotonic() + 30
+    while database.rows("select pg_is_in_recovery()") != [(False,)]:
+        assert time.monotonic() < deadline
 
 
 @BOTH
@@ -60,7 +64,7 @@ def test_timeline_switch_with_the_slot_present_resumes(private_postgres, reader_
     reader.close()
     database.execute("insert into t values (2, 'b')")
     before = reader.position
-    promote(database.server)
+    promote(database)
     database.execute("insert into t values (3, 'c')")
     assert ids(reader.open().read(2)) == [2, 3]
     assert (before.timeline, reader.position.timeline) == (1, 2)
@@ -75,8 +79,8 @@ def test_drift_at_another_timeline_is_recorded_and_halt_stops(private_postgres, 
     reader = reader_of(database, on_schema_drift="halt")
     reader.close()
     database.execute("alter table t add extra int, alter id type bigint")
-    promote(database.server)
-    with pytest.raises(SourceError, match="on_schema_drift is halt: type changed: public.t.id") as caught:
+    promote(database)
+    with pytest.raises(SourceError, match=r"on_schema_drift is halt: type changed: public\.t\.id") as caught:
         reader.open()
     assert caught.value.kind == "incompatible"
     kinds = [delta.kind for delta in reader.failover.reconciliation().deltas]
