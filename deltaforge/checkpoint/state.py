@@ -20,13 +20,14 @@ class SourceState(msgspec.Struct, frozen=True, kw_only=True):
 
     ``position`` is where every sink that holds the barrier is. ``replay_from`` is an earlier one,
     set while an optional sink is behind: reading then starts there, and the sinks that already have
-    those rows drop them.
+    those rows drop them. ``reset_id`` is the reset that this state follows, empty before the first.
     """
 
     source_id: str
     position: Position
     replay_from: Position | None = None
     v: int = 1
+    reset_id: str = ""
 
     @property
     def start(self) -> Position:
@@ -47,11 +48,12 @@ class SinkCheckpoint(msgspec.Struct, frozen=True):
 
 
 class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
-    """The acked position of every sink."""
+    """The acked position of every sink. ``reset_id``: as in :class:`SourceState`; both are saved together."""
 
     source_id: str
     sinks: list[SinkCheckpoint]
     v: int = 1
+    reset_id: str = ""
 
 
 T = TypeVar("T", SourceState, DeliveryState)

@@ -52,6 +52,7 @@ class PipelineMetrics:
         self.kafka_queue_messages = self._gauge("kafka_producer_queue_messages", "Messages in the producer.", sink)
         self.kafka_queue_bytes = self._gauge("kafka_producer_queue_bytes", "Bytes in the producer.", sink)
         self.checkpoints = self._counter("checkpoints", "Per-sink positions saved.", ("pipeline",))
+        self.checkpoint_resets = self._counter("checkpoint_resets", "Resets carried out.", ("pipeline",))
         self.last_checkpoint_ts = self._gauge("last_checkpoint_ts", "When a position was last saved.", ("pipeline",))
         self.sink_checkpoint_status = self._gauge("sink_checkpoint_status", "1 ok, 0 behind.", (*sink, "required"))
         self.sink_last_checkpoint_ts = self._gauge("sink_last_checkpoint_ts", "When this sink last acked.", sink)

@@ -14,10 +14,11 @@ from typing import NoReturn
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from deltaforge.checkpoint.reader import DELIVERY_KEY
+from deltaforge.checkpoint.reset import readable
 from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint, decode_delivery_state, encode_state
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import DeltaForgeError, ProtocolError, SinkError
-from deltaforge.core.position import Position, log_order
+from deltaforge.core.position import Position, is_behind, log_order
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.sinks.base import SinkConfig, SinkContext
@@ -38,8 +39,13 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
     is left behind for the rest of this run, which is logged and shown as its error.
     """
 
-    def __init__(self, context: PipelineContext, state: DeliveryState | None) -> None:
+    def __init__(
+        self, context: PipelineContext, state: DeliveryState | None, *, state_before_reset: bytes | None = None
+    ) -> None:
         self._context = context
+        self._reset_id = state.reset_id if state else ""
+        # Until the source says where a reset begins, what was saved before stays saved.
+        self._state_before_reset = state_before_reset
         spec = context.spec.spec
         holds_all = spec.commit_policy.mode == "all"
 
@@ -55,6 +61,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
                 context.metrics,
                 acked=saved.get(sink.config.id),
                 max_queued=spec.batch.max_inflight if holds(sink.config) else OPTIONAL_QUEUE,
+                check_owner=context.check_owner,
             )
             for sink in spec.sinks
         ]
@@ -65,6 +72,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         context.delivery = self
 
     def write_batch(self, items: list[Batch]) -> None:
+        self._state_before_reset = None
         for batch in items:
             batch.reader_count = len(self.workers)
             for worker in self.workers:
@@ -72,10 +80,13 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             self._context.metrics.bytes.labels(self._context.name).inc(batch.byte_count)
 
     def snapshot(self) -> bytes | None:
+        if self._state_before_reset is not None:
+            return self._state_before_reset
         began = time.monotonic()
         self._count_saved()
         for worker in self._barrier():
             self._wait(worker)
+        self._check_owner()
         self._context.metrics.stage_latency.labels(self._context.name, "commit", "timer").observe(
             time.monotonic() - began
         )
@@ -83,7 +94,8 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         self._has_saved = bool(sinks)
         if not sinks:
             return None
-        return encode_state(DeliveryState(source_id=self._context.spec.spec.source.config.id, sinks=sinks))
+        source_id = self._context.spec.spec.source.config.id
+        return encode_state(DeliveryState(source_id=source_id, sinks=sinks, reset_id=self._reset_id))
 
     def close(self) -> None:
         for worker in self.workers:
@@ -104,7 +116,12 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         """
         known = [worker.checkpoint() for worker in self._optional]
         positions = [checkpoint.position if checkpoint else self._context.run_start for checkpoint in known]
-        behind = [position for position in positions if position is not None and position != emitted]
+        behind = [
+            position
+            for position in positions
+            # a sink may be ahead: the log is read again for another one
+            if position is not None and position != emitted and is_behind(emitted, position) is not True
+        ]
         return min(behind, key=log_order) if behind else None
 
     def errors(self) -> dict[str, str]:
@@ -170,6 +187,13 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
                 )
             )
 
+    def _check_owner(self) -> None:
+        """Keep an epoch from being saved that belongs to somebody else by now."""
+        try:
+            self._context.check_owner()
+        except DeltaForgeError as error:
+            self._abort(error)
+
     def _check_log(self, worker: SinkWorker) -> None:
         """Rows of the log that cannot be decoded stop the pipeline, also when an optional sink found them."""
         if isinstance(worker.failure, ProtocolError):
@@ -203,4 +227,13 @@ class DeliverySink(FixedPartitionedSink[Batch, bytes | None]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> Delivery:
         del step_id, for_part
-        return Delivery(self._context, decode_delivery_state(resume_state) if resume_state else None)
+        reset = self._context.reset
+        if reset is None:
+            return Delivery(self._context, decode_delivery_state(resume_state) if resume_state else None)
+        state = readable(decode_delivery_state, resume_state)
+        if state is not None and state.reset_id == reset.id:
+            return Delivery(self._context, state)
+        kept = [sink for sink in state.sinks if reset.sink_id not in (None, sink.sink_id)] if state else []
+        source_id = self._context.spec.spec.source.config.id
+        after = DeliveryState(source_id=source_id, sinks=kept, reset_id=reset.id)
+        return Delivery(self._context, after, state_before_reset=resume_state)

@@ -7,13 +7,14 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.batch import Batch
 from deltaforge.core.covered import CoveredBy
 from deltaforge.core.errors import DeltaForgeError, RecordError, SinkError
+from deltaforge.core.position import Position, is_behind
 from deltaforge.core.retry import Backoff, Retry, retry_of
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name
@@ -39,9 +40,10 @@ class SinkWorker:
         metrics: The pipeline's metrics.
         acked: The position this sink had when the state was saved; rows up to it are dropped.
         max_queued: Batches that may wait, besides those that are being written.
+        check_owner: Called before anything is written or flushed; raises if this process must not any more.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a sink is, where it stands, and whose it is
         self,
         config: SinkConfig,
         sink: Sink,
@@ -49,6 +51,7 @@ class SinkWorker:
         *,
         acked: SinkCheckpoint | None,
         max_queued: int,
+        check_owner: Callable[[], None] = lambda: None,
     ) -> None:
         self.id = config.id
         self.config = config
@@ -57,6 +60,7 @@ class SinkWorker:
         self._metrics = metrics
         self._labels = (metrics.pipeline, config.id)
         self._max_queued = max_queued
+        self._check_owner = check_owner
         self._covered = CoveredBy(acked.position) if acked else None
         self._acked = acked
         self._queue: deque[Batch] = deque()
@@ -76,7 +80,7 @@ class SinkWorker:
         with self._changed:
             if not batch.event_count and self._acked_count == self._handed_count:
                 # Nothing is waiting and nothing has to be written: no need of the sink, which may be down.
-                self._acked = SinkCheckpoint(self.id, batch.position, datetime.now(UTC))
+                self._acked = self._checkpoint_at(batch.position)
                 return True
             if len(self._queue) >= self._max_queued and self.failure is None:
                 self._changed.wait(timeout_secs)
@@ -136,6 +140,7 @@ class SinkWorker:
         if not self._write_queued():
             return False
         if self._unacked:
+            self._check_owner()
             self._sink.flush()
             self._ack()
         return True
@@ -154,6 +159,7 @@ class SinkWorker:
     def _write(self, batch: Batch) -> None:
         if not batch.event_count:
             return
+        self._check_owner()
         began = time.monotonic()
         self._sink.write(batch)
         batch.release()
@@ -195,9 +201,15 @@ class SinkWorker:
         with self._changed:
             self._unacked = []
             self._acked_count += len(done)
-            self._acked = SinkCheckpoint(self.id, done[-1].position, now)
+            self._acked = self._checkpoint_at(done[-1].position)
             self.last_error = None
             self._changed.notify_all()
+
+    def _checkpoint_at(self, position: Position) -> SinkCheckpoint:
+        """The acked position, which stays while the log is read again that this sink has already."""
+        if self._covered is not None and self._acked is not None and is_behind(position, self._acked.position):
+            position = self._acked.position
+        return SinkCheckpoint(self.id, position, datetime.now(UTC))
 
     def _is_final(self, error: DeltaForgeError) -> bool:
         """Count and log an error; note it as the sink's end if no retry can help."""

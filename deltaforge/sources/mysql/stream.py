@@ -13,7 +13,7 @@ import msgspec
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import ProtocolError, SchemaError, SourceError
 from deltaforge.core.gtid import GtidSet, MariadbGtids
-from deltaforge.core.position import MysqlPosition, Position
+from deltaforge.core.position import LogEdge, MysqlPosition, Position, Start
 from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.mysql.events import (
     ARTIFICIAL,
@@ -38,7 +38,7 @@ from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, c
 from deltaforge.sources.mysql.group import row_group
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.maker import EventMaker, Place
-from deltaforge.sources.mysql.server import ServerFacts, check_position, read_facts
+from deltaforge.sources.mysql.server import ServerFacts, check_position, completed, oldest_position, read_facts
 from deltaforge.sources.mysql.spec import MysqlSourceConfig
 from deltaforge.sources.mysql.statements import (
     Meaning,
@@ -82,17 +82,20 @@ class MysqlStream:
         self._scanner: Any = None
         self._begun_events: list[bytes] = []
 
-    def open(self, position: Position | None) -> Position:
-        if position is not None and not isinstance(position, MysqlPosition):
+    def open(self, position: Start | None) -> Position:
+        if position is not None and not isinstance(position, (MysqlPosition, LogEdge)):
             raise SourceError("the saved position is not one of MySQL", kind="checkpoint")
         dsn = self._config.dsn.get_secret_value()
         connection = connect(dsn)
         try:
             self._facts = facts = read_facts(connection)
             self._tables.use(facts)
-            if position is not None:
-                check_position(connection, facts, position)
-                start, loaded = position, None
+            loaded = None
+            if isinstance(position, MysqlPosition):
+                start = completed(connection, facts, position)
+                check_position(connection, facts, start)
+            elif position is LogEdge.EARLIEST:
+                start = oldest_position(connection, facts)
             else:
                 start, loaded = self._tables.loader.first(connection, facts, self._history)
         finally:
@@ -118,6 +121,9 @@ class MysqlStream:
 
     def keep_alive(self, confirmed: Position | None) -> None:
         """Nothing to say: MySQL keeps its log by its own rules."""
+
+    def log_end(self) -> Position | None:
+        return MysqlPosition(self._file, self._end_pos) if self._file else None
 
     def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
         loaded = self._tables.loader.load(self._facts)

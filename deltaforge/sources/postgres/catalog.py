@@ -174,7 +174,7 @@ def check_slot(facts: SlotFacts, slot: str, database: str) -> None:
     if facts.lost_reason:
         raise PositionLostError(
             f"position lost: replication slot {slot} was invalidated ({facts.lost_reason}). Re-snapshot required.",
-            hint="drop the slot, delete the pipeline and create it again",
+            hint="drop the slot, then reset the checkpoint to earliest, or delete the pipeline and create it again",
         )
     if facts.plugin != "pgoutput" or facts.database != database:
         raise SourceError(

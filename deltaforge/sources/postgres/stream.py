@@ -15,7 +15,7 @@ from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import DeltaForgeError, PositionLostError, ProtocolError, SourceError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.lsn import lsn_from_text, text_from_lsn
-from deltaforge.core.position import Position, PostgresPosition
+from deltaforge.core.position import LogEdge, Position, PostgresPosition, Start
 from deltaforge.protocol.postgres.messages import (
     Begin,
     Commit,
@@ -57,14 +57,14 @@ class PostgresStream:
         self._resume = PostgresPosition(0)
         self._batcher = TransactionBatcher(context.limits, lambda: self._resume)
         self._is_tx_open = False
-        self._received = 0
+        self._received = self._wal_end = 0
         self._confirmed = 0
         self._sent_at = self._heard_at = self._moved_at = self._checked_at = 0.0
         self._bytes = 0
         self._counts: Counter[tuple[str, str]] = Counter()
 
-    def open(self, position: Position | None) -> Position:
-        if position is not None and not isinstance(position, PostgresPosition):
+    def open(self, position: Start | None) -> Position:
+        if position is not None and not isinstance(position, (PostgresPosition, LogEdge)):
             raise SourceError("the saved position is not one of PostgreSQL", kind="checkpoint")
         dsn = self._config.dsn.get_secret_value()
         self._side = connect(dsn)
@@ -84,7 +84,7 @@ class PostgresStream:
         )
         self._system_id = system_id
         self._wire.start(self._config.slot, start, self._config.publication)
-        tx_id = position.tx_id if position is not None else None
+        tx_id = position.tx_id if isinstance(position, PostgresPosition) else None
         self._resume = PostgresPosition(start, tx_id, system_id)
         self._received = self._confirmed = start
         self._preload()
@@ -117,9 +117,14 @@ class PostgresStream:
         if now - self._checked_at >= SLOT_CHECK_SECS:
             self._checked_at = now
             retained = self._catalog.retained_bytes(self._config.slot)
+            self._wal_end = self._catalog.current_lsn()
             if retained is not None:
                 metrics, labels = self._context.metrics, (self._context.pipeline, self._config.id)
                 metrics.slot_retained_bytes.labels(*labels).set(retained)
+
+    def log_end(self) -> Position | None:
+        end = max(self._received, self._wal_end)
+        return PostgresPosition(end) if end else None
 
     def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
         loaded = self._loaded()
@@ -150,19 +155,22 @@ class PostgresStream:
         return load_definitions(dsn, self._config.publication, self._mapper.captures, self._system_id)
 
     def _start(
-        self, catalog: Catalog, wire: ReplicationConnection, position: PostgresPosition | None, system_id: str
+        self, catalog: Catalog, wire: ReplicationConnection, position: PostgresPosition | LogEdge | None, system_id: str
     ) -> int:
         slot, database = self._config.slot, catalog.database()
         facts = catalog.slot(slot)
         if facts is None:
-            if position is not None:
+            if isinstance(position, PostgresPosition):
                 raise _lost(position, system_id, f"replication slot {slot} does not exist any more")
             created = wire.create_slot(slot)
             log.info("replication slot %s created at %s", slot, text_from_lsn(created))
-            return self._first_start(catalog, created)
+            return self._first_start(catalog, created, position)
         check_slot(facts, slot, database)
-        if position is None:
-            return self._first_start(catalog, facts.confirmed)
+        if not isinstance(position, PostgresPosition):
+            return self._first_start(catalog, facts.confirmed, position)
+        if not position.system_id and position.lsn > (end := catalog.current_lsn()):
+            reason = f"{text_from_lsn(position.lsn)} is behind the end of the WAL, {text_from_lsn(end)}"
+            raise _lost(position, system_id, reason)
         if facts.confirmed > position.lsn:
             reason = (
                 f"replication slot {slot} begins at {text_from_lsn(facts.confirmed)}, "
@@ -175,8 +183,8 @@ class PostgresStream:
             )
         return position.lsn
 
-    def _first_start(self, catalog: Catalog, earliest: int) -> int:
-        wanted = self._config.start_position
+    def _first_start(self, catalog: Catalog, earliest: int, edge: LogEdge | None) -> int:
+        wanted = edge.value if edge else self._config.start_position
         if isinstance(wanted, StartLsn):
             return max(earliest, lsn_from_text(wanted.lsn))
         return earliest if wanted == "earliest" else max(earliest, catalog.current_lsn())
@@ -296,5 +304,6 @@ def _lost(position: PostgresPosition, system_id: str, reason: str) -> DeltaForge
     when = "position lost after failover" if is_other else "position lost"
     return PositionLostError(
         f"{when}: {reason}. Re-snapshot required.",
-        hint="delete the pipeline and create it again; rows in between are not in the log",
+        hint="delete the pipeline and create it again, or reset its checkpoint to earliest; rows in between may be"
+        " missing from the log",
     )
