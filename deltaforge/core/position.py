@@ -80,24 +80,28 @@ def log_order(position: Position) -> tuple[int, int]:
 
 def is_behind(position: Position, other: Position) -> bool | None:
     """Whether ``position`` lies before ``other``; None if they are not of one server's log, as after a failover."""
-    if isinstance(position, PostgresPosition) and isinstance(other, PostgresPosition):
-        is_same = position.system_id == other.system_id
-    elif isinstance(position, MysqlPosition) and isinstance(other, MysqlPosition):
-        is_same = bool(position.server_uuid) and position.server_uuid == other.server_uuid
-    else:
-        is_same = False
-    return log_order(position) < log_order(other) if is_same else None
+    return log_order(position) < log_order(other) if _is_one_log(position, other) else None
 
 
 def bytes_between(position: Position, end: Position) -> int | None:
     """Bytes of log behind ``position`` up to ``end``; None if nobody knows: how long a binary log file that lies
     between them is was never told.
     """
+    if not _is_one_log(position, end):
+        return None
     if isinstance(position, PostgresPosition) and isinstance(end, PostgresPosition):
         return max(0, end.lsn - position.lsn)
     if isinstance(position, MysqlPosition) and isinstance(end, MysqlPosition) and position.file == end.file:
         return max(0, end.pos - position.pos)
     return None
+
+
+def _is_one_log(position: Position, other: Position) -> bool:
+    if isinstance(position, PostgresPosition) and isinstance(other, PostgresPosition):
+        return position.system_id == other.system_id
+    if isinstance(position, MysqlPosition) and isinstance(other, MysqlPosition):
+        return bool(position.server_uuid) and position.server_uuid == other.server_uuid
+    return False
 
 
 _decoder: msgspec.json.Decoder[Position] = msgspec.json.Decoder(MysqlPosition | PostgresPosition)

@@ -40,7 +40,7 @@ class SinkWorker:
         metrics: The pipeline's metrics.
         acked: The position this sink had when the state was saved; rows up to it are dropped.
         max_queued: Batches that may wait, besides those that are being written.
-        check_owner: Called before anything is written or flushed; raises if this process must not any more.
+        check_owner: Called before the sink is opened, written to or flushed; raises if this process must not any more.
     """
 
     def __init__(  # noqa: PLR0913 - what a sink is, where it stands, and whose it is
@@ -133,6 +133,7 @@ class SinkWorker:
     def _step(self) -> bool:
         """Open if needed, write what waits, flush, ack. False when closing."""
         if not self._is_open:
+            self._check_owner()  # opening alone may fence another process off
             self._sink.open()
             self._is_open = True
             for batch in self._unacked:

@@ -123,7 +123,7 @@ class MysqlStream:
         """Nothing to say: MySQL keeps its log by its own rules."""
 
     def log_end(self) -> Position | None:
-        return MysqlPosition(self._file, self._end_pos) if self._file else None
+        return MysqlPosition(self._file, self._end_pos, server_uuid=self._facts.uuid) if self._file else None
 
     def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
         loaded = self._tables.loader.load(self._facts)

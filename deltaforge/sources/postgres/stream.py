@@ -124,7 +124,7 @@ class PostgresStream:
 
     def log_end(self) -> Position | None:
         end = max(self._received, self._wal_end)
-        return PostgresPosition(end) if end else None
+        return PostgresPosition(end, None, self._resume.system_id) if end else None
 
     def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
         loaded = self._loaded()

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
 from deltaforge.checkpoint.state import SinkCheckpoint
-from deltaforge.core.errors import RecordError
+from deltaforge.core.errors import ControlError, RecordError
 from deltaforge.core.position import PostgresPosition
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime import sink_worker
@@ -11,8 +11,8 @@ from deltaforge.testing.fakes import RecordingSink, fail_on, make_batch
 from tests.unit.waiting import wait_until
 
 
-def worker_of(sink, *, acked=None, max_queued=1):
-    return SinkWorker(SinkConfig(id="k"), sink, PipelineMetrics("p"), acked=acked, max_queued=max_queued)
+def worker_of(sink, *, acked=None, max_queued=1, **options):
+    return SinkWorker(SinkConfig(id="k"), sink, PipelineMetrics("p"), acked=acked, max_queued=max_queued, **options)
 
 
 def deliver(worker, batches):
@@ -104,3 +104,21 @@ def test_full_queue_refuses_a_batch():
     is_held.clear()
     wait_until(lambda: worker.wait_acked(0.1))
     worker.close()
+
+
+def test_process_that_lost_its_pipeline_writes_nothing_more():
+    is_lost = False
+
+    def check():
+        if is_lost:
+            raise ControlError("taken over", kind="already_running")
+
+    sink = RecordingSink()
+    worker = worker_of(sink, check_owner=check)
+    worker.offer(make_batch(1), 1)
+    assert worker.wait_acked(10)
+    is_lost = True
+    worker.offer(make_batch(2), 1)
+    wait_until(lambda: worker.failure is not None)
+    worker.close()
+    assert (sink.durable, worker.failure.kind) == ([1], "already_running")
