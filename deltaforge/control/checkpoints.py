@@ -16,6 +16,7 @@ from deltaforge.runtime.paths import PipelinePaths
 
 if TYPE_CHECKING:
     from deltaforge.control.service import Pipeline
+    from deltaforge.spec import PipelineSpec
 
 log = logging.getLogger(__name__)
 
@@ -55,13 +56,26 @@ async def reset_checkpoints(pipeline: Pipeline, body: Any) -> dict[str, Any]:
         ControlError: The pipeline is not stopped.
         SpecError: The body is not a reset of this pipeline.
     """
-    status, paths = pipeline.supervisor.status, pipeline.supervisor.paths
-    if status not in ("stopped", "failed") or child.is_alive(paths):
+    return await reset_stopped(pipeline.parsed.spec, pipeline.supervisor.paths, body, status=pipeline.supervisor.status)
+
+
+async def reset_stopped(document: PipelineSpec, paths: PipelinePaths, body: Any, *, status: str) -> dict[str, Any]:
+    """The same without a control plane.
+
+    Args:
+        document: Of the pipeline.
+        paths: Of the pipeline.
+        body: As over REST.
+        status: Of the pipeline, as far as the caller knows.
+    """
+    if child.is_alive(paths):
+        status = "running" if status in ("stopped", "failed") else status
+    if status not in ("stopped", "failed"):
         raise ControlError(
-            f"pipeline {pipeline.name} is {status}: its checkpoint can be reset only while it is stopped",
+            f"pipeline {paths.name} is {status}: its checkpoint can be reset only while it is stopped",
             hint="stop it first",
         )
-    spec = pipeline.parsed.spec.spec
+    spec = document.spec
     request = request_from_body(
         body,
         source_type=spec.source.type,
@@ -70,9 +84,9 @@ async def reset_checkpoints(pipeline: Pipeline, body: Any) -> dict[str, Any]:
     )
     paths.create()
     await asyncio.to_thread(write_reset, paths.reset, request)
-    log.warning("the checkpoint of pipeline %s will be reset: %s", pipeline.name, request.view())
+    log.warning("the checkpoint of pipeline %s will be reset: %s", paths.name, request.view())
     return {
-        "pipeline": pipeline.name,
+        "pipeline": paths.name,
         "status": status,
         "reset": request.view(),
         "message": _message(request, spec.source.type),
