@@ -13,9 +13,10 @@ from quart import Quart, Response
 from api.app import create_app
 from deltaforge.control.metrics import ControlMetrics
 from deltaforge.control.options import ServeOptions
+from deltaforge.control.ownership import owned_storage
 from deltaforge.control.service import PipelineService
 from deltaforge.core.errors import DeltaForgeError, SpecError
-from deltaforge.storage.base import open_storage
+from deltaforge.storage.base import Storage, open_storage
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +32,14 @@ def serve(options: ServeOptions) -> int:
 
 async def _serve(options: ServeOptions) -> int:
     storage = open_storage(options.storage_backend, options.storage_path, options.storage_dsn)
+    try:
+        with owned_storage(storage, options):
+            return await _serve_owned(storage, options)
+    finally:
+        storage.close()
+
+
+async def _serve_owned(storage: Storage, options: ServeOptions) -> int:
     service = PipelineService(storage, options)
     metrics = ControlMetrics(service)
     ended = asyncio.Event()
@@ -50,7 +59,6 @@ async def _serve(options: ServeOptions) -> int:
     finally:
         ended.set()
         await service.close()
-        storage.close()
     return 0
 
 

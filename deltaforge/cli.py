@@ -73,6 +73,15 @@ def _parser() -> argparse.ArgumentParser:
     validate.add_argument("--schema", action="store_true", help="print the JSON Schema of documents instead")
     validate.set_defaults(verb=_validate)
 
+    checkpoints = verbs.add_parser("checkpoints", help="print the saved position of each sink, or reset them")
+    _add_document(checkpoints)
+    _add_state_dir(checkpoints)
+    checkpoints.add_argument(
+        "--reset", metavar="TO", help="earliest, latest or a position as JSON: where the next start begins"
+    )
+    checkpoints.add_argument("--sink", metavar="ID", help="set back only this sink")
+    checkpoints.set_defaults(verb=_checkpoints)
+
     explain = verbs.add_parser("explain", help="print what a document compiles to")
     _add_document(explain)
     explain.add_argument("--mermaid", action="store_true", help="as a mermaid diagram")
@@ -158,6 +167,34 @@ def _validate(args: argparse.Namespace) -> int:
         f"valid: pipeline {spec.metadata.name}, source {spec.spec.source.type}, {sinks} sink{'s' * (sinks != 1)}"
     )
     return 0
+
+
+def _checkpoints(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from deltaforge.checkpoint.reader import read_checkpoints
+    from deltaforge.control.checkpoints import checkpoint_views, reset_stopped
+    from deltaforge.runtime.paths import PipelinePaths
+
+    document = _load(args).spec
+    paths = PipelinePaths(args.state_dir, document.metadata.name)
+    if args.reset is None:
+        if args.sink is not None:
+            raise SpecError("--sink says which sink --reset is for", hint="give --reset too")
+        print(json.dumps(checkpoint_views(read_checkpoints(paths.recovery), None), indent=2))  # noqa: T201 - the output
+        return 0
+    body = {"to": _place(args.reset), **({"sink_id": args.sink} if args.sink else {})}
+    answer = asyncio.run(reset_stopped(document, paths, body, status="stopped"))
+    print(answer["message"])  # noqa: T201 - the output of the command
+    return 0
+
+
+def _place(text: str) -> object:
+    """An edge by its name, or a position as JSON."""
+    try:
+        return json.loads(text) if text.startswith("{") else text
+    except ValueError as exc:
+        raise SpecError(f"--reset is neither earliest, latest nor JSON: {exc}") from exc
 
 
 def _explain(args: argparse.Namespace) -> int:

@@ -80,6 +80,8 @@ def _state(recovery_dir: Path, step: str, key: str) -> bytes | None:
     if found is None:
         return None
     value = _PlainUnpickler(io.BytesIO(found)).load()
+    if value is None:  # an epoch that ended before the source was connected for the first time
+        return None
     if not isinstance(value, bytes):
         raise CheckpointError(f"saved state of step {step} is a {type(value).__name__}, expected bytes")
     return value

@@ -20,13 +20,14 @@ class SourceState(msgspec.Struct, frozen=True, kw_only=True):
 
     ``position`` is where every sink that holds the barrier is. ``replay_from`` is an earlier one,
     set while an optional sink is behind: reading then starts there, and the sinks that already have
-    those rows drop them.
+    those rows drop them. ``reset_id`` is the reset that this state follows, empty before the first.
     """
 
     source_id: str
     position: Position
     replay_from: Position | None = None
     v: int = 1
+    reset_id: str = ""
 
     @property
     def start(self) -> Position:
@@ -52,12 +53,38 @@ class SinkCheckpoint(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
-    """The acked position of every sink, and the incarnation of the pipeline (empty: of an older version)."""
+    """The acked position of every sink. ``reset_id``: as in :class:`SourceState`; both are saved together.
+
+    ``incarnation`` is that of the pipeline (empty: of an older version); ``sink_incarnations`` has the sinks
+    that were set back alone since it began.
+    """
 
     source_id: str
     sinks: list[SinkCheckpoint]
     v: int = 1
     incarnation: str = ""
+    sink_incarnations: dict[str, str] = {}
+    reset_id: str = ""
+
+    def incarnation_of(self, sink_id: str) -> str:
+        """Under which a sink's destination keeps its progress."""
+        return self.sink_incarnations.get(sink_id, self.incarnation)
+
+    def after_reset(self, reset_id: str, sink_id: str | None) -> DeliveryState:
+        """Where a reset begins: what it sets back has no position, neither here nor at its destination.
+
+        Args:
+            reset_id: Of the reset; also the new incarnation, the same however often the start is repeated.
+            sink_id: The one sink that is set back; None: all of them.
+        """
+        if sink_id is None:
+            return DeliveryState(source_id=self.source_id, sinks=[], incarnation=reset_id, reset_id=reset_id)
+        return msgspec.structs.replace(
+            self,
+            sinks=[sink for sink in self.sinks if sink.sink_id != sink_id],
+            sink_incarnations={**self.sink_incarnations, sink_id: reset_id},
+            reset_id=reset_id,
+        )
 
 
 T = TypeVar("T", SourceState, DeliveryState)

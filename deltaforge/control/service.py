@@ -17,6 +17,7 @@ import msgspec
 from deltaforge.checkpoint.reader import read_checkpoints
 from deltaforge.config.merge import merge_patch_indexed, merge_patch_rfc7386
 from deltaforge.control import child
+from deltaforge.control.checkpoints import checkpoint_views, pending_reset, reset_checkpoints
 from deltaforge.control.dead_letters import DeadLetterService
 from deltaforge.control.options import ServeOptions
 from deltaforge.control.schemas import SourceSchemas
@@ -215,12 +216,19 @@ class PipelineService:
 
     async def checkpoints(self, name: str) -> builtins.list[dict[str, Any]]:
         """The saved position of each sink, from the recovery store: also when nothing runs."""
-        paths = self.get(name).supervisor.paths
-        found = await asyncio.to_thread(read_checkpoints, paths.recovery)
-        return [
-            {"sink_id": c.sink_id, "position": c.position.view(), "age_seconds": round(c.age_seconds(), 3)}
-            for c in found
-        ]
+        supervisor = self.get(name).supervisor
+        live = await supervisor.live()
+        return checkpoint_views(await asyncio.to_thread(read_checkpoints, supervisor.paths.recovery), live)
+
+    async def reset_checkpoints(self, name: str, body: Any) -> dict[str, Any]:
+        """Have the next start of a stopped pipeline begin somewhere else.
+
+        Raises:
+            ControlError: It is not stopped.
+            SpecError: The body is not a reset of this pipeline.
+        """
+        async with self._locks[name]:
+            return await reset_checkpoints(self.get(name), body)
 
     async def sensing(self, name: str) -> SensingView:
         """What schema sensing knows, from the recovery store: also when nothing runs.
@@ -252,6 +260,8 @@ class PipelineService:
             "sink_errors": live.get("sink_errors", {}),
             "checkpoints": checkpoints,
             "lag_seconds": live.get("lag_seconds"),
+            **{key: live[key] for key in ("lag_bytes",) if key in live},
+            **pending_reset(pipeline.supervisor.paths),
         }
         source_error = (live.get("source") or {}).get("last_error")
         if source_error or pipeline.supervisor.reason:

@@ -6,6 +6,7 @@ Positions are small, versioned (by their tag and the version of the state around
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Any
 
 import msgspec
@@ -20,7 +21,8 @@ class MysqlPosition(msgspec.Struct, frozen=True, tag_field="type", tag="mysql"):
     ``pos`` is the offset in ``file`` just after the last transaction. ``gtid_set`` holds everything
     executed up to there (MySQL ``uuid[:tag]:1-5:7,…``; MariaDB ``domain-server-seq,…``), empty when
     the server has no GTIDs. ``server_uuid`` tells whether ``file``/``pos`` mean anything on the
-    server we are connected to.
+    server we are connected to. In a position that an operator gave, ``flavor`` and ``server_uuid`` are
+    empty: the source fills them in.
     """
 
     file: str
@@ -75,12 +77,49 @@ class SinkProgress(msgspec.Struct, frozen=True):
     open_tx: str = ""
 
 
+class LogEdge(Enum):
+    """An end of what the server still has; the source makes a position of it when it connects."""
+
+    EARLIEST = "earliest"
+    LATEST = "latest"
+
+
+Start = Position | LogEdge
+"""Where an operator wants reading to begin."""
+
+
 def log_order(position: Position) -> tuple[int, int]:
     """Sorts positions of one server's log: by LSN, or by the number of the binlog file and the offset."""
     if isinstance(position, PostgresPosition):
         return position.lsn, 0
     digits = position.file.rpartition(".")[2]
     return (int(digits) if digits.isdigit() else 0), position.pos
+
+
+def lies_before(position: Position, other: Position) -> bool | None:
+    """Whether ``position`` lies before ``other``; None if they are not of one server's log, as after a failover."""
+    return log_order(position) < log_order(other) if _is_one_log(position, other) else None
+
+
+def bytes_between(position: Position, end: Position) -> int | None:
+    """Bytes of log behind ``position`` up to ``end``; None if nobody knows: how long a binary log file that lies
+    between them is was never told.
+    """
+    if not _is_one_log(position, end):
+        return None
+    if isinstance(position, PostgresPosition) and isinstance(end, PostgresPosition):
+        return max(0, end.lsn - position.lsn)
+    if isinstance(position, MysqlPosition) and isinstance(end, MysqlPosition) and position.file == end.file:
+        return max(0, end.pos - position.pos)
+    return None
+
+
+def _is_one_log(position: Position, other: Position) -> bool:
+    if isinstance(position, PostgresPosition) and isinstance(other, PostgresPosition):
+        return position.system_id == other.system_id
+    if isinstance(position, MysqlPosition) and isinstance(other, MysqlPosition):
+        return bool(position.server_uuid) and position.server_uuid == other.server_uuid
+    return False
 
 
 _decoder: msgspec.json.Decoder[Position] = msgspec.json.Decoder(MysqlPosition | PostgresPosition)

@@ -57,12 +57,18 @@ class PipelineMetrics:
         self.kafka_queue_messages = self._gauge("kafka_producer_queue_messages", "Messages in the producer.", sink)
         self.kafka_queue_bytes = self._gauge("kafka_producer_queue_bytes", "Bytes in the producer.", sink)
         self.checkpoints = self._counter("checkpoints", "Per-sink positions saved.", ("pipeline",))
+        self.checkpoint_resets = self._counter("checkpoint_resets", "Resets carried out.", ("pipeline",))
         self.last_checkpoint_ts = self._gauge("last_checkpoint_ts", "When a position was last saved.", ("pipeline",))
         self.sink_checkpoint_status = self._gauge("sink_checkpoint_status", "1 ok, 0 behind.", (*sink, "required"))
         self.sink_last_checkpoint_ts = self._gauge("sink_last_checkpoint_ts", "When this sink last acked.", sink)
         self.schema_cache_hits = self._counter("source_schema_cache_hits", "Table definitions reused.", source)
         self.schema_cache_misses = self._counter("source_schema_cache_misses", "Table definitions built.", source)
         self.null_dates = self._counter("source_null_dates", "Zero dates delivered as null.", (*source, "table"))
+        self.slot_retained_bytes = self._gauge("source_slot_retained_bytes", "WAL that the slot holds back.", source)
+        self._add_sensing()
+        self._add_dead_letters()
+
+    def _add_sensing(self) -> None:
         table = ("pipeline", "table")
         self.schema_events = self._counter("schema_events", "Sensed values.", table)
         self.schema_sensing_cache_hits = self._counter("schema_sensing_cache_hits", "Known structures.", table)
@@ -77,8 +83,6 @@ class PipelineMetrics:
             "schema_sensing_seconds", "Seconds per sample of a table.", table, LATENCY_BUCKETS
         )
         self.schema_drift = self._counter("schema_drift_detected", "Batches while drift exists.", ("pipeline",))
-        self.slot_retained_bytes = self._gauge("source_slot_retained_bytes", "WAL that the slot holds back.", source)
-        self._add_dead_letters()
 
     def _add_dead_letters(self) -> None:
         self.dlq_events = self._counter(

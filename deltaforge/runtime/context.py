@@ -16,6 +16,9 @@ from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime.paths import PipelinePaths
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from deltaforge.checkpoint.reset import ResetRequest
     from deltaforge.core.position import Position
     from deltaforge.runtime.delivery import Delivery
     from deltaforge.sources.reader import LogReader
@@ -37,6 +40,8 @@ class PipelineContext:
         raises_failure: Whether a failed source raises; otherwise it ends the flow cleanly, which saves
             what was delivered, and leaves the reason in ``failure`` for our own launcher.
         run_start: Where reading began in this run; known once the source is connected.
+        reset: Of the checkpoint, pending when this run began. Carried out already if a state holds its id.
+        check_owner: Raises if another process owns the pipeline now: nothing may be written or saved any more.
         storage_path: Of the control plane's SQLite backend, if there is one; see :mod:`deltaforge.runtime.learned`.
     """
 
@@ -56,6 +61,8 @@ class PipelineContext:
     starts_paused: bool = False
     raises_failure: bool = False
     run_start: Position | None = None
+    reset: ResetRequest | None = None
+    check_owner: Callable[[], None] = lambda: None
     _stop_at: float | None = None
 
     @property

@@ -12,13 +12,15 @@ import time
 import uuid
 from typing import NoReturn
 
+import msgspec
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 
 from deltaforge.checkpoint.reader import DELIVERY_KEY
+from deltaforge.checkpoint.reset import readable
 from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint, decode_delivery_state, encode_state
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import DeltaForgeError, ProtocolError, SinkError
-from deltaforge.core.position import Position, log_order
+from deltaforge.core.position import Position, lies_before, log_order
 from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.dead_letters import open_dead_letters
@@ -41,8 +43,12 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
     is left behind for the rest of this run, which is logged and shown as its error.
     """
 
-    def __init__(self, context: PipelineContext, state: DeliveryState | None) -> None:
+    def __init__(
+        self, context: PipelineContext, state: DeliveryState | None, *, state_before_reset: bytes | None = None
+    ) -> None:
         self._context = context
+        # Until the source says where a reset begins, what was saved before stays saved.
+        self._state_before_reset = state_before_reset
         spec = context.spec.spec
         holds_all = spec.commit_policy.mode == "all"
 
@@ -50,17 +56,17 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             return holds_all or config.required
 
         saved = {sink.sink_id: sink for sink in state.sinks} if state else {}
-        self._incarnation = state.incarnation if state else uuid.uuid4().hex
-        sink_context = SinkContext(context.name, context.spec.metadata.tenant, context.metrics, self._incarnation)
+        self._state = state or DeliveryState(source_id="", sinks=[], incarnation=uuid.uuid4().hex)
         self.dead_letters = open_dead_letters(context)
         self.workers = [
             SinkWorker(
                 sink.config,
-                sink.build(sink_context),
+                sink.build(self._sink_context(sink.config.id)),
                 context.metrics,
                 acked=saved.get(sink.config.id),
                 max_queued=spec.batch.max_inflight if holds(sink.config) else OPTIONAL_QUEUE,
                 dead_letters=self.dead_letters.letters if self.dead_letters else None,
+                check_owner=context.check_owner,
             )
             for sink in spec.sinks
         ]
@@ -70,7 +76,13 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         self._has_saved = False
         context.delivery = self
 
+    def _sink_context(self, sink_id: str) -> SinkContext:
+        context = self._context
+        incarnation = self._state.incarnation_of(sink_id)
+        return SinkContext(context.name, context.spec.metadata.tenant, context.metrics, incarnation)
+
     def write_batch(self, items: list[Batch]) -> None:
+        self._state_before_reset = None
         for batch in items:
             batch.reader_count = len(self.workers)
             for worker in self.workers:
@@ -78,10 +90,13 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             self._context.metrics.bytes.labels(self._context.name).inc(batch.byte_count)
 
     def snapshot(self) -> bytes | None:
+        if self._state_before_reset is not None:
+            return self._state_before_reset
         began = time.monotonic()
         self._count_saved()
         for worker in self._barrier():
             self._wait(worker)
+        self._check_owner()
         self._context.metrics.stage_latency.labels(self._context.name, "commit", "timer").observe(
             time.monotonic() - began
         )
@@ -91,7 +106,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         if not sinks:
             return None
         source_id = self._context.spec.spec.source.config.id
-        return encode_state(DeliveryState(source_id=source_id, sinks=sinks, incarnation=self._incarnation))
+        return encode_state(msgspec.structs.replace(self._state, source_id=source_id, sinks=sinks))
 
     def close(self) -> None:
         for worker in self.workers:
@@ -114,7 +129,12 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         """
         known = [worker.checkpoint() for worker in self._optional]
         positions = [checkpoint.position if checkpoint else self._context.run_start for checkpoint in known]
-        behind = [position for position in positions if position is not None and position != emitted]
+        behind = [
+            position
+            for position in positions
+            # a sink may be ahead: the log is read again for another one
+            if position is not None and position != emitted and lies_before(emitted, position) is not True
+        ]
         return min(behind, key=log_order) if behind else None
 
     def errors(self) -> dict[str, str]:
@@ -180,6 +200,13 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
                 )
             )
 
+    def _check_owner(self) -> None:
+        """Keep an epoch from being saved that belongs to somebody else by now."""
+        try:
+            self._context.check_owner()
+        except DeltaForgeError as error:
+            self._abort(error)
+
     def _check_log(self, worker: SinkWorker) -> None:
         """Rows of the log that cannot be decoded stop the pipeline, also when an optional sink found them."""
         if isinstance(worker.failure, ProtocolError):
@@ -213,4 +240,15 @@ class DeliverySink(FixedPartitionedSink[Batch, bytes | None]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> Delivery:
         del step_id, for_part
-        return Delivery(self._context, decode_delivery_state(resume_state) if resume_state else None)
+        reset = self._context.reset
+        if reset is None:
+            return Delivery(self._context, decode_delivery_state(resume_state) if resume_state else None)
+        state = readable(decode_delivery_state, resume_state)
+        if state is not None and state.reset_id == reset.id:
+            return Delivery(self._context, state)
+        if state is None:  # none, or nobody can read it: no sink has a position
+            source_id = self._context.spec.spec.source.config.id
+            after = DeliveryState(source_id=source_id, sinks=[]).after_reset(reset.id, None)
+        else:
+            after = state.after_reset(reset.id, reset.sink_id)
+        return Delivery(self._context, after, state_before_reset=resume_state)

@@ -1,12 +1,13 @@
-"""Where a sink that keeps its own progress goes on: what its destination says, against what was saved."""
+"""How far a sink is: what it acked, and what its destination says if that keeps its progress itself."""
 
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.covered import Replay, is_behind
-from deltaforge.core.position import SinkProgress
+from deltaforge.core.position import Position, SinkProgress, lies_before
 
 log = logging.getLogger(__name__)
 
@@ -34,3 +35,21 @@ def replay_by_destination(sink_id: str, kept: SinkProgress | None, saved: SinkCh
             extra={"sink": sink_id},
         )
     return None
+
+
+def checkpoint_at(
+    sink_id: str, position: Position, before: SinkCheckpoint | None, *, is_kept: bool, is_replay: bool
+) -> SinkCheckpoint:
+    """What a sink has acked with everything up to ``position``.
+
+    Args:
+        sink_id: Of the sink.
+        position: The end of what it was handed.
+        before: What it had acked already.
+        is_kept: Whether its destination keeps this position itself.
+        is_replay: The log is read again that this sink has already; then its position does not go back.
+    """
+    kept = position if is_kept else before.kept if before else None
+    if is_replay and before is not None and lies_before(position, before.position):
+        position = before.position
+    return SinkCheckpoint(sink_id, position, datetime.now(UTC), kept)

@@ -7,7 +7,6 @@ supervisor has put at :attr:`PipelinePaths.document`.
 from __future__ import annotations
 
 import argparse
-import fcntl
 import hashlib
 import logging
 import os
@@ -21,11 +20,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from deltaforge.core.errors import ControlError, DeltaForgeError, SourceError, SpecError
+from deltaforge.checkpoint.reset import read_reset
+from deltaforge.core.errors import DeltaForgeError, SourceError, SpecError
 from deltaforge.observability.logging import configure
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.outcome import Outcome
+from deltaforge.runtime.ownership import owned
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.runtime.progress import Progress
 from deltaforge.spec import ParsedDocument, check_supported, load_file, parse_document
@@ -85,8 +86,9 @@ def run(context: PipelineContext, *, epoch_secs: float = EPOCH_SECS) -> DeltaFor
 
     context.paths.create()
     try:
-        with _locked(context), _stop_on_signals(context):
+        with owned(context), _stop_on_signals(context):
             context.paths.outcome.unlink(missing_ok=True)
+            context.reset = read_reset(context.paths.reset)
             socket = ControlSocket(context)
             try:
                 log.info("pipeline %s starts", context.name)
@@ -97,7 +99,7 @@ def run(context: PipelineContext, *, epoch_secs: float = EPOCH_SECS) -> DeltaFor
             finally:
                 socket.close()
             Outcome.of(context.failure).write(context.paths.outcome)
-    except ControlError as error:
+    except DeltaForgeError as error:
         return error
     return context.failure
 
@@ -109,24 +111,6 @@ def _recovery(context: PipelineContext) -> RecoveryConfig:
     if not any(directory.glob("part-*.sqlite3")):
         init_db_dir(directory, 1)
     return RecoveryConfig(str(directory))
-
-
-@contextmanager
-def _locked(context: PipelineContext) -> Iterator[None]:
-    """Hold the pipeline's lock: two processes of one pipeline would deliver everything twice."""
-    with context.paths.lock.open("a+b") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ControlError(
-                f"pipeline {context.name} already runs from {context.paths.state_dir}",
-                kind="already_running",
-                hint="stop the other process, or use another --state-dir and source id",
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()).encode())
-        file.flush()
-        yield
 
 
 @contextmanager

@@ -48,6 +48,11 @@ class PipelinePaths:
         return self.root / "outcome.json"
 
     @property
+    def reset(self) -> Path:
+        """A reset of the checkpoint that the next start has to carry out; gone once it is saved."""
+        return self.root / "reset.json"
+
+    @property
     def lock(self) -> Path:
         """Locked by the running process for its whole life: one pipeline, one process."""
         return self.root / "lock"

@@ -7,23 +7,23 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
 
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.batch import Batch
 from deltaforge.core.covered import Replay, advanced
 from deltaforge.core.errors import DeadLettersFullError, DeltaForgeError, RecordError, SinkError
 from deltaforge.core.event import ChangeEvent
-from deltaforge.core.position import SinkProgress
+from deltaforge.core.position import Position, SinkProgress
 from deltaforge.core.retry import Backoff, Retry, retry_of
 from deltaforge.journal.queue import DeadLetters
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name
 from deltaforge.runtime.in_doubt import InDoubt, Part
-from deltaforge.runtime.kept import replay_by_destination
+from deltaforge.runtime.kept import checkpoint_at, replay_by_destination
 from deltaforge.runtime.redelivery import Redelivery
 from deltaforge.runtime.sink_filter import EventFilter
+from deltaforge.runtime.sink_meter import SinkMeter
 from deltaforge.sinks.base import PositionKeeper, Sink, SinkConfig
 
 log = logging.getLogger(__name__)
@@ -50,9 +50,10 @@ class SinkWorker:
             keeps its progress itself is asked at its first opening: then what it says counts.
         max_queued: Batches that may wait, besides those that are being written.
         dead_letters: Where events go that fail alone; None: they end the sink.
+        check_owner: Called before the sink is opened, written to or flushed; raises if this process must not any more.
     """
 
-    def __init__(  # noqa: PLR0913 - what a sink is, where it stands, and where its bad events go
+    def __init__(  # noqa: PLR0913 - what a sink is, where it stands, whose it is, and where its bad events go
         self,
         config: SinkConfig,
         sink: Sink,
@@ -61,14 +62,15 @@ class SinkWorker:
         acked: SinkCheckpoint | None,
         max_queued: int,
         dead_letters: DeadLetters | None = None,
+        check_owner: Callable[[], None] = lambda: None,
     ) -> None:
         self.id = config.id
         self.config = config
         self._sink = sink
         self._filter = EventFilter(config.filter)
-        self._metrics = metrics
-        self._labels = (metrics.pipeline, config.id)
+        self._meter = SinkMeter(metrics, config.id)
         self._max_queued = max_queued
+        self._check_owner = check_owner
         self._keeper = sink if isinstance(sink, PositionKeeper) else None
         self._is_kept_known = self._keeper is None
         self._replay = Replay(SinkProgress(acked.position)) if acked else None
@@ -96,8 +98,7 @@ class SinkWorker:
         with self._changed:
             if not batch.event_count and self._acked_count == self._handed_count:
                 # Nothing is waiting and nothing has to be written: no need of the sink, which may be down.
-                kept = self._acked.kept if self._acked else None
-                self._acked = SinkCheckpoint(self.id, batch.position, datetime.now(UTC), kept)
+                self._acked = self._checkpoint_at(batch.position)
                 return True
             if len(self._queue) >= self._max_queued and self.failure is None:
                 self._changed.wait(timeout_secs)
@@ -166,13 +167,14 @@ class SinkWorker:
         try:
             return self._step()
         except RecordError as error:
-            self._count(error)
+            self._meter.failed(error)
             self._put_aside(error)
             return True
 
     def _step(self) -> bool:
         """Open if needed, write what waits, flush, ack. False when closing."""
         if not self._is_open:
+            self._check_owner()  # opening alone may fence another process off
             self._sink.open()
             self._is_open = self._has_to_rewrite = True
             self._ask_keeper()
@@ -200,6 +202,7 @@ class SinkWorker:
     def _flush(self, count: int) -> None:
         if self._keeper is not None and self._progress is not None:
             self._keeper.note_progress(self._progress)
+        self._check_owner()
         self._sink.flush()
         self._ack(self._in_doubt.take(count))
 
@@ -224,14 +227,15 @@ class SinkWorker:
                 in_doubt.remove(place)
             return
         if place or error.written_count:
+            self._check_owner()
             try:
                 self._sink.flush()
             except RecordError as other:  # one before it is bad too
-                self._count(other)
+                self._meter.failed(other)
                 self._put_aside(other)
                 return
             self._ack(in_doubt.take(place))
-            self._count_delivered(error.written_count)
+            self._meter.delivered(error.written_count)
             in_doubt.drop_written(error.written_count)
             index -= error.written_count
         self._keep(in_doubt.event(0, index), error)
@@ -241,6 +245,7 @@ class SinkWorker:
         """Make the event a dead letter; waits while there is no room."""
         if self._dead_letters is None:
             raise error
+        self._check_owner()
         while not self._dead_letters.keep(event, error, self.id):
             with self._changed:
                 if self.last_error is None:
@@ -254,6 +259,7 @@ class SinkWorker:
     def _write_redeliveries(self) -> None:
         """Write the events that were asked for, one by one."""
         while self._redeliveries:
+            self._check_owner()
             redelivery = self._redeliveries.popleft()
             if not redelivery.take():
                 continue
@@ -261,9 +267,9 @@ class SinkWorker:
                 self._sink.write(redelivery.batch)
                 self._sink.flush()
                 redelivery.end(None)
-                self._count_delivered(1)
+                self._meter.delivered(1)
             except RecordError as error:
-                self._count(error)
+                self._meter.failed(error)
                 redelivery.end(str(error))
                 if error.written_count is None:
                     self._abandon()
@@ -306,11 +312,12 @@ class SinkWorker:
     def _write(self, batch: Batch) -> None:
         if not batch.event_count:
             return
+        self._check_owner()
         began = time.monotonic()
         self._writing, self._is_clean = batch, False
         self._sink.write(batch)
         batch.release()
-        self._metrics.sink_latency.labels(*self._labels).observe(time.monotonic() - began)
+        self._meter.written(time.monotonic() - began)
 
     def _take(self, *, wait: bool) -> Batch | None:
         with self._changed:
@@ -337,36 +344,23 @@ class SinkWorker:
         return news
 
     def _ack(self, done: list[Part]) -> None:
-        now, metrics = datetime.now(UTC), self._metrics
         last = [part.batch for part in done if part.is_last]
-        self._count_delivered(sum(part.batch.event_count for part in done))
-        metrics.sink_batches.labels(*self._labels).inc(len(last))
-        for batch in last:
-            if batch.event_count:
-                metrics.e2e_latency.labels(metrics.pipeline).observe(time.monotonic() - batch.received_at)
+        self._meter.acked(last, sum(part.batch.event_count for part in done))
         with self._changed:
             if last:
-                metrics.sink_last_checkpoint_ts.labels(*self._labels).set(now.timestamp())
+                is_kept = self._keeper is not None and any(part.batch.event_count for part in done)
                 self._acked_count += len(last)
-                kept = self._acked.kept if self._acked else None
-                if self._keeper is not None and any(part.batch.event_count for part in done):
-                    kept = last[-1].position
-                self._acked = SinkCheckpoint(self.id, last[-1].position, now, kept)
+                self._acked = self._checkpoint_at(last[-1].position, is_kept=is_kept)
             self.last_error = None
             self._changed.notify_all()
 
-    def _count_delivered(self, event_count: int) -> None:
-        self._metrics.sink_events.labels(*self._labels).inc(event_count)
-
-    def _count(self, error: DeltaForgeError) -> None:
-        self._metrics.sink_errors.labels(*self._labels).inc()
-        if error.kind == "routing":
-            self._metrics.sink_routing_errors.labels(*self._labels, error.kind).inc()
+    def _checkpoint_at(self, position: Position, *, is_kept: bool = False) -> SinkCheckpoint:
+        return checkpoint_at(self.id, position, self._acked, is_kept=is_kept, is_replay=self._replay is not None)
 
     def _is_final(self, error: DeltaForgeError) -> bool:
         """Count an error; note it as the sink's end if no retry can help."""
         if not isinstance(error, RecordError):  # those are counted where they are caught
-            self._count(error)
+            self._meter.failed(error)
         if isinstance(error, RecordError) or retry_of(error) is not Retry.BACKOFF:
             self._fail(error)
             return True
@@ -389,7 +383,7 @@ class SinkWorker:
             self._is_open = False
         else:
             self._abandon()
-        self._metrics.sink_reconnects.labels(*self._labels).inc()
+        self._meter.reconnected()
 
     def _fail(self, error: DeltaForgeError) -> None:
         with self._changed:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
 from deltaforge.checkpoint.reader import SOURCE_KEY
+from deltaforge.checkpoint.reset import ResetRequest, readable, remove_reset
 from deltaforge.checkpoint.state import SourceState, decode_source_state, encode_state
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import CheckpointError, DeltaForgeError
@@ -29,7 +31,14 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
     ``next_batch`` after a ``snapshot`` that snapshot is saved, and may be confirmed.
     """
 
-    def __init__(self, context: PipelineContext, state: SourceState | None) -> None:
+    def __init__(
+        self,
+        context: PipelineContext,
+        state: SourceState | None,
+        *,
+        reset: ResetRequest | None = None,
+        state_before_reset: bytes | None = None,
+    ) -> None:
         self._context = context
         self._source_id = context.spec.spec.source.config.id
         self._position = state.position if state else None
@@ -37,6 +46,9 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         # A first start: nothing may be delivered before the position it starts from is saved, or a
         # crash in the first epoch would start again from a later "now".
         self._is_first_start = state is None
+        self._reset = reset
+        self._reset_id = reset.id if reset else state.reset_id if state else ""
+        self._state_before_reset = state_before_reset
         self._is_start_emitted = False
         self._is_tx_open = False
         context.run_start = state.start if state else None
@@ -46,11 +58,16 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         self._reader = context.reader = _reader(context, self._learned)
         if context.starts_paused:
             self._reader.pause()
-        self._reader.start(state.start if state else None)
+        if reset is not None:
+            log.warning("the checkpoint is reset", extra={"source_id": self._source_id, "reset": reset.view()})
+            self._reader.start(reset.start, is_new=True)
+        else:
+            self._reader.start(state.start if state else None)
         if state is not None:
             context.start_saved.set()
 
     def next_batch(self) -> list[Batch]:
+        self._check_owner()
         self._confirm_saved()
         if self._must_stop():
             reached("during_stop")
@@ -75,16 +92,25 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
 
     def snapshot(self) -> bytes | None:
         if self._position is None:
-            return None
+            return self._state_before_reset
         delivery = self._context.delivery
         replay_from = delivery.lagging_position(self._position) if delivery else None
-        state = SourceState(source_id=self._source_id, position=self._position, replay_from=replay_from)
+        state = SourceState(
+            source_id=self._source_id, position=self._position, replay_from=replay_from, reset_id=self._reset_id
+        )
         self._unsaved = state
         return encode_state(state)
 
     def close(self) -> None:
         self._reader.close()
         self._learned.close()
+
+    def _check_owner(self) -> None:
+        try:
+            self._context.check_owner()
+        except DeltaForgeError as error:
+            self._context.fail(error)
+            raise
 
     def _confirm_saved(self) -> None:
         if self._unsaved is None:
@@ -94,6 +120,20 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         self._context.start_saved.set()
         self._is_first_start = False
         self._unsaved = None
+        if self._reset is not None:
+            self._note_reset_saved(self._reset)
+
+    def _note_reset_saved(self, reset: ResetRequest) -> None:
+        remove_reset(self._context.paths.reset, reset)
+        self._context.metrics.checkpoint_resets.labels(self._context.name).inc()
+        log.warning(
+            "the checkpoint was reset: reading begins again",
+            extra={"source_id": self._source_id, "reset": reset.view(), "position": self._start_view()},
+        )
+        self._reset = None
+
+    def _start_view(self) -> dict[str, Any] | None:
+        return self._context.run_start.view() if self._context.run_start else None
 
     def _must_stop(self) -> bool:
         context = self._context
@@ -124,6 +164,12 @@ class LogSource(FixedPartitionedSource[Batch, bytes | None]):
 
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> LogPartition:
         del step_id, for_part
+        reset = self._context.reset
+        if reset is not None:
+            before = readable(decode_source_state, resume_state)
+            if before is None or before.reset_id != reset.id:
+                return LogPartition(self._context, None, reset=reset, state_before_reset=resume_state)
+            remove_reset(self._context.paths.reset, reset)  # saved, and then killed before the file was removed
         state = decode_source_state(resume_state) if resume_state else None
         source_id = self._context.spec.spec.source.config.id
         if state is not None and state.source_id != source_id:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from deltaforge.core.errors import StorageError
+from deltaforge.core.position import Position, bytes_between, encode_position
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.sources.reader import ReaderStatus
 
@@ -30,6 +31,7 @@ def status(context: PipelineContext) -> dict[str, Any]:
         "source": _source(context, reader),
         "sink_errors": context.delivery.errors() if context.delivery else {},
         "lag_seconds": lag_seconds(reader),
+        **lag_bytes(context, reader),
         "events_read": reader.events_read if reader else 0,
         "checkpoints": _checkpoints(context),
     }
@@ -45,6 +47,19 @@ def lag_seconds(reader: ReaderStatus | None) -> float | None:
     if reader is None or reader.last_event_ts_ms is None:
         return None
     return round(max(0.0, time.time() - reader.last_event_ts_ms / 1000), 3)
+
+
+def lag_bytes(context: PipelineContext, reader: ReaderStatus | None) -> dict[str, int]:
+    """Bytes of log behind the position of the slowest sink, under ``lag_bytes``; empty when they are not known."""
+    sinks = context.delivery.checkpoints() if context.delivery else []
+    found = [bytes_behind(checkpoint.position, reader) for checkpoint in sinks]
+    known = [count for count in found if count is not None]
+    return {"lag_bytes": max(known)} if known and len(known) == len(found) else {}
+
+
+def bytes_behind(position: Position, reader: ReaderStatus | None) -> int | None:
+    """Bytes of log behind a position, as far as the server told us; None when that is not known."""
+    return bytes_between(position, reader.log_end) if reader and reader.log_end else None
 
 
 def metrics_text(context: PipelineContext) -> str:
@@ -86,6 +101,7 @@ def _source(context: PipelineContext, reader: ReaderStatus | None) -> dict[str, 
         "id": source.config.id,
         "type": source.type,
         "position": reader.position.view() if reader and reader.position else None,
+        "log_end": encode_position(reader.log_end).decode() if reader and reader.log_end else None,
         "last_error": reader.last_error if reader else None,
         "reconnects": reader.reconnects if reader else 0,
     }

@@ -17,7 +17,7 @@ from deltaforge.config.model import StrictModel
 from deltaforge.config.patterns import TablePattern
 from deltaforge.config.secret import Dsn
 from deltaforge.core.batch import Batch
-from deltaforge.core.position import Position
+from deltaforge.core.position import Position, Start
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.sources.loader import TableReload
@@ -79,11 +79,12 @@ class LogStream(Protocol):
     A stream never hands out a part of a transaction as if it were whole: see :class:`Batch`.
     """
 
-    def open(self, position: Position | None) -> Position:
+    def open(self, position: Start | None) -> Position:
         """Connect, check the server, and start reading after ``position``.
 
         Args:
-            position: Where to continue; None for the first start of this source.
+            position: Where to continue; None for the first start of this source. After a reset of the checkpoint
+                it is a :class:`LogEdge`, or a position without the identity of the server.
 
         Returns:
             Where reading starts. On a first start this is saved before any row is delivered.
@@ -110,6 +111,11 @@ class LogStream(Protocol):
 
         Args:
             confirmed: The newest *saved* position; the server may forget everything before it.
+        """
+
+    def log_end(self) -> Position | None:
+        """The newest place of the log that the server told us of, read or not; None before the first. Called from
+        any thread.
         """
 
     def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:

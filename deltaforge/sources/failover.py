@@ -24,14 +24,16 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LOST_HINT = "delete the pipeline and create it again; rows in between are not in the log"
+LOST_HINT = (
+    "delete the pipeline and create it again, or reset its checkpoint to earliest; rows in between are not in the log"
+)
 MAX_NAMED = 5
 
 
-def lost(reason: str, *, is_failover: bool) -> PositionLostError:
+def lost(reason: str, *, is_failover: bool, hint: str = LOST_HINT) -> PositionLostError:
     """The error of a position that the server does not have (any more)."""
     when = "position lost after failover" if is_failover else "position lost"
-    return PositionLostError(f"{when}: {reason}. Re-snapshot required.", hint=LOST_HINT)
+    return PositionLostError(f"{when}: {reason}. Re-snapshot required.", hint=hint)
 
 
 class Arrival:
@@ -76,6 +78,20 @@ class Arrival:
         except PositionLostError as error:
             self._record("position_lost", reason=error.message)
             raise
+
+    def load(self, load: Callable[[], Loaded]) -> Loaded | None:
+        """What the catalog says, so that it can be seen before the first row comes; None if it cannot be read.
+
+        Raises:
+            SourceError: It cannot be read, and ``on_schema_drift`` is ``halt`` at another server.
+        """
+        try:
+            return load()
+        except SourceError as error:  # rows bring their definitions with them
+            if self.is_failover and self._config.on_schema_drift == "halt":
+                raise
+            log.warning("table definitions cannot be loaded at the start: %s", error)
+            return None
 
     def reconcile(
         self, loaded: Loaded, captured: Callable[[str, str], bool], canonical: Callable[[str], str] = str

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from deltaforge.core.batch import Batch
 from deltaforge.core.covered import transaction_of, without_first
 from deltaforge.core.errors import ControlError, DeltaForgeError, SourceError
-from deltaforge.core.position import Position
+from deltaforge.core.position import LogEdge, Position, Start
 from deltaforge.core.retry import SOURCE_RECONNECT, Backoff, Retry, retry_of
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name
@@ -34,7 +34,8 @@ class ReaderStatus:
     """What the reader is doing now.
 
     ``last_error`` is the reason of the present disconnection, None while connected.
-    ``last_event_ts_ms`` is the source's commit time of the newest event read.
+    ``last_event_ts_ms`` is the source's commit time of the newest event read. ``log_end`` is the newest place of the
+    log that the server told us of, None while disconnected.
     """
 
     connected: bool
@@ -45,6 +46,7 @@ class ReaderStatus:
     events_read: int
     last_event_ts_ms: int | None
     queued_batches: int
+    log_end: Position | None = None
 
 
 class LogReader:
@@ -92,16 +94,28 @@ class LogReader:
         self._failure: DeltaForgeError | None = None
         self._confirmed: Position | None = None
         self._position: Position | None = None
+        self._start: Start | None = None
+        self._announces_start = False
         self._last_error: str | None = None
+        self._stream: LogStream | None = None
         self._reconnects = 0
         self._events_read = 0
         self._last_event_ts_ms: int | None = None
         self._reloads: deque[tuple[Sequence[TableName] | None, Future[list[TableReload]]]] = deque()
         self._thread = threading.Thread(target=self._run, name=f"reader-{source_id}", daemon=True)
 
-    def start(self, position: Position | None) -> None:
-        """Begin to read after ``position``; None means the first start of this source."""
-        self._position = self._confirmed = position
+    def start(self, position: Start | None, *, is_new: bool = False) -> None:
+        """Begin to read after ``position``; None means the first start of this source.
+
+        Args:
+            position: Where.
+            is_new: Nothing of this source is saved there yet. Like on a first start, the first batch then has no
+                events, only the place where reading begins.
+        """
+        self._start = position
+        self._announces_start = is_new or position is None
+        if not is_new and not isinstance(position, LogEdge):
+            self._position = self._confirmed = position
         self._thread.start()
 
     def get(self, timeout_secs: float) -> Batch | None:
@@ -188,6 +202,7 @@ class LogReader:
                 events_read=self._events_read,
                 last_event_ts_ms=self._last_event_ts_ms,
                 queued_batches=len(self._queue),
+                log_end=self._stream.log_end() if self._stream else None,
             )
 
     def close(self) -> None:
@@ -227,12 +242,13 @@ class LogReader:
         return self._backoff.delays(random.Random())
 
     def _read(self, stream: LogStream) -> None:
-        start = stream.open(self._position)
+        start = stream.open(self._position or self._start)
         with self._changed:
-            is_first = self._position is None
+            is_first, self._announces_start = self._announces_start, False
             self._is_tx_open = False
             self._repeat_count = self._open_count
             self._is_connected, self._last_error, self._position = True, None, start
+            self._stream = stream
         log.info("source connected", extra={"source_id": self._source_id, "position": start.view()})
         if is_first:
             self._put(Batch([], start, received_at=time.monotonic()), stream)
@@ -289,7 +305,7 @@ class LogReader:
 
     def _disconnected(self) -> None:
         with self._changed:
-            self._is_connected = False
+            self._is_connected, self._stream = False, None
             while self._reloads:
                 self._reloads.popleft()[1].set_exception(ControlError("the source was disconnected"))
 

@@ -10,7 +10,7 @@ from typing import Any, cast
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import SinkError
 from deltaforge.core.event import ChangeEvent, SourceInfo
-from deltaforge.core.position import Position, PostgresPosition
+from deltaforge.core.position import Position, PostgresPosition, Start
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.schema.registry import TableName
 from deltaforge.sensing.settings import SchemaSensing
@@ -60,7 +60,7 @@ class ScriptedStream:
         self.confirmed: list[int] = []
         self.starts: list[int | None] = []
 
-    def open(self, position: Position | None) -> Position:
+    def open(self, position: Start | None) -> Position:
         self.starts.append(position.lsn if isinstance(position, PostgresPosition) else None)
         self._next = position.lsn if isinstance(position, PostgresPosition) else 1
         return PostgresPosition(self._next)
@@ -77,6 +77,9 @@ class ScriptedStream:
     def keep_alive(self, confirmed: Position | None) -> None:
         if isinstance(confirmed, PostgresPosition):
             self.confirmed.append(confirmed.lsn)
+
+    def log_end(self) -> Position | None:
+        return PostgresPosition(self._last + 1)
 
     def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
         return [TableReload(*table, "ok", changed=True) for table in tables or []]

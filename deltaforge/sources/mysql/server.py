@@ -16,6 +16,9 @@ from deltaforge.sources.mysql.client import execute, query_row
 
 log = logging.getLogger(__name__)
 
+_FIRST_EVENT = 4
+"""Offset behind the magic number of a binary log."""
+
 
 class ServerFacts(msgspec.Struct, frozen=True):
     """One server. ``uuid`` is ``server_uuid``; MariaDB has none, there it is server id and host name."""
@@ -63,11 +66,56 @@ def tail_position(connection: Connection[Any], facts: ServerFacts) -> MysqlPosit
     if facts.flavor == "mariadb":
         row = _status(connection, ("show master status", "show binlog status"))
         file, pos = str(row["File"]), int(row["Position"])
-        ((gtids,),) = execute(connection, f"select binlog_gtid_pos('{file}', {pos})")
-        return MysqlPosition(file, pos, str(gtids or ""), "mariadb", facts.uuid)
+        return MysqlPosition(file, pos, _mariadb_gtids(connection, file, pos), "mariadb", facts.uuid)
     row = _status(connection, ("show binary log status", "show master status"))
     gtids = str(row.get("Executed_Gtid_Set") or "").replace("\n", "") if facts.has_gtids else ""
     return MysqlPosition(str(row["File"]), int(row["Position"]), str(GtidSet(gtids)), "mysql", facts.uuid)
+
+
+def oldest_position(connection: Connection[Any], facts: ServerFacts) -> MysqlPosition:
+    """Where the oldest binary log begins that the server still has.
+
+    Raises:
+        SourceError: The definitions of the tables there cannot be known.
+    """
+    if not facts.has_full_metadata:
+        raise SourceError(
+            "the table definitions at the beginning of the binary log are not known",
+            kind="incompatible",
+            hint="reset the checkpoint to latest; with binlog_row_metadata=FULL the log itself holds them",
+        )
+    file = str(execute(connection, "show binary logs")[0][0])
+    if facts.flavor == "mariadb":
+        return MysqlPosition(file, _FIRST_EVENT, _mariadb_gtids(connection, file, _FIRST_EVENT), "mariadb", facts.uuid)
+    ((purged,),) = execute(connection, "select @@global.gtid_purged")
+    return MysqlPosition(file, _FIRST_EVENT, str(_gtids(purged)), "mysql", facts.uuid)
+
+
+def completed(connection: Connection[Any], facts: ServerFacts, position: MysqlPosition) -> MysqlPosition:
+    """A position that an operator gave, with what only the server knows; any other position as it is.
+
+    Raises:
+        SourceError: It lacks the GTID set, without which reading would later begin at the wrong place.
+    """
+    if position.flavor:
+        return position
+    gtids = position.gtid_set
+    if not gtids and facts.flavor == "mariadb":
+        gtids = _mariadb_gtids(connection, position.file, position.pos)
+    elif not gtids and facts.has_gtids:
+        ((executed,),) = execute(connection, "select @@global.gtid_executed")
+        if _gtids(executed):
+            raise SourceError(
+                "the position has no gtid_set, and the server has GTIDs",
+                kind="checkpoint",
+                hint="reset the checkpoint again with the gtid_set that belongs to file and pos",
+            )
+    return MysqlPosition(position.file, position.pos, gtids, facts.flavor, facts.uuid)
+
+
+def _mariadb_gtids(connection: Connection[Any], file: str, pos: int) -> str:
+    ((gtids,),) = execute(connection, "select binlog_gtid_pos(%s, %s)", (file, str(pos)))
+    return str(gtids or "")
 
 
 def check_position(connection: Connection[Any], facts: ServerFacts, position: MysqlPosition) -> None:

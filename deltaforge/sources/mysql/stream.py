@@ -14,7 +14,7 @@ from deltaforge.checkpoint.identity import ServerIdentity
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import ProtocolError, SchemaError, SourceError
 from deltaforge.core.gtid import GtidSet, MariadbGtids
-from deltaforge.core.position import MysqlPosition, Position
+from deltaforge.core.position import LogEdge, MysqlPosition, Position, Start
 from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.mysql.events import (
     ARTIFICIAL,
@@ -35,12 +35,19 @@ from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.batching import TransactionBatcher
 from deltaforge.sources.failover import Arrival
-from deltaforge.sources.loader import Loaded, TableReload, reload
+from deltaforge.sources.loader import TableReload, reload
 from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
 from deltaforge.sources.mysql.group import row_group
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.maker import EventMaker, Place
-from deltaforge.sources.mysql.server import ServerFacts, at_new_server, check_position, read_facts
+from deltaforge.sources.mysql.server import (
+    ServerFacts,
+    at_new_server,
+    check_position,
+    completed,
+    oldest_position,
+    read_facts,
+)
 from deltaforge.sources.mysql.spec import MysqlSourceConfig
 from deltaforge.sources.mysql.statements import (
     Meaning,
@@ -84,24 +91,31 @@ class MysqlStream:
         self._scanner: Any = None
         self._begun_events: list[bytes] = []
 
-    def open(self, position: Position | None) -> Position:
-        if position is not None and not isinstance(position, MysqlPosition):
+    def open(self, position: Start | None) -> Position:
+        if position is not None and not isinstance(position, (MysqlPosition, LogEdge)):
             raise SourceError("the saved position is not one of MySQL", kind="checkpoint")
         dsn = self._config.dsn.get_secret_value()
         connection = connect(dsn)
         try:
             self._facts = facts = read_facts(connection)
             self._tables.use(facts)
-            of_position = ServerIdentity(position.server_uuid) if position and position.server_uuid else None
-            arrival = Arrival(self._context, self._config, ServerIdentity(facts.uuid), position, of_position)
-            if position is not None:
+            loader = self._tables.loader
+            saved = completed(connection, facts, position) if isinstance(position, MysqlPosition) else None
+            of_saved = ServerIdentity(saved.server_uuid) if saved and saved.server_uuid else None
+            arrival = Arrival(self._context, self._config, ServerIdentity(facts.uuid), saved, of_saved)
+            if saved is not None:
                 with arrival.reaching():
-                    check_position(connection, facts, position)
-            self._history.arrive(facts.uuid, position)
-            if position is not None:
-                start, loaded = at_new_server(position, facts), self._load(is_needed=arrival.is_failover)
+                    check_position(connection, facts, saved)
+            self._history.arrive(facts.uuid, saved)
+            if saved is not None:
+                start, loaded = at_new_server(saved, facts), arrival.load(lambda: loader.load(facts))
+            elif position is LogEdge.EARLIEST:
+                start, loaded = (
+                    oldest_position(connection, facts),
+                    arrival.load(lambda: loader.load(facts)),
+                )
             else:
-                start, loaded = self._tables.loader.first(connection, facts, self._history)
+                start, loaded = loader.first(connection, facts, self._history)
         finally:
             connection.close()
         if arrival.is_failover and loaded is not None:
@@ -131,9 +145,11 @@ class MysqlStream:
     def keep_alive(self, confirmed: Position | None) -> None:
         """Nothing to say: MySQL keeps its log by its own rules."""
 
+    def log_end(self) -> Position | None:
+        return MysqlPosition(self._file, self._end_pos, server_uuid=self._facts.uuid) if self._file else None
+
     def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
-        loaded = self._tables.loader.load(self._facts)
-        reloaded = reload(self._context.registry, loaded, tables)
+        reloaded = reload(self._context.registry, self._tables.loader.load(self._facts), tables)
         self._tables.look_ahead(self._resume)
         return reloaded
 
@@ -141,16 +157,6 @@ class MysqlStream:
         if self._dump is not None:
             self._dump.close()
             self._dump = None
-
-    def _load(self, *, is_needed: bool) -> Loaded | None:
-        """What the catalog says, so that it can be seen before the first row comes."""
-        try:
-            return self._tables.loader.load(self._facts)
-        except SourceError as error:  # rows bring their definitions with them
-            if is_needed and self._config.on_schema_drift == "halt":
-                raise
-            log.warning("table definitions cannot be loaded at the start: %s", error)
-            return None
 
     def _start_at(self, start: MysqlPosition, facts: ServerFacts, *, is_failover: bool) -> None:
         self._resume = start

@@ -38,6 +38,10 @@ select a.attname, a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity::
  where a.attrelid = %s and a.attnum > 0 and not a.attisdropped
 """
 
+_END = """
+select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text
+"""
+
 
 class ColumnFacts(msgspec.Struct, frozen=True):
     """What the catalog says of a column and a relation message does not."""
@@ -107,8 +111,8 @@ class Catalog:
         return str(self._one("select current_database()")[0])
 
     def current_lsn(self) -> int:
-        """Where the WAL ends now."""
-        return lsn_from_text(str(self._one("select pg_current_wal_insert_lsn()::text")[0]))
+        """Where the WAL ends now; of a standby: what it has replayed."""
+        return lsn_from_text(str(self._one(_END)[0]))
 
     def slot(self, name: str) -> SlotFacts | None:
         """The slot, or None if there is none of that name."""

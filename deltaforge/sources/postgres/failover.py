@@ -14,10 +14,11 @@ from deltaforge.core.errors import SourceError
 from deltaforge.core.lsn import lsn_from_text, text_from_lsn
 from deltaforge.core.position import PostgresPosition
 from deltaforge.sources.failover import lost
-from deltaforge.sources.postgres.catalog import SlotFacts
+from deltaforge.sources.postgres.catalog import Catalog, SlotFacts
 from deltaforge.sources.postgres.client import ReplicationConnection
 
 _SWITCH = re.compile(r"^\s*(\d+)\s+([0-9A-Fa-f]+/[0-9A-Fa-f]+)", re.MULTILINE)
+_SLOT_HINT = "drop the slot, then reset the checkpoint to earliest, or delete the pipeline and create it again"
 
 
 def switches_of(history: str) -> dict[int, int]:
@@ -67,7 +68,8 @@ def check_slot(facts: SlotFacts, slot: str, database: str, *, is_failover: bool)
         PositionLostError: The server has invalidated it.
     """
     if facts.lost_reason:
-        raise lost(f"replication slot {slot} was invalidated ({facts.lost_reason})", is_failover=is_failover)
+        reason = f"replication slot {slot} was invalidated ({facts.lost_reason})"
+        raise lost(reason, is_failover=is_failover, hint=_SLOT_HINT)
     if facts.plugin != "pgoutput" or facts.database != database:
         raise SourceError(
             f"replication slot {slot} is for plugin {facts.plugin} in database {facts.database}",
@@ -96,3 +98,14 @@ def check_covers(facts: SlotFacts | None, slot: str, position: PostgresPosition,
             f" behind the saved {text_from_lsn(position.lsn)}: it was created again or read by somebody else",
             is_failover=is_failover,
         )
+
+
+def check_reached(catalog: Catalog, position: PostgresPosition) -> None:
+    """Check that the WAL goes as far as a position that an operator gave; one of a server was there.
+
+    Raises:
+        PositionLostError: It ends before.
+    """
+    if not position.system_id and position.lsn > (end := catalog.current_lsn()):
+        reason = f"{text_from_lsn(position.lsn)} is behind the end of the WAL, {text_from_lsn(end)}"
+        raise lost(reason, is_failover=False)

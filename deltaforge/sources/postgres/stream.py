@@ -16,7 +16,7 @@ from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import ProtocolError, SourceError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.lsn import lsn_from_text, text_from_lsn
-from deltaforge.core.position import Position, PostgresPosition
+from deltaforge.core.position import LogEdge, Position, PostgresPosition, Start
 from deltaforge.protocol.postgres.messages import (
     Begin,
     Commit,
@@ -35,7 +35,7 @@ from deltaforge.sources.loader import Loaded, TableReload, reload
 from deltaforge.sources.postgres.catalog import Catalog
 from deltaforge.sources.postgres.client import ReplicationConnection, connect
 from deltaforge.sources.postgres.definitions import load_definitions
-from deltaforge.sources.postgres.failover import check_covers, check_history, check_slot
+from deltaforge.sources.postgres.failover import check_covers, check_history, check_reached, check_slot
 from deltaforge.sources.postgres.mapper import Mapper
 from deltaforge.sources.postgres.spec import PostgresSourceConfig, StartLsn
 
@@ -60,14 +60,14 @@ class PostgresStream:
         self._resume = PostgresPosition(0)
         self._batcher = TransactionBatcher(context.limits, lambda: self._resume)
         self._is_tx_open = False
-        self._received = 0
+        self._received = self._wal_end = 0
         self._confirmed = 0
         self._sent_at = self._heard_at = self._moved_at = self._checked_at = 0.0
         self._bytes = 0
         self._counts: Counter[tuple[str, str]] = Counter()
 
-    def open(self, position: Position | None) -> Position:
-        if position is not None and not isinstance(position, PostgresPosition):
+    def open(self, position: Start | None) -> Position:
+        if position is not None and not isinstance(position, (PostgresPosition, LogEdge)):
             raise SourceError("the saved position is not one of PostgreSQL", kind="checkpoint")
         dsn = self._config.dsn.get_secret_value()
         self._side = connect(dsn)
@@ -78,7 +78,8 @@ class PostgresStream:
         self._system_id, is_standby = system_id, catalog.is_standby()
         # The timeline of a standby may change under us: its positions are of no timeline.
         current = ServerIdentity(system_id, 0 if is_standby else timeline)
-        arrival = Arrival(self._context, self._config, current, position, _server_of(position))
+        saved = position if isinstance(position, PostgresPosition) else None
+        arrival = Arrival(self._context, self._config, current, saved, _server_of(saved))
         with arrival.reaching():
             start = self._start(catalog, self._wire, position, arrival, is_standby=is_standby)
         self._mapper = Mapper(
@@ -90,13 +91,12 @@ class PostgresStream:
             registry=self._context.registry,
             system_id=system_id,
         )
-        loaded = self._load(is_needed=arrival.is_failover)
+        loaded = arrival.load(self._loaded)
         if loaded is not None:
             arrival.reconcile(loaded, self._mapper.captures)
         self._wire.start(self._config.slot, start, self._config.publication)
         arrival.settle(loaded)
-        tx_id = position.tx_id if position is not None else None
-        self._resume = PostgresPosition(start, tx_id, system_id, current.timeline)
+        self._resume = PostgresPosition(start, saved.tx_id if saved else None, system_id, current.timeline)
         self._received = self._confirmed = start
         if loaded is not None:
             self._context.registry.record(loaded.definitions.values(), loaded.point)
@@ -130,9 +130,14 @@ class PostgresStream:
         if now - self._checked_at >= SLOT_CHECK_SECS:
             self._checked_at = now
             retained = self._catalog.retained_bytes(self._config.slot)
+            self._wal_end = self._catalog.current_lsn()
             if retained is not None:
                 metrics, labels = self._context.metrics, (self._context.pipeline, self._config.id)
                 metrics.slot_retained_bytes.labels(*labels).set(retained)
+
+    def log_end(self) -> Position | None:
+        end = max(self._received, self._wal_end)
+        return PostgresPosition(end, None, self._resume.system_id) if end else None
 
     def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
         loaded = self._loaded()
@@ -148,16 +153,6 @@ class PostgresStream:
             self._side.close()
             self._side = None
 
-    def _load(self, *, is_needed: bool) -> Loaded | None:
-        """What the catalog says, so that it can be seen before the first row comes."""
-        try:
-            return self._loaded()
-        except SourceError as error:  # rows bring their definitions with them
-            if is_needed and self._config.on_schema_drift == "halt":
-                raise
-            log.warning("table definitions cannot be loaded at the start: %s", error)
-            return None
-
     def _loaded(self) -> Loaded:
         dsn = self._config.dsn.get_secret_value()
         return load_definitions(dsn, self._config.publication, self._mapper.captures, self._system_id)
@@ -166,30 +161,31 @@ class PostgresStream:
         self,
         catalog: Catalog,
         wire: ReplicationConnection,
-        position: PostgresPosition | None,
+        position: PostgresPosition | LogEdge | None,
         arrival: Arrival,
         *,
         is_standby: bool,
     ) -> int:
         slot, is_failover = self._config.slot, arrival.is_failover
-        if position is not None:
+        if isinstance(position, PostgresPosition):
             check_history(wire, arrival.current, position)
         facts = catalog.slot(slot)
         if facts is not None:
             check_slot(facts, slot, catalog.database(), is_failover=is_failover)
             if facts.is_endangered:
                 log.warning("replication slot %s holds more WAL than max_slot_wal_keep_size: catch up soon", slot)
-        if position is not None:
+        if isinstance(position, PostgresPosition):
+            check_reached(catalog, position)
             check_covers(facts, slot, position, is_failover=is_failover)
             return position.lsn
         if facts is not None:
-            return self._first_start(catalog, facts.confirmed)
+            return self._first_start(catalog, facts.confirmed, position)
         created = wire.create_slot(slot, is_standby=is_standby)
         log.info("replication slot %s created at %s", slot, text_from_lsn(created))
-        return self._first_start(catalog, created)
+        return self._first_start(catalog, created, position)
 
-    def _first_start(self, catalog: Catalog, earliest: int) -> int:
-        wanted = self._config.start_position
+    def _first_start(self, catalog: Catalog, earliest: int, edge: LogEdge | None) -> int:
+        wanted = edge.value if edge else self._config.start_position
         if isinstance(wanted, StartLsn):
             return max(earliest, lsn_from_text(wanted.lsn))
         return earliest if wanted == "earliest" else max(earliest, catalog.current_lsn())

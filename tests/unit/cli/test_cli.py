@@ -8,9 +8,12 @@ from types import SimpleNamespace
 import pytest
 
 import deltaforge
+from deltaforge.checkpoint.reset import read_reset
 from deltaforge.cli import main
 from deltaforge.core.errors import MissingDependencyError, SourceError
 from deltaforge.protocol.kernel import description
+from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.storage.file_lock import FileLock
 
 
 def replaced(monkeypatch, module, **names):
@@ -202,3 +205,21 @@ def test_a_reader_that_goes_away_is_no_traceback():
         check=False,
     )
     assert (read.stdout, read.stderr) == ("{", "")
+
+
+def test_checkpoints_are_shown_and_reset_while_nothing_runs(document, tmp_path, capsys):
+    state = ["--state-dir", str(tmp_path / "state")]
+    assert main(["checkpoints", str(document), *state]) == 0
+    assert capsys.readouterr().out == "[]\n"
+    assert main(["checkpoints", str(document), *state, "--reset", '{"file": "b.000001", "pos": 4}']) == 0
+    assert "all sinks at that position" in capsys.readouterr().out
+    assert main(["checkpoints", str(document), *state, "--reset", "earliest", "--sink", "kafka-1"]) == 0
+    paths = PipelinePaths(tmp_path / "state", "orders-cdc")
+    assert read_reset(paths.reset).view() == {"to": "earliest", "sink_id": "kafka-1"}
+    for wrong in (["--reset", "now"], ["--reset", "{x"], ["--reset", '{"lsn": "0/1"}'], ["--sink", "kafka-1"]):
+        assert main(["checkpoints", str(document), *state, *wrong]) == 2
+    lock = FileLock(paths.lock)
+    assert lock.take()
+    assert main(["checkpoints", str(document), *state, "--reset", "latest"]) == 1
+    assert "is running: its checkpoint can be reset only while it is stopped" in capsys.readouterr().err
+    lock.close()

@@ -2,7 +2,15 @@ import pytest
 
 from deltaforge.core.errors import CheckpointError
 from deltaforge.core.lsn import lsn_from_text, text_from_lsn
-from deltaforge.core.position import MysqlPosition, PostgresPosition, decode_position, encode_position, log_order
+from deltaforge.core.position import (
+    MysqlPosition,
+    PostgresPosition,
+    bytes_between,
+    decode_position,
+    encode_position,
+    lies_before,
+    log_order,
+)
 
 
 @pytest.mark.parametrize("position", [MysqlPosition("b.000009", 4, "u:1-3"), PostgresPosition(2**63, 7)])
@@ -37,3 +45,25 @@ def test_binlog_files_are_ordered_by_number_not_by_text():
         "bin.9999999",
         "bin.10000004",
     ]
+
+
+A, B = "uuid-a", "uuid-b"
+
+
+@pytest.mark.parametrize(
+    ("position", "other", "behind", "count"),
+    [
+        (MysqlPosition("b.000009", 100, server_uuid=A), MysqlPosition("b.000009", 150, server_uuid=A), True, 50),
+        (MysqlPosition("b.000009", 150, server_uuid=A), MysqlPosition("b.000009", 100, server_uuid=A), False, 0),
+        (MysqlPosition("b.999999", 100, server_uuid=A), MysqlPosition("b.1000000", 4, server_uuid=A), True, None),
+        (MysqlPosition("b.000009", 100, server_uuid=A), MysqlPosition("b.000009", 150, server_uuid=B), None, None),
+        (MysqlPosition("b.000009", 100), MysqlPosition("b.000009", 150), None, None),
+        (PostgresPosition(10, 1, "s"), PostgresPosition(25, None, "s"), True, 15),
+        (PostgresPosition(25, 1, "s"), PostgresPosition(25, 2, "s"), False, 0),
+        (PostgresPosition(10, 1, "s"), PostgresPosition(25, 1, "other"), None, None),
+        (PostgresPosition(10), MysqlPosition("b.1", 4), None, None),
+    ],
+)
+def test_only_positions_of_one_log_are_compared(position, other, behind, count):
+    assert lies_before(position, other) is behind
+    assert bytes_between(position, other) == count

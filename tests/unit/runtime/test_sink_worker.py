@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from deltaforge.checkpoint.state import SinkCheckpoint
-from deltaforge.core.errors import RecordError
+from deltaforge.core.errors import ControlError, RecordError
 from deltaforge.core.event import TX_ID_LENGTH, EventIds
 from deltaforge.core.position import PostgresPosition, SinkProgress
 from deltaforge.observability.metrics import PipelineMetrics
@@ -14,8 +14,8 @@ from deltaforge.testing.fakes import RecordingSink, fail_on, make_batch
 from tests.unit.waiting import wait_until
 
 
-def worker_of(sink, *, acked=None, max_queued=1):
-    return SinkWorker(SinkConfig(id="k"), sink, PipelineMetrics("p"), acked=acked, max_queued=max_queued)
+def worker_of(sink, *, acked=None, max_queued=1, **options):
+    return SinkWorker(SinkConfig(id="k"), sink, PipelineMetrics("p"), acked=acked, max_queued=max_queued, **options)
 
 
 def deliver(worker, batches):
@@ -191,3 +191,21 @@ def test_the_position_kept_is_that_of_the_last_batch_with_events():
     deliver(worker, [make_batch(7, event_count=0)])
     worker.close()
     assert (worker.checkpoint().position, worker.checkpoint().kept) == (PostgresPosition(8), PostgresPosition(2))
+
+
+def test_process_that_lost_its_pipeline_writes_nothing_more():
+    is_lost = False
+
+    def check():
+        if is_lost:
+            raise ControlError("taken over", kind="already_running")
+
+    sink = RecordingSink()
+    worker = worker_of(sink, check_owner=check)
+    worker.offer(make_batch(1), 1)
+    assert worker.wait_acked(10)
+    is_lost = True
+    worker.offer(make_batch(2), 1)
+    wait_until(lambda: worker.failure is not None)
+    worker.close()
+    assert (sink.durable, worker.failure.kind) == ([1], "already_running")

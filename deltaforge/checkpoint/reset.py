@@ -1,0 +1,221 @@
+"""A reset of the checkpoint: what an operator asked for, and the file that brings it to the next start.
+
+The recovery store is Bytewax's and is never edited. The request lies in a file beside it. The next start of the
+pipeline reads it before it builds the dataflow, begins there instead of at the saved position, and saves its first
+state with the request's id in it. Only then is the file removed. So a crash before that save repeats the start of
+the reset, before which nothing was delivered, and a crash after it finds the id in the saved state.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from deltaforge.core.errors import CheckpointError, SpecError
+from deltaforge.core.gtid import GtidSet, MariadbGtids
+from deltaforge.core.lsn import lsn_from_text
+from deltaforge.core.position import LogEdge, MysqlPosition, Position, PostgresPosition, Start, log_order
+
+_FIRST_EVENT = 4
+_SHAPES = {
+    "mysql": '{"file": text, "pos": number, "gtid_set": text, if the server has GTIDs}',
+    "postgres": '{"lsn": "X/Y", "tx_id": number or null}',
+}
+
+
+T = TypeVar("T")
+
+
+class ResetRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to begin. ``sink_id`` is the one sink that is set back; None: all of them.
+
+    ``edge`` or ``position`` is set, never both.
+    """
+
+    id: str
+    edge: LogEdge | None = None
+    position: Position | None = None
+    sink_id: str | None = None
+    v: int = 1
+
+    @property
+    def start(self) -> Start:
+        """Where reading begins."""
+        start = self.edge or self.position
+        if start is None:
+            raise CheckpointError("the reset of the checkpoint says no place")
+        return start
+
+    def view(self) -> dict[str, Any]:
+        """As it was asked for."""
+        view: dict[str, Any] = {"to": self.edge.value if self.edge else self.position and self.position.view()}
+        return view if self.sink_id is None else {**view, "sink_id": self.sink_id}
+
+
+_decoder = msgspec.json.Decoder(ResetRequest)
+
+
+def request_from_body(
+    body: Any, *, source_type: str, sink_ids: list[str], saved: Position | None = None
+) -> ResetRequest:
+    """The request in a REST body ``{"to": "earliest" | "latest" | <position>, "sink_id"?}``.
+
+    Args:
+        body: Parsed JSON.
+        source_type: ``mysql`` or ``postgres``.
+        sink_ids: Of the document.
+        saved: Where the source would continue without a reset.
+
+    Raises:
+        SpecError: Not a reset of this pipeline; says what is wrong.
+    """
+    if not isinstance(body, dict) or "to" not in body:
+        raise SpecError('expected an object with the key `to`: "earliest", "latest" or a position')
+    unknown = sorted(set(body) - {"to", "sink_id"})
+    if unknown:
+        raise SpecError(f"unknown key {unknown[0]!r}", hint="known are `to` and `sink_id`")
+    sink_id = body.get("sink_id")
+    if sink_id is not None and sink_id not in sink_ids:
+        raise SpecError(f"the pipeline has no sink {sink_id!r}", path="sink_id", hint=f"it has {', '.join(sink_ids)}")
+    start = _start(body["to"], source_type)
+    if sink_id is not None:
+        _check_set_back(start, saved)
+    _check_gtids(start, saved)
+    if isinstance(start, LogEdge):
+        return ResetRequest(id=uuid.uuid4().hex, edge=start, sink_id=sink_id)
+    return ResetRequest(id=uuid.uuid4().hex, position=start, sink_id=sink_id)
+
+
+def write_reset(path: Path, request: ResetRequest) -> None:
+    """Put the request where the next start finds it; replaces an earlier one. Durable when this returns."""
+    partial = path.with_suffix(".partial")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(request))
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+    _sync_folder(path.parent)
+
+
+def read_reset(path: Path) -> ResetRequest | None:
+    """The pending request; None if there is none.
+
+    Raises:
+        CheckpointError: The file cannot be read.
+    """
+    try:
+        request = _decoder.decode(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.MsgspecError) as exc:
+        raise CheckpointError(f"the reset in {path.name} cannot be read: {exc}", hint="reset it again") from exc
+    if request.v != 1:
+        raise CheckpointError(f"the reset in {path.name} has version {request.v}, this program reads version 1")
+    return request
+
+
+def remove_reset(path: Path, request: ResetRequest) -> None:
+    """The request is saved: forget it, unless another one has taken its place."""
+    pending = read_reset(path)
+    if pending is not None and pending.id == request.id:
+        path.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+
+
+def readable(decode: Callable[[bytes], T], data: bytes | None) -> T | None:
+    """A saved state that a reset takes the place of; None if there is none or nobody can read it."""
+    try:
+        return decode(data) if data else None
+    except CheckpointError:
+        return None
+
+
+def _start(to: Any, source_type: str) -> Start:
+    if isinstance(to, str):
+        try:
+            return LogEdge(to)
+        except ValueError:
+            raise SpecError(f'{to!r} is neither "earliest" nor "latest"', path="to") from None
+    if not isinstance(to, dict):
+        raise SpecError(f'expected "earliest", "latest" or a position, got {type(to).__name__}', path="to")
+    try:
+        return _mysql(to) if source_type == "mysql" else _postgres(to)
+    except CheckpointError as exc:
+        raise SpecError(exc.message, path="to", hint=exc.hint) from exc
+    except (TypeError, ValueError) as exc:
+        raise SpecError(
+            f"not a position of a {source_type} source: {exc}", path="to", hint=f"expected {_SHAPES[source_type]}"
+        ) from exc
+
+
+def _mysql(to: dict[str, Any]) -> MysqlPosition:
+    _check_keys(to, required=("file", "pos"), optional=("gtid_set",))
+    file, pos, gtids = to["file"], to["pos"], to.get("gtid_set", "")
+    if not isinstance(file, str) or not file.rpartition(".")[2].isdigit():
+        raise ValueError("`file` must be the name of a binary log, e.g. binlog.000012")
+    if not _is_number(pos) or not _FIRST_EVENT <= pos < 1 << 64:
+        raise ValueError(f"`pos` must be a number of bytes, {_FIRST_EVENT} at least")
+    if not isinstance(gtids, str):
+        raise TypeError("`gtid_set` must be a text")
+    try:
+        gtids = str(GtidSet(gtids))
+    except CheckpointError:
+        gtids = str(MariadbGtids(gtids))
+    return MysqlPosition(file, pos, gtids, flavor="")
+
+
+def _postgres(to: dict[str, Any]) -> PostgresPosition:
+    _check_keys(to, required=("lsn",), optional=("tx_id",))
+    lsn, tx_id = to["lsn"], to.get("tx_id")
+    if not isinstance(lsn, str):
+        raise TypeError("`lsn` must be a text")
+    if tx_id is not None and not _is_number(tx_id):
+        raise TypeError("`tx_id` must be a number or null")
+    return PostgresPosition(lsn_from_text(lsn), tx_id)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _check_keys(to: dict[str, Any], *, required: tuple[str, ...], optional: tuple[str, ...]) -> None:
+    for key in required:
+        if key not in to:
+            raise ValueError(f"missing field `{key}`")
+    unknown = sorted(set(to) - {*required, *optional})
+    if unknown:
+        raise ValueError(f"unknown field `{unknown[0]}`")
+
+
+def _check_set_back(start: Start, saved: Position | None) -> None:
+    """One sink alone can only be set back: what the others still need must be read as well."""
+    is_ahead = (
+        saved is not None
+        and not isinstance(start, LogEdge)
+        and isinstance(start, type(saved))
+        and log_order(start) > log_order(saved)
+    )
+    if start is LogEdge.LATEST or is_ahead:
+        raise SpecError(
+            "one sink alone can only be set back", path="to", hint="leave `sink_id` out to move all sinks ahead"
+        )
+
+
+def _check_gtids(start: Start, saved: Position | None) -> None:
+    if isinstance(start, MysqlPosition) and isinstance(saved, MysqlPosition) and saved.gtid_set and not start.gtid_set:
+        if saved.flavor == "mariadb":
+            return  # the server knows it
+        raise SpecError("missing field `gtid_set`: the server has GTIDs", path="to", hint="as the checkpoint shows it")
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

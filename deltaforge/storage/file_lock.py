@@ -1,0 +1,83 @@
+"""A lock on a file: held by one process of this machine, and given up by the kernel when it ends, however it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import time
+from pathlib import Path
+from typing import BinaryIO
+
+from deltaforge.core.errors import StorageError
+
+_TRIES, _TRY_SECS = 4, 0.05
+"""Somebody who only looks whether the lock is held holds it for a moment."""
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class FileLock:
+    """The lock on ``path``, which is made when missing and holds the id of the process.
+
+    Raises:
+        StorageError: The file cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._file: BinaryIO = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+        except OSError as exc:
+            raise StorageError(f"lock file {path} cannot be opened: {exc}") from exc
+
+    @property
+    def identity(self) -> str:
+        """Names the file among all files of all machines, for as long as this one runs."""
+        found = os.fstat(self._file.fileno())
+        return f"{socket.gethostname()}|{_boot_id()}|{found.st_dev}|{found.st_ino}"
+
+    def take(self) -> bool:
+        """Whether the lock is ours now; False while another process holds it."""
+        for _ in range(_TRIES):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(_TRY_SECS)
+        else:
+            return False
+        self._file.truncate(0)
+        self._file.seek(0)
+        self._file.write(str(os.getpid()).encode())
+        self._file.flush()
+        return True
+
+    def holder(self) -> str:
+        """The id of the process that holds the lock, as it wrote it."""
+        self._file.seek(0)
+        return self._file.read(20).decode(errors="replace") or "unknown"
+
+    def close(self) -> None:
+        """Give the lock up."""
+        self._file.close()
+
+
+def is_free(path: str, identity: str) -> bool:
+    """Whether the lock file of that identity is on this machine and no process holds it. False if nobody can know."""
+    try:
+        with Path(path).open("rb") as file:
+            found = os.fstat(file.fileno())
+            if identity != f"{socket.gethostname()}|{_boot_id()}|{found.st_dev}|{found.st_ino}":
+                return False
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:  # held, or not there
+        return False
+    return True
+
+
+def _boot_id() -> str:
+    try:
+        return _BOOT_ID.read_text().strip()
+    except OSError:
+        return ""
