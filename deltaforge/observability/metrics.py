@@ -63,6 +63,11 @@ class PipelineMetrics:
         self.schema_cache_hits = self._counter("source_schema_cache_hits", "Table definitions reused.", source)
         self.schema_cache_misses = self._counter("source_schema_cache_misses", "Table definitions built.", source)
         self.null_dates = self._counter("source_null_dates", "Zero dates delivered as null.", (*source, "table"))
+        self.slot_retained_bytes = self._gauge("source_slot_retained_bytes", "WAL that the slot holds back.", source)
+        self._add_shapes()
+        self._add_dead_letters()
+
+    def _add_shapes(self) -> None:
         table = ("pipeline", "table")
         self.schema_events = self._counter("schema_events", "Sensed values.", table)
         self.schema_sensing_cache_hits = self._counter("schema_sensing_cache_hits", "Known structures.", table)
@@ -77,8 +82,6 @@ class PipelineMetrics:
             "schema_sensing_seconds", "Seconds per sample of a table.", table, LATENCY_BUCKETS
         )
         self.schema_drift = self._counter("schema_drift_detected", "Batches while drift exists.", ("pipeline",))
-        self.slot_retained_bytes = self._gauge("source_slot_retained_bytes", "WAL that the slot holds back.", source)
-        self._add_dead_letters()
 
     def _add_dead_letters(self) -> None:
         self.dlq_events = self._counter(
