@@ -24,9 +24,22 @@ async def health() -> tuple[Response, int]:
     service = _service()
     failed = service.failed()
     if failed:
-        body = {"status": "unhealthy", "failed_pipelines": sorted(failed), "reasons": failed}
+        degraded = await service.dead_letters.blocked(service.list([]))
+        body = {
+            "status": "unhealthy",
+            "failed_pipelines": sorted(failed),
+            "reasons": failed,
+            **_degraded(degraded),
+        }
         return jsonify(body), 503
-    return jsonify({"status": "healthy", "pipelines": len(service.list([]))}), 200
+    pipelines = service.list([])
+    degraded = await service.dead_letters.blocked(pipelines)
+    return jsonify({"status": "healthy", "pipelines": len(pipelines), **_degraded(degraded)}), 200
+
+
+def _degraded(names: list[str]) -> dict[str, list[str]]:
+    """Pipelines that run but wait for somebody; the key is there only if there are any."""
+    return {"degraded_pipelines": names} if names else {}
 
 
 @blueprint.get("/ready")

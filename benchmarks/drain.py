@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from benchmarks import orders
 from benchmarks.processes import cpu_secs, rss_mb
-from benchmarks.servers import FileTarget, KafkaTarget, NullTarget, RedisTarget, Servers
+from benchmarks.servers import ExactlyOnceKafkaTarget, FileTarget, KafkaTarget, NullTarget, RedisTarget, Servers
 from tests.pipelines import PipelineProcess, memory_kib, mysql_source, postgres_source
 
 POLL_SECS = 0.1
@@ -76,6 +76,9 @@ class Drain:
     def _target(self, sink: str, name: str, folder: Path) -> Any:
         if sink == "kafka":
             return KafkaTarget(self._servers.get("kafka"), name)
+        if sink == "kafka-eos":
+            conf = {"transactional.id": name}
+            return ExactlyOnceKafkaTarget(self._servers.get("kafka"), name, exactly_once=True, client_conf=conf)
         if sink == "redis":
             return RedisTarget(self._servers.get("redis"), name)
         return FileTarget(folder) if sink == "file" else NullTarget()

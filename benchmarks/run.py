@@ -33,7 +33,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("--source", nargs="+", default=["mysql", "postgres"], choices=["mysql", "mariadb", "postgres"])
     sinks = ["kafka", "redis", "file", "null"]
-    parser.add_argument("--sink", nargs="+", default=sinks, choices=sinks)
+    parser.add_argument("--sink", nargs="+", default=sinks, choices=[*sinks, "kafka-eos"])
     parser.add_argument("--workload", default="bulk", choices=orders.WORKLOADS, help="shape of the rows")
     parser.add_argument("--rows", type=int, default=200_000, help="changes in the backlog")
     parser.add_argument("--rounds", type=int, default=1, help="the median by rate of so many is kept")

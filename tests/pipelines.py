@@ -26,17 +26,14 @@ class PipelineProcess:
         self.arguments = []  # more of them for the launcher
         self._process = None
 
-    def start(self, *arguments, waits=True, stdout=None, environment=None, limit_bytes=None):
+    def start(self, *, waits=True, stdout=None, environment=None, limit_bytes=None):
         """``limit_bytes``: no file may grow beyond, which is how a full disk looks to a process without one."""
         self.paths.create()
         self.paths.document.write_text(json.dumps(self.document))
         command = [sys.executable, "-P", *self.program]
         with self.paths.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [
-                    *(*command, "--name", self.paths.name, "--state-dir", str(self.paths.state_dir)),
-                    *(*self.arguments, *arguments),
-                ],
+                [*command, "--name", self.paths.name, "--state-dir", str(self.paths.state_dir), *self.arguments],
                 stdout=log if stdout is None else stdout,
                 stderr=log,
                 env={**os.environ, **(environment or {})},

@@ -9,15 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from deltaforge.control.learned import learned_storage
 from deltaforge.control.options import ServeOptions
 from deltaforge.core.errors import ControlError, NotFoundError
 from deltaforge.core.table import Column, TableSchema
-from deltaforge.runtime.learned import learned_path
 from deltaforge.schema.registry import NAMESPACE, SchemaRegistry, key_prefix
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.storage.base import Log, Storage
-from deltaforge.storage.memory import MemoryStorage
-from deltaforge.storage.sqlite import SqliteStorage
 
 if TYPE_CHECKING:
     from deltaforge.control.service import Pipeline
@@ -118,19 +116,9 @@ class SourceSchemas:
 
     @contextmanager
     def _log(self, pipeline: Pipeline) -> Iterator[Log]:
-        """Where the pipeline registers; see :mod:`deltaforge.runtime.learned`."""
-        shared = self._options.shared_storage
-        path = learned_path(pipeline.supervisor.paths, shared)
-        if path == shared:
-            yield self._storage.log
-        elif path.exists():
-            storage = SqliteStorage(path)
-            try:
-                yield storage.log
-            finally:
-                storage.close()
-        else:
-            yield MemoryStorage().log  # it never ran
+        """Where the pipeline registers."""
+        with learned_storage(self._storage, self._options, pipeline) as storage:
+            yield storage.log
 
     async def _reloaded(self, name: str, tables: list[tuple[str, str]] | None) -> list[dict[str, Any]]:
         supervisor = self._get(name).supervisor

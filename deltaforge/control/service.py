@@ -17,6 +17,7 @@ import msgspec
 from deltaforge.checkpoint.reader import read_checkpoints
 from deltaforge.config.merge import merge_patch_indexed, merge_patch_rfc7386
 from deltaforge.control import child
+from deltaforge.control.dead_letters import DeadLetterService
 from deltaforge.control.options import ServeOptions
 from deltaforge.control.schemas import SourceSchemas
 from deltaforge.control.shapes import DriftView, SensingView, read_shapes
@@ -78,6 +79,7 @@ class PipelineService:
         self._pipelines: dict[str, Pipeline] = {}
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.schemas = SourceSchemas(storage, options, self.get)
+        self.dead_letters = DeadLetterService(storage, options, self.get)
         self.pause_counts: defaultdict[str, int] = defaultdict(int)
         self.resume_counts: defaultdict[str, int] = defaultdict(int)
 
@@ -201,13 +203,14 @@ class PipelineService:
             return pipeline
 
     async def delete(self, name: str) -> None:
-        """Stop, and forget everything: document, positions, table definitions, logs. The replication slot stays."""
+        """Stop, and forget everything: document, positions, definitions, dead letters, logs. The slot stays."""
         async with self._locks[name]:
             pipeline = self.get(name)
             await pipeline.supervisor.stop()
             self._storage.kv.delete(NAMESPACE, name)
             del self._pipelines[name]
             await self.schemas.forget(pipeline)
+            await self.dead_letters.forget(pipeline)
             await asyncio.to_thread(shutil.rmtree, pipeline.supervisor.paths.root, ignore_errors=True)
 
     async def checkpoints(self, name: str) -> builtins.list[dict[str, Any]]:
@@ -245,7 +248,7 @@ class PipelineService:
             checkpoints = []
         ops = {
             "uptime_seconds": live.get("uptime_seconds"),
-            "dlq_entries": 0,
+            "dlq_entries": await self.dead_letters.size(pipeline),
             "sink_errors": live.get("sink_errors", {}),
             "checkpoints": checkpoints,
             "lag_seconds": live.get("lag_seconds"),

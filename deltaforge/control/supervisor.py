@@ -25,6 +25,7 @@ RESTART = Backoff()
 STABLE_SECS = 60.0
 WATCH_SECS = 0.5
 RELOAD_SECS = 70.0
+REDELIVER_SECS = 300.0
 
 
 class Supervisor:
@@ -107,6 +108,16 @@ class Supervisor:
         """
         answer = await child.ask(self.paths, "reload_schemas", answer_secs=RELOAD_SECS, tables=tables)
         found: list[dict[str, Any]] = answer["tables"]
+        return found
+
+    async def retry_dead_letters(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """Have the process deliver dead letters again; what became of each.
+
+        Raises:
+            ControlError: It does not run, or there are no such entries.
+        """
+        answer = await child.ask(self.paths, "retry_dead_letters", answer_secs=REDELIVER_SECS, **request)
+        found: list[dict[str, Any]] = answer["entries"]
         return found
 
     async def _spawn(self) -> None:

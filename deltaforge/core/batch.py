@@ -309,6 +309,32 @@ class Batch:
             return self
         return self.with_groups(groups)
 
+    def between(self, start: int, stop: int) -> Batch:
+        """The batch with the events from ``start`` up to ``stop``. Only groups that are cut are decoded.
+
+        Raises:
+            ProtocolError: As :meth:`events`.
+        """
+        groups: list[EventGroup] = []
+        at = 0
+        for group in self.groups:
+            first, last = max(start - at, 0), min(stop - at, group.event_count)
+            if (first, last) == (0, group.event_count):
+                groups.append(group)
+            elif first < last:
+                groups.append(DecodedGroup(group.events()[first:last]))
+            at += group.event_count
+        return self.with_groups(groups)
+
+    def without(self, index: int) -> Batch:
+        """The batch without one event.
+
+        Raises:
+            ProtocolError: As :meth:`events`.
+        """
+        rest = (self.between(0, index), self.between(index + 1, self.event_count))
+        return self.with_groups([group for part in rest for group in part.groups])
+
     def __reduce__(self) -> tuple[object, ...]:
         args = (list(self.events()), self.position, self.is_tx_end, self.byte_count, self.received_at)
         return _restored, args

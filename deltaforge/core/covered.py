@@ -107,11 +107,11 @@ def without_first(batch: Batch, count: int, transaction: str) -> tuple[Batch, in
 
     Returns:
         What is left, and how many events are still to come. None are once another transaction has
-        begun: it is not repeated, whatever became of the one before.
+        begun: it is not repeated, whatever became of the one before. Events without ids are never left out.
     """
     kept: list[EventGroup] = []
     for group in batch.groups:
-        if count and transaction_of(group) != transaction:
+        if count and not (transaction and transaction_of(group) == transaction):
             count = 0
         if count < group.event_count:
             kept.append(DecodedGroup(group.events()[count:]) if count else group)

@@ -136,7 +136,12 @@ class SinkError(DeltaForgeError):
 class RecordError(SinkError):
     """The fault of one event alone (serialization, routing, message too large).
 
-    ``index`` is the event's place in the batch that was handed to the sink.
+    Attributes:
+        index: The event's place in its batch.
+        written_count: How many events at the beginning of the batch the sink has taken, as it has all batches
+            before; the sink goes on as it is. None: everything since the last flush is in doubt.
+        is_certain: Whether it is this event and no other; else it is only the most likely one, unless it was alone.
+        batch: Where ``index`` counts, if that is not the batch that is being written.
     """
 
     default_kind = "serialization"
@@ -144,6 +149,15 @@ class RecordError(SinkError):
     def __init__(self, message: str, *, index: int, kind: str | None = None, hint: str = "", **context: Any) -> None:
         super().__init__(message, kind=kind, hint=hint, **context)
         self.index = index
+        self.written_count: int | None = 0
+        self.is_certain = True
+        self.batch: object | None = None
+
+
+class DeadLettersFullError(SinkError):
+    """The dead letter queue is full and its policy is to wait."""
+
+    default_kind = "backpressure"
 
 
 class SchemaError(DeltaForgeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
@@ -42,11 +43,13 @@ class Destination:
     Args:
         template: Text of the settings, already checked.
         name: What the destination is called in messages.
+        allowed: What a destination that depends on the event must match as a whole; None: any text.
     """
 
-    def __init__(self, template: str, name: str) -> None:
+    def __init__(self, template: str, name: str, *, allowed: re.Pattern[str] | None = None) -> None:
         self._template = Template.parse(template)
         self._name = name
+        self._allowed = allowed
         self._static = template if self._template.is_static else None
         self._known: dict[Hashable, str] = {}
 
@@ -59,7 +62,7 @@ class Destination:
         if self._static is not None and (event.routing is None or not event.routing.topic):
             return self._static
         try:
-            return _unicode(self._text(event))
+            return self._checked(_unicode(self._text(event)))
         except ValueError as exc:
             raise RecordError(
                 f"no {self._name} for an event of {event.source.qualified_table}: {exc}",
@@ -67,6 +70,10 @@ class Destination:
                 kind="routing",
                 event_id=event.event_id,
             ) from exc
+
+    def is_of_event(self, event: ChangeEvent) -> bool:
+        """Whether the event decides where it goes, so that a wrong destination is its own fault."""
+        return self._static is None or bool(event.routing is not None and event.routing.topic)
 
     @property
     def is_of_table(self) -> bool:
@@ -97,6 +104,11 @@ class Destination:
                 self._known.clear()
             known = self._known[kind] = self.of(group.head(), index)
         return known
+
+    def _checked(self, text: str) -> str:
+        if self._allowed is not None and self._allowed.fullmatch(text) is None:
+            raise ValueError(f"not a name that a {self._name} can have")
+        return text
 
     def _text(self, event: ChangeEvent) -> str:
         if event.routing is not None and event.routing.topic:

@@ -75,6 +75,17 @@ class PipelineMetrics:
         )
         self.schema_drift = self._counter("schema_drift_detected", "Batches while drift exists.", ("pipeline",))
         self.slot_retained_bytes = self._gauge("source_slot_retained_bytes", "WAL that the slot holds back.", source)
+        self._add_dead_letters()
+
+    def _add_dead_letters(self) -> None:
+        self.dlq_events = self._counter(
+            "dlq_events", "Events put aside as dead letters.", ("pipeline", "sink", "error_kind")
+        )
+        self.dlq_entries = self._gauge("dlq_entries", "Dead letters that wait.", ("pipeline",))
+        self.dlq_saturation_ratio = self._gauge("dlq_saturation_ratio", "Entries over max_entries.", ("pipeline",))
+        self.dlq_evicted = self._counter("dlq_evicted", "Oldest entries that gave way.", ("pipeline",))
+        self.dlq_rejected = self._counter("dlq_rejected", "Events that found the queue full.", ("pipeline",))
+        self.dlq_write_failures = self._counter("dlq_write_failures", "Entries not written.", ("pipeline",))
 
     def _counter(self, name: str, text: str, labels: tuple[str, ...]) -> Counter:
         return Counter(f"deltaforge_{name}", text, labels, registry=self.registry)

@@ -1,7 +1,7 @@
 """The control socket of a pipeline process: one JSON request per line, one JSON answer per line.
 
-Requests: ``{"cmd": "status" | "pause" | "resume" | "stop" | "metrics" | "log_level" | "reload_schemas"}``. The
-socket is a Unix one that only the owner can open.
+Requests: ``{"cmd": "status" | "pause" | "resume" | "stop" | "metrics" | "log_level" | "reload_schemas" |
+"retry_dead_letters"}``. The socket is a Unix one that only the owner can open.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import msgspec
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.observability.logging import set_level
 from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.dead_letters import retry
 from deltaforge.runtime.status import metrics_text, status
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,8 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
             return {"metrics": metrics_text(context)}
         if command == "reload_schemas":
             return {"tables": context.reload_schemas(_tables(request.get("tables")))}
+        if command == "retry_dead_letters":
+            return {"entries": retry(context, request)}
         if command == "stop":
             context.stop()
         elif command == "log_level":

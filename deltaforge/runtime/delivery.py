@@ -21,6 +21,7 @@ from deltaforge.core.errors import DeltaForgeError, ProtocolError, SinkError
 from deltaforge.core.position import Position, log_order
 from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.dead_letters import open_dead_letters
 from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.sinks.base import SinkConfig, SinkContext
 
@@ -51,6 +52,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         saved = {sink.sink_id: sink for sink in state.sinks} if state else {}
         self._incarnation = state.incarnation if state else uuid.uuid4().hex
         sink_context = SinkContext(context.name, context.spec.metadata.tenant, context.metrics, self._incarnation)
+        self.dead_letters = open_dead_letters(context)
         self.workers = [
             SinkWorker(
                 sink.config,
@@ -58,6 +60,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
                 context.metrics,
                 acked=saved.get(sink.config.id),
                 max_queued=spec.batch.max_inflight if holds(sink.config) else OPTIONAL_QUEUE,
+                dead_letters=self.dead_letters.letters if self.dead_letters else None,
             )
             for sink in spec.sinks
         ]
@@ -93,6 +96,8 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
     def close(self) -> None:
         for worker in self.workers:
             worker.close()
+        if self.dead_letters is not None:
+            self.dead_letters.close()
 
     def checkpoints(self) -> list[SinkCheckpoint]:
         """The acked position of every sink that has one."""

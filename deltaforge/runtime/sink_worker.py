@@ -12,12 +12,17 @@ from datetime import UTC, datetime
 
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.batch import Batch
-from deltaforge.core.covered import Replay, advanced, is_behind
-from deltaforge.core.errors import DeltaForgeError, RecordError, SinkError
+from deltaforge.core.covered import Replay, advanced
+from deltaforge.core.errors import DeadLettersFullError, DeltaForgeError, RecordError, SinkError
+from deltaforge.core.event import ChangeEvent
 from deltaforge.core.position import SinkProgress
 from deltaforge.core.retry import Backoff, Retry, retry_of
+from deltaforge.journal.queue import DeadLetters
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name
+from deltaforge.runtime.in_doubt import InDoubt, Part
+from deltaforge.runtime.kept import replay_by_destination
+from deltaforge.runtime.redelivery import Redelivery
 from deltaforge.runtime.sink_filter import EventFilter
 from deltaforge.sinks.base import PositionKeeper, Sink, SinkConfig
 
@@ -26,13 +31,16 @@ log = logging.getLogger(__name__)
 FLUSH_BYTES = 16 << 20
 """Memory of the batches that are written again together when a flush fails."""
 RETRY = Backoff(initial_secs=0.1, max_secs=10.0)
+ROOM_SECS = 0.5
+"""How often a full queue of dead letters is asked for room."""
 
 
 class SinkWorker:
     """Owns one sink and its thread.
 
-    Invariant: batches are written in the order they were handed over. ``unacked`` holds every batch
-    since the last successful flush; after an error all of them are written again, in order.
+    Invariant: batches are written in the order they were handed over. ``in_doubt`` holds everything since the last
+    successful flush; after an error all of it is written again, in order. An event that the sink refuses although
+    it is written alone goes to the dead letters, if there are any, and is then taken out.
 
     Args:
         config: The sink's settings.
@@ -41,9 +49,10 @@ class SinkWorker:
         acked: The position this sink had when the state was saved; rows up to it are dropped. A sink that
             keeps its progress itself is asked at its first opening: then what it says counts.
         max_queued: Batches that may wait, besides those that are being written.
+        dead_letters: Where events go that fail alone; None: they end the sink.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a sink is, where it stands, and where its bad events go
         self,
         config: SinkConfig,
         sink: Sink,
@@ -51,6 +60,7 @@ class SinkWorker:
         *,
         acked: SinkCheckpoint | None,
         max_queued: int,
+        dead_letters: DeadLetters | None = None,
     ) -> None:
         self.id = config.id
         self.config = config
@@ -65,12 +75,17 @@ class SinkWorker:
         self._progress: SinkProgress | None = None
         self._acked = acked
         self._queue: deque[Batch] = deque()
-        self._unacked: list[Batch] = []
+        self._in_doubt = InDoubt()
+        self._redeliveries: deque[Redelivery] = deque()
+        self._dead_letters = dead_letters
         self._handed_count = 0
         self._acked_count = 0
         self._changed = threading.Condition()
         self._is_closing = False
         self._is_open = False
+        self._is_clean = True  # nothing in doubt can still be under way in the sink
+        self._has_to_rewrite = False
+        self._writing: Batch | None = None
         self.last_error: str | None = None
         self.failure: DeltaForgeError | None = None
         self._thread = threading.Thread(target=self._run, name=f"sink-{config.id}", daemon=True)
@@ -101,6 +116,15 @@ class SinkWorker:
             )
             return self._acked_count == self._handed_count
 
+    def redeliver(self, redelivery: Redelivery) -> None:
+        """Have an event written as soon as nothing is in doubt."""
+        with self._changed:
+            if self.failure is not None or self._is_closing:
+                redelivery.end(f"sink {self.id} has ended: {self.last_error}")
+                return
+            self._redeliveries.append(redelivery)
+            self._changed.notify_all()
+
     def checkpoint(self) -> SinkCheckpoint | None:
         """The newest acked position; None if this sink never acked anything."""
         return self._acked
@@ -118,10 +142,14 @@ class SinkWorker:
         try:
             while True:
                 try:
-                    if not self._step():
+                    if not self._attempt():
                         return
                     if self.last_error is None:
                         delays = self._delays()
+                except DeadLettersFullError:
+                    self._abandon()
+                    if self._is_closing:
+                        return
                 except DeltaForgeError as error:
                     if self._is_final(error):
                         return
@@ -131,52 +159,146 @@ class SinkWorker:
             self._fail(SinkError(f"sink {self.id} failed unexpectedly: {type(error).__name__}: {error}", kind="other"))
         finally:
             self._sink.close()
+            self._refuse_redeliveries()
+
+    def _attempt(self) -> bool:
+        """One step; an event that cannot be written is looked for and put aside. False when closing."""
+        try:
+            return self._step()
+        except RecordError as error:
+            self._count(error)
+            self._put_aside(error)
+            return True
 
     def _step(self) -> bool:
         """Open if needed, write what waits, flush, ack. False when closing."""
         if not self._is_open:
             self._sink.open()
-            self._is_open = True
+            self._is_open = self._has_to_rewrite = True
             self._ask_keeper()
-            for batch in self._unacked:
-                self._write(batch)
+            if self._is_clean:
+                self._write_redeliveries()
+        elif not self._in_doubt:
+            self._write_redeliveries()
+        if self._has_to_rewrite:
+            self._rewrite()
         if not self._write_queued():
             return False
-        if self._unacked:
-            if self._keeper is not None and self._progress is not None:
-                self._keeper.note_progress(self._progress)
-            self._sink.flush()
-            self._ack()
+        if self._in_doubt:
+            self._flush(len(self._in_doubt))
         return True
+
+    def _rewrite(self) -> None:
+        """Write again all that is in doubt."""
+        while self._in_doubt.is_careful:
+            self._write(self._in_doubt.first)
+            self._flush(1)
+        for part in self._in_doubt:
+            self._write(part.batch)
+        self._has_to_rewrite = False
+
+    def _flush(self, count: int) -> None:
+        if self._keeper is not None and self._progress is not None:
+            self._keeper.note_progress(self._progress)
+        self._sink.flush()
+        self._ack(self._in_doubt.take(count))
+
+    def _put_aside(self, error: RecordError) -> None:
+        """Take the event of an error out of what is in doubt, or have it written alone first.
+
+        Raises:
+            RecordError: There are no dead letters, or the sink keeps its progress itself.
+            DeltaForgeError: The event could not be kept, or what is before it not be flushed.
+        """
+        if self._keeper is not None:
+            raise error  # its progress counts whole batches, so it cannot do them in parts
+        in_doubt, index = self._in_doubt, error.index
+        place = in_doubt.place_of(error.batch or self._writing)
+        self._has_to_rewrite = True
+        if error.written_count is None:
+            is_known = in_doubt.is_alone(error) or (error.is_certain and self._dead_letters is not None)
+            self._abandon()
+            place = in_doubt.isolate(place, index)
+            if is_known:
+                self._keep(in_doubt.event(place), error)
+                in_doubt.remove(place)
+            return
+        if place or error.written_count:
+            try:
+                self._sink.flush()
+            except RecordError as other:  # one before it is bad too
+                self._count(other)
+                self._put_aside(other)
+                return
+            self._ack(in_doubt.take(place))
+            self._count_delivered(error.written_count)
+            in_doubt.drop_written(error.written_count)
+            index -= error.written_count
+        self._keep(in_doubt.event(0, index), error)
+        in_doubt.remove(0, index)
+
+    def _keep(self, event: ChangeEvent, error: RecordError) -> None:
+        """Make the event a dead letter; waits while there is no room."""
+        if self._dead_letters is None:
+            raise error
+        while not self._dead_letters.keep(event, error, self.id):
+            with self._changed:
+                if self.last_error is None:
+                    log.error("sink %s waits: the dead letter queue is full", self.id, extra={"sink": self.id})
+                self.last_error = "backpressure: the dead letter queue is full; ack, purge or retry its entries"
+                self._changed.wait_for(lambda: self._is_closing or self._redeliveries, ROOM_SECS)
+                if self._is_closing or self._redeliveries:
+                    raise DeadLettersFullError(self.last_error)
+        self.last_error = None
+
+    def _write_redeliveries(self) -> None:
+        """Write the events that were asked for, one by one."""
+        while self._redeliveries:
+            redelivery = self._redeliveries.popleft()
+            if not redelivery.take():
+                continue
+            try:
+                self._sink.write(redelivery.batch)
+                self._sink.flush()
+                redelivery.end(None)
+                self._count_delivered(1)
+            except RecordError as error:
+                self._count(error)
+                redelivery.end(str(error))
+                if error.written_count is None:
+                    self._abandon()
+                    self._sink.open()
+                    self._is_open = True
+            except DeltaForgeError as error:
+                redelivery.end(str(error))
+                self._abandon()
+                raise
+
+    def _abandon(self) -> None:
+        """Have the sink forget all that is in doubt: closing it twice keeps nothing."""
+        self._sink.close()
+        self._sink.close()
+        self._is_open, self._is_clean = False, True
+
+    def _refuse_redeliveries(self) -> None:
+        with self._changed:
+            while self._redeliveries:
+                self._redeliveries.popleft().end(f"sink {self.id} has ended: {self.last_error or 'stopped'}")
 
     def _ask_keeper(self) -> None:
         """Once per run: how far the sink is by what its destination says."""
         if self._keeper is None or self._is_kept_known:
             return
         self._is_kept_known = True
-        kept, saved = self._keeper.kept_progress(), self._acked
-        if kept is not None and (saved is None or not is_behind(kept.position, saved.position)):
-            if saved is not None and kept != SinkProgress(saved.position):
-                about = (self.id, kept.position.view(), kept.open_count, saved.position.view())
-                log.info("sink %s is at %s and %d events, ahead of the saved %s", *about, extra={"sink": self.id})
-            self._replay = Replay(kept)
-        elif saved is not None and saved.kept is not None and (kept is None or is_behind(kept.position, saved.kept)):
-            log.warning(
-                "the destination of sink %s has lost its position (%s, expected %s): the saved one holds, "
-                "and what was delivered after it comes again",
-                self.id,
-                kept.position.view() if kept else None,
-                saved.kept.view(),
-                extra={"sink": self.id},
-            )
+        self._replay = replay_by_destination(self.id, self._keeper.kept_progress(), self._acked) or self._replay
 
     def _write_queued(self) -> bool:
         size = 0
         while size < FLUSH_BYTES:
-            batch = self._take(wait=not self._unacked)
+            batch = self._take(wait=not self._in_doubt)
             if batch is None:
                 return not self._is_closing
-            self._unacked.append(batch)
+            self._in_doubt.add(batch)
             size += batch.held_bytes
             self._write(batch)
         return True
@@ -185,6 +307,7 @@ class SinkWorker:
         if not batch.event_count:
             return
         began = time.monotonic()
+        self._writing, self._is_clean = batch, False
         self._sink.write(batch)
         batch.release()
         self._metrics.sink_latency.labels(*self._labels).observe(time.monotonic() - began)
@@ -192,7 +315,7 @@ class SinkWorker:
     def _take(self, *, wait: bool) -> Batch | None:
         with self._changed:
             if wait:
-                self._changed.wait_for(lambda: self._queue or self._is_closing)
+                self._changed.wait_for(lambda: self._queue or self._is_closing or self._redeliveries)
             if self._is_closing or not self._queue:
                 return None
             batch = self._queue.popleft()
@@ -213,31 +336,37 @@ class SinkWorker:
             self._replay = None
         return news
 
-    def _ack(self) -> None:
-        now, done = datetime.now(UTC), self._unacked
-        event_count = sum(batch.event_count for batch in done)
-        metrics, pipeline = self._metrics, self._metrics.pipeline
-        metrics.sink_events.labels(*self._labels).inc(event_count)
-        metrics.sink_batches.labels(*self._labels).inc(len(done))
-        metrics.sink_last_checkpoint_ts.labels(*self._labels).set(now.timestamp())
-        for batch in done:
+    def _ack(self, done: list[Part]) -> None:
+        now, metrics = datetime.now(UTC), self._metrics
+        last = [part.batch for part in done if part.is_last]
+        self._count_delivered(sum(part.batch.event_count for part in done))
+        metrics.sink_batches.labels(*self._labels).inc(len(last))
+        for batch in last:
             if batch.event_count:
-                metrics.e2e_latency.labels(pipeline).observe(time.monotonic() - batch.received_at)
+                metrics.e2e_latency.labels(metrics.pipeline).observe(time.monotonic() - batch.received_at)
         with self._changed:
-            self._unacked = []
-            self._acked_count += len(done)
-            kept = self._acked.kept if self._acked else None
-            if self._keeper is not None and event_count:
-                kept = done[-1].position
-            self._acked = SinkCheckpoint(self.id, done[-1].position, now, kept)
+            if last:
+                metrics.sink_last_checkpoint_ts.labels(*self._labels).set(now.timestamp())
+                self._acked_count += len(last)
+                kept = self._acked.kept if self._acked else None
+                if self._keeper is not None and any(part.batch.event_count for part in done):
+                    kept = last[-1].position
+                self._acked = SinkCheckpoint(self.id, last[-1].position, now, kept)
             self.last_error = None
             self._changed.notify_all()
 
-    def _is_final(self, error: DeltaForgeError) -> bool:
-        """Count and log an error; note it as the sink's end if no retry can help."""
+    def _count_delivered(self, event_count: int) -> None:
+        self._metrics.sink_events.labels(*self._labels).inc(event_count)
+
+    def _count(self, error: DeltaForgeError) -> None:
         self._metrics.sink_errors.labels(*self._labels).inc()
         if error.kind == "routing":
             self._metrics.sink_routing_errors.labels(*self._labels, error.kind).inc()
+
+    def _is_final(self, error: DeltaForgeError) -> bool:
+        """Count an error; note it as the sink's end if no retry can help."""
+        if not isinstance(error, RecordError):  # those are counted where they are caught
+            self._count(error)
         if isinstance(error, RecordError) or retry_of(error) is not Retry.BACKOFF:
             self._fail(error)
             return True
@@ -255,8 +384,11 @@ class SinkWorker:
             self.last_error = str(error)
             self._changed.wait_for(lambda: self._is_closing, timeout=delay_secs)
         # Whatever the reason, what was handed to the client is in doubt: begin again with a new one.
-        self._sink.close()
-        self._is_open = False
+        if self._in_doubt:
+            self._sink.close()
+            self._is_open = False
+        else:
+            self._abandon()
         self._metrics.sink_reconnects.labels(*self._labels).inc()
 
     def _fail(self, error: DeltaForgeError) -> None:

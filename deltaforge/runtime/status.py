@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import time
 from datetime import UTC, datetime
 from typing import Any
 
+from deltaforge.core.errors import StorageError
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.sources.reader import ReaderStatus
+
+log = logging.getLogger(__name__)
 
 
 def status(context: PipelineContext) -> dict[str, Any]:
@@ -54,7 +58,18 @@ def metrics_text(context: PipelineContext) -> str:
             source_id = context.spec.spec.source.config.id
             metrics.source_lag_seconds.labels(name).set(lag)
             metrics.source_idle_seconds.labels(name, source_id).set(lag)
+    _count_dead_letters(context)
     return metrics.text()
+
+
+def _count_dead_letters(context: PipelineContext) -> None:
+    """Others may have removed some."""
+    if context.delivery is None or context.delivery.dead_letters is None:
+        return
+    try:
+        context.delivery.dead_letters.letters.refresh()
+    except StorageError as error:
+        log.warning("dead letters cannot be counted: %s", error)
 
 
 def _state(context: PipelineContext, reader: ReaderStatus | None) -> str:

@@ -101,7 +101,8 @@ class Sink(Protocol):
 
         Raises:
             SinkError: Nothing since the last flush counts as written.
-            RecordError: One event cannot be written, ever.
+            RecordError: One event cannot be written, ever. Unless its ``written_count`` is None, what was written
+                before goes on as if nothing had happened, and so do that many events of this batch.
         """
 
     def flush(self) -> None:
@@ -109,6 +110,7 @@ class Sink(Protocol):
 
         Raises:
             SinkError: Nothing since the last flush counts as written.
+            RecordError: Likewise, most likely for the fault of that event; its ``written_count`` is None.
         """
 
     def close(self) -> None:

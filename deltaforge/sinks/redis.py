@@ -269,7 +269,9 @@ def _errors(action: str) -> Iterator[None]:
 def _refusal(reply: Exception, index: int) -> SinkError:
     """The error for one entry that the server refused; a stream name of another type is the event's own fault."""
     if str(reply).startswith("WRONGTYPE"):
-        return RecordError("redis key is not a stream", index=index, kind="routing")
+        refused = RecordError("redis key is not a stream", index=index, kind="routing")
+        refused.written_count = index
+        return refused
     return SinkError(f"redis refused an entry: {reply}", kind=_kind(reply))
 
 

@@ -97,7 +97,7 @@ class DeadLetterSpec(StrictModel):
 
 
 class JournalSpec(StrictModel):
-    """Keeping events that failed alone. Not built in this version: must stay disabled."""
+    """Keeping events that failed alone; without it such an event stops the pipeline."""
 
     enabled: bool = Field(False, description="Whether failed events are kept.")
     max_event_bytes: int = Field(262_144, ge=1, description="Bytes of an event's JSON beyond which images are cut.")

@@ -1,4 +1,4 @@
-"""What a storage backend offers: keyed values, versioned slots and a log. Contract 02 section 9.
+"""What a storage backend offers: keyed values, versioned slots, a log and queues. Contract 02 section 9.
 
 Everything is bytes under a namespace and a key. Calls block; they are short.
 """
@@ -26,6 +26,14 @@ class LogEntry(NamedTuple):
 
     seq: int
     key: str
+    val: bytes
+    ts: float
+
+
+class QueueEntry(NamedTuple):
+    """One entry of a queue. ``id`` grows by every entry of the store, whatever its queue; ``ts``: Unix seconds."""
+
+    id: int
     val: bytes
     ts: float
 
@@ -100,6 +108,46 @@ class Log(Protocol):
         ...
 
 
+class Queue(Protocol):
+    """Entries that wait in the order they were pushed. Ids are never given twice, not even after a removal."""
+
+    def push(self, ns: str, key: str, val: bytes) -> int:
+        """Add an entry at the end; returns its id. As durable as :meth:`Log.append`."""
+        ...
+
+    def peek(self, ns: str, key: str, limit: int, *, after: int = 0) -> list[QueueEntry]:
+        """The oldest entries whose id is above ``after``, in order, at most ``limit``."""
+        ...
+
+    def find(self, ns: str, key: str, ids: Sequence[int]) -> list[QueueEntry]:
+        """Those of the entries that are still there, in order."""
+        ...
+
+    def count(self, ns: str, key: str) -> int:
+        """How many entries wait."""
+        ...
+
+    def ack(self, ns: str, key: str, up_to: int) -> int:
+        """Remove the entries whose id is at most ``up_to``; returns how many there were."""
+        ...
+
+    def remove(self, ns: str, key: str, entry_id: int) -> bool:
+        """Remove one entry, wherever it is; returns whether it was there."""
+        ...
+
+    def drop_oldest(self, ns: str, key: str, count: int) -> int:
+        """Remove the ``count`` oldest entries; returns how many there were."""
+        ...
+
+    def expire(self, ns: str, key: str, before: float) -> int:
+        """Remove the entries pushed before that Unix time; returns how many there were."""
+        ...
+
+    def purge(self, ns: str, key: str) -> int:
+        """Remove all entries; returns how many there were."""
+        ...
+
+
 class Storage(Protocol):
     """One backend. May be used from any thread."""
 
@@ -116,6 +164,11 @@ class Storage(Protocol):
     @property
     def log(self) -> Log:
         """Appended values."""
+        ...
+
+    @property
+    def queue(self) -> Queue:
+        """Values that wait."""
         ...
 
     def close(self) -> None:

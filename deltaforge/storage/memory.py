@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 
-from deltaforge.storage.base import LogEntry, Slot
+from deltaforge.storage.base import LogEntry, QueueEntry, Slot
 
 
 class MemoryKeyValues:
@@ -111,6 +111,57 @@ class MemoryLog:
             return [entry for name, entry in self._entries if name == ns and entry.key.startswith(prefix)]
 
 
+class MemoryQueue:
+    """Waiting values, in lists."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._queues: dict[tuple[str, str], list[QueueEntry]] = {}
+        self._newest = 0
+
+    def push(self, ns: str, key: str, val: bytes) -> int:
+        with self._lock:
+            self._newest += 1
+            self._queues.setdefault((ns, key), []).append(QueueEntry(self._newest, val, self._clock()))
+            return self._newest
+
+    def peek(self, ns: str, key: str, limit: int, *, after: int = 0) -> list[QueueEntry]:
+        return [entry for entry in self._of(ns, key) if entry.id > after][:limit]
+
+    def find(self, ns: str, key: str, ids: Sequence[int]) -> list[QueueEntry]:
+        return [entry for entry in self._of(ns, key) if entry.id in set(ids)]
+
+    def count(self, ns: str, key: str) -> int:
+        return len(self._of(ns, key))
+
+    def ack(self, ns: str, key: str, up_to: int) -> int:
+        return self._remove(ns, key, lambda entry: entry.id <= up_to)
+
+    def remove(self, ns: str, key: str, entry_id: int) -> bool:
+        return bool(self._remove(ns, key, lambda entry: entry.id == entry_id))
+
+    def drop_oldest(self, ns: str, key: str, count: int) -> int:
+        oldest = {entry.id for entry in self._of(ns, key)[: max(count, 0)]}
+        return self._remove(ns, key, lambda entry: entry.id in oldest)
+
+    def expire(self, ns: str, key: str, before: float) -> int:
+        return self._remove(ns, key, lambda entry: entry.ts < before)
+
+    def purge(self, ns: str, key: str) -> int:
+        return self._remove(ns, key, lambda _: True)
+
+    def _of(self, ns: str, key: str) -> list[QueueEntry]:
+        with self._lock:
+            return list(self._queues.get((ns, key), ()))
+
+    def _remove(self, ns: str, key: str, is_gone: Callable[[QueueEntry], bool]) -> int:
+        with self._lock:
+            before = self._queues.get((ns, key), [])
+            self._queues[ns, key] = [entry for entry in before if not is_gone(entry)]
+            return len(before) - len(self._queues[ns, key])
+
+
 class MemoryStorage:
     """A :class:`deltaforge.storage.base.Storage` without a file.
 
@@ -122,6 +173,7 @@ class MemoryStorage:
         self.kv = MemoryKeyValues(clock)
         self.slots = MemorySlots()
         self.log = MemoryLog(clock)
+        self.queue = MemoryQueue(clock)
 
     def close(self) -> None:
         """Nothing to release."""

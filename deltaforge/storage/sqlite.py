@@ -1,9 +1,9 @@
 """Storage in one SQLite file. Contract 02 section 9 names the tables.
 
 The file holds documents with their secrets, so it is made readable by its owner only. WAL with
-``synchronous=NORMAL``: a crash of the machine may lose the last writes, never the file. What is appended to
-``df_log`` is written with ``synchronous=FULL`` instead, an fsync of the WAL before the call returns: rows that
-refer to an entry may leave at once.
+``synchronous=NORMAL``: a crash of the machine may lose the last writes, never the file. What is added to
+``df_log`` and ``df_queue`` is written with ``synchronous=FULL`` instead, an fsync of the WAL before the call
+returns: rows that refer to an entry may leave at once, and an event that is in a queue need not be read again.
 
 Several processes share the file (the control plane and its pipelines): each statement, and each ``extend``, is one
 transaction, and a process that finds the file locked waits up to ``BUSY_TIMEOUT_SECS``.
@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deltaforge.core.errors import StorageError
-from deltaforge.storage.base import LogEntry, Slot
+from deltaforge.storage.base import LogEntry, QueueEntry, Slot
 
 BUSY_TIMEOUT_SECS = 5.0
 
@@ -34,9 +34,14 @@ create table if not exists df_slot (
 create table if not exists df_log (
   seq integer primary key autoincrement, ns text not null, key text not null, val blob not null, ts real not null);
 create index if not exists df_log_key on df_log (ns, key);
+create table if not exists df_queue (
+  id integer primary key autoincrement, ns text not null, key text not null, val blob not null, ts real not null);
+create index if not exists df_queue_key on df_queue (ns, key);
 """
 
 _ENTRIES = "select seq, key, val, ts from df_log"
+_WAITING = "select id, val, ts from df_queue where ns = ? and key = ?"
+_REMOVAL = "delete from df_queue where ns = ? and key = ?"
 
 
 class SqliteDatabase:
@@ -204,6 +209,53 @@ class SqliteLog:
         return self._entries(query, ns, len(prefix), prefix)
 
 
+class SqliteQueue:
+    """The table ``df_queue``. Its ``autoincrement`` never gives an id twice."""
+
+    def __init__(self, database: SqliteDatabase, clock: Callable[[], float]) -> None:
+        self._database = database
+        self._clock = clock
+
+    def push(self, ns: str, key: str, val: bytes) -> int:
+        (entry_id,) = self._database.run_durably(
+            "insert into df_queue (ns, key, val, ts) values (?, ?, ?, ?) returning id", [(ns, key, val, self._clock())]
+        )
+        return _int(entry_id)
+
+    def peek(self, ns: str, key: str, limit: int, *, after: int = 0) -> list[QueueEntry]:
+        return self._entries(f"{_WAITING} and id > ? order by id limit ?", ns, key, after, limit)
+
+    def find(self, ns: str, key: str, ids: Sequence[int]) -> list[QueueEntry]:
+        return [entry for n in sorted(set(ids)) for entry in self._entries(f"{_WAITING} and id = ?", ns, key, n)]
+
+    def count(self, ns: str, key: str) -> int:
+        rows, _ = self._database.run("select count(*) from df_queue where ns = ? and key = ?", ns, key)
+        return _int(rows[0][0])
+
+    def ack(self, ns: str, key: str, up_to: int) -> int:
+        return self._delete(f"{_REMOVAL} and id <= ?", ns, key, up_to)
+
+    def remove(self, ns: str, key: str, entry_id: int) -> bool:
+        return bool(self._delete(f"{_REMOVAL} and id = ?", ns, key, entry_id))
+
+    def drop_oldest(self, ns: str, key: str, count: int) -> int:
+        oldest = "select id from df_queue where ns = ? and key = ? order by id limit ?"
+        return self._delete(f"{_REMOVAL} and id in ({oldest})", ns, key, ns, key, max(count, 0))
+
+    def expire(self, ns: str, key: str, before: float) -> int:
+        return self._delete(f"{_REMOVAL} and ts < ?", ns, key, before)
+
+    def purge(self, ns: str, key: str) -> int:
+        return self._delete(_REMOVAL, ns, key)
+
+    def _entries(self, query: str, *values: str | float) -> list[QueueEntry]:
+        rows, _ = self._database.run(query, *values)
+        return [QueueEntry(_int(entry_id), _bytes(val), float(str(ts))) for entry_id, val, ts in rows]
+
+    def _delete(self, statement: str, *values: str | float) -> int:
+        return self._database.run(statement, *values)[1]
+
+
 class SqliteStorage:
     """A :class:`deltaforge.storage.base.Storage` in the file ``path``.
 
@@ -220,6 +272,7 @@ class SqliteStorage:
         self.kv = SqliteKeyValues(self._database, clock)
         self.slots = SqliteSlots(self._database, clock)
         self.log = SqliteLog(self._database, clock)
+        self.queue = SqliteQueue(self._database, clock)
 
     def close(self) -> None:
         """Close the file."""

@@ -129,7 +129,9 @@ def fail_on(name: str, *numbers: int, kind: str = "connect") -> Callable[[str, i
     return fault
 
 
-def fake_spec(stream: Any, sinks: dict[str, Any], *, optional: frozenset[str] = frozenset()) -> Any:
+def fake_spec(
+    stream: Any, sinks: dict[str, Any], *, optional: frozenset[str] = frozenset(), journal: Any = None
+) -> Any:
     """What the runtime uses of a ``PipelineSpec``, around a scripted stream and ready-made sinks."""
     batch = SimpleNamespace(max_inflight=1, limits=lambda: BatchLimits(max_events=1))  # rows stay apart
     sink_specs = [
@@ -148,5 +150,6 @@ def fake_spec(stream: Any, sinks: dict[str, Any], *, optional: frozenset[str] = 
         commit_policy=SimpleNamespace(mode="required"),
         sink_batch_deadline_secs=None,
         schema_sensing=SchemaSensing(),
+        journal=journal,
     )
     return SimpleNamespace(metadata=SimpleNamespace(name="p", tenant="t"), spec=spec)

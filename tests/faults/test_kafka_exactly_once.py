@@ -83,7 +83,8 @@ def test_a_crash_between_commit_and_save_repeats_nothing(database, destination, 
     try:
         for _ in range(3):
             # The first save is that of the start; the next comes long after the rows.
-            pipeline.start("--epoch-secs", "3")
+            pipeline.arguments = ["--epoch-secs", "3"]
+            pipeline.start()
             before = destination.progress()
             workload.run(20)
             wait_for(lambda before=before: destination.progress() != before)
@@ -102,25 +103,23 @@ def test_a_kill_in_mid_transaction_delivers_each_of_its_rows_once(database, kafk
     destination = ExactlyOnceDestination(kafka, database.name, client_conf=slow)
     workload, pipeline = pipeline_of(tmp_path, database, destination, batch=SPLIT)
     pipeline.start()
-    open_counts = [0]
+    open_counts = []
     try:
-        workload.big_transaction(ROWS, "x" * 380)  # several times what goes into one Kafka transaction
+        workload.run(5)
+        wait_for(lambda: destination.progress() is not None)
         for _ in range(2):
-            wait_for(lambda: open_count(destination) > open_counts[-1])
+            end = destination.committed_end()
+            if not open_counts:
+                workload.big_transaction(ROWS, "x" * 380)  # several times what goes into one Kafka transaction
+            wait_for(lambda end=end: destination.committed_end() > end)
             pipeline.kill()
-            open_counts.append(open_count(destination))
+            open_counts.append(destination.progress().open_count)
             pipeline.start()
         workload.run(5)
         assert finish(database, pipeline, destination) == 0
     finally:
         pipeline.end()
-    assert open_counts[-1] < ROWS
-
-
-def open_count(destination):
-    """Events of the open transaction that are committed."""
-    progress = destination.progress()
-    return progress.open_count if progress else 0
+    assert 0 < open_counts[0] < ROWS
 
 
 def test_a_cut_database_connection_in_a_split_transaction_repeats_nothing(database, fault_proxy, tmp_path):

@@ -12,6 +12,13 @@ is up. Only the producer that sent them can tell the broker that they are old. S
 end the producer: messages have no time limit in it, ``flush`` reports the outage after
 ``send_timeout_secs``, and the batches that the caller writes again are recognized as those that
 still wait in the producer. A producer whose messages failed is thrown away with all it holds.
+
+With ``exactly_once``: no gap and no duplicate for readers with ``isolation.level=read_committed``, over
+any crash. All batches between two flushes are one Kafka transaction, and a record of how far the
+source is is committed with them, on a compacted topic ``__deltaforge_positions.<transactional.id>``
+that the sink creates. At the start it is read back and wins over the saved position. A second instance
+fences the first, which fails. Readers with ``read_uncommitted`` see what was aborted, too. Needs the
+rights on the ``transactional.id``, and to write, read and create (or find) that topic.
 """
 
 from deltaforge.sinks.kafka.spec import KafkaSinkConfig, KafkaSinkSpec

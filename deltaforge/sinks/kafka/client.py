@@ -61,15 +61,26 @@ class StalledError(SinkError):
 
 
 class FailedError(SinkError):
-    """A message, or the whole producer, failed for good. ``value``: of the message, if it was one."""
+    """A message, or the whole producer, failed for good.
 
-    def __init__(self, name: str, text: str, value: bytes | None, *, what: str = "take a message") -> None:
+    Attributes:
+        value: Of the message, if it was one.
+        index: Its place, if the producer did not even take it and is as good as before.
+        is_alone: Whether no other message failed like it: then it was the only one in its request.
+    """
+
+    is_alone = True
+
+    def __init__(
+        self, name: str, text: str, value: bytes | None, *, index: int | None = None, what: str = "take a message"
+    ) -> None:
         super().__init__(
             f"kafka did not {what}: {text} ({name})",
             kind=kind_of(name),
             hint=_HINTS.get(name, ""),
         )
         self.value = value
+        self.index = index
 
 
 class _BrokerStatistics(msgspec.Struct):
@@ -124,8 +135,8 @@ class Client:
                 self._trouble = None
                 return
 
-    def send(self, value: bytes, topic: str, key: bytes, headers: dict[str, str]) -> None:
-        """Put a message into the producer's queue; waits while the queue is full."""
+    def send(self, value: bytes, topic: str, key: bytes, headers: dict[str, str], *, index: int | None = None) -> None:
+        """Put a message into the producer's queue; waits while the queue is full. ``index``: for errors."""
         try:
             if self._driver.produce(topic, value, key, headers):
                 return
@@ -133,7 +144,8 @@ class Client:
             while not self._driver.produce(topic, value, key, headers):
                 self._wait_for_room(progress)
         except RefusedError as exc:
-            raise self._failure(FailedError(exc.name, exc.text, value)) from exc
+            exc.index = index
+            raise self._refusal(exc, value) from exc
 
     def send_block(self, topic: str, values: EncodedValues, start: int, stop: int) -> Iterator[int]:
         """Put messages with their row keys into the queue, waiting for room.
@@ -149,7 +161,7 @@ class Client:
                     self._wait_for_room(progress)
         except RefusedError as exc:
             value = values[exc.index] if exc.index is not None else None
-            raise self._failure(FailedError(exc.name, exc.text, value)) from exc
+            raise self._refusal(exc, value) from exc
 
     def drain(self) -> None:
         """Return when every message is acknowledged."""
@@ -213,6 +225,13 @@ class Client:
         self._thread.join()
         self._driver.close()
 
+    def _refusal(self, refused: RefusedError, value: bytes | None) -> FailedError:
+        error = FailedError(refused.name, refused.text, value, index=refused.index)
+        if error.index is not None and error.kind == "serialization" and not self._failures:
+            return error
+        error.index = None
+        return self._failure(error)
+
     def _wait_for_room(self, progress: _Progress) -> None:
         time.sleep(ROOM_SECS)
         self._take_reports()
@@ -270,9 +289,12 @@ class Client:
         if name in ("_PURGE_QUEUE", "_PURGE_INFLIGHT"):
             return
         known = self._failures.get(name)
+        if known is not None:
+            known.is_alone = False
         # A whole request is refused for the size of one message in it: most likely the largest.
         if known is None or len(value or b"") > len(known.value or b""):
             self._failures[name] = FailedError(name, text, value)
+            self._failures[name].is_alone = known is None
 
     def _on_error(self, trouble: Trouble) -> None:
         if self._trouble is None or self._trouble.kind != "auth":

@@ -188,6 +188,7 @@ class ConfluentDriver:
         self._reports: deque[Report] = deque()
         everything: dict[str, Any] = {
             **settings,
+            "delivery.report.only.error": True,  # the client library reads this one itself, and takes no text
             "error_cb": lambda error: self._reports.append(("error", (error.name(), error.str()))),
             "stats_cb": lambda text: self._reports.append(("statistics", text)),
         }

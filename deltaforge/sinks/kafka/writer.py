@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from deltaforge.sinks.kafka.spec import KafkaSinkConfig
 
 log = logging.getLogger(__name__)
+
+_TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
+"""Kafka's ``org.apache.kafka.common.internals.Topic``: a wrong name is found before anything is sent."""
 
 
 @dataclass
@@ -54,7 +58,7 @@ class KafkaSink:
         self._config = config
         self._context = context
         self._encoder = config.encoder()
-        self._topic = Destination(config.topic, "topic")
+        self._topic = Destination(config.topic, "topic", allowed=_TOPIC_NAME)
         self._key = MessageKey(config.key, row_key, lambda text: log.warning("%s", text, extra={"sink": config.id}))
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
         self._client: Client | None = None
@@ -115,7 +119,7 @@ class KafkaSink:
                 continue
             reached("mid_produce")
             for index in range(start, run.stop):
-                client.send(values[index], *run.targets[index - run.start])
+                client.send(values[index], *run.targets[index - run.start], index=index)
                 handed.count = index + 1
 
     def _runs(self, batch: Batch) -> list[_Run]:
@@ -166,23 +170,40 @@ class KafkaSink:
             self._next = 0
             raise
         except SinkError as error:
+            if isinstance(error, FailedError) and error.index is not None:
+                self._next = 0
+                raise _refused(error, error.index) from error
             blamed = self._blamed(error) if isinstance(error, FailedError) else None
             self._discard(client)
             raise blamed or error from error
 
     def _blamed(self, error: FailedError) -> RecordError | None:
-        """The error as the fault of the one event it came with; None if it is not an event's fault."""
+        """The error as the fault of the event it most likely came with; None if it is not an event's fault."""
         if error.value is None or error.kind not in ("serialization", "routing"):
             return None
         for batch in (handed.batch for handed in self._handed):
             values = list(batch.encoded(self._encoder))
-            if error.value in values:
-                index = values.index(error.value)
-                event_id = batch.events()[index].event_id
-                return RecordError(error.message, index=index, kind=error.kind, hint=error.hint, event_id=event_id)
+            if error.value not in values:
+                continue
+            event = batch.events()[index := values.index(error.value)]
+            if error.kind == "routing" and not self._topic.is_of_event(event):
+                return None  # the one topic of the sink is missing: putting its events aside would lose them all
+            blamed = RecordError(
+                error.message, index=index, kind=error.kind, hint=error.hint, event_id=event.event_id
+            )  # fmt: skip
+            blamed.written_count, blamed.batch = None, batch
+            blamed.is_certain = error.is_alone or error.kind == "routing"
+            return blamed
         return None
 
     def _discard(self, client: Client) -> None:
         self._client, self._is_kept, self._next = None, False, 0
         self._handed.clear()
         client.close()
+
+
+def _refused(error: FailedError, index: int) -> RecordError:
+    """The error of a message that the producer did not take; it has those before it."""
+    refused = RecordError(error.message, index=index, kind=error.kind, hint=error.hint)
+    refused.written_count = index
+    return refused

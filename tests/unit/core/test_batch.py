@@ -1,4 +1,6 @@
-from deltaforge.core.batch import EncodedList
+import pytest
+
+from deltaforge.core.batch import Batch, EncodedList
 from deltaforge.testing.fakes import make_batch
 
 
@@ -27,3 +29,40 @@ def test_sinks_share_encoded_values_until_the_last_of_them_has_written():
     batch.release()
     assert list(batch.encoded(encoder)) == [b"x"] * 3
     assert encoder.count == 2
+
+
+def numbers(batch):
+    return [event.after["id"] for event in batch.events()]
+
+
+def grouped():
+    """Five events in groups of two, two and one."""
+    parts = [make_batch(1, event_count=2), make_batch(3, event_count=2), make_batch(5)]
+    return Batch.joined(parts)
+
+
+@pytest.mark.parametrize("start", range(6))
+@pytest.mark.parametrize("stop", range(6))
+def test_a_stretch_of_a_batch_has_its_events_and_its_position(start, stop):
+    batch = grouped()
+
+    part = batch.between(start, stop)
+
+    assert numbers(part) == [1, 2, 3, 4, 5][start:stop]
+    assert part.event_count == len(numbers(part))
+    assert part.position == batch.position
+
+
+def test_a_stretch_decodes_only_the_groups_that_it_cuts():
+    batch = grouped()
+
+    part = batch.between(1, 5)
+
+    assert part.groups[0] is not batch.groups[0]
+    assert list(part.groups[1:]) == list(batch.groups[1:])
+
+
+@pytest.mark.parametrize("index", range(5))
+def test_a_batch_without_one_event_has_all_others(index):
+    assert numbers(grouped().without(index)) == [n for n in (1, 2, 3, 4, 5) if n != index + 1]
+    assert make_batch(1).without(0).event_count == 0

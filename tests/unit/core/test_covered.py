@@ -67,6 +67,11 @@ def test_another_transaction_in_the_place_of_the_open_one_is_news():
     assert (rows(news), left) == ([2000, 2001, 2002], 0)
 
 
+def test_events_without_ids_are_news():
+    news, left = without_first(make_batch(1, event_count=3), 2, "")
+    assert (rows(news), left) == ([1, 2, 3], 0)
+
+
 def test_a_replay_drops_what_is_before_the_position_and_the_delivered_part_of_the_open_transaction():
     before, opened = transaction(5, [2]), transaction(7, [2, 2, 2])
     replay = Replay(SinkProgress(PostgresPosition(6), 3, open_tx(opened)))

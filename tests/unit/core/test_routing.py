@@ -1,5 +1,7 @@
 """Where events go and under which key."""
 
+import re
+
 import msgspec
 import pytest
 
@@ -84,3 +86,21 @@ def test_headers_are_those_of_the_routing():
     with pytest.raises(RecordError) as caught:
         headers_of(changed(routing=Routing(headers={"a": "\ud800"})), 2)
     assert caught.value.index == 2
+
+
+def test_a_destination_of_an_event_must_be_a_name_that_is_allowed():
+    destination = Destination("x.${source.table}.${after.id}", "topic", allowed=re.compile("[a-z.]+"))
+    with pytest.raises(RecordError, match="not a name that a topic can have") as caught:
+        destination.of(EVENT, 3)
+    assert (caught.value.index, caught.value.kind) == (3, "routing")
+    assert "x.t.7" not in str(caught.value)
+    assert destination.of(changed(after={"id": "seven"}), 0) == "x.t.seven"
+    with pytest.raises(RecordError):
+        destination.of(changed(routing=Routing(topic="7")), 0)
+
+
+def test_an_event_chose_its_destination_by_a_template_or_a_routing():
+    assert Destination("x.${source.table}", "topic").is_of_event(EVENT)
+    assert not Destination("x", "topic").is_of_event(EVENT)
+    assert not Destination("x", "topic").is_of_event(changed(routing=Routing(key="k")))
+    assert Destination("x", "topic").is_of_event(changed(routing=Routing(topic="y")))

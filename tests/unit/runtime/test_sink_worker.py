@@ -1,7 +1,10 @@
 from datetime import UTC, datetime
 
+import msgspec
+
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.errors import RecordError
+from deltaforge.core.event import TX_ID_LENGTH, EventIds
 from deltaforge.core.position import PostgresPosition, SinkProgress
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime import sink_worker
@@ -164,15 +167,22 @@ def test_progress_inside_a_transaction_counts_its_events():
     assert sink.noted == [SinkProgress(position, 3), SinkProgress(position, 4), SinkProgress(PostgresPosition(9))]
 
 
+def with_ids(batch):
+    ids = EventIds.of("postgresql", "o", "tx")
+    events = [msgspec.structs.replace(e, event_id=ids.at(e.after["id"])) for e in batch.events()]
+    return batch.with_events(events)
+
+
 def test_rows_of_the_open_transaction_that_the_destination_has_are_dropped():
-    sink = KeepingSink(SinkProgress(PostgresPosition(2), 2))
+    tx = EventIds.of("postgresql", "o", "tx").at(0)[:TX_ID_LENGTH]
+    sink = KeepingSink(SinkProgress(PostgresPosition(2), 2, tx))
     worker = worker_of(sink, acked=saved_at(1))
-    open_part = make_batch(2, lsn=9, event_count=3, is_tx_end=False)
+    open_part = with_ids(make_batch(2, lsn=9, event_count=3, is_tx_end=False))
     open_part.position = PostgresPosition(2)
     deliver(worker, [make_batch(1, lsn=2), open_part, make_batch(5, lsn=9)])
     worker.close()
     assert sink.durable == [4, 5]
-    assert SinkProgress(PostgresPosition(2), 3) in sink.noted
+    assert SinkProgress(PostgresPosition(2), 3, tx) in sink.noted
 
 
 def test_the_position_kept_is_that_of_the_last_batch_with_events():

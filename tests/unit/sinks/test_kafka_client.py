@@ -8,6 +8,7 @@ from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka import client as client_module
 from deltaforge.sinks.kafka.client import Client, FailedError
+from deltaforge.sinks.kafka.driver import RefusedError
 
 
 class LateDriver:
@@ -48,3 +49,68 @@ def test_a_failure_that_another_thread_has_fetched_is_not_taken_for_an_ack(monke
     with pytest.raises(FailedError, match="too large"):
         client.drain()
     client.close()
+
+
+class RefusingDriver:
+    """Has these reports, and refuses every message outright."""
+
+    def __init__(self, *reports):
+        self._reports = list(reports)
+        self.purges = 0
+
+    def __len__(self):
+        return 0
+
+    def produce(self, *_):
+        raise RefusedError("MSG_SIZE_TOO_LARGE", "too large")
+
+    def reports(self):
+        taken, self._reports = self._reports, []
+        return taken
+
+    def flush(self, _secs):
+        pass
+
+    def purge(self):
+        self.purges += 1
+
+    def close(self):
+        pass
+
+
+@pytest.fixture
+def client_of(monkeypatch):
+    made = []
+
+    def make(driver):
+        monkeypatch.setattr(client_module, "new_driver", lambda *_: driver)
+        made.append(Client({}, SinkContext("p", "acme", PipelineMetrics("p")), sink_id="k", timeout_secs=5))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
+
+
+@pytest.mark.parametrize(("values", "is_alone"), [([b"large"], True), ([b"s", b"large", b"t"], False)])
+def test_the_largest_message_of_a_refused_request_is_blamed_and_known_only_if_it_was_alone(client_of, values, is_alone):
+    client = client_of(RefusingDriver(*(("delivery", ("MSG_SIZE_TOO_LARGE", "too large", value)) for value in values)))
+    with pytest.raises(FailedError) as caught:
+        client.drain()
+    assert (caught.value.value, caught.value.is_alone) == (b"large", is_alone)
+
+
+def test_a_message_that_the_producer_does_not_take_leaves_the_others_in_it(client_of):
+    driver = RefusingDriver()
+    client = client_of(driver)
+    with pytest.raises(FailedError) as caught:
+        client.send(b"large", "t", b"k", {}, index=4)
+    assert (caught.value.index, driver.purges) == (4, 0)
+
+
+def test_a_message_that_is_refused_while_others_failed_is_not_the_first_cause(client_of):
+    client = client_of(RefusingDriver())
+    client._on_failed_delivery("MSG_SIZE_TOO_LARGE", "too large", b"earlier")
+    with pytest.raises(FailedError) as caught:
+        client.send(b"large", "t", b"k", {}, index=4)
+    assert caught.value.index is None

@@ -1,6 +1,7 @@
 import pytest
 
 from deltaforge.core.errors import ControlError, PositionLostError, SourceError
+from deltaforge.core.event import EventIds
 from deltaforge.core.position import PostgresPosition
 from deltaforge.core.retry import Backoff
 from deltaforge.observability.metrics import PipelineMetrics
@@ -47,6 +48,41 @@ def test_reconnect_continues_behind_the_last_queued_batch():
     assert take(reader, 5) == [1, 2, 3, 4, 5]
     assert stream.starts == [1, 3, 3]
     assert reader.status().reconnects == 2
+    reader.close()
+
+
+class SplitTransactions(ScriptedStream):
+    """Each transaction leaves in batches of one row, and is read from its beginning after a reconnection."""
+
+    def open(self, position):
+        self._ended = super().open(position)
+        return self._ended
+
+    def poll(self, timeout_secs):
+        found = super().poll(timeout_secs)
+        for batch in found:
+            (event,) = batch.events()
+            number = event.after["id"]
+            event.event_id = EventIds.of("postgresql", "o", str((number - 1) // self._tx_rows)).at(number)
+            if batch.is_tx_end:
+                self._ended = batch.position
+            batch.position = self._ended
+        return found
+
+
+def test_reconnect_in_a_split_transaction_repeats_none_of_its_rows():
+    cuts = []
+
+    def cut(row):
+        if row in (3, 7) and cuts.count(row) < 2:
+            cuts.append(row)
+            raise SourceError("connection cut", kind="connect")
+
+    stream = SplitTransactions(last=8, fault=cut, tx_rows=4)
+    reader = reader_of(stream)
+    reader.start(PostgresPosition(1))
+    assert take(reader, 8) == [1, 2, 3, 4, 5, 6, 7, 8]
+    assert stream.starts == [1, 1, 1, 5, 5]
     reader.close()
 
 

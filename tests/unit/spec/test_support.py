@@ -22,7 +22,6 @@ REFUSED = [
         {"enabled": True, "output": {"emit_events": True}},
         "spec.schema_sensing.output.emit_events",
     ),
-    ("spec/journal", {"enabled": True}, "spec.journal.enabled"),
     ("spec/sharding", {"mode": "hash", "count": 2}, "spec.sharding.count"),
     ("spec/connection_policy", {"default_mode": "shared"}, "spec.connection_policy.default_mode"),
     ("spec/connection_policy", {"preferred_replica": "r"}, "spec.connection_policy.preferred_replica"),
@@ -62,6 +61,7 @@ ALLOWED = [
     ("spec/commit_policy", {"mode": "all"}),
     ("spec/schema_sensing", {"enabled": True, "sampling": {"sample_rate": 5}}),
     ("spec/journal", {"enabled": False}),
+    ("spec/journal", {"enabled": True, "dlq": {"overflow_policy": "block"}}),
     ("spec/sharding", {"mode": "none"}),
     ("spec/connection_policy", {"default_mode": "dedicated"}),
     ("spec/sink_batch_deadline_secs", 10),
@@ -74,8 +74,15 @@ def test_what_changes_nothing_is_not_refused(put, key, value):
 
 
 def test_all_refusals_are_listed(put):
-    put("spec/journal", {"enabled": True})
+    put("spec/commit_policy", {"mode": "quorum", "quorum": 1})
     with pytest.raises(SpecError) as caught:
         check_supported(parse_document(put("spec/sharding", {"mode": "hash", "count": 2})).spec)
     assert "spec.sharding.count" in str(caught.value)
-    assert "spec.journal.enabled" in str(caught.value)
+    assert "spec.commit_policy.mode" in str(caught.value)
+
+
+def test_a_journal_beside_exactly_once_is_refused(put):
+    put("spec/journal", {"enabled": True})
+    with pytest.raises(SpecError, match="do not go together") as caught:
+        check_supported(parse_document(put(f"{SINK}/exactly_once", True), strict=True).spec)
+    assert caught.value.path == "spec.sinks[0].config.exactly_once"

@@ -168,6 +168,74 @@ def test_of_many_appenders_each_gets_its_own_sequence(storage):
     assert len(set(found)) == 80
 
 
+def queued(storage, *vals, key="q"):
+    return [storage.queue.push("n", key, val) for val in vals]
+
+
+def vals(storage, limit=100, **terms):
+    return [entry.val for entry in storage.queue.peek("n", "q", limit, **terms)]
+
+
+def test_queue_shows_the_oldest_first(storage, clock):
+    first, second = queued(storage, b"1", b"2\x00\xff")
+    clock.now += 1
+    queued(storage, b"other", key="r")
+    (third,) = queued(storage, b"3")
+
+    assert first < second < third
+    assert storage.queue.peek("n", "q", 10) == [
+        (first, b"1", 1000.0),
+        (second, b"2\x00\xff", 1000.0),
+        (third, b"3", 1001.0),
+    ]
+    assert vals(storage, 2) == [b"1", b"2\x00\xff"]
+    assert vals(storage, after=first) == [b"2\x00\xff", b"3"]
+    assert storage.queue.count("n", "q") == 3
+    assert storage.queue.count("other", "q") == 0
+    assert [entry.val for entry in storage.queue.find("n", "q", [third, first, 999])] == [b"1", b"3"]
+
+
+def test_queue_ack_removes_up_to_an_id_and_nothing_of_another_queue(storage):
+    _, second, _ = queued(storage, b"1", b"2", b"3")
+    queued(storage, b"x", key="r")
+
+    assert storage.queue.ack("n", "q", second) == 2
+    assert storage.queue.ack("n", "q", second) == 0
+    assert vals(storage) == [b"3"]
+    assert storage.queue.ack("n", "q", 1 << 40) == 1
+    assert storage.queue.count("n", "r") == 1
+
+
+def test_queue_drops_just_as_many_as_asked_for(storage):
+    queued(storage, b"1", b"2", b"3")
+
+    assert storage.queue.drop_oldest("n", "q", 0) == 0
+    assert storage.queue.drop_oldest("n", "q", -1) == 0
+    assert storage.queue.drop_oldest("n", "q", 2) == 2
+    assert vals(storage) == [b"3"]
+    assert storage.queue.drop_oldest("n", "q", 2) == 1
+
+
+def test_queue_gives_no_id_twice_also_after_a_purge(storage):
+    ids = queued(storage, b"1", b"2", b"3")
+
+    assert storage.queue.remove("n", "q", ids[1]) is True
+    assert storage.queue.remove("n", "q", ids[1]) is False
+    assert vals(storage) == [b"1", b"3"]
+    assert storage.queue.purge("n", "q") == 2
+    assert queued(storage, b"4")[0] > ids[2]
+
+
+def test_queue_expires_by_the_time_of_the_push(storage, clock):
+    queued(storage, b"1")
+    clock.now += 10
+    queued(storage, b"2")
+
+    assert storage.queue.expire("n", "q", 1000.0) == 0
+    assert storage.queue.expire("n", "q", 1000.1) == 1
+    assert vals(storage) == [b"2"]
+
+
 def test_processes_that_share_a_sqlite_file_share_its_sequence(tmp_path):
     one, two = SqliteStorage(tmp_path / "s.db"), SqliteStorage(tmp_path / "s.db")
 

@@ -1,0 +1,42 @@
+"""The storage that pipelines write what they have learned to, also when nothing runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from deltaforge.control.options import ServeOptions
+from deltaforge.runtime.learned import learned_path
+from deltaforge.storage.base import Storage
+from deltaforge.storage.memory import MemoryStorage
+from deltaforge.storage.sqlite import SqliteStorage
+
+if TYPE_CHECKING:
+    from deltaforge.control.service import Pipeline
+
+
+@contextmanager
+def learned_storage(storage: Storage, options: ServeOptions, pipeline: Pipeline) -> Iterator[Storage]:
+    """Where a pipeline keeps what outlives its process; see :mod:`deltaforge.runtime.learned`.
+
+    Args:
+        storage: Of the control plane.
+        options: Of the control plane.
+        pipeline: Whose storage.
+
+    Raises:
+        StorageError: It cannot be opened.
+    """
+    shared = options.shared_storage
+    path = learned_path(pipeline.supervisor.paths, shared)
+    if path == shared:
+        yield storage
+    elif path.exists():
+        own = SqliteStorage(path)
+        try:
+            yield own
+        finally:
+            own.close()
+    else:
+        yield MemoryStorage()  # it never ran

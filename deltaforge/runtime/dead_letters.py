@@ -1,0 +1,119 @@
+"""Opens the dead letters of a running pipeline, and brings entries back to their sinks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from deltaforge.core.errors import ControlError, StorageError
+from deltaforge.journal.entries import Entry, event_of
+from deltaforge.journal.queue import DeadLetterLimits, DeadLetters
+from deltaforge.journal.reading import DeadLetterQueue, find_entries
+from deltaforge.runtime.learned import learned_path
+from deltaforge.runtime.redelivery import Redelivery
+from deltaforge.storage.sqlite import SqliteStorage
+
+if TYPE_CHECKING:
+    from deltaforge.runtime.context import PipelineContext
+    from deltaforge.runtime.sink_worker import SinkWorker
+
+RETRY_SECS = 30.0
+"""How long a retry waits for a sink that has something else to do."""
+
+
+class RetryRequest(msgspec.Struct):
+    """Which entries to deliver again: those of ``seqs``, else the oldest ``limit`` that fulfil the conditions."""
+
+    seqs: list[int] | None = None
+    limit: int = 100
+    sink_id: str | None = None
+    error_kind: str | None = None
+
+
+class PipelineDeadLetters:
+    """The opened storage with its queue.
+
+    Raises:
+        StorageError: It cannot be opened or read.
+    """
+
+    def __init__(self, context: PipelineContext, limits: DeadLetterLimits) -> None:
+        self._storage = SqliteStorage(learned_path(context.paths, context.storage_path))
+        self._pipeline = context.name
+        try:
+            self.letters = DeadLetters(self._storage.queue, limits, context.metrics)
+        except StorageError:
+            self._storage.close()
+            raise
+        self._queue = DeadLetterQueue(self._storage.queue, context.name)
+
+    def retry(self, request: RetryRequest, workers: list[SinkWorker]) -> list[dict[str, Any]]:
+        """Deliver entries again, oldest first; what its sink acked is removed.
+
+        Returns:
+            ``{"seq", "event_id", "sink_id", "status", "error"}`` of each: ``delivered``, ``truncated`` or ``failed``.
+
+        Raises:
+            StorageError: The queue cannot be read, or holds no such entry.
+        """
+        of_id = {worker.id: worker for worker in workers}
+        outcomes = []
+        for seq, entry in self._asked(request):
+            status, error = self._retried(seq, entry, of_id.get(entry.meta.sink_id))
+            told = {"seq": seq, "event_id": entry.event_id, "sink_id": entry.meta.sink_id}
+            outcomes.append({**told, "status": status, "error": error})
+        self.letters.refresh()
+        return outcomes
+
+    def close(self) -> None:
+        """End the clean-up and close the storage."""
+        self.letters.close()
+        self._storage.close()
+
+    def _asked(self, request: RetryRequest) -> list[tuple[int, Entry]]:
+        if request.seqs is not None:
+            return self._queue.picked(request.seqs)
+        terms = {"sink_id": request.sink_id, "error_kind": request.error_kind}
+        return find_entries(self._storage.queue, self._pipeline, limit=request.limit, **terms)
+
+    def _retried(self, seq: int, entry: Entry, worker: SinkWorker | None) -> tuple[str, str | None]:
+        if worker is None:
+            return "failed", f"the pipeline has no sink {entry.meta.sink_id} any more"
+        try:
+            event = event_of(entry)
+        except StorageError as error:
+            return "truncated" if entry.payload_truncated else "failed", str(error)
+        redelivery = Redelivery(event, lambda: self._queue.remove(seq))
+        worker.redeliver(redelivery)
+        redelivery.wait(RETRY_SECS, lambda: f"sink {worker.id} is busy: {worker.last_error or 'it is slow'}")
+        return ("failed" if redelivery.error else "delivered"), redelivery.error
+
+
+def open_dead_letters(context: PipelineContext) -> PipelineDeadLetters | None:
+    """The dead letters of a pipeline; None if its document wants none.
+
+    Raises:
+        StorageError: They cannot be opened or read.
+    """
+    journal = context.spec.spec.journal
+    if journal is None or not journal.enabled:
+        return None
+    dlq = journal.dlq
+    limits = DeadLetterLimits(dlq.max_entries, dlq.max_age_secs, journal.max_event_bytes, dlq.overflow_policy)
+    return PipelineDeadLetters(context, limits)
+
+
+def retry(context: PipelineContext, request: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the control socket does for ``retry_dead_letters``; see :meth:`PipelineDeadLetters.retry`.
+
+    Raises:
+        ControlError: There are no dead letters in this process.
+    """
+    delivery = context.delivery
+    if delivery is None or delivery.dead_letters is None:
+        raise ControlError(f"pipeline {context.name} has no journal, or delivers in another process")
+    asked = msgspec.convert(
+        {key: request[key] for key in RetryRequest.__struct_fields__ if key in request}, RetryRequest
+    )
+    return delivery.dead_letters.retry(asked, delivery.workers)

@@ -1,0 +1,52 @@
+"""Dead letters on their way back to their sink: asked for by one thread, written by the sink's own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from deltaforge.core.batch import Batch
+from deltaforge.core.event import ChangeEvent
+from deltaforge.core.position import PostgresPosition
+
+_NOWHERE = PostgresPosition(0)
+"""The position of a batch that is never saved."""
+
+
+class Redelivery:
+    """One event that is written outside its turn.
+
+    Attributes:
+        error: Why it was not delivered; None once it was.
+    """
+
+    def __init__(self, event: ChangeEvent, on_ack: Callable[[], object]) -> None:
+        self.batch = Batch([event], _NOWHERE)
+        self.error: str | None = "not delivered yet"
+        self._on_ack = on_ack
+        self._lock = threading.Lock()
+        self._is_taken = False
+        self._ended = threading.Event()
+
+    def take(self) -> bool:
+        """Begin with it. False: whoever asked has given up."""
+        with self._lock:
+            self._is_taken = self._is_taken or not self._ended.is_set()
+            return self._is_taken
+
+    def end(self, error: str | None) -> None:
+        """Say how it went."""
+        if error is None:
+            self._on_ack()
+        self.error = error
+        self._ended.set()
+
+    def wait(self, timeout_secs: float, reason: Callable[[], str]) -> None:
+        """Wait for the end. What was not begun within ``timeout_secs`` never will be; ``reason`` says why."""
+        if self._ended.wait(timeout_secs):
+            return
+        with self._lock:
+            if not self._is_taken:
+                self.error = reason()
+                self._ended.set()
+        self._ended.wait()
