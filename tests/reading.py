@@ -5,6 +5,7 @@ import time
 import msgspec
 import pytest
 
+from deltaforge.checkpoint.identity import FailoverLog
 from deltaforge.core.routing import row_key
 from deltaforge.encodings.json import JsonEncoder
 from deltaforge.envelopes.cloudevents import CloudEventsEnvelope
@@ -50,7 +51,10 @@ class StreamReader:
     def restart(self):
         """What a process does that starts again: it knows what is stored."""
         self.registry = SchemaRegistry(self._storage.log, "acme", "s")
-        self._context = SourceContext("p", "acme", self._state_dir, self._limits, self.metrics, self.registry)
+        self.failover = FailoverLog(self._storage.kv, "s")
+        self._context = SourceContext(
+            "p", "acme", self._state_dir, self._limits, self.metrics, self.registry, self.failover
+        )
         return self
 
     def open(self, position=None):

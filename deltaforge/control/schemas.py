@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from deltaforge.checkpoint.identity import FailoverLog
 from deltaforge.control.learned import learned_storage
 from deltaforge.control.options import ServeOptions
 from deltaforge.core.errors import ControlError, NotFoundError
 from deltaforge.core.table import Column, TableSchema
 from deltaforge.schema.registry import NAMESPACE, SchemaRegistry, key_prefix
 from deltaforge.schema.versions import SchemaVersion
-from deltaforge.storage.base import Log, Storage
+from deltaforge.storage.base import Storage
 
 if TYPE_CHECKING:
     from deltaforge.control.service import Pipeline
@@ -100,8 +101,10 @@ class SourceSchemas:
         """Delete what is registered for a pipeline that is being deleted; it must have ended."""
 
         def delete() -> None:
-            with self._log(pipeline) as log:
-                log.delete(NAMESPACE, key_prefix(*_owner(pipeline)))
+            tenant, source_id = _owner(pipeline)
+            with self._stored(pipeline) as storage:
+                storage.log.delete(NAMESPACE, key_prefix(tenant, source_id))
+                FailoverLog(storage.kv, source_id).forget()
 
         await asyncio.to_thread(delete)
 
@@ -109,16 +112,14 @@ class SourceSchemas:
         pipeline = self._get(name)
 
         def read() -> SchemaRegistry:
-            with self._log(pipeline) as log:
-                return SchemaRegistry(log, *_owner(pipeline))
+            with self._stored(pipeline) as storage:
+                return SchemaRegistry(storage.log, *_owner(pipeline))
 
         return await asyncio.to_thread(read)
 
-    @contextmanager
-    def _log(self, pipeline: Pipeline) -> Iterator[Log]:
+    def _stored(self, pipeline: Pipeline) -> AbstractContextManager[Storage]:
         """Where the pipeline registers."""
-        with learned_storage(self._storage, self._options, pipeline) as storage:
-            yield storage.log
+        return learned_storage(self._storage, self._options, pipeline)
 
     async def _reloaded(self, name: str, tables: list[tuple[str, str]] | None) -> list[dict[str, Any]]:
         supervisor = self._get(name).supervisor

@@ -38,11 +38,16 @@ class MysqlPosition(msgspec.Struct, frozen=True, tag_field="type", tag="mysql"):
 
 
 class PostgresPosition(msgspec.Struct, frozen=True, tag_field="type", tag="postgres"):
-    """Place in a PostgreSQL WAL: ``lsn`` is the *end* of the last commit record."""
+    """Place in a PostgreSQL WAL: ``lsn`` is the *end* of the last commit record.
+
+    It means something on the server ``system_id`` alone, up to where another timeline branched off ``timeline``
+    (0: not known).
+    """
 
     lsn: int
     tx_id: int | None = None
     system_id: str = ""
+    timeline: int = 0
 
     def view(self) -> dict[str, Any]:
         """The shape of contract 01: ``{"lsn": "X/Y", "tx_id"}``."""

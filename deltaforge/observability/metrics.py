@@ -23,6 +23,9 @@ class PipelineMetrics:
         self.source_events = self._counter("source_events", "Row changes read.", (*source, "table", "op"))
         self.source_bytes = self._counter("source_bytes", "Raw log bytes read.", source)
         self.source_reconnects = self._counter("source_reconnects", "Reconnections to the source.", source)
+        self.source_identity_changes = self._counter(
+            "source_identity_changes", "Connections to another server than before.", source
+        )
         self.source_errors = self._counter("source_errors", "Errors that a retry cannot mend.", (*source, "kind"))
         self.source_lag_seconds = self._gauge(
             "source_lag_seconds", "Now minus the time of the last event.", ("pipeline",)

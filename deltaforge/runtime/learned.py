@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from deltaforge.checkpoint.identity import FailoverLog
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.schema.registry import SchemaRegistry
 from deltaforge.storage.sqlite import SqliteStorage
@@ -37,6 +38,7 @@ class Learned:
     def __init__(self, path: Path, tenant: str, source_id: str) -> None:
         self._storage = SqliteStorage(path)
         self.registry = SchemaRegistry(self._storage.log, tenant, source_id)
+        self.failover = FailoverLog(self._storage.kv, source_id)
 
     def close(self) -> None:
         """Close the file."""

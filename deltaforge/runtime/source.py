@@ -14,7 +14,6 @@ from deltaforge.core.errors import CheckpointError, DeltaForgeError
 from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.learned import Learned, learned_path
-from deltaforge.schema.registry import SchemaRegistry
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.reader import LogReader
 
@@ -44,7 +43,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         self._learned = Learned(
             learned_path(context.paths, context.storage_path), context.spec.metadata.tenant, self._source_id
         )
-        self._reader = context.reader = _reader(context, self._learned.registry)
+        self._reader = context.reader = _reader(context, self._learned)
         if context.starts_paused:
             self._reader.pause()
         self._reader.start(state.start if state else None)
@@ -135,7 +134,7 @@ class LogSource(FixedPartitionedSource[Batch, bytes | None]):
         return LogPartition(self._context, state)
 
 
-def _reader(context: PipelineContext, registry: SchemaRegistry) -> LogReader:
+def _reader(context: PipelineContext, learned: Learned) -> LogReader:
     spec = context.spec.spec
     source_context = SourceContext(
         pipeline=context.name,
@@ -143,7 +142,8 @@ def _reader(context: PipelineContext, registry: SchemaRegistry) -> LogReader:
         state_dir=context.paths.root,
         limits=spec.batch.limits(),
         metrics=context.metrics,
-        registry=registry,
+        registry=learned.registry,
+        failover=learned.failover,
     )
     return LogReader(
         spec.source.config.id,

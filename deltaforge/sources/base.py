@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 
 from pydantic import Field
 
+from deltaforge.checkpoint.identity import FailoverLog
 from deltaforge.config.model import StrictModel
 from deltaforge.config.patterns import TablePattern
 from deltaforge.config.secret import Dsn
@@ -40,7 +41,7 @@ class SourceConfig(StrictModel):
     tables: list[TablePattern] = Field(description="Table patterns; empty means all user tables.")
     snapshot: SnapshotConfig | None = Field(None, description="Absent: no initial copy.")
     on_schema_drift: Literal["adapt", "halt"] = Field(
-        "adapt", description="After a failover to a server whose tables differ."
+        "adapt", description="After a failover to a server whose tables differ: go on with a warning, or stop."
     )
 
 
@@ -59,8 +60,8 @@ class BatchLimits:
 class SourceContext:
     """What a source needs to know of the pipeline it runs in.
 
-    ``state_dir`` belongs to this pipeline, has mode 0700 and survives restarts. ``registry`` is that of the source;
-    only the thread that reads uses it.
+    ``state_dir`` belongs to this pipeline, has mode 0700 and survives restarts. ``registry`` and
+    ``failover`` are those of the source; only the thread that reads uses them.
     """
 
     pipeline: str
@@ -69,6 +70,7 @@ class SourceContext:
     limits: BatchLimits
     metrics: PipelineMetrics = field(repr=False)
     registry: SchemaRegistry = field(repr=False)
+    failover: FailoverLog = field(repr=False)
 
 
 class LogStream(Protocol):

@@ -40,9 +40,6 @@ def _unbuilt_source_features(spec: PipelineBody) -> Iterator[Fault]:
     if config.snapshot is not None and config.snapshot.mode != "never":
         message = f"snapshot mode `{config.snapshot.mode}` is not available in this version; use never"
         yield Fault("spec.source.config.snapshot.mode", message)
-    if config.on_schema_drift == "halt":
-        message = "`halt` is not available in this version; leave it out"
-        yield Fault("spec.source.config.on_schema_drift", message)
 
 
 def _unbuilt_blocks(spec: PipelineBody) -> Iterator[Fault]:

@@ -1,11 +1,17 @@
 #!/usr/bin/env bash
 # postgres.sh start FOLDER PORT BIN [postgres option, e.g. -c name=value…] | stop|kill|status FOLDER
+#   | clone FOLDER PORT BIN: the data of the server on PORT, to be started as its standby
 # BIN holds initdb and postgres. User postgres/postgres over TCP; logical decoding on.
 set -euo pipefail
 . "$(dirname "$0")/process.sh"
 VERB=$1 FOLDER=$(realpath -m "$2") PIDFILE=$(realpath -m "$2")/data/postmaster.pid
 case $VERB in
   start) ;;
+  clone)
+    make_folder "$FOLDER"; cd "$FOLDER"
+    PGPASSWORD=postgres "${AS[@]}" "$4/pg_basebackup" -D "$FOLDER/data" -d "host=127.0.0.1 port=$3 user=postgres dbname=postgres" \
+      -R -C -S "standby_$$" -c fast >&2
+    exit ;;
   stop) end_process INT "$PIDFILE"; exit ;; # TERM would wait for every client to leave
   kill) # its children outlive the postmaster for a moment and would keep the shared memory
     alive "$PIDFILE" || exit 0

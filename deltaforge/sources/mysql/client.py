@@ -142,8 +142,9 @@ def server_id_of(source_id: str) -> int:
 class DumpConnection:
     """A connection that turns into a stream of binary log events. Used by one thread."""
 
-    def __init__(self, dsn: str, source_id: str) -> None:
+    def __init__(self, dsn: str, source_id: str, *, is_failover: bool = False) -> None:
         self._connection = connect(dsn)
+        self._is_failover = is_failover
         self._server_id = server_id_of(source_id)
         self._source_id = source_id
         self._buffer = bytearray(_READ_BYTES)
@@ -262,11 +263,19 @@ class DumpConnection:
                 continue
             if self._parts:
                 payload, self._parts = bytes(self._parts) + payload, bytearray()
-            events.append(_event(payload))
+            events.append(self._event(payload))
         rest = self._filled - at
         buffer[:rest] = buffer[at : self._filled]
         self._filled = rest
         return events
+
+    def _event(self, payload: bytes) -> bytes:
+        try:
+            return _event(payload)
+        except PositionLostError as error:
+            if self._is_failover:
+                error.message = error.message.replace("position lost", "position lost after failover", 1)
+            raise
 
 
 def _event(payload: bytes) -> bytes:

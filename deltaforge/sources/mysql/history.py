@@ -1,7 +1,8 @@
 """The schema history: table definitions by position, for servers without full row metadata.
 
 A row is decoded with the definition that was valid where it was written. What the log does not say is
-known from the catalog at the first start and from the DDL since then.
+known from the catalog at the first start and from the DDL since then. Places in the logs of two servers cannot be
+compared: after a failover the definitions that were valid where reading goes on begin the history of the new server.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ REMEDY = "set binlog_row_metadata=FULL on the server, then delete the pipeline a
 class _Entry(msgspec.Struct, frozen=True):
     """One line of the file: from ``file``/``pos`` on the table is defined so; None: it is gone.
 
-    Without ``table`` it is the default character set of a database, without ``db`` of the server.
+    Without ``table`` it is the default character set of a database, without ``db`` of the server. ``server`` is
+    whose log it is; what was known of that log before a line that ``restarts`` is void.
     """
 
     file: str
@@ -35,6 +37,8 @@ class _Entry(msgspec.Struct, frozen=True):
     table: str
     definition: TableDefinition | None = None
     charset: str | None = None
+    server: str = ""
+    restarts: bool = False
 
     @property
     def order(self) -> tuple[int, int]:
@@ -59,14 +63,32 @@ class SchemaHistory:
     def __init__(self, path: Path, captured: Callable[[str, str], bool]) -> None:
         self._path = path
         self._captured = captured
-        self._entries: dict[tuple[str, str], list[_Entry]] = {}
-        self._newest = (0, 0)
+        self._server = ""
+        self._by_server: dict[str, dict[tuple[str, str], list[_Entry]]] = {}
         self._load()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was ever recorded: the server writes full row metadata."""
         return not self._entries
+
+    @property
+    def _entries(self) -> dict[tuple[str, str], list[_Entry]]:
+        return self._by_server.setdefault(self._server, {})
+
+    def arrive(self, server: str, position: MysqlPosition | None) -> None:
+        """The log of this server is read from now on; ``position`` is where, in terms of the server it is of."""
+        before = position.server_uuid if position is not None and position.server_uuid else server
+        if "" in self._by_server and before not in self._by_server:  # written before servers were told apart
+            self._by_server[before] = self._by_server.pop("")
+        self._server = server
+        if position is None or before == server:
+            return
+        order = log_order(position)
+        known = self._by_server.get(before, {}).values()
+        valid = [found[-1] for entries in known if (found := [entry for entry in entries if entry.order <= order])]
+        carried = [msgspec.structs.replace(entry, file="", pos=0, server=server) for entry in valid]
+        self._write([_Entry("", 0, "", "", server=server, restarts=True), *carried])
 
     def record(self, catalog: Catalog, position: MysqlPosition) -> None:
         """What the catalog says, valid from ``position`` on."""
@@ -78,7 +100,7 @@ class SchemaHistory:
         Raises:
             SchemaError: It changes a captured table and is not understood.
         """
-        if log_order(position) <= self._newest:
+        if log_order(position) <= max((entries[-1].order for entries in self._entries.values()), default=(0, 0)):
             return
         newest = {key: entries[-1] for key, entries in self._entries.items()}  # all of them lie before position
         tables = {key: entry.definition for key, entry in newest.items() if entry.definition}
@@ -98,10 +120,13 @@ class SchemaHistory:
 
     def _append(self, news: Catalog | Changes, position: MysqlPosition) -> None:
         at = (position.file, position.pos)
-        entries = [_Entry(*at, *key, definition) for key, definition in news.tables.items()]
-        entries += [_Entry(*at, db, "", charset=charset) for db, charset in news.charsets.items()]
-        if not entries:
-            return
+        server = self._server
+        entries = [_Entry(*at, *key, definition, server=server) for key, definition in news.tables.items()]
+        entries += [_Entry(*at, db, "", charset=charset, server=server) for db, charset in news.charsets.items()]
+        if entries:
+            self._write(entries)
+
+    def _write(self, entries: list[_Entry]) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         with os.fdopen(os.open(self._path, flags, 0o600), "ab") as file:
             for entry in entries:
@@ -112,8 +137,11 @@ class SchemaHistory:
 
     def _keep(self, entries: list[_Entry]) -> None:
         for entry in entries:
-            self._entries.setdefault((entry.db, entry.table), []).append(entry)
-            self._newest = max(self._newest, entry.order)
+            if entry.restarts:
+                self._by_server[entry.server] = {}
+            else:
+                known = self._by_server.setdefault(entry.server, {})
+                known.setdefault((entry.db, entry.table), []).append(entry)
 
     def _load(self) -> None:
         if not self._path.exists():

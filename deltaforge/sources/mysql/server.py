@@ -8,14 +8,13 @@ from typing import Any
 import msgspec
 from pymysql.connections import Connection
 
-from deltaforge.core.errors import PositionLostError, SourceError
-from deltaforge.core.gtid import GtidSet
-from deltaforge.core.position import MysqlPosition
+from deltaforge.core.errors import SourceError
+from deltaforge.core.gtid import GtidSet, MariadbGtids, split_mariadb_gtid
+from deltaforge.core.position import MysqlPosition, log_order
+from deltaforge.sources.failover import lost
 from deltaforge.sources.mysql.client import execute, query_row
 
 log = logging.getLogger(__name__)
-
-LOST_HINT = "delete the pipeline and create it again; rows in between are not in the log"
 
 
 class ServerFacts(msgspec.Struct, frozen=True):
@@ -78,43 +77,70 @@ def check_position(connection: Connection[Any], facts: ServerFacts, position: My
         PositionLostError: Purged, wiped, or on a server that never had it.
     """
     is_same = position.server_uuid in ("", facts.uuid)
-    if not is_same:
-        log.warning("server identity changed from %s to %s", position.server_uuid, facts.uuid)
     if position.flavor != facts.flavor:
-        raise _lost(f"the position is of {position.flavor}, the server is {facts.flavor}", is_same=is_same)
+        raise lost(f"the position is of {position.flavor}, the server is {facts.flavor}", is_failover=not is_same)
     if position.gtid_set and facts.flavor == "mysql":
         _check_gtids(connection, position, is_same=is_same)
-    elif not position.gtid_set:
-        _check_file(connection, position, is_same=is_same)
+    elif position.gtid_set:
+        _check_domains(connection, position, is_same=is_same)
+    elif not is_same:
+        raise lost("file and offset mean nothing on another server, and there are no GTIDs", is_failover=True)
+    if is_same and position.file:
+        _check_file(connection, position)
+
+
+def at_new_server(position: MysqlPosition, facts: ServerFacts) -> MysqlPosition:
+    """A position that was checked, without the file of the server that it is of; that of this one is heard first."""
+    if position.server_uuid in ("", facts.uuid):
+        return position
+    return MysqlPosition("", 4, position.gtid_set, position.flavor, facts.uuid)
 
 
 def _check_gtids(connection: Connection[Any], position: MysqlPosition, *, is_same: bool) -> None:
     ((executed, purged),) = execute(connection, "select @@global.gtid_executed, @@global.gtid_purged")
     saved, has, gone = GtidSet(position.gtid_set), _gtids(executed), _gtids(purged)
     if not saved.issubset(has):
-        why = "its history was reset" if is_same else "it does not have all transactions that were read before"
-        raise _lost(f"the saved GTID set is not part of what the server executed: {why}", is_same=is_same)
+        why = _WHY_SAME if is_same else _WHY_OTHER
+        raise lost(f"the saved GTID set is not part of what the server executed: {why}", is_failover=not is_same)
     if not gone.issubset(saved):
-        raise _lost("transactions that were not read yet are purged from the binary log", is_same=is_same)
+        raise lost("transactions that were not read yet are purged from the binary log", is_failover=not is_same)
 
 
-def _check_file(connection: Connection[Any], position: MysqlPosition, *, is_same: bool) -> None:
-    if not is_same:
-        raise _lost("file and offset mean nothing on another server, and there are no GTIDs", is_same=False)
+def _check_domains(connection: Connection[Any], position: MysqlPosition, *, is_same: bool) -> None:
+    """The last transaction of each domain must have been in this server's binary log; purged ones count."""
+    ((state,),) = execute(connection, "select @@global.gtid_binlog_state")
+    newest: dict[tuple[int, int], int] = {}
+    for gtid in filter(None, str(state or "").split(",")):
+        domain, server, sequence = split_mariadb_gtid(gtid.strip())
+        newest[domain, server] = sequence
+    for domain, (server, sequence) in MariadbGtids(position.gtid_set).domains().items():
+        if newest.get((domain, server), 0) < sequence:
+            why = _WHY_SAME if is_same else _WHY_OTHER
+            raise lost(
+                f"GTID {domain}-{server}-{sequence} was never in the server's binary log: {why}",
+                is_failover=not is_same,
+            )
+
+
+def _check_file(connection: Connection[Any], position: MysqlPosition) -> None:
+    """Numbers of files only grow, so smaller ones are another history, even if its GTIDs look like ours."""
     sizes = {str(row[0]): int(row[1]) for row in execute(connection, "show binary logs")}
-    if position.file not in sizes:
-        raise _lost(f"binary log {position.file} is purged", is_same=True)
-    if position.pos > sizes[position.file]:
-        raise _lost(f"binary log {position.file} ends before the saved offset: its history was reset", is_same=True)
+    base = position.file.rpartition(".")[0]
+    newest = max((log_order(MysqlPosition(file, 0)) for file in sizes if file.rpartition(".")[0] == base), default=None)
+    if newest is not None and newest < log_order(MysqlPosition(position.file, 0)):
+        raise lost(f"the binary logs end before {position.file}: {_WHY_SAME}", is_failover=False)
+    if position.file in sizes and position.pos > sizes[position.file]:
+        raise lost(f"binary log {position.file} ends before the saved offset: {_WHY_SAME}", is_failover=False)
+    if position.file not in sizes and not position.gtid_set:
+        raise lost(f"binary log {position.file} is purged", is_failover=False)
+
+
+_WHY_SAME = "its history was reset, or a crash took the last transactions"
+_WHY_OTHER = "it does not have all transactions that were read before"
 
 
 def _gtids(text: object) -> GtidSet:
     return GtidSet(str(text or "").replace("\n", ""))
-
-
-def _lost(reason: str, *, is_same: bool) -> PositionLostError:
-    when = "position lost" if is_same else "position lost after failover"
-    return PositionLostError(f"{when}: {reason}. Re-snapshot required.", hint=LOST_HINT)
 
 
 def _status(connection: Connection[Any], statements: tuple[str, str]) -> dict[str, Any]:

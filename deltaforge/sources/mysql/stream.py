@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from deltaforge.checkpoint.identity import ServerIdentity
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import ProtocolError, SchemaError, SourceError
 from deltaforge.core.gtid import GtidSet, MariadbGtids
@@ -33,12 +34,13 @@ from deltaforge.protocol.mysql.rows import Rows
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.batching import TransactionBatcher
+from deltaforge.sources.failover import Arrival
 from deltaforge.sources.loader import Loaded, TableReload, reload
 from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
 from deltaforge.sources.mysql.group import row_group
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.maker import EventMaker, Place
-from deltaforge.sources.mysql.server import ServerFacts, check_position, read_facts
+from deltaforge.sources.mysql.server import ServerFacts, at_new_server, check_position, read_facts
 from deltaforge.sources.mysql.spec import MysqlSourceConfig
 from deltaforge.sources.mysql.statements import (
     Meaning,
@@ -90,15 +92,25 @@ class MysqlStream:
         try:
             self._facts = facts = read_facts(connection)
             self._tables.use(facts)
+            of_position = ServerIdentity(position.server_uuid) if position and position.server_uuid else None
+            arrival = Arrival(self._context, self._config, ServerIdentity(facts.uuid), position, of_position)
             if position is not None:
-                check_position(connection, facts, position)
-                start, loaded = position, None
+                with arrival.reaching():
+                    check_position(connection, facts, position)
+            self._history.arrive(facts.uuid, position)
+            if position is not None:
+                start, loaded = at_new_server(position, facts), self._load(is_needed=arrival.is_failover)
             else:
                 start, loaded = self._tables.loader.first(connection, facts, self._history)
         finally:
             connection.close()
-        self._start_at(start, facts)
-        self._preload(loaded)
+        if arrival.is_failover and loaded is not None:
+            arrival.reconcile(loaded, self._tables.is_captured, self._tables.canonical)
+        self._start_at(start, facts, is_failover=arrival.is_failover)
+        arrival.settle(loaded)
+        if loaded is not None:
+            self._context.registry.record(loaded.definitions.values(), loaded.point)
+        self._tables.look_ahead(self._resume)
         return self._position()
 
     def poll(self, timeout_secs: float) -> list[Batch]:
@@ -130,20 +142,20 @@ class MysqlStream:
             self._dump.close()
             self._dump = None
 
-    def _preload(self, loaded: Loaded | None) -> None:
-        """Register what the catalog says, so that it can be seen before the first row comes."""
+    def _load(self, *, is_needed: bool) -> Loaded | None:
+        """What the catalog says, so that it can be seen before the first row comes."""
         try:
-            loaded = loaded or self._tables.loader.load(self._facts)
+            return self._tables.loader.load(self._facts)
         except SourceError as error:  # rows bring their definitions with them
+            if is_needed and self._config.on_schema_drift == "halt":
+                raise
             log.warning("table definitions cannot be loaded at the start: %s", error)
-        else:
-            self._context.registry.record(loaded.definitions.values(), loaded.point)
-        self._tables.look_ahead(self._resume)
+            return None
 
-    def _start_at(self, start: MysqlPosition, facts: ServerFacts) -> None:
+    def _start_at(self, start: MysqlPosition, facts: ServerFacts, *, is_failover: bool) -> None:
         self._resume = start
         self._file, self._end_pos = start.file, start.pos
-        self._dump = DumpConnection(self._config.dsn.get_secret_value(), self._config.id)
+        self._dump = DumpConnection(self._config.dsn.get_secret_value(), self._config.id, is_failover=is_failover)
         is_mariadb = facts.flavor == "mariadb"
         if is_mariadb:
             self._mariadb_gtids = MariadbGtids(start.gtid_set)

@@ -17,6 +17,7 @@ from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.mysql.catalog import SYSTEM_DATABASES
 from deltaforge.sources.mysql.ddl_table import TableDefinition
+from deltaforge.sources.mysql.fingerprint import canonical_type
 from deltaforge.sources.mysql.history import SchemaHistory, check_against, resolve
 from deltaforge.sources.mysql.loader import SchemaLoader, definition_of, point_of
 from deltaforge.sources.mysql.maker import EventMaker
@@ -90,6 +91,11 @@ class Tables:
     def is_captured(self, db: str, table: str) -> bool:
         """Whether the document asks for this table."""
         return self._patterns.matches(db, table)
+
+    def canonical(self, declared_type: str) -> str:
+        """A declared type as a table map of this server would show it."""
+        is_mariadb = self._facts is not None and self._facts.flavor == "mariadb"
+        return canonical_type(declared_type, is_mariadb=is_mariadb)
 
     def captured(self, table_map: TableMap, position: MysqlPosition) -> CapturedTable | None:
         """The table of a map, or None if it is not captured.

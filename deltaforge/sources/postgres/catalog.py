@@ -6,7 +6,7 @@ import msgspec
 import psycopg
 from psycopg.rows import TupleRow
 
-from deltaforge.core.errors import PositionLostError, SourceError
+from deltaforge.core.errors import SourceError
 from deltaforge.core.lsn import lsn_from_text
 from deltaforge.protocol.postgres.messages import Relation
 from deltaforge.protocol.postgres.values import TypeInfo
@@ -58,12 +58,21 @@ class ColumnFacts(msgspec.Struct, frozen=True):
 
 
 class SlotFacts(msgspec.Struct, frozen=True):
-    """A replication slot as the server sees it. ``confirmed`` is its confirmed flush LSN."""
+    """A replication slot as the server sees it.
+
+    Attributes:
+        confirmed: Its confirmed flush LSN.
+        lost_reason: Why the server has invalidated it; empty if it has not.
+        is_endangered: The WAL that it needs is over ``max_slot_wal_keep_size`` already.
+        is_synced_copy: A standby keeps it in step with the primary's.
+    """
 
     plugin: str
     database: str
     confirmed: int
     lost_reason: str = ""
+    is_endangered: bool = False
+    is_synced_copy: bool = False
 
 
 class Catalog:
@@ -104,15 +113,26 @@ class Catalog:
     def slot(self, name: str) -> SlotFacts | None:
         """The slot, or None if there is none of that name."""
         row = self._find(
-            "select plugin, database, confirmed_flush_lsn::text, to_jsonb(s) from pg_replication_slots s"
-            " where slot_name = %s",
+            "select plugin, database, confirmed_flush_lsn::text, to_jsonb(s), pg_is_in_recovery()"
+            " from pg_replication_slots s where slot_name = %s",
             name,
         )
         if row is None:
             return None
-        plugin, database, confirmed, facts = row
-        reason = facts.get("invalidation_reason") or ("wal removed" if facts.get("wal_status") == "lost" else "")
-        return SlotFacts(plugin or "", database or "", lsn_from_text(confirmed) if confirmed else 0, reason)
+        plugin, database, confirmed, facts, is_standby = row
+        status = facts.get("wal_status")
+        return SlotFacts(
+            plugin or "",
+            database or "",
+            lsn_from_text(confirmed) if confirmed else 0,
+            facts.get("invalidation_reason") or ("wal removed" if status == "lost" else ""),
+            is_endangered=status == "unreserved",
+            is_synced_copy=is_standby and bool(facts.get("synced")),
+        )
+
+    def is_standby(self) -> bool:
+        """Whether the server replays the WAL of another one."""
+        return bool(self._one("select pg_is_in_recovery()")[0])
 
     def retained_bytes(self, slot: str) -> int | None:
         """WAL bytes that the slot holds back."""
@@ -162,23 +182,3 @@ class Catalog:
     def _find(self, query: str, *args: object) -> TupleRow | None:
         with source_errors("cannot read the catalog"):
             return self._connection.execute(query.encode(), args or None).fetchone()
-
-
-def check_slot(facts: SlotFacts, slot: str, database: str) -> None:
-    """Check that a slot can be read by us.
-
-    Raises:
-        SourceError: Another plugin or another database.
-        PositionLostError: The server has invalidated it.
-    """
-    if facts.lost_reason:
-        raise PositionLostError(
-            f"position lost: replication slot {slot} was invalidated ({facts.lost_reason}). Re-snapshot required.",
-            hint="drop the slot, delete the pipeline and create it again",
-        )
-    if facts.plugin != "pgoutput" or facts.database != database:
-        raise SourceError(
-            f"replication slot {slot} is for plugin {facts.plugin} in database {facts.database}",
-            kind="incompatible",
-            hint=f"use another slot name: this pipeline needs pgoutput in {database}",
-        )

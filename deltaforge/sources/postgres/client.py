@@ -31,6 +31,7 @@ BURST_BYTES = 128 << 10
 BURST_SECS = 0.0005
 TRICKLE_SECS = 0.001
 FAILED_COPY = -2
+FAILOVER_SLOTS_VERSION = 170000
 
 _AUTH = re.compile(r"password authentication failed|no pg_hba\.conf entry|authentication failed|no password supplied")
 _TLS = re.compile(r"SSL|certificate|TLS", re.IGNORECASE)
@@ -130,14 +131,23 @@ class ReplicationConnection:
         return self._reader is not None
 
     def identify(self) -> tuple[str, int]:
-        """The system identifier, and where the server's WAL ends."""
+        """The system identifier and the timeline."""
         row = self._row("IDENTIFY_SYSTEM")
-        high, _, low = row[2].partition("/")
-        return row[0], int(high, 16) << 32 | int(low, 16)
+        return row[0], int(row[1])
 
-    def create_slot(self, slot: str) -> int:
-        """Create a pgoutput slot and return the LSN from which it is consistent."""
-        row = self._row(f'CREATE_REPLICATION_SLOT "{slot}" LOGICAL pgoutput NOEXPORT_SNAPSHOT')
+    def timeline_history(self, timeline: int) -> str:
+        """The history file of a timeline above 1."""
+        return self._row(f"TIMELINE_HISTORY {timeline}")[1]
+
+    def create_slot(self, slot: str, *, is_standby: bool = False) -> int:
+        """Create a pgoutput slot and return the LSN from which it is consistent.
+
+        On a primary that knows failover slots (17 and newer) it is one: standbys may keep a copy of it.
+        """
+        options = "NOEXPORT_SNAPSHOT"
+        if self._pg.server_version >= FAILOVER_SLOTS_VERSION and not is_standby:
+            options = "(SNAPSHOT 'nothing', FAILOVER)"
+        row = self._row(f'CREATE_REPLICATION_SLOT "{slot}" LOGICAL pgoutput {options}')
         high, _, low = row[1].partition("/")
         return int(high, 16) << 32 | int(low, 16)
 

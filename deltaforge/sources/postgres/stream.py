@@ -11,8 +11,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import TupleRow
 
+from deltaforge.checkpoint.identity import ServerIdentity
 from deltaforge.core.batch import Batch, DecodedGroup
-from deltaforge.core.errors import DeltaForgeError, PositionLostError, ProtocolError, SourceError
+from deltaforge.core.errors import ProtocolError, SourceError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.lsn import lsn_from_text, text_from_lsn
 from deltaforge.core.position import Position, PostgresPosition
@@ -29,10 +30,12 @@ from deltaforge.protocol.postgres.messages import (
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.batching import TransactionBatcher
+from deltaforge.sources.failover import Arrival
 from deltaforge.sources.loader import Loaded, TableReload, reload
-from deltaforge.sources.postgres.catalog import Catalog, check_slot
+from deltaforge.sources.postgres.catalog import Catalog
 from deltaforge.sources.postgres.client import ReplicationConnection, connect
 from deltaforge.sources.postgres.definitions import load_definitions
+from deltaforge.sources.postgres.failover import check_covers, check_history, check_slot
 from deltaforge.sources.postgres.mapper import Mapper
 from deltaforge.sources.postgres.spec import PostgresSourceConfig, StartLsn
 
@@ -71,8 +74,13 @@ class PostgresStream:
         catalog = self._catalog = Catalog(self._side)
         catalog.check_server(self._config.publication)
         self._wire = ReplicationConnection(dsn)
-        system_id, _ = self._wire.identify()
-        start = self._start(catalog, self._wire, position, system_id)
+        system_id, timeline = self._wire.identify()
+        self._system_id, is_standby = system_id, catalog.is_standby()
+        # The timeline of a standby may change under us: its positions are of no timeline.
+        current = ServerIdentity(system_id, 0 if is_standby else timeline)
+        arrival = Arrival(self._context, self._config, current, position, _server_of(position))
+        with arrival.reaching():
+            start = self._start(catalog, self._wire, position, arrival, is_standby=is_standby)
         self._mapper = Mapper(
             pipeline=self._context.pipeline,
             tenant=self._context.tenant,
@@ -82,12 +90,17 @@ class PostgresStream:
             registry=self._context.registry,
             system_id=system_id,
         )
-        self._system_id = system_id
+        loaded = self._load(is_needed=arrival.is_failover)
+        if loaded is not None:
+            arrival.reconcile(loaded, self._mapper.captures)
         self._wire.start(self._config.slot, start, self._config.publication)
+        arrival.settle(loaded)
         tx_id = position.tx_id if position is not None else None
-        self._resume = PostgresPosition(start, tx_id, system_id)
+        self._resume = PostgresPosition(start, tx_id, system_id, current.timeline)
         self._received = self._confirmed = start
-        self._preload()
+        if loaded is not None:
+            self._context.registry.record(loaded.definitions.values(), loaded.point)
+        self._mapper.look_ahead(start)
         self._heard_at = self._moved_at = time.monotonic()
         return self._resume
 
@@ -135,45 +148,45 @@ class PostgresStream:
             self._side.close()
             self._side = None
 
-    def _preload(self) -> None:
-        """Register what the catalog says, so that it can be seen before the first row comes."""
+    def _load(self, *, is_needed: bool) -> Loaded | None:
+        """What the catalog says, so that it can be seen before the first row comes."""
         try:
-            loaded = self._loaded()
+            return self._loaded()
         except SourceError as error:  # rows bring their definitions with them
+            if is_needed and self._config.on_schema_drift == "halt":
+                raise
             log.warning("table definitions cannot be loaded at the start: %s", error)
-        else:
-            self._context.registry.record(loaded.definitions.values(), loaded.point)
-        self._mapper.look_ahead(self._resume.lsn)
+            return None
 
     def _loaded(self) -> Loaded:
         dsn = self._config.dsn.get_secret_value()
         return load_definitions(dsn, self._config.publication, self._mapper.captures, self._system_id)
 
     def _start(
-        self, catalog: Catalog, wire: ReplicationConnection, position: PostgresPosition | None, system_id: str
+        self,
+        catalog: Catalog,
+        wire: ReplicationConnection,
+        position: PostgresPosition | None,
+        arrival: Arrival,
+        *,
+        is_standby: bool,
     ) -> int:
-        slot, database = self._config.slot, catalog.database()
+        slot, is_failover = self._config.slot, arrival.is_failover
+        if position is not None:
+            check_history(wire, arrival.current, position)
         facts = catalog.slot(slot)
-        if facts is None:
-            if position is not None:
-                raise _lost(position, system_id, f"replication slot {slot} does not exist any more")
-            created = wire.create_slot(slot)
-            log.info("replication slot %s created at %s", slot, text_from_lsn(created))
-            return self._first_start(catalog, created)
-        check_slot(facts, slot, database)
-        if position is None:
+        if facts is not None:
+            check_slot(facts, slot, catalog.database(), is_failover=is_failover)
+            if facts.is_endangered:
+                log.warning("replication slot %s holds more WAL than max_slot_wal_keep_size: catch up soon", slot)
+        if position is not None:
+            check_covers(facts, slot, position, is_failover=is_failover)
+            return position.lsn
+        if facts is not None:
             return self._first_start(catalog, facts.confirmed)
-        if facts.confirmed > position.lsn:
-            reason = (
-                f"replication slot {slot} begins at {text_from_lsn(facts.confirmed)}, "
-                f"behind the saved {text_from_lsn(position.lsn)}: it was created again or read by somebody else"
-            )
-            raise _lost(position, system_id, reason)
-        if position.system_id and position.system_id != system_id:
-            log.warning(
-                "server identity changed from %s to %s; the slot covers our position", position.system_id, system_id
-            )
-        return position.lsn
+        created = wire.create_slot(slot, is_standby=is_standby)
+        log.info("replication slot %s created at %s", slot, text_from_lsn(created))
+        return self._first_start(catalog, created)
 
     def _first_start(self, catalog: Catalog, earliest: int) -> int:
         wanted = self._config.start_position
@@ -261,7 +274,7 @@ class PostgresStream:
         self._counts[event.source.qualified_table, event.op] += 1
 
     def _move(self, lsn: int, tx_id: int | None, now: float) -> None:
-        self._resume = PostgresPosition(lsn, tx_id, self._resume.system_id)
+        self._resume = PostgresPosition(lsn, tx_id, self._resume.system_id, self._resume.timeline)
         self._moved_at = now
         self._batcher.end_transaction(now)
 
@@ -291,10 +304,5 @@ class PostgresStream:
             self._mapper.schema_misses = 0
 
 
-def _lost(position: PostgresPosition, system_id: str, reason: str) -> DeltaForgeError:
-    is_other = bool(position.system_id) and position.system_id != system_id
-    when = "position lost after failover" if is_other else "position lost"
-    return PositionLostError(
-        f"{when}: {reason}. Re-snapshot required.",
-        hint="delete the pipeline and create it again; rows in between are not in the log",
-    )
+def _server_of(position: PostgresPosition | None) -> ServerIdentity | None:
+    return ServerIdentity(position.system_id, position.timeline) if position and position.system_id else None

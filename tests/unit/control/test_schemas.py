@@ -3,6 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from deltaforge.checkpoint.identity import FailoverLog, Known, ServerIdentity
 from deltaforge.control.options import ServeOptions
 from deltaforge.control.schemas import SourceSchemas
 from deltaforge.core.errors import ControlError, NotFoundError
@@ -102,11 +103,15 @@ def test_a_deleted_pipeline_leaves_nothing_of_its_source(registered, pipeline):
 
 
 def test_deletion_leaves_other_sources_alone(registered, pipeline):
-    with registered._log(pipeline) as log:
-        SchemaRegistry(log, "acme", "s2").record([FOUND], POINT)
+    known = Known(ServerIdentity("7"))
+    with registered._stored(pipeline) as storage:
+        SchemaRegistry(storage.log, "acme", "s2").record([FOUND], POINT)
+        for source_id in ("s", "s2"):
+            FailoverLog(storage.kv, source_id).remember(known)
     run(registered.forget(pipeline))
-    with registered._log(pipeline) as log:
-        assert SchemaRegistry(log, "acme", "s2").tables == [("public", "t")]
+    with registered._stored(pipeline) as storage:
+        assert SchemaRegistry(storage.log, "acme", "s2").tables == [("public", "t")]
+        assert [FailoverLog(storage.kv, source_id).known() for source_id in ("s", "s2")] == [None, known]
 
 
 def test_reload_counts_the_tables_that_were_read(registered, pipeline):

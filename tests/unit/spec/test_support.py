@@ -9,7 +9,6 @@ REFUSED = [
     (f"{SOURCE}/snapshot", {}, "spec.source.config.snapshot.mode"),
     (f"{SOURCE}/snapshot", {"mode": "initial"}, "spec.source.config.snapshot.mode"),
     (f"{SOURCE}/snapshot", {"mode": "always"}, "spec.source.config.snapshot.mode"),
-    (f"{SOURCE}/on_schema_drift", "halt", "spec.source.config.on_schema_drift"),
     ("spec/processors", [{"type": "filter"}], "spec.processors[0].type"),
     ("spec/processors", [{"type": "flatten"}], "spec.processors[0].type"),
     ("spec/processors", [{"type": "outbox"}], "spec.processors[0].type"),
@@ -58,6 +57,7 @@ def test_sinks_that_are_not_built_are_valid_but_refused(put, sink):
 ALLOWED = [
     (f"{SINK}/exactly_once", True),
     (f"{SOURCE}/snapshot", {"mode": "never"}),
+    (f"{SOURCE}/on_schema_drift", "halt"),
     ("spec/commit_policy", {"mode": "all"}),
     ("spec/schema_sensing", {"enabled": True, "sampling": {"sample_rate": 5}}),
     ("spec/journal", {"enabled": False}),

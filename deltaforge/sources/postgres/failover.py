@@ -1,0 +1,98 @@
+"""Whether our place in the WAL means on this server what it meant where it was saved.
+
+A standby that was promoted keeps the system identifier and begins a new timeline; up to the switch both timelines are
+the same. A restored or upgraded cluster, or one made by ``initdb``, is another system: its WAL positions have nothing
+to do with ours, even if a slot of our name is there.
+"""
+
+from __future__ import annotations
+
+import re
+
+from deltaforge.checkpoint.identity import ServerIdentity
+from deltaforge.core.errors import SourceError
+from deltaforge.core.lsn import lsn_from_text, text_from_lsn
+from deltaforge.core.position import PostgresPosition
+from deltaforge.sources.failover import lost
+from deltaforge.sources.postgres.catalog import SlotFacts
+from deltaforge.sources.postgres.client import ReplicationConnection
+
+_SWITCH = re.compile(r"^\s*(\d+)\s+([0-9A-Fa-f]+/[0-9A-Fa-f]+)", re.MULTILINE)
+
+
+def switches_of(history: str) -> dict[int, int]:
+    """The timelines before a server's own, and the LSN up to which each of them is part of its history.
+
+    Source: the timeline history file, ``timeline.c``: lines of timeline, LSN and reason; ``#`` begins a comment.
+    """
+    return {int(timeline): lsn_from_text(lsn) for timeline, lsn in _SWITCH.findall(history)}
+
+
+def check_history(wire: ReplicationConnection, current: ServerIdentity, position: PostgresPosition) -> None:
+    """Check that the server's WAL is the one we read, up to our position.
+
+    Raises:
+        PositionLostError: It is another system, or its timeline branched off before our position.
+        SourceError: It is behind: the old primary of a failover.
+    """
+    if position.system_id and position.system_id != current.server:
+        raise lost(
+            f"the server is another system ({current.server}): positions of {position.system_id} mean nothing there",
+            is_failover=True,
+        )
+    if 0 in (position.timeline, current.timeline) or position.timeline == current.timeline:
+        return
+    if current.timeline < position.timeline:
+        raise SourceError(
+            f"the server is on timeline {current.timeline}, the position on {position.timeline}: it is the old primary",
+            kind="incompatible",
+            hint="let the DSN lead to the new primary, and resume",
+        )
+    end = switches_of(wire.timeline_history(current.timeline)).get(position.timeline)
+    if end is None or end < position.lsn:
+        left = f"left timeline {position.timeline} at {text_from_lsn(end)}" if end else "has no part of our timeline"
+        raise lost(
+            f"the server's history {left}, we have read up to {text_from_lsn(position.lsn)}:"
+            " it does not have all transactions that were read before",
+            is_failover=True,
+        )
+
+
+def check_slot(facts: SlotFacts, slot: str, database: str, *, is_failover: bool) -> None:
+    """Check that a slot can be read by us.
+
+    Raises:
+        SourceError: Another plugin or another database; or it is kept in step with a primary, which ends with the
+            promotion and is waited for.
+        PositionLostError: The server has invalidated it.
+    """
+    if facts.lost_reason:
+        raise lost(f"replication slot {slot} was invalidated ({facts.lost_reason})", is_failover=is_failover)
+    if facts.plugin != "pgoutput" or facts.database != database:
+        raise SourceError(
+            f"replication slot {slot} is for plugin {facts.plugin} in database {facts.database}",
+            kind="incompatible",
+            hint=f"use another slot name: this pipeline needs pgoutput in {database}",
+        )
+    if facts.is_synced_copy:
+        raise SourceError(
+            f"replication slot {slot} is a copy that this standby keeps: it cannot be read before the promotion",
+            kind="connect",
+            hint="promote the server, or let the DSN lead to the primary",
+        )
+
+
+def check_covers(facts: SlotFacts | None, slot: str, position: PostgresPosition, *, is_failover: bool) -> None:
+    """Check that the slot still has everything behind our position.
+
+    Raises:
+        PositionLostError: It is gone, or begins later.
+    """
+    if facts is None:
+        raise lost(f"replication slot {slot} does not exist any more", is_failover=is_failover)
+    if facts.confirmed > position.lsn:
+        raise lost(
+            f"replication slot {slot} begins at {text_from_lsn(facts.confirmed)},"
+            f" behind the saved {text_from_lsn(position.lsn)}: it was created again or read by somebody else",
+            is_failover=is_failover,
+        )
