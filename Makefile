@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/pytest -q
 
-.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan servers integration faults golden docs check demo bench bench-peers clean
+.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan servers integration faults golden docs check demo bench bench-peers chaos clean
 
 setup: $(READY)
 $(READY): pyproject.toml setup.py $(wildcard deltaforge/protocol/kernel/*.p*)
@@ -73,6 +73,11 @@ demo: $(READY)
 
 bench: servers
 	$(BIN)/python -m benchmarks.run
+
+# Faults for minutes: KILLS for each pipeline, SEED to repeat a run. `make faults` has a short selection.
+chaos: servers
+	$(BIN)/pip install -q -e ".[bench]"
+	$(BIN)/python -m benchmarks.chaos --kills $(or $(KILLS),25) --seed $(or $(SEED),1) --picture docs/images/chaos.svg
 
 # Needs a Java runtime and Maven; says how to get them.
 bench-peers: servers

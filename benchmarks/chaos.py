@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack, closing
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +116,10 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--sink", nargs="+", default=SINKS, choices=SINKS)
     parser.add_argument("--picture", type=Path, help="file of the timeline, .svg or .png; needs the group `bench`")
     parser.add_argument("--name", default="chaos", help="first part of the result's file name")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.picture and find_spec("matplotlib") is None:
+        parser.error('a picture needs the optional group: pip install -e ".[bench]"')
+    return options
 
 
 def _failure_text(failed: Round, options: argparse.Namespace) -> str:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 _OF_TRANSACTIONS = ("inside_transaction_before_commit", "after_commit")
 MAX_PASSINGS = 6
+IN_THE_FLOW = 0.75
+MOST_SECS = 20.0
 
 
 class Faults:
@@ -55,8 +57,13 @@ class Faults:
         return f"{trial.database.server.scheme} to {self._sink}"
 
     def next(self) -> None:
-        """After a while, one more fault; the pipeline runs when it is over."""
-        pause(self._rng.uniform(0.1, 1.0))
+        """After a while, one more fault; the pipeline runs when it is over.
+
+        Most faults wait until rows come through again: a process that has only just started has little to lose.
+        """
+        if self._rng.random() < IN_THE_FLOW:
+            self._timeline.wait_for_more(MOST_SECS)
+        pause(self._rng.uniform(0.0, 1.0))
         weights = [weight for weight, _ in self._choices]
         self._rng.choices([fault for _, fault in self._choices], weights)[0]()
 

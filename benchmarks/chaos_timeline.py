@@ -75,6 +75,15 @@ class Timeline:
         """Kills so far."""
         return self._found.kill_count
 
+    def wait_for_more(self, most_secs: float) -> None:
+        """Return when more is delivered than now, or after ``most_secs``."""
+        before, deadline = self._delivered(), time.monotonic() + most_secs
+        while self._delivered() == before and time.monotonic() < deadline:
+            self._is_over.wait(SAMPLE_SECS / 2)
+
+    def _delivered(self) -> int:
+        return self._found.samples[-1][2] if self._found.samples else 0
+
     def _sample(self) -> None:
         while True:
             is_last = self._is_over.wait(SAMPLE_SECS)

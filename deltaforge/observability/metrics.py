@@ -65,10 +65,10 @@ class PipelineMetrics:
         self.schema_cache_misses = self._counter("source_schema_cache_misses", "Table definitions built.", source)
         self.null_dates = self._counter("source_null_dates", "Zero dates delivered as null.", (*source, "table"))
         self.slot_retained_bytes = self._gauge("source_slot_retained_bytes", "WAL that the slot holds back.", source)
-        self._add_sensing()
+        self._add_shapes()
         self._add_dead_letters()
 
-    def _add_sensing(self) -> None:
+    def _add_shapes(self) -> None:
         table = ("pipeline", "table")
         self.schema_events = self._counter("schema_events", "Sensed values.", table)
         self.schema_sensing_cache_hits = self._counter("schema_sensing_cache_hits", "Known structures.", table)

@@ -46,6 +46,7 @@ def test_a_file_that_may_not_grow_ends_the_pipeline_and_the_next_start_goes_on(t
     trial.finish()
 
 
+@ONE
 def test_a_full_disk_of_the_state_loses_nothing(trial, database, redis_server, small_disk):
     trial = trial(RedisDestination(redis_server, database.name), seed=14, folder=small_disk.folder)
     trial.begin()

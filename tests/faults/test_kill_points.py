@@ -52,7 +52,7 @@ def test_kills_at_the_named_points_lose_nothing_and_repeat_only_what_was_not_sav
     trial.begin()
     trial.kill()
     for point in MAKES_SENSE[name]:
-        trial.kill_at(point, 1 if point == "during_stop" else rng.randint(1, 4))
+        trial.kill_at(point, 1 if point == "during_stop" else rng.randint(1, 2))
     trial.pipeline.start()
     verdict = trial.finish()
     assert verdict.event_count > 100

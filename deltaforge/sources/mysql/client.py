@@ -179,10 +179,19 @@ class DumpConnection:
                 return []
             # One read of a TLS connection is one record of 16 KiB at most: take what else is there.
             while isinstance(sock, ssl.SSLSocket) and self._filled < len(self._buffer):
-                if not self._receive(sock, 0):
+                if not self._receives_more(sock):
                     break
         self.is_drained = self._filled < len(self._buffer)
         return self._packets()
+
+    def _receives_more(self, sock: socket.socket) -> bool:
+        """Whether there was more. An end of the connection is left to the next read: the reason of it, an error packet,
+        may be in what came before.
+        """
+        try:
+            return self._receive(sock, 0)
+        except (SourceError, OSError):
+            return False
 
     def _receive(self, sock: socket.socket, timeout_secs: float) -> bool:
         """More bytes into the buffer; False if none came in time."""
