@@ -43,9 +43,21 @@ _KINDS = {
 }
 
 
+# The server sends one number for whatever ends a dump; the log is not gone in these cases.
+_DUMP_ENDS = {
+    "same server_uuid/server_id": (
+        "connect", "another process reads with the same source id: stop it, or give this source another id",
+    ),
+    "max_allowed_packet": ("incompatible", "raise max_allowed_packet on the server: an event of the log is larger"),
+}  # fmt: skip
+
+
 def error_of(code: int, text: str, doing: str) -> DeltaForgeError:
     """Our error for an error packet of the server."""
     if code == 1236:
+        for part, (kind, hint) in _DUMP_ENDS.items():
+            if part in text:
+                return SourceError(f"{doing}: {text} (error {code})", kind=kind, hint=hint)
         return PositionLostError(
             f"position lost: {text}. Re-snapshot required.",
             hint="delete the pipeline and create it again; keep binary logs longer than the longest stop",
