@@ -1,0 +1,201 @@
+"""Events as plain data on disk, every value as it was: what the log rows became, or what a processor made.
+
+Shape: MessagePack. Numbers that only a :class:`~decimal.Decimal` holds exactly, integers beyond 64 bits and text that
+is not valid Unicode are extensions; what has no JSON form stays something that no sink can encode.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from deltaforge.core.errors import StorageError, UnsupportedValueError
+from deltaforge.core.event import ChangeEvent, Op, Routing, SourceInfo, Transaction
+from deltaforge.core.json_parse import parse_json_exact
+from deltaforge.core.json_text import encode_json
+from deltaforge.core.table import TableSchema
+
+_DECIMAL, _INTEGER, _TEXT, _NO_FORM = 1, 2, 3, 4
+_SIMPLE = frozenset({str, int, float, bool, type(None)})
+_MIN, _MAX = -(1 << 63), (1 << 64) - 1
+
+
+class NoJsonForm:
+    """Stands for a value of an event that cannot be written as JSON: a sink refuses the event, as it did before."""
+
+
+class SpooledEvent(msgspec.Struct, array_like=True):
+    """A :class:`ChangeEvent`; ``schema`` is a place in the list of schemas beside it."""
+
+    before: Any
+    after: Any
+    source: SourceInfo
+    op: Op
+    ts_ms: int
+    transaction: Transaction | None
+    event_id: str | None
+    tenant_id: str | None
+    schema_version: str | None
+    schema_sequence: int | None
+    ddl: Any
+    trace_id: str | None
+    tags: list[str] | None
+    synthetic: str | None
+    tx_end: bool
+    schema: int | None
+    routing: Routing | None
+
+
+class SpooledEvents(msgspec.Struct, array_like=True, tag="events"):
+    """Events that follow each other, with each of their table definitions once."""
+
+    schemas: list[TableSchema]
+    events: list[SpooledEvent]
+
+
+def spooled_events(events: Iterable[ChangeEvent], *, looks_at_all: bool) -> SpooledEvents:
+    """The plain form of events; they are not changed, and may be part of the result.
+
+    Args:
+        events: In log order.
+        looks_at_all: Look into images whose values are all numbers and texts too: needed if the encoder finds a
+            number or text among them that it cannot write.
+    """
+    schemas, found = _Schemas(), []
+    for event in events:
+        images = (_image(image, looks_at_all=looks_at_all) for image in (event.before, event.after, event.ddl))
+        before, after, ddl = images
+        found.append(
+            SpooledEvent(
+                before,
+                after,
+                event.source,
+                event.op,
+                event.ts_ms,
+                event.transaction,
+                event.event_id,
+                event.tenant_id,
+                event.schema_version,
+                event.schema_sequence,
+                ddl,
+                event.trace_id,
+                event.tags,
+                event.synthetic,
+                event.tx_end,
+                schemas.place(event.schema),
+                event.routing,
+            )
+        )
+    return SpooledEvents(schemas.all, found)
+
+
+def restored_events(spooled: SpooledEvents) -> Sequence[ChangeEvent]:
+    """The events again.
+
+    Raises:
+        StorageError: An event names a table definition that is not there.
+    """
+    schemas = spooled.schemas
+    events = []
+    for event in spooled.events:
+        place = event.schema
+        if place is not None and not 0 <= place < len(schemas):
+            raise StorageError(f"a spooled event has table definition {place} of {len(schemas)}")
+        fields = {name: getattr(event, name) for name in event.__struct_fields__}
+        fields["schema"] = None if place is None else schemas[place]
+        events.append(ChangeEvent(**fields))
+    return events
+
+
+def restored_value(code: int, data: memoryview) -> Any:
+    """The value of an extension.
+
+    Raises:
+        ValueError: It is none of ours.
+    """
+    if code == _NO_FORM:
+        return NoJsonForm()
+    text = bytes(data).decode("utf-8", "surrogatepass")
+    if code == _DECIMAL:
+        return Decimal(text)
+    if code == _INTEGER:
+        return int(text, 16)
+    if code == _TEXT:
+        return text
+    raise ValueError(f"extension {code}")
+
+
+class _Schemas:
+    """Distinct table definitions in the order in which they were met."""
+
+    def __init__(self) -> None:
+        self.all: list[TableSchema] = []
+        self._places: dict[TableSchema, int] = {}
+        self._newest: tuple[TableSchema | None, int | None] = None, None
+
+    def place(self, schema: TableSchema | None) -> int | None:
+        if schema is not self._newest[0]:
+            self._newest = schema, None if schema is None else self._find(schema)
+        return self._newest[1]
+
+    def _find(self, schema: TableSchema) -> int:
+        place = self._places.setdefault(schema, len(self.all))
+        if place == len(self.all):
+            self.all.append(schema)
+        return place
+
+
+def _image(image: Any, *, looks_at_all: bool) -> Any:
+    """An image in plain form; most are in plain form as they are."""
+    if image is None:
+        return None
+    if not looks_at_all and type(image) is dict and _SIMPLE.issuperset(map(type, image.values())):
+        return image
+    try:
+        return _plain(image)
+    except RecursionError:
+        return _extension(_NO_FORM, "")
+
+
+def _plain(value: Any) -> Any:
+    kind = type(value)
+    if kind is dict:
+        return dict(map(_plain_item, value.items()))
+    if kind is list:
+        return [_plain(item) for item in value]
+    if kind is Decimal:
+        return _extension(_DECIMAL, str(value))
+    if kind is int and not _MIN <= value <= _MAX:
+        return _extension(_INTEGER, f"{value:x}")
+    if kind is str:
+        return value if _is_unicode(value) else _extension(_TEXT, value)
+    if kind in _SIMPLE:
+        return value
+    try:
+        return _plain(parse_json_exact(encode_json(value).decode()))
+    except (ValueError, UnsupportedValueError):
+        return _extension(_NO_FORM, "")
+
+
+def _plain_item(item: tuple[Any, Any]) -> tuple[Any, Any]:
+    key, value = item
+    if type(key) is str and _is_unicode(key):
+        return key, _plain(value)
+    if type(key) is int and _MIN <= key <= _MAX:
+        return key, _plain(value)
+    return ascii(key), _extension(_NO_FORM, "")  # no sink can write this object
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _extension(code: int, text: str) -> msgspec.msgpack.Ext:
+    return msgspec.msgpack.Ext(code, text.encode("utf-8", "surrogatepass"))
