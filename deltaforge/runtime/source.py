@@ -51,7 +51,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         self._state_before_reset = state_before_reset
         self._is_start_emitted = False
         self._is_tx_open = False
-        context.run_start = state.start if state else None
+        context.run_start = state.position if state else None
         self._learned = Learned(
             learned_path(context.paths, context.storage_path), context.spec.metadata.tenant, self._source_id
         )
@@ -62,7 +62,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
             log.warning("the checkpoint is reset", extra={"source_id": self._source_id, "reset": reset.view()})
             self._reader.start(reset.start, is_new=True)
         else:
-            self._reader.start(state.start if state else None)
+            self._reader.start(state.position if state else None)
         if state is not None:
             context.start_saved.set()
 
@@ -93,11 +93,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
     def snapshot(self) -> bytes | None:
         if self._position is None:
             return self._state_before_reset
-        delivery = self._context.delivery
-        replay_from = delivery.lagging_position(self._position) if delivery else None
-        state = SourceState(
-            source_id=self._source_id, position=self._position, replay_from=replay_from, reset_id=self._reset_id
-        )
+        state = SourceState(source_id=self._source_id, position=self._position, reset_id=self._reset_id)
         self._unsaved = state
         return encode_state(state)
 
@@ -116,7 +112,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         if self._unsaved is None:
             return
         reached("between_save_and_confirm")
-        self._reader.confirm(self._unsaved.start)
+        self._reader.confirm(self._unsaved.position)
         self._context.start_saved.set()
         self._is_first_start = False
         self._unsaved = None
