@@ -128,14 +128,25 @@ class Spool:
             StorageError: The files are damaged.
         """
         with _storage_errors("read", self._directory):
-            if place.offset >= self._sizes[place.segment]:
-                place = Place(min(number for number in list(self._sizes) if number > place.segment), len(_MAGIC))
+            place = self._next_record(place) or place
             reader = self._reader
             if reader is None or reader.place != place:
                 self._close_reader()
                 reader = self._reader = SegmentReader(self._path(place.segment), place, self._tables)
             batch = reader.batch()
             return batch, reader.place
+
+    def has_more(self, place: Place) -> bool:
+        """Whether there is a batch at a place or behind it."""
+        return self._next_record(place) is not None
+
+    def _next_record(self, place: Place) -> Place | None:
+        """Where the next record begins: at a place, or in a later segment."""
+        sizes = dict(self._sizes)
+        if place.offset < sizes.get(place.segment, 0):
+            return place
+        later = [number for number, size in sizes.items() if number > place.segment and size > len(_MAGIC)]
+        return Place(min(later), len(_MAGIC)) if later else None
 
     def begin_again(self) -> Place:
         """Everything is acked: the next record begins a new segment, so that the ones before can go."""

@@ -55,6 +55,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         self.feeds = [self._feed(sink) for sink in context.spec.spec.sinks]
         self._barrier = Barrier(context, self.feeds)
         self._has_saved = False
+        self._is_barrier_asked = False
         context.delivery = self
 
     @property
@@ -84,6 +85,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
 
     def write_batch(self, items: list[Batch]) -> None:
         self._state_before_reset = None
+        self._is_barrier_asked = False
         for batch in items:
             batch.reader_count = len(self.feeds)
             with self._aborting():
@@ -124,6 +126,16 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         """The last error of each sink that is not healthy now."""
         return {feed.id: error for feed in self.feeds if (error := feed.last_error)}
 
+    def wants_barrier(self) -> bool:
+        """Whether the source should send a batch without events, since Bytewax holds no barrier where nothing was
+        written. True once until the next batch.
+        """
+        if self._is_barrier_asked or not self._has_saved:
+            return False
+        wanted = self._spools.has_others or any(feed.wants_barrier() for feed in self.feeds)
+        self._is_barrier_asked = wanted
+        return wanted
+
     @contextmanager
     def _aborting(self) -> Iterator[None]:
         """Raising is the only way to keep Bytewax from saving this epoch."""
@@ -137,7 +149,8 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         """A new epoch means that the one before is saved."""
         if not self._has_saved:
             return
-        self._spools.remove_others({feed.id for feed in self.feeds})
+        with self._aborting():
+            self._spools.remove_others()
         metrics, pipeline = self._context.metrics, self._context.name
         metrics.checkpoints.labels(pipeline).inc(len(self.feeds))
         metrics.last_checkpoint_ts.labels(pipeline).set(time.time())

@@ -86,6 +86,7 @@ class SinkFeed:
         self.is_detached = mark is not None and mark.is_detached
         self.failure: DeltaForgeError | None = None
         self.waits_for: str | None = None
+        self._saved = mark
         self._unneeded: Place | None = None  # what is before it, once the newest mark is saved
         if mark is not None and mark.first < mark.end:
             self._next, self._end = mark.first, mark.end
@@ -125,7 +126,7 @@ class SinkFeed:
                 self._spool_or_hand_over(news, timeout_secs) if self.grows else self._hand_over(news, timeout_secs)
             )
             if is_taken and not self.is_detached:
-                self._position = news.position
+                self._position, self.waits_for = news.position, None
         if is_taken and news is not batch:
             batch.release()
         if is_taken:
@@ -155,7 +156,18 @@ class SinkFeed:
         if self._unneeded is not None:  # an epoch ends only after the one before is saved
             self._spool.trim(self._unneeded)
         self._unneeded = mark.first if mark else self._spool.end
+        self._saved = mark
         return mark
+
+    def wants_barrier(self) -> bool:
+        """Whether there is something to be saved although no batch comes: the sink has acked what is in the spool."""
+        with self._changed:
+            self._remove_acked()
+            saved = self._saved
+            if saved is None or saved.first == saved.end:
+                return self._unneeded is not None and self._spool.byte_count > 0
+            has_all = self.is_live and not self._handed
+            return has_all or self._first() > saved.first
 
     def show(self) -> None:
         """Bring the gauges up to date. From any thread."""
@@ -205,7 +217,6 @@ class SinkFeed:
             return True  # it only moves the position, which the next batch does as well
         if self._waiting_bytes() >= self._config.max_bytes:
             return self._give_way(timeout_secs)
-        self.waits_for = None
         if self.is_live:
             self._write_handed()
             self._next = self._spool.end
@@ -299,7 +310,7 @@ class SinkFeed:
         with self._changed:
             if self._is_closing:
                 return False
-            if self._next == self._spool.end:
+            if not self._spool.has_more(self._next):
                 self._feeder = None
                 self._changed.notify_all()
                 return False

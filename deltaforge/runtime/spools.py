@@ -23,7 +23,13 @@ class Spools:
     def __init__(self, context: PipelineContext) -> None:
         self._context = context
         self._tables = context.spec.spec.source.table_codec(context.name, context.spec.metadata.tenant)
-        self._has_others = True
+        kept = {context.paths.spool(sink.config.id) for sink in context.spec.spec.sinks}
+        self._others = [directory for directory in context.paths.spools.glob("*") if directory not in kept]
+
+    @property
+    def has_others(self) -> bool:
+        """Whether there is something of sinks that the document does not have any more."""
+        return bool(self._others)
 
     def feed(self, worker: SinkWorker, mark: SpoolMark | None, *, grows: bool) -> SinkFeed:
         """What brings batches to a sink.
@@ -46,17 +52,13 @@ class Spools:
         meter = SpoolMeter(self._context.metrics, worker.id, config.max_bytes)
         return SinkFeed(worker, spool, config, meter, mark=mark, grows=grows)
 
-    def remove_others(self, sink_ids: set[str]) -> None:
+    def remove_others(self) -> None:
         """Forget what waited for sinks that the document does not have any more: a saved state says so.
 
         Raises:
             StorageError: The files cannot be removed.
         """
-        if not self._has_others:
-            return
-        self._has_others = False
-        kept = {self._context.paths.spool(sink_id) for sink_id in sink_ids}
-        for directory in self._context.paths.spools.glob("*"):
-            if directory not in kept:
-                remove_spool(directory)
-                log.info("the spool of %s is removed with its sink", directory.name)
+        while self._others:
+            directory = self._others.pop()
+            remove_spool(directory)
+            log.info("the spool of %s is removed with its sink", directory.name)

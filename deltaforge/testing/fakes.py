@@ -133,7 +133,7 @@ def fail_on(name: str, *numbers: int, kind: str = "connect") -> Callable[[str, i
     return fault
 
 
-def fake_spec(
+def fake_spec(  # noqa: PLR0913 - what a document says, as far as tests vary it
     stream: Any,
     sinks: dict[str, Any],
     *,

@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 from bytewax.errors import BytewaxRuntimeError
 
-from deltaforge.checkpoint.reader import read_checkpoints, read_source_state
+from deltaforge.checkpoint.reader import read_source_state
 from deltaforge.core.errors import PositionLostError, SinkError
 from deltaforge.core.position import PostgresPosition
 from deltaforge.testing.fakes import RecordingSink, ScriptedStream, fail_on

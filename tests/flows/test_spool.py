@@ -1,6 +1,7 @@
 """Sinks that nobody waits for: what they cannot take is on disk, and comes in order, in the same run or a later one."""
 
 import multiprocessing
+import re
 from concurrent.futures import ProcessPoolExecutor
 
 import pytest
@@ -41,12 +42,21 @@ class SwitchedSink(RecordingSink):
 
 
 def value_of(context, name):
-    lines = [line for line in metrics_text(context).splitlines() if line.startswith(name + "{") and 'sink="opt"' in line]
+    lines = [
+        line for line in metrics_text(context).splitlines() if line.startswith(name + "{") and 'sink="opt"' in line
+    ]
     return float(lines[0].rpartition(" ")[2])
 
 
 def gave_up_waiting(context):
-    return any("its spool is full" in error for error in context.delivery.errors().values())
+    delivery = context.delivery
+    return delivery is not None and any("its spool is full" in error for error in delivery.errors().values())
+
+
+def fail(context, *, until, match):
+    with pytest.raises((SinkError, BytewaxRuntimeError)):  # by way of a snapshot, Bytewax wraps it
+        run(context, until=until)
+    assert re.search(match, str(context.failure))
 
 
 def rows(last):
@@ -111,8 +121,7 @@ def test_crash_with_rows_in_the_spool_loses_nothing_and_repeats_only_what_was_no
     sinks = {"good": good, "opt": opt, "other": crashing}
     context = context_of(tmp_path, ScriptedStream(last=200), sinks, **OPTIONAL)
     crashing._fault = lambda name, number: crash(80 if name == "write" and number > 150 else 0)
-    with pytest.raises(BytewaxRuntimeError):
-        run(context, until=lambda: False)
+    fail(context, until=lambda: False, match="crash")
     at = saved(read_source_state, context).position.lsn
     opt.is_down = False
     context = context_of(tmp_path, ScriptedStream(last=200), {"good": good, "opt": opt}, **OPTIONAL)
@@ -143,9 +152,7 @@ def test_transaction_in_parts_is_whole_for_a_sink_that_was_down(tmp_path, is_sto
 
 def test_full_spool_holds_the_pipeline_says_so_and_goes_on(tmp_path):
     good, opt = RecordingSink(), SwitchedSink()
-    context = context_of(
-        tmp_path, ScriptedStream(last=400), {"good": good, "opt": opt}, settings=SMALL, **OPTIONAL
-    )
+    context = context_of(tmp_path, ScriptedStream(last=400), {"good": good, "opt": opt}, settings=SMALL, **OPTIONAL)
     seen = []
 
     def until():
@@ -165,11 +172,8 @@ def test_full_spool_of_a_sink_that_has_ended_fails_the_pipeline(tmp_path):
         raise SinkError("wrong password", kind="auth")
 
     good, opt = RecordingSink(), RecordingSink(refuse)
-    context = context_of(
-        tmp_path, ScriptedStream(last=400), {"good": good, "opt": opt}, settings=SMALL, **OPTIONAL
-    )
-    with pytest.raises(SinkError, match="sink opt has ended and its spool is full: wrong password"):
-        run(context, until=lambda: False)
+    context = context_of(tmp_path, ScriptedStream(last=400), {"good": good, "opt": opt}, settings=SMALL, **OPTIONAL)
+    fail(context, until=lambda: False, match="sink opt has ended and its spool is full: wrong password")
     assert context.failure.kind == "auth"
 
 
@@ -210,7 +214,7 @@ def test_damaged_spool_is_an_error_that_names_the_sink(tmp_path):
     segment.write_bytes(data)
     opt.is_down = False
     context = context_of(tmp_path, ScriptedStream(last=210), {"good": good, "opt": opt}, **OPTIONAL)
-    run(context, until=lambda: len(good.durable) >= 210 and "opt" in context.delivery.errors())
+    run(context, until=lambda: len(good.durable) >= 210 and "damaged" in context.delivery.errors().get("opt", ""))
     assert "damaged" in context.delivery.errors()["opt"]
     assert good.durable == rows(210)
     assert opt.durable == rows(len(opt.durable))
@@ -243,8 +247,7 @@ def test_quorum_that_is_not_there_holds_the_position(tmp_path, saved):
     stream = ScriptedStream(last=300)
     context = context_of(tmp_path, stream, sinks, **options)
     context.stop_grace_secs = 0.2
-    with pytest.raises(SinkError, match="stopped before sink"):
-        run(context, until=lambda: len(sinks["a"].durable) >= 20)
+    fail(context, until=lambda: len(sinks["a"].durable) >= 20, match="stopped before sink")
     assert saved(read_source_state, context).position == PostgresPosition(1)
     assert set(stream.confirmed) <= {1}
 
@@ -264,8 +267,7 @@ def test_quorum_of_sinks_that_have_ended_fails_with_their_reasons(tmp_path):
 
     sinks = {"a": RecordingSink(refuse), "b": RecordingSink()}
     context = context_of(tmp_path, ScriptedStream(last=30), sinks, policy=QuorumPolicy(mode="quorum", quorum=2))
-    with pytest.raises(SinkError, match="2 sinks have to ack, and 1 have ended: a: wrong password"):
-        run(context, until=lambda: False)
+    fail(context, until=lambda: False, match="2 sinks have to ack, and 1 have ended: a: wrong password")
 
 
 @pytest.mark.parametrize(("start", "first"), [("latest", 31), ("earliest", 1)])
