@@ -140,9 +140,9 @@ def file_events(path):
     return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
 
 
-def wait_for(condition, timeout_secs=60):
+def wait_for(condition, timeout_secs=60, *, interval_secs=0.1):
     deadline = time.monotonic() + timeout_secs
     while not (value := condition()):
         assert time.monotonic() < deadline, "condition did not come true in time"
-        time.sleep(0.1)
+        time.sleep(interval_secs)
     return value
