@@ -69,7 +69,7 @@ class _FollowedTopic(_Followed):
         self._admin = AdminClient(servers)
         self._consumer = Consumer({
             **servers, "group.id": "chaos", "enable.auto.commit": False, "isolation.level": "read_committed",
-            "enable.partition.eof": True, "topic.metadata.refresh.interval.ms": 500,
+            "enable.partition.eof": True, "topic.metadata.refresh.interval.ms": 500, "fetch.wait.max.ms": 50,
         })  # fmt: skip
         self._place = TopicPartition(self._topic, 0, OFFSET_BEGINNING)
         self._consumer.assign([self._place])

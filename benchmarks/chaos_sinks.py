@@ -9,9 +9,12 @@ from typing import Any
 
 from benchmarks.chaos_readers import FollowedExactlyOnceKafka, FollowedFile, FollowedKafka, FollowedRedis
 from benchmarks.servers import Servers
+from deltaforge.observability.kill_points import POINTS
 from tests.fixtures.fault_proxy import FaultProxy
 
-SINKS = ("kafka", "kafka-exactly-once", "redis", "file")
+OPTIONAL = "file-optional-redis"
+"""A file, and a Redis that is not waited for: what it cannot take goes through its spool."""
+SINKS = ("kafka", "kafka-exactly-once", "redis", "file", *([OPTIONAL] if "during_spool_fsync" in POINTS else []))
 _KAFKA: dict[str, Any] = {
     "send_timeout_secs": 2,
     "client_conf": {"request.timeout.ms": "1000", "socket.timeout.ms": "1000"},
@@ -28,18 +31,36 @@ class Place:
     folder: Path
 
 
-def destination_of(sink: str, place: Place, opened: ExitStack) -> tuple[Any, FaultProxy | None]:
-    """The destination, followed, and the proxy in front of it, which a file does not have.
+@dataclass(frozen=True)
+class Destinations:
+    """Where a pipeline delivers to, all followed.
+
+    ``proxy`` is in front of the one that is not a file. ``optional``: of a sink that is not waited for.
+    """
+
+    required: Any
+    proxy: FaultProxy | None
+    optional: Any = None
+
+
+def destinations_of(sink: str, place: Place, opened: ExitStack) -> Destinations:
+    """The destinations of a pipeline.
 
     Args:
         sink: One of :data:`SINKS`.
         place: Of the round.
         opened: Closes what this opens.
     """
-    destination, proxy = _destination_of(sink, place, opened)
-    destination.follow()
-    opened.callback(destination.close)
-    return destination, proxy
+    if sink == OPTIONAL:
+        optional, proxy = _destination_of("redis", place, opened)
+        optional.sink["config"]["required"] = False
+        found = Destinations(FollowedFile(place.folder), proxy, optional)
+    else:
+        found = Destinations(*_destination_of(sink, place, opened))
+    for destination in filter(None, (found.required, found.optional)):
+        destination.follow()
+        opened.callback(destination.close)
+    return found
 
 
 def _destination_of(sink: str, place: Place, opened: ExitStack) -> tuple[Any, FaultProxy | None]:
