@@ -17,8 +17,7 @@ from benchmarks.chaos_sinks import Destinations, Place, destinations_of
 from benchmarks.chaos_timeline import Round, Timeline
 from benchmarks.servers import Servers
 from tests.fixtures.fault_proxy import FaultProxy
-from tests.pipelines import wait_for
-from tests.trial import Trial, is_delivered, source_of
+from tests.trial import Trial, source_of, wait_until_delivered
 from tests.workload import assert_ordered_without_gap
 
 GAP_SECS = 0.005
@@ -88,7 +87,7 @@ def _judge(trial: Trial, destinations: Destinations, found: Round) -> None:
     began, optional = time.monotonic(), destinations.optional
     trial.end_writing()
     if optional is not None:
-        wait_for(lambda: is_delivered(trial.database, optional), 120)
+        wait_until_delivered(trial.database, trial.pipeline, optional)
     verdict = trial.finish()
     found.drain_secs = round(time.monotonic() - began, 1)
     found.event_count, found.repeated_count = verdict.event_count, verdict.repeated_count

@@ -79,11 +79,15 @@ class PipelineProcess:
             client.sendall(json.dumps({"cmd": command}).encode() + b"\n")
             return json.loads(client.makefile("rb").readline())
 
+    def assert_runs(self):
+        """The process has not ended by itself; if it has, its log says why."""
+        assert self._process.poll() is None, self.log()
+
     def wait_until(self, condition, timeout_secs=60):
         """Wait until the status fulfils a condition."""
         deadline = time.monotonic() + timeout_secs
         while True:
-            assert self._process.poll() is None, self.log()
+            self.assert_runs()
             try:
                 status = self.ask("status")
                 if condition(status):

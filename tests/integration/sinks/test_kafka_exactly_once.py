@@ -210,7 +210,8 @@ def test_a_commit_without_an_answer_is_neither_lost_nor_repeated(target, monkeyp
         commit(client)
 
     monkeypatch.setattr(Client, "commit_transaction", unanswered)
-    sink = opened(target.sink())
+    sink = target.sink()
+    opened(sink)
     first, second = numbered_batch(1, 5), numbered_batch(6, 5)
     with pytest.raises(StalledError):
         write_group(sink, first)
