@@ -28,6 +28,7 @@ class PipelineProcess:
 
     def start(self, *, waits=True, stdout=None, environment=None, limit_bytes=None):
         """``limit_bytes``: no file may grow beyond, which is how a full disk looks to a process without one."""
+        assert self._process is None or self._process.poll() is not None, "it runs already"
         self.paths.create()
         self.paths.document.write_text(json.dumps(self.document))
         command = [sys.executable, "-P", *self.program]
