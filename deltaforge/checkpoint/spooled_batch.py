@@ -126,7 +126,7 @@ def _parts(
     at = 0
     while at < len(groups):
         start = at
-        if hasattr(kernel, "pack_groups"):
+        if kernel is not None:
             block, tables, at = kernel.pack_groups(groups, at)
             if at > start:
                 parts.append(SpooledRows([number_of(table) for table in tables], block))
@@ -139,7 +139,7 @@ def _parts(
 
 
 def _is_packed(group: EventGroup) -> bool:
-    return hasattr(kernel, "pack_groups") and type(group) is kernel.RowGroup
+    return kernel is not None and type(group) is kernel.RowGroup
 
 
 def _unpacked(part: SpooledRows, table_of: Callable[[int], Any]) -> list[EventGroup]:

@@ -104,9 +104,27 @@ def restored_events(spooled: SpooledEvents) -> Sequence[ChangeEvent]:
         place = event.schema
         if place is not None and not 0 <= place < len(schemas):
             raise StorageError(f"a spooled event has table definition {place} of {len(schemas)}")
-        fields = {name: getattr(event, name) for name in event.__struct_fields__}
-        fields["schema"] = None if place is None else schemas[place]
-        events.append(ChangeEvent(**fields))
+        events.append(
+            ChangeEvent(
+                before=event.before,
+                after=event.after,
+                source=event.source,
+                op=event.op,
+                ts_ms=event.ts_ms,
+                transaction=event.transaction,
+                event_id=event.event_id,
+                tenant_id=event.tenant_id,
+                schema_version=event.schema_version,
+                schema_sequence=event.schema_sequence,
+                ddl=event.ddl,
+                trace_id=event.trace_id,
+                tags=event.tags,
+                synthetic=event.synthetic,
+                tx_end=event.tx_end,
+                schema=None if place is None else schemas[place],
+                routing=event.routing,
+            )
+        )
     return events
 
 
