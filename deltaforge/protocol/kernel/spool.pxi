@@ -28,7 +28,7 @@ cdef enum:
     WITH_TEXT = 16
     WITH_BEFORE = 32
     WITH_AFTER = 64
-    MAX_NUMBERS = 120   # bytes of the numbers, flags and id prefix of a group at most
+    MAX_NUMBERS = 160   # bytes of flags, op, id prefix and eleven numbers of a group at most
     MAX_MESSAGES_BYTES = 0x7FFFFFFF
 
 

@@ -11,6 +11,7 @@ from deltaforge.checkpoint.spooled_batch import decode_batch, encode_batch
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import RecordError, StorageError
 from deltaforge.core.event import Routing, Transaction
+from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.position import MysqlPosition, PostgresPosition
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.encodings.json import JsonEncoder
@@ -125,6 +126,25 @@ def test_a_deep_value_is_refused_by_the_sink():
     found = again(Batch([event_with(after={"id": deep})], PostgresPosition(1)))
     with pytest.raises(RecordError):
         found.encoded(NATIVE)
+
+
+@pytest.mark.parametrize("levels", [100, 400, 800])
+def test_a_deep_document_is_the_same_again(levels):
+    document = parse_json_exact('{"a":[1,' * (levels // 2) + "12345678901234567890.25" + "]}" * (levels // 2))
+    batch = Batch([event_with(after={"id": 1, "doc": document})], PostgresPosition(1))
+    found = again(batch)
+    assert list(found.encoded(NATIVE)) == list(batch.encoded(NATIVE))
+    assert found.events() == batch.events()
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x91" * 10_000, b"\xc7\x01\x01x", b"\xc7\x01\x09x", b"\x81\x80\x01", b"\xc7\x01\x05x"]
+)
+def test_values_that_are_none_are_refused(data):
+    event = msgspec.msgpack.decode(encode_batch(make_batch(1), no_table))
+    event[5][0][2][0][0] = msgspec.Raw(data)
+    with pytest.raises(StorageError, match="cannot be read"):
+        decode_batch(msgspec.msgpack.encode(event), no_table)
 
 
 def test_not_a_number_is_written_as_before():

@@ -52,5 +52,5 @@ def test_other_bytes_are_refused(codec, other):
     for data in (b"", b"{}", packed, packed[:-1], b"\xff"):
         with pytest.raises(StorageError):
             codec.unpack(data)
-    with pytest.raises(StorageError, match="Invalid value '(mysql|postgres) 2'"):
+    with pytest.raises(StorageError, match=r"Invalid value '(mysql|postgres) 2'"):
         other_codec.unpack(later)
