@@ -20,6 +20,7 @@ from deltaforge.sources.base import BatchLimits, SourceContext
 from deltaforge.sources.mysql.spec import MysqlSourceSpec
 from deltaforge.sources.postgres.spec import PostgresSourceSpec
 from deltaforge.storage.memory import MemoryStorage
+from tests.spooling import PackedTables, assert_spooled_alike
 
 ENCODERS = [
     JsonEncoder(envelope)
@@ -39,6 +40,7 @@ class StreamReader:
 
     def __init__(self, spec, state_dir, **limits):
         self._spec = spec
+        self._packed_tables = PackedTables(spec)
         state_dir.mkdir(exist_ok=True)
         self.metrics = PipelineMetrics("p")
         self._storage = MemoryStorage()
@@ -74,6 +76,7 @@ class StreamReader:
             for batch in self.stream.poll(0.1):
                 assert_encoded_alike(batch)
                 assert_sampled_alike(batch)
+                assert_spooled_alike(batch, self._packed_tables, ENCODERS)
                 events += batch.events()
                 self.position = batch.position
                 self.batches.append(batch)

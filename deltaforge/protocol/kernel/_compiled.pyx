@@ -14,6 +14,7 @@ from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 import msgspec
 
+from deltaforge.core.errors import ProtocolError
 from deltaforge.core.event import ChangeEvent, EventIds
 from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.json_text import encode_json
@@ -37,3 +38,4 @@ include "redis.pxi"
 include "sample.pxi"
 include "copydata.pxi"
 include "kafka.pxi"
+include "spool.pxi"
