@@ -294,6 +294,14 @@ cdef class RowSample:
             raise IndexError(column)
         return self._column(1 + column)
 
+    def signature_counts(self):
+        return self._counts(0)
+
+    def structure_counts(self, int column):
+        if not 0 <= column < self._asked_count:
+            raise IndexError(column)
+        return self._counts(1 + column)
+
     def after(self, Py_ssize_t row):
         """The image of the n-th sampled row."""
         if not 0 <= row < self.sampled_count:
@@ -307,36 +315,61 @@ cdef class RowSample:
         cdef int width = 1 + self._asked_count
         return [self._hashes[row * width + place] for row in range(self.sampled_count)]
 
+    cdef dict _counts(self, int place):
+        """Most samples have a few different hashes."""
+        cdef uint64_t distinct[MAX_DISTINCT]
+        cdef Py_ssize_t counts[MAX_DISTINCT]
+        cdef uint64_t found
+        cdef Py_ssize_t row
+        cdef int count = 0, n, width = 1 + self._asked_count
+        for row in range(self.sampled_count):
+            found = self._hashes[row * width + place]
+            n = 0
+            while n < count and distinct[n] != found:
+                n += 1
+            if n == MAX_DISTINCT:
+                return Counter(self._column(place))
+            if n == count:
+                distinct[n], counts[n] = found, 0
+                count += 1
+            counts[n] += 1
+        return {distinct[n]: counts[n] for n in range(count)}
+
     cdef bint _ask(self, RowPlan plan, columns) except -1:
         """False if a name has to be looked at by Python."""
         cdef Layout* layout = &plan.layout
-        cdef int n, k, place
+        cdef int n, k
         cdef Column* column
         cdef bytes text
         cdef Py_ssize_t width = 0
-        self._columns = <Sensed*>calloc(layout.count + 1, sizeof(Sensed))
-        self._runs = <Run*>calloc(layout.count + 1, sizeof(Run))
+        self._columns = <Sensed*>malloc((layout.count + 1) * sizeof(Sensed))
+        self._runs = <Run*>malloc((layout.count + 1) * sizeof(Run))
         if self._columns == NULL or self._runs == NULL:
             raise MemoryError
-        self._asked_count = len(columns)
-        wanted = [encode_json(name) + b":" for name in columns]
-        for k in range(self._asked_count):
-            self._asked[k] = -1
         for n in range(layout.count):
             column = &layout.columns[n]
             if memchr(column.name, 92, column.name_length) != NULL:
                 return False
-            text = PyBytes_FromStringAndSize(column.name, column.name_length)
-            place = wanted.index(text) if text in wanted else -1
-            if place >= 0:
-                self._asked[place] = n
-            self._columns[n] = Sensed(name_hash(column.name + 1, column.name + column.name_length - 2), place)
-            if place < 0 and not TEXT <= column.kind <= VECTOR:
+            self._columns[n].name_hash = name_hash(
+                <const uint8_t*>column.name + 1, <const uint8_t*>column.name + column.name_length - 2
+            )
+            self._columns[n].place = -1
+        self._asked_count = len(columns)
+        for k in range(self._asked_count):
+            text = encode_json(columns[k]) + b":"
+            self._asked[k] = -1
+            for n in range(layout.count):
+                column = &layout.columns[n]
+                if column.name_length == len(text) and memcmp(column.name, <const char*>text, len(text)) == 0:
+                    self._asked[k], self._columns[n].place = n, k
+        for n in range(layout.count):
+            column = &layout.columns[n]
+            if self._columns[n].place < 0 and not TEXT <= column.kind <= VECTOR:
                 width += column.width
-                continue
-            self._runs[self._run_count] = Run(width, n)
-            self._run_count += 1
-            width = 0
+            else:
+                self._runs[self._run_count] = Run(width, n)
+                self._run_count += 1
+                width = 0
         self._runs[self._run_count] = Run(width, -1)
         self._run_count += 1
         return True
