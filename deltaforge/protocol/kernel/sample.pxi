@@ -328,7 +328,7 @@ cdef class RowSample:
             while n < count and distinct[n] != found:
                 n += 1
             if n == MAX_DISTINCT:
-                return Counter(self._column(place))
+                return dict(Counter(self._column(place)))
             if n == count:
                 distinct[n], counts[n] = found, 0
                 count += 1
