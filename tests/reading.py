@@ -1,6 +1,7 @@
 """Reading a source's stream in a test."""
 
 import time
+from collections import Counter
 
 import msgspec
 import pytest
@@ -129,11 +130,13 @@ def assert_same_sample(found, expected, asked_count):
     assert (found.row_count, found.sampled_count) == (expected.row_count, expected.sampled_count)
     assert found.totals == list(expected.totals)
     assert found.signatures == list(expected.signatures)
+    assert found.signature_counts() == expected.signature_counts()
     for row in range(found.sampled_count):
         assert wire(found.after(row)) == wire(expected.after(row))
     for column in range(asked_count):
         for hashed, hash_of_value in zip(found.structures(column), expected.structures(column), strict=True):
             assert hashed in (NOT_HASHED, hash_of_value)
+        assert found.structure_counts(column) == Counter(found.structures(column))
 
 
 def python_events(group):

@@ -12,6 +12,8 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
+from collections import Counter
+
 import msgspec
 
 from deltaforge.core.errors import ProtocolError
