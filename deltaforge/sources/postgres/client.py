@@ -192,15 +192,16 @@ class ReplicationConnection:
         raise self._end_of_stream()
 
     def wait(self, timeout_secs: float) -> bool:
-        """Wait for bytes and take them in. False when none came in time."""
+        """Wait for bytes. False when none came in time."""
         began = time.monotonic()
         readable, _, _ = select.select([self._pg.socket], [], [], timeout_secs)
         if not readable:
             return False
-        if self.reads_blocks and time.monotonic() - began >= TRICKLE_SECS:
+        if not self.reads_blocks:
+            with source_errors("replication connection broke"):
+                self._pg.consume_input()
+        elif time.monotonic() - began >= TRICKLE_SECS:
             self._wait_for_more()
-        with source_errors("replication connection broke"):
-            self._pg.consume_input()
         return True
 
     def _wait_for_more(self) -> None:

@@ -17,6 +17,7 @@ from deltaforge.core.errors import ProtocolError, SourceError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.lsn import lsn_from_text, text_from_lsn
 from deltaforge.core.position import LogEdge, Position, PostgresPosition, Start
+from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.postgres.messages import (
     Begin,
     Commit,
@@ -209,7 +210,11 @@ class PostgresStream:
         now = self._heard_at = time.monotonic()
         mapper, index = self._mapper, 0
         while index < block.count:
-            if self._is_tx_open and mapper.begun is not None:
+            if not self._is_tx_open:
+                index = self._on_transactions(block, index, now)
+                if index == block.count:
+                    return
+            elif mapper.begun is not None:
                 begun = mapper.begun
                 index, group, size, received = block.rows(
                     index, mapper.tables, mapper.transaction, begun.commit_ms, begun.xid, mapper.lsn_bytes
@@ -223,6 +228,23 @@ class PostgresStream:
                     continue
             self._on_frame(wire, block.message(index), now)
             index += 1
+
+    def _on_transactions(self, block: Any, index: int, now: float) -> int:
+        """Take the plain transactions that are whole in the block, all in one go; the index behind them."""
+        mapper, batcher = self._mapper, self._batcher
+        while True:
+            found = kernel.CopyTransactions(
+                block, index, mapper.tables, mapper.id_origin, mapper.ahead, batcher.room, batcher.open_room
+            )
+            if found.stop == index:
+                return index
+            index = found.stop
+            self._bytes += found.scanned_bytes
+            self._received = max(self._received, found.received)
+            for table, op, count, _ in found.counts:
+                self._counts[table.name, op] += count
+            self._resume_at(found.end_lsn, found.xid, now)
+            batcher.add_ended(found.groups, found.byte_count, found.event_count, now)
 
     def _on_frame(self, wire: ReplicationConnection, data: bytes, now: float) -> None:
         frame = decode_frame(data)
@@ -270,9 +292,12 @@ class PostgresStream:
         self._counts[event.source.qualified_table, event.op] += 1
 
     def _move(self, lsn: int, tx_id: int | None, now: float) -> None:
+        self._resume_at(lsn, tx_id, now)
+        self._batcher.end_transaction(now)
+
+    def _resume_at(self, lsn: int, tx_id: int | None, now: float) -> None:
         self._resume = PostgresPosition(lsn, tx_id, self._resume.system_id, self._resume.timeline)
         self._moved_at = now
-        self._batcher.end_transaction(now)
 
     def _send_status(self, wire: ReplicationConnection, *, wants_reply: bool) -> None:
         wire.send_status(self._received, self._confirmed, wants_reply=wants_reply)
