@@ -108,21 +108,21 @@ class Catalog:
     def database(self):
         return "shop"
 
-    def types(self, oids):
+    def types(self, _oids):
         return {23: TypeInfo(23, "int4"), 25: TypeInfo(25, "text")}
 
-    def type_names(self, relation):
+    def type_names(self, _relation):
         return ["integer", "text"]
 
-    def column_facts(self, relation):
+    def column_facts(self, _relation):
         return {}
 
-    def primary_key(self, relation):
+    def primary_key(self, _relation):
         return ("id",)
 
 
 class Wire:
-    def send_status(self, *args, **named):
+    def send_status(self, *_args, **_named):
         raise AssertionError("nobody asked for it")
 
 

@@ -114,7 +114,7 @@ class PostgresStream:
                 batches = self._batcher.due(now, is_quiet=is_drained)
                 if batches or now >= deadline:
                     return batches
-                wait = self._batcher.wait_secs(now, min(deadline - now, self._context.limits.max_ms / 1000))
+                wait = self._batcher.wait_secs(now, deadline - now)
                 if is_drained and not wire.wait(max(0.001, wait)):
                     self._check_silence(now)
         finally:
