@@ -43,12 +43,16 @@ cdef class CopyReader:
             raise OSError(f"{library} is not a libpq")
         self._connection = <void*>connection
 
-    def read(self, Py_ssize_t max_bytes):
+    def read(self, Py_ssize_t max_bytes, CopyData begun=None, Py_ssize_t index=0):
         """What has arrived, also at the socket, up to about ``max_bytes``, and how it ended: 0 no whole message is
-        left, 1 there may be more, below 0 as ``PQgetCopyData``.
+        left, 1 there may be more, below 0 as ``PQgetCopyData``. Before it comes what is in ``begun`` from ``index`` on.
         """
         cdef CopyData found = CopyData.__new__(CopyData)
         cdef int state
+        if begun is not None:
+            for n in range(index, begun.count):
+                if not found._append(<char*>begun._block.data + begun._offsets[n], begun._size(n)):
+                    raise MemoryError
         with nogil:
             state = found._fill(self._connection, max_bytes)
         if state == 2:
@@ -72,8 +76,8 @@ cdef class CopyData:
 
     cdef int _fill(self, void* connection, Py_ssize_t max_bytes) noexcept nogil:
         cdef char* data = NULL
-        cdef int length = 1
-        cdef uint32_t* offsets
+        cdef int length
+        cdef bint is_kept
         while True:
             length = df_pq_next(connection, &data)
             if length == 0:   # libpq takes in a few KiB at a time
@@ -84,19 +88,30 @@ cdef class CopyData:
                 length = df_pq_next(connection, &data)
             if length <= 0:
                 return length
-            if self.count + 2 > self._capacity:
-                self._capacity = max(self._capacity * 2, 256)
-                offsets = <uint32_t*>realloc(self._offsets, self._capacity * sizeof(uint32_t))
-                if offsets == NULL:
-                    return 2
-                self._offsets = offsets
-                self._offsets[0] = 0
-            put(&self._block, data, length)
+            is_kept = self._append(data, length)
             df_pq_release(data)
-            if self._block.is_exhausted or self._block.size > <Py_ssize_t>0x7FFFFFFF:
+            if not is_kept:
                 return 2
-            self.count += 1
-            self._offsets[self.count] = <uint32_t>self._block.size
+
+    cdef Py_ssize_t _size(self, Py_ssize_t index) noexcept nogil:
+        return self._offsets[index + 1] - self._offsets[index]
+
+    cdef bint _append(self, const char* data, Py_ssize_t length) noexcept nogil:
+        """Add a message; False without memory."""
+        cdef uint32_t* offsets
+        if self.count + 2 > self._capacity:
+            self._capacity = max(self._capacity * 2, 256)
+            offsets = <uint32_t*>realloc(self._offsets, self._capacity * sizeof(uint32_t))
+            if offsets == NULL:
+                return False
+            self._offsets = offsets
+            self._offsets[0] = 0
+        put(&self._block, data, length)
+        if self._block.is_exhausted or self._block.size > <Py_ssize_t>0x7FFFFFFF:
+            return False
+        self.count += 1
+        self._offsets[self.count] = <uint32_t>self._block.size
+        return True
 
     def message(self, Py_ssize_t index):
         """One message, with its frame."""

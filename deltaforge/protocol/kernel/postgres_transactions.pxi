@@ -41,6 +41,7 @@ cdef class CopyTransactions:
     cdef readonly uint64_t end_lsn           # of the last transaction, where reading goes on
     cdef readonly uint32_t xid
     cdef readonly uint64_t received          # newest place in the WAL
+    cdef readonly bint is_cut                # it stopped where a transaction goes on behind the block
     cdef CopyData _block
     cdef dict _tables
     cdef uint64_t _ahead
@@ -72,7 +73,7 @@ cdef class CopyTransactions:
         if index >= self._block.count:
             return NULL
         at = self._block._block.data + self._block._offsets[index]
-        if self._block._offsets[index + 1] - self._block._offsets[index] != <uint32_t>(FRAME_BYTES + size):
+        if self._block._size(index) != FRAME_BYTES + size:
             return NULL
         return at + FRAME_BYTES if at[0] == 119 and at[FRAME_BYTES] == tag else NULL
 
@@ -82,6 +83,9 @@ cdef class CopyTransactions:
         for stop in range(index, self._block.count):
             if self._message(stop, 67, COMMIT_BYTES) != NULL:
                 return True
+            if self._block._block.data[self._block._offsets[stop]] != 119:
+                return False   # a keepalive may want its answer now
+        self.is_cut = True
         return False
 
     cdef Py_ssize_t _take(self, Py_ssize_t index) except -1:

@@ -48,6 +48,8 @@ IDLE_MOVE_SECS = 3.0
 SLOT_CHECK_SECS = 10.0
 MAX_MESSAGES = 5000
 MAX_BLOCK_BYTES = 1 << 20
+MAX_BEGUN_MESSAGES = 64
+"""A transaction that is not whole after so many messages is decoded message by message."""
 
 
 class PostgresStream:
@@ -66,6 +68,7 @@ class PostgresStream:
         self._sent_at = self._heard_at = self._moved_at = self._checked_at = 0.0
         self._bytes = 0
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._begun: tuple[Any, int] = (None, 0)
 
     def open(self, position: Start | None) -> Position:
         if position is not None and not isinstance(position, (PostgresPosition, LogEdge)):
@@ -194,8 +197,12 @@ class PostgresStream:
     def _drain(self, wire: ReplicationConnection) -> bool:
         """Take in what has arrived, up to a bound, so that batches leave in between. Whether that was all."""
         if wire.reads_blocks:
-            block, is_all = wire.read_block(MAX_BLOCK_BYTES)
+            begun, index = self._begun
+            block, is_all = wire.read_block(MAX_BLOCK_BYTES, begun, index)
+            if begun is not None and block.count == begun.count - index:
+                return is_all  # nothing new
             if block.count:
+                self._begun = (None, 0)
                 self._on_block(wire, block)
             return is_all
         for _ in range(MAX_MESSAGES):
@@ -230,14 +237,19 @@ class PostgresStream:
             index += 1
 
     def _on_transactions(self, block: Any, index: int, now: float) -> int:
-        """Take the plain transactions that are whole in the block, all in one go; the index behind them."""
+        """Take the plain transactions that are whole in the block, all in one go; the index behind them, and behind a
+        small one that goes on in the next block: it is taken together with that.
+        """
         mapper, batcher = self._mapper, self._batcher
-        while True:
+        while index < block.count:
             found = kernel.CopyTransactions(
                 block, index, mapper.tables, mapper.id_origin, mapper.ahead, batcher.room, batcher.open_room
             )
             if found.stop == index:
-                return index
+                if not found.is_cut or block.count - index > MAX_BEGUN_MESSAGES:
+                    break
+                self._begun = (block, index)
+                return int(block.count)
             index = found.stop
             self._bytes += found.scanned_bytes
             self._received = max(self._received, found.received)
@@ -245,6 +257,7 @@ class PostgresStream:
                 self._counts[table.name, op] += count
             self._resume_at(found.end_lsn, found.xid, now)
             batcher.add_ended(found.groups, found.byte_count, found.event_count, now)
+        return index
 
     def _on_frame(self, wire: ReplicationConnection, data: bytes, now: float) -> None:
         frame = decode_frame(data)
