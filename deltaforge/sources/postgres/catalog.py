@@ -38,9 +38,16 @@ select a.attname, a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity::
  where a.attrelid = %s and a.attnum > 0 and not a.attisdropped
 """
 
-_END_LSN = "case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end"
-_END = f"select {_END_LSN}::text"
-_RETAINED = f"select pg_wal_lsn_diff({_END_LSN}, restart_lsn) from pg_replication_slots where slot_name = %s"
+_END = """
+select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text
+"""
+
+_RETAINED = """
+select pg_wal_lsn_diff(
+         case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end, restart_lsn)
+  from pg_replication_slots
+ where slot_name = %s
+"""
 
 
 class ColumnFacts(msgspec.Struct, frozen=True):
