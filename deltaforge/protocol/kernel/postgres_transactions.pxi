@@ -5,6 +5,8 @@ cdef enum:
     BEGIN_BYTES = 21           # B, commit LSN, time, xid
     COMMIT_BYTES = 26          # C, flags, commit LSN, end LSN, time
     EPOCH_OFFSET_US = 946684800000000
+    CARRIED_MESSAGES = 64      # a transaction that is not whole after so much is decoded message by message
+    CARRIED_BYTES = 65536
 
 
 cdef void _put_lsn_half(Output* out, uint32_t half) noexcept nogil:
@@ -41,7 +43,7 @@ cdef class CopyTransactions:
     cdef readonly uint64_t end_lsn           # of the last transaction, where reading goes on
     cdef readonly uint32_t xid
     cdef readonly uint64_t received          # newest place in the WAL
-    cdef readonly bint is_cut                # it stopped where a transaction goes on behind the block
+    cdef readonly bint is_cut                # it stopped where a small transaction goes on behind the block
     cdef CopyData _block
     cdef dict _tables
     cdef uint64_t _ahead
@@ -83,9 +85,12 @@ cdef class CopyTransactions:
         for stop in range(index, self._block.count):
             if self._message(stop, 67, COMMIT_BYTES) != NULL:
                 return True
-            if self._block._block.data[self._block._offsets[stop]] != 119:
+            if self._block._size(stop) == 0 or self._block._block.data[self._block._offsets[stop]] != 119:
                 return False   # a keepalive may want its answer now
-        self.is_cut = True
+        stop = self._block.count
+        self.is_cut = (
+            stop - index < CARRIED_MESSAGES and self._block._offsets[stop] - self._block._offsets[index] < CARRIED_BYTES
+        )
         return False
 
     cdef Py_ssize_t _take(self, Py_ssize_t index) except -1:

@@ -48,8 +48,6 @@ IDLE_MOVE_SECS = 3.0
 SLOT_CHECK_SECS = 10.0
 MAX_MESSAGES = 5000
 MAX_BLOCK_BYTES = 1 << 20
-MAX_BEGUN_MESSAGES = 64
-"""A transaction that is not whole after so many messages is decoded message by message."""
 
 
 class PostgresStream:
@@ -246,7 +244,7 @@ class PostgresStream:
                 block, index, mapper.tables, mapper.id_origin, mapper.ahead, batcher.room, batcher.open_room
             )
             if found.stop == index:
-                if not found.is_cut or block.count - index > MAX_BEGUN_MESSAGES:
+                if not found.is_cut:
                     break
                 self._begun = (block, index)
                 return int(block.count)
