@@ -14,7 +14,7 @@ import msgspec
 
 from deltaforge.checkpoint.spooled_events import SpooledEvents, restored_events, restored_value, spooled_events
 from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
-from deltaforge.core.errors import CheckpointError, ProtocolError, StorageError
+from deltaforge.core.errors import CheckpointError, ProtocolError, StorageError, UnsupportedValueError
 from deltaforge.core.position import decode_position, encode_position
 from deltaforge.protocol.kernel import kernel
 
@@ -98,7 +98,7 @@ def decode_batch(data: bytes, table_of: Callable[[int], Any]) -> Batch:
         _check_version(_decode_version(data).version)
         record = _decode(data)
         position = decode_position(record.position)
-    except (msgspec.MsgspecError, ValueError, CheckpointError) as exc:
+    except (ValueError, ArithmeticError, RecursionError, UnsupportedValueError, CheckpointError) as exc:
         raise StorageError(f"a spooled batch cannot be read: {exc}", hint=_RESET) from exc
     groups: list[EventGroup] = []
     for part in record.parts:
@@ -126,7 +126,7 @@ def _parts(
     at = 0
     while at < len(groups):
         start = at
-        if hasattr(kernel, "pack_groups"):
+        if kernel is not None:
             block, tables, at = kernel.pack_groups(groups, at)
             if at > start:
                 parts.append(SpooledRows([number_of(table) for table in tables], block))
@@ -139,7 +139,7 @@ def _parts(
 
 
 def _is_packed(group: EventGroup) -> bool:
-    return hasattr(kernel, "pack_groups") and type(group) is kernel.RowGroup
+    return kernel is not None and type(group) is kernel.RowGroup
 
 
 def _unpacked(part: SpooledRows, table_of: Callable[[int], Any]) -> list[EventGroup]:

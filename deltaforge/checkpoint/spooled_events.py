@@ -1,7 +1,8 @@
 """Events as plain data on disk, every value as it was: what the log rows became, or what a processor made.
 
-Shape: MessagePack. Numbers that only a :class:`~decimal.Decimal` holds exactly, integers beyond 64 bits and text that
-is not valid Unicode are extensions; what has no JSON form stays something that no sink can encode.
+Shape: MessagePack. Extensions are numbers that only a :class:`~decimal.Decimal` holds exactly, integers beyond 64 bits,
+text that is not valid Unicode, and values that are nested too deeply to be walked through, as JSON text. What has no
+JSON form stays something that no sink can encode.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.table import TableSchema
 
-_DECIMAL, _INTEGER, _TEXT, _NO_FORM = 1, 2, 3, 4
+_DECIMAL, _INTEGER, _TEXT, _NO_FORM, _JSON = 1, 2, 3, 4, 5
 _SIMPLE = frozenset({str, int, float, bool, type(None)})
+_NAMES = frozenset({str})
 _MIN, _MAX = -(1 << 63), (1 << 64) - 1
 
 
@@ -104,9 +106,27 @@ def restored_events(spooled: SpooledEvents) -> Sequence[ChangeEvent]:
         place = event.schema
         if place is not None and not 0 <= place < len(schemas):
             raise StorageError(f"a spooled event has table definition {place} of {len(schemas)}")
-        fields = {name: getattr(event, name) for name in event.__struct_fields__}
-        fields["schema"] = None if place is None else schemas[place]
-        events.append(ChangeEvent(**fields))
+        events.append(
+            ChangeEvent(
+                before=event.before,
+                after=event.after,
+                source=event.source,
+                op=event.op,
+                ts_ms=event.ts_ms,
+                transaction=event.transaction,
+                event_id=event.event_id,
+                tenant_id=event.tenant_id,
+                schema_version=event.schema_version,
+                schema_sequence=event.schema_sequence,
+                ddl=event.ddl,
+                trace_id=event.trace_id,
+                tags=event.tags,
+                synthetic=event.synthetic,
+                tx_end=event.tx_end,
+                schema=None if place is None else schemas[place],
+                routing=event.routing,
+            )
+        )
     return events
 
 
@@ -114,7 +134,7 @@ def restored_value(code: int, data: memoryview) -> Any:
     """The value of an extension.
 
     Raises:
-        ValueError: It is none of ours.
+        ValueError, ArithmeticError, UnsupportedValueError: It is none of ours.
     """
     if code == _NO_FORM:
         return NoJsonForm()
@@ -125,6 +145,8 @@ def restored_value(code: int, data: memoryview) -> Any:
         return int(text, 16)
     if code == _TEXT:
         return text
+    if code == _JSON:
+        return parse_json_exact(text)
     raise ValueError(f"extension {code}")
 
 
@@ -152,18 +174,33 @@ def _image(image: Any, *, looks_at_all: bool) -> Any:
     """An image in plain form; most are in plain form as they are."""
     if image is None:
         return None
-    if not looks_at_all and type(image) is dict and _SIMPLE.issuperset(map(type, image.values())):
+    if not looks_at_all and type(image) is dict and _is_simple(image):
         return image
+    if type(image) is not dict:
+        return _plain_or_text(image)
+    return {key: _plain_or_text(value) for key, value in map(_plain_name, image.items())}
+
+
+def _plain_or_text(value: Any) -> Any:
+    """A value in plain form, or as JSON text if it is too deep to walk through."""
     try:
-        return _plain(image)
+        return _plain(value)
     except RecursionError:
+        pass
+    try:
+        return msgspec.msgpack.Ext(_JSON, encode_json(value))
+    except ValueError:
         return _extension(_NO_FORM, "")
+
+
+def _is_simple(image: dict[Any, Any]) -> bool:
+    return _NAMES.issuperset(map(type, image)) and _SIMPLE.issuperset(map(type, image.values()))
 
 
 def _plain(value: Any) -> Any:
     kind = type(value)
     if kind is dict:
-        return dict(map(_plain_item, value.items()))
+        return {key: _plain(item) for key, item in map(_plain_name, value.items())}
     if kind is list:
         return [_plain(item) for item in value]
     if kind is Decimal:
@@ -174,19 +211,21 @@ def _plain(value: Any) -> Any:
         return value if _is_unicode(value) else _extension(_TEXT, value)
     if kind in _SIMPLE:
         return value
+    if kind is NoJsonForm:
+        return _extension(_NO_FORM, "")
     try:
         return _plain(parse_json_exact(encode_json(value).decode()))
     except (ValueError, UnsupportedValueError):
         return _extension(_NO_FORM, "")
 
 
-def _plain_item(item: tuple[Any, Any]) -> tuple[Any, Any]:
-    key, value = item
-    if type(key) is str and _is_unicode(key):
-        return key, _plain(value)
-    if type(key) is int and _MIN <= key <= _MAX:
-        return key, _plain(value)
-    return ascii(key), _extension(_NO_FORM, "")  # no sink can write this object
+def _plain_name(item: tuple[Any, Any]) -> tuple[Any, Any]:
+    name = item[0]
+    if type(name) is str and _is_unicode(name):
+        return item
+    if type(name) is int and _MIN <= name <= _MAX:
+        return item
+    return ascii(name), NoJsonForm()  # no sink can write this object
 
 
 def _is_unicode(text: str) -> bool:

@@ -99,6 +99,20 @@ def test_sink_that_stays_down_holds_nothing_and_gets_its_rows_after_a_restart(tm
     assert not list(context.paths.spools.rglob("*.segment")) or saved(read_delivery_state, context).spools
 
 
+def test_stop_saves_what_came_out_of_the_spool_although_the_source_is_quiet(tmp_path):
+    good, opt = RecordingSink(), SwitchedSink()
+    context = context_of(tmp_path, ScriptedStream(last=200), {"good": good, "opt": opt}, **OPTIONAL)
+
+    def until():
+        opt.is_down = opt.is_down and len(good.durable) < 200
+        return len(opt.durable) >= 200 and context.delivery.feeds[1].is_acked()
+
+    run(context, until=until)
+    context = context_of(tmp_path, ScriptedStream(last=210), {"good": good, "opt": opt}, **OPTIONAL)
+    run(context, until=lambda: 210 in good.durable and 210 in opt.durable)
+    assert (good.durable, opt.durable) == (rows(210), rows(210))
+
+
 def test_only_optional_sinks_that_are_down_still_move_the_position(tmp_path, saved):
     opt = SwitchedSink()
     stream = ScriptedStream(last=50)
