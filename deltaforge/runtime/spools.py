@@ -22,7 +22,6 @@ class Spools:
 
     def __init__(self, context: PipelineContext) -> None:
         self._context = context
-        self._tables = context.spec.spec.source.table_codec(context.name, context.spec.metadata.tenant)
         kept = {context.paths.spool(sink.config.id) for sink in context.spec.spec.sinks}
         self._others = [directory for directory in context.paths.spools.glob("*") if directory not in kept]
 
@@ -40,7 +39,7 @@ class Spools:
         config = worker.config.spool
         spool = Spool(
             self._context.paths.spool(worker.id),
-            self._tables,
+            self._context.tables,
             mark.first if mark else START,
             mark.end if mark else START,
             segment_bytes=max(1, min(SEGMENT_BYTES, config.max_bytes // MIN_SEGMENTS)),
