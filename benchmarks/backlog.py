@@ -25,7 +25,8 @@ _DELIVERED = re.compile(r"^deltaforge_sink_events_total\{[^}]*\} (\S+)$", re.MUL
 
 class Settings(msgspec.Struct, frozen=True):
     """What a pipeline has instead of its defaults: keys of ``spec.batch`` and ``spec.schema_sensing``, of the Kafka
-    sink's ``client_conf``, and arguments of its process. ``exactly_once``: the Kafka sink's.
+    sink's ``client_conf``, and arguments of its process. ``exactly_once``: the Kafka sink's. ``more_sinks``: beside
+    the one that is measured.
     """
 
     batch: dict[str, Any] = {}
@@ -33,13 +34,15 @@ class Settings(msgspec.Struct, frozen=True):
     client_conf: dict[str, Any] = {}
     arguments: list[str] = []
     exactly_once: bool = False
+    more_sinks: list[dict[str, Any]] = []
 
     def pipeline(self, folder: Path, source: dict[str, Any], sink: dict[str, Any]) -> PipelineProcess:
         """A pipeline with these settings, not started."""
         if sink["type"] == "kafka":
             client_conf = {**sink["config"].get("client_conf", {}), **self.client_conf}
             sink = {**sink, "config": {**sink["config"], "client_conf": client_conf}}
-        pipeline = PipelineProcess(folder, source, [sink], batch=self.batch, schema_sensing=self.schema_sensing)
+        sinks = [sink, *self.more_sinks]
+        pipeline = PipelineProcess(folder, source, sinks, batch=self.batch, schema_sensing=self.schema_sensing)
         pipeline.arguments = self.arguments
         return pipeline
 
