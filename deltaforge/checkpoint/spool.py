@@ -102,8 +102,7 @@ class Spool:
                 known = {}
             try:
                 payload = encode_batch(batch, self._number_of)
-                data = b"".join([*self._pending, *_record(_BATCH, payload, batch.event_count)])
-                self._write(data)
+                self._write([*self._pending, *_record(_BATCH, payload, batch.event_count)])
             except BaseException:
                 self._numbers = known
                 raise
@@ -224,7 +223,7 @@ class Spool:
         self._file = os.fdopen(handle, "r+b", buffering=0)
         self._numbers = {}
         try:
-            self._put(_MAGIC, 0)
+            self._put([_MAGIC], 0)
             _sync_folder(self._directory)
         except OSError:
             self._file.close()
@@ -238,23 +237,25 @@ class Spool:
             known = self._numbers[id(table)] = len(self._numbers), table  # kept, so that no other gets its id
         return known[0]
 
-    def _write(self, data: bytes) -> None:
-        self._put(data, self.end.offset)
-        self.end = Place(self.end.segment, self.end.offset + len(data))
+    def _write(self, parts: list[bytes]) -> None:
+        size = self._put(parts, self.end.offset)
+        self.end = Place(self.end.segment, self.end.offset + size)
         self._is_dirty = True
 
-    def _put(self, data: bytes, offset: int) -> None:
-        """Write all of it, or cut off what was written of it."""
+    def _put(self, parts: list[bytes], offset: int) -> int:
+        """Write all of it, or cut off what was written of it; the number of bytes."""
         if self._file is None:
             raise StorageError(f"the spool {self._directory.name} is closed")
-        handle, done = self._file.fileno(), 0
+        handle, size = self._file.fileno(), sum(map(len, parts))
         try:
-            while done < len(data):
-                done += os.pwrite(handle, memoryview(data)[done:], offset + done)
+            done = os.pwritev(handle, parts, offset)
+            while done < size:
+                done += os.pwrite(handle, b"".join(parts)[done:], offset + done)
         except OSError:
             os.ftruncate(handle, offset)
             raise
-        self._sizes[self.end.segment] = offset + len(data)
+        self._sizes[self.end.segment] = offset + size
+        return size
 
     def _path(self, number: int) -> Path:
         return self._directory / f"{number:010}.segment"

@@ -29,7 +29,7 @@ from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.runtime.spools import Spools
 from deltaforge.sinks.base import SinkContext, SinkSpec
 
-FOLLOWER_QUEUE = 32
+FOLLOWER_QUEUE = 16
 """Batches in memory for a sink that is not waited for, before they wait in its spool."""
 
 

@@ -218,6 +218,9 @@ class SinkFeed:
         if self._waiting_bytes() >= self._config.max_bytes:
             return self._give_way(timeout_secs)
         if self.is_live:
+            for handed in self._handed:
+                if handed.batch is not None:
+                    handed.batch.release()  # its turn comes late: encoded again then
             self._write_handed()
             self._next = self._spool.end
         self._write(batch)
