@@ -20,7 +20,7 @@ class Redelivery:
     Args:
         event: What is written.
         on_ack: Called once it is delivered; may raise StorageError.
-        check: Called before it is begun with; raises StorageError if nobody wants it any more, as when it was delivered.
+        check: Called before it is begun with; raises StorageError if it is not wanted any more.
 
     Attributes:
         error: Why it was not delivered; None once it was.

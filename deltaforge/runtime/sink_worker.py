@@ -41,8 +41,8 @@ class SinkWorker:
 
     Invariant: batches are written in the order they were handed over. ``in_doubt`` holds everything since the last
     successful flush; after an error all of it is written again, in order. An event that the sink refuses although
-    it is written alone goes to the dead letters, if there are any, and is then taken out. A sink that keeps its progress
-    is flushed behind whole batches only: what the progress counts is then delivered or on disk as a dead letter.
+    it is written alone goes to the dead letters, if there are any, and is then taken out. A sink that keeps its
+    progress is flushed behind whole batches only: what the progress counts is delivered or on disk as a dead letter.
 
     Args:
         config: The sink's settings.

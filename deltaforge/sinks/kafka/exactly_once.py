@@ -23,7 +23,7 @@ from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka.client import Client, FailedError
 from deltaforge.sinks.kafka.positions import PositionRecord, PositionsTopic
-from deltaforge.sinks.kafka.writer import KafkaSink, Handed
+from deltaforge.sinks.kafka.writer import Handed, KafkaSink
 
 if TYPE_CHECKING:
     from deltaforge.sinks.kafka.spec import KafkaSinkConfig

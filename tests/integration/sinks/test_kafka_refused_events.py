@@ -4,9 +4,18 @@ import pytest
 
 from deltaforge.core.errors import RecordError
 from deltaforge.core.position import PostgresPosition, SinkProgress
+from deltaforge.core.retry import Backoff
+from deltaforge.journal.queue import DeadLetterLimits, DeadLetters
+from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.runtime import sink_worker
+from deltaforge.runtime.redelivery import Redelivery
+from deltaforge.runtime.sink_worker import SinkWorker
+from deltaforge.sinks.kafka.client import Client, StalledError
+from deltaforge.storage.memory import MemoryStorage
 from deltaforge.testing.sink_contract import end, numbered_batch, with_row
 from tests.integration.sinks.test_kafka import KafkaTarget
 from tests.integration.sinks.test_kafka_exactly_once import DirectTarget
+from tests.pipelines import wait_for
 
 LIMIT = 20_000
 CLIENT = {"message.max.bytes": LIMIT, "compression.type": "none"}
@@ -126,6 +135,33 @@ def test_the_first_flush_of_a_run_keeps_the_progress_of_the_one_before(target, s
         next_run.write(numbered_batch(9, 1))
         next_run.flush()
         end(next_run)
+
+
+def test_a_retry_does_not_come_between_an_unanswered_commit_and_its_repetition(target, sink, monkeypatch):
+    def unanswered(client):
+        commit_transaction(client)
+        if not faults:
+            faults.append(1)
+            raise StalledError("no answer", kind="timeout")
+
+    commit_transaction, faults = Client.commit_transaction, []
+    monkeypatch.setattr(Client, "commit_transaction", unanswered)
+    monkeypatch.setattr(sink_worker, "RETRY", Backoff(initial_secs=1, max_secs=1))
+    metrics = PipelineMetrics("p")
+    letters = DeadLetters(MemoryStorage().queue, DeadLetterLimits(10, 0, 1 << 20, "drop_oldest"), metrics)
+    worker = SinkWorker(sink._config, sink, metrics, acked=None, max_queued=4, dead_letters=letters)
+    worker.offer(numbered_batch(1, 5), 10)
+    wait_for(lambda: worker.last_error)
+    redelivery = Redelivery(numbered_batch(11).events()[0], lambda: None)
+    worker.redeliver(redelivery)
+    worker.offer(with_bad(numbered_batch(6, 5), 2, LARGE), 10)
+
+    wait_for(lambda: worker.failure or worker.wait_acked(0.1))
+    redelivery.wait(10, lambda: "busy")
+    worker.close()
+    letters.close()
+    assert (worker.failure, redelivery.error) == (None, None)
+    assert sorted(target.numbers()) == list(range(1, 12))
 
 
 @pytest.mark.parametrize("index", [0, 2])
