@@ -3,7 +3,7 @@
 Every value drains the same backlog, in interleaved rounds (first value, second value, …, first value, …); each
 figure is the median over the rounds. Settings that change the latency are measured at a steady rate too, as
 ``benchmarks.latency`` does. A setting is a key of ``batch`` or ``client_conf``, ``epoch_secs``,
-``schema_sensing``, or ``aim``: several at a time, for one purpose.
+``schema_sensing``, ``exactly_once`` of the sink, or ``aim``: several at a time, for one purpose.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ SETTINGS = {
     "client_conf.compression.type": Setting("lz4", ["none", "lz4", "snappy", "zstd", "gzip"]),
     "epoch_secs": Setting(0.5, [0.1, 0.25, 0.5, 1.0, 2.0, 5.0], has_latency=True),
     "schema_sensing": Setting("off", list(SENSING)),
+    "exactly_once": Setting(False, [False, True]),
     "aim": Setting("default", list(AIMS), has_latency=True),
 }
 
@@ -94,6 +95,8 @@ def settings_of(name: str, value: Any) -> Settings:
     """A pipeline's settings with one of them, or those of one aim, set."""
     if name == "schema_sensing":
         return Settings(schema_sensing=SENSING[value])
+    if name == "exactly_once":
+        return Settings(exactly_once=value)
     chosen = AIMS[value] if name == "aim" else {name: value}
     settings = Settings(batch={}, client_conf={}, arguments=[])
     for key, wanted in chosen.items():

@@ -22,6 +22,11 @@ from deltaforge.sources.reader import LogReader
 log = logging.getLogger(__name__)
 
 WAIT_SECS = 0.02
+IDLE_WAIT_SECS = 0.1
+"""How long Bytewax waits for its thread at most. A batch ends the wait; the end of an epoch and a request to stop do
+not, so on a source that was quiet for :data:`IDLE_AFTER_SECS` they come so much later.
+"""
+IDLE_AFTER_SECS = 1.0
 
 
 class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
@@ -51,6 +56,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         self._state_before_reset = state_before_reset
         self._is_start_emitted = False
         self._is_tx_open = False
+        self._active_at = time.monotonic()
         context.run_start = state.start if state else None
         self._learned = Learned(
             learned_path(context.paths, context.storage_path), context.spec.metadata.tenant, self._source_id
@@ -76,7 +82,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
             time.sleep(WAIT_SECS)
             return []
         try:
-            batch = self._reader.get(WAIT_SECS)
+            batch = self._reader.get(self._wait_secs())
         except DeltaForgeError as error:
             log.error("source failed: %s", error, extra={"source_id": self._source_id, "kind": error.kind})  # noqa: TRY400 - the message says it all
             self._context.fail(error)
@@ -141,7 +147,11 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
             return True
         return context.stopping.is_set() and (not self._is_tx_open or context.is_grace_over())
 
+    def _wait_secs(self) -> float:
+        return IDLE_WAIT_SECS if time.monotonic() - self._active_at >= IDLE_AFTER_SECS else WAIT_SECS
+
     def _note(self, batch: Batch) -> None:
+        self._active_at = time.monotonic()
         self._position = batch.position
         if self._context.run_start is None:
             self._context.run_start = batch.position
