@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from deltaforge.checkpoint.reader import DELIVERY_STEP, SOURCE_STEP
 from deltaforge.protocol.kernel import description, kernel
+from deltaforge.runtime.barrier import is_waited_for
+from deltaforge.sinks.base import SinkConfig
 from deltaforge.spec import PipelineSpec, check_supported
 
 
@@ -30,9 +32,14 @@ def _text(spec: PipelineSpec) -> str:
         f"{DELIVERY_STEP:9} commit policy {spec.spec.commit_policy.mode}",
     ]
     for sink in spec.spec.sinks:
-        role = "required" if sink.config.required else "optional"
-        lines.append(f"  sink    {sink.type} {sink.config.id}, {role}, {_form(sink)}")
+        lines.append(f"  sink    {sink.type} {sink.config.id}, {_role(spec, sink.config)}, {_form(sink)}")
     return "\n".join(lines)
+
+
+def _role(spec: PipelineSpec, config: SinkConfig) -> str:
+    if is_waited_for(spec.spec.commit_policy, config):
+        return "waited for"
+    return f"not waited for (spool of {config.spool.max_bytes} bytes, then {config.spool.on_full})"
 
 
 def _decoder() -> str:
@@ -50,7 +57,7 @@ def _mermaid(spec: PipelineSpec) -> str:
         f"  subgraph worker[Bytewax worker]\n    {SOURCE_STEP} --> {DELIVERY_STEP}\n  end",
     ]
     for number, sink in enumerate(spec.spec.sinks):
-        arrow = "-->" if sink.config.required else "-.->"
+        arrow = "-->" if is_waited_for(spec.spec.commit_policy, sink.config) else "-.->"
         lines.append(f'  {DELIVERY_STEP} {arrow}|{_form(sink)}| sink{number}["{sink.type}<br/>{sink.config.id}"]')
     return "\n".join(lines)
 

@@ -11,7 +11,7 @@ from deltaforge.checkpoint.spool import Spool
 from deltaforge.checkpoint.state import Place, SpoolMark
 from deltaforge.core.batch import Batch
 from deltaforge.core.covered import Replay
-from deltaforge.core.errors import DeltaForgeError
+from deltaforge.core.errors import DeltaForgeError, StorageError
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.position import Position, SinkProgress, lies_before
 from deltaforge.observability.threads import show_thread_name
@@ -307,8 +307,11 @@ class SinkFeed:
             while self._feed_one():
                 pass
         except DeltaForgeError as error:
-            log.exception("what waits for sink %s cannot be read", self.id, extra={"sink": self.id})
+            log.error("what waits for sink %s cannot be read: %s", self.id, error, extra={"sink": self.id})  # noqa: TRY400 - the message says it all
             self.failure = error
+        except Exception as error:
+            log.exception("the spool of sink %s crashed", self.id, extra={"sink": self.id})
+            self.failure = StorageError(f"the spool of sink {self.id} failed unexpectedly: {error}")
 
     def _feed_one(self) -> bool:
         with self._changed:

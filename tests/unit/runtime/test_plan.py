@@ -1,0 +1,26 @@
+import pytest
+
+from deltaforge.runtime.plan import explain
+from deltaforge.spec import parse_document
+
+
+def document_of(policy):
+    source = {"type": "mysql", "config": {"id": "s", "dsn": "mysql://u:p@h/d", "tables": []}}
+    sinks = [
+        {"type": "file", "config": {"id": "a", "path": "/a"}},
+        {"type": "file", "config": {"id": "b", "path": "/b", "required": False, "spool": {"max_bytes": 100}}},
+    ]
+    spec = {"source": source, "processors": [], "sinks": sinks, "commit_policy": policy}
+    return parse_document({"metadata": {"name": "p", "tenant": "t"}, "spec": spec}).spec
+
+
+@pytest.mark.parametrize(
+    ("policy", "waited_for"),
+    [({"mode": "required"}, ["a"]), ({"mode": "all"}, ["a", "b"]), ({"mode": "quorum", "quorum": 1}, [])],
+)
+def test_plan_says_which_sinks_are_waited_for(policy, waited_for):
+    text = explain(document_of(policy), mermaid=False)
+    assert [name for name in "ab" if f"file {name}, waited for" in text] == waited_for
+    assert ("file b, not waited for (spool of 100 bytes, then block)" in text) == ("b" not in waited_for)
+    picture = explain(document_of(policy), mermaid=True)
+    assert picture.count("-.->") == 2 - len(waited_for)
