@@ -31,9 +31,8 @@ def _text(spec: PipelineSpec) -> str:
         + f"; {batch.max_inflight} in flight",
         f"{DELIVERY_STEP:9} commit policy {spec.spec.commit_policy.mode}",
     ]
-    for sink in spec.spec.sinks:
-        lines.append(f"  sink    {sink.type} {sink.config.id}, {_role(spec, sink.config)}, {_form(sink)}")
-    return "\n".join(lines)
+    sinks = [f"  sink    {s.type} {s.config.id}, {_role(spec, s.config)}, {_form(s)}" for s in spec.spec.sinks]
+    return "\n".join([*lines, *sinks])
 
 
 def _role(spec: PipelineSpec, config: SinkConfig) -> str:
