@@ -66,15 +66,17 @@ class Trial:
         folder: For the state directory.
         seed: Equal seeds write equal rows.
         source: The source part of the document, if it is not the database itself.
+        optional: The destination of a sink that is not waited for, judged like the other one.
         spec: More of the document.
     """
 
-    def __init__(self, database, destination, folder, *, seed, source=None, **spec):
-        self.database, self.destination = database, destination
+    def __init__(self, database, destination, folder, *, seed, source=None, optional=None, **spec):
+        self.database, self.destination, self.optional = database, destination, optional
+        sinks = [destination.sink, *([optional.sink] if optional else [])]
         self.workload = Workload(database, seed)
         self.workload.create()
-        self.pipeline = PipelineProcess(folder, source or source_of(database), [destination.sink], **spec)
-        self.deaths = []
+        self.pipeline = PipelineProcess(folder, source or source_of(database), sinks, **spec)
+        self.deaths, self.optional_deaths = [], []
         self._end_writing = None
 
     def begin(self, *, gap_secs=0.0):
@@ -110,10 +112,19 @@ class Trial:
             The verdict; its repetitions all lie after the position that was saved when they began.
         """
         self.end_writing()
+        if self.optional is not None:
+            wait_until_delivered(self.database, self.pipeline, self.optional)
         repeated_count = finish(self.database, self.pipeline, self.destination)
         events = self.destination.events()
         assert_repeated_after_saved(events, self.deaths)
         return Verdict(len(events), repeated_count, self.deaths)
+
+    def judge_optional(self):
+        """The verdict of the sink that is not waited for, after :meth:`finish`."""
+        events = self.optional.events()
+        repeated_count = assert_ordered_without_gap(events)
+        assert_repeated_after_saved(events, self.optional_deaths)
+        return Verdict(len(events), repeated_count, self.optional_deaths)
 
     def close(self):
         """Leave nothing running, whatever happened."""
@@ -124,9 +135,10 @@ class Trial:
 
     def note_death(self):
         """The process is dead: remember what was saved and delivered."""
-        checkpoints = read_checkpoints(self.pipeline.paths.recovery)
-        saved = checkpoints[0].position if checkpoints else None
-        self.deaths.append(Death(saved, len(self.destination.events())))
+        saved = {sink.sink_id: sink.position for sink in read_checkpoints(self.pipeline.paths.recovery)}
+        judged = [(self.destination, self.deaths), (self.optional, self.optional_deaths)]
+        for destination, deaths in judged if self.optional else judged[:1]:
+            deaths.append(Death(saved.get(destination.sink["config"]["id"]), len(destination.events())))
 
 
 def assert_repeated_after_saved(events, deaths):
