@@ -103,8 +103,8 @@ class _FollowedTopic(_Followed):
             (found,) = self._admin.list_offsets(request, isolation_level=IsolationLevel.READ_COMMITTED).values()
             return int(found.result(END_SECS).offset)
         except KafkaException as exc:
-            if exc.args[0].name() in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_PARTITION", "_UNKNOWN_TOPIC"):
-                return 0  # nothing was delivered yet
+            if exc.args[0].name() in ("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_PARTITION", "_UNKNOWN_TOPIC", "_NOENT"):
+                return 0  # nothing was delivered yet; the last one: a topic that was made just now has no leader
             raise
 
 
