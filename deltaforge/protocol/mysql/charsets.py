@@ -56,7 +56,7 @@ _IDS = {
 _CODECS = {
     "armscii8": None,
     "ascii": "ascii",
-    "big5": "big5hkscs",
+    "big5": "big5",
     "cp1250": "cp1250",
     "cp1251": "cp1251",
     "cp1256": "cp1256",
@@ -67,7 +67,7 @@ _CODECS = {
     "cp932": "cp932",
     "dec8": None,
     "eucjpms": "euc_jp",
-    "euckr": "euc_kr",
+    "euckr": "cp949",
     "gb18030": "gb18030",
     "gb2312": "gb2312",
     "gbk": "gbk",
@@ -95,6 +95,22 @@ _CODECS = {
     "utf8mb3": "utf-8",
     "utf8mb4": "utf-8",
 }
+
+
+_OTHER_CHARACTERS = {
+    charset: str.maketrans(ours, servers)
+    for charset, ours, servers in (
+        ("cp866", "\u2116\u00a4", "\u207f\u00b2"),
+        ("eucjpms", "\u301c\u2016\u2212\u00a2\u00a3\u00ac\u00a6", "\uff5e\u2225\uff0d\uffe0\uffe1\uffe2\uffe4"),
+        ("gb18030", "\ue7c7\u1e3f", "\u1e3f\ue7c7"),
+        ("greek", "\u2018\u2019", "\u02bd\u02bc"),
+        ("hebrew", "\u00af", "\u203e"),
+        ("koi8u", "\u2219", "\u2022"),
+        ("sjis", "\uff3c", "\\"),
+        ("ujis", "\uff3c", "\\"),
+    )
+}
+"""Where the servers read other characters than Python's codec does: ``tests/integration/types/test_charsets.py``."""
 
 
 def _ranges() -> dict[int, str]:
@@ -125,12 +141,16 @@ def text_decoder(charset: str, column: str) -> Callable[[bytes], str]:
     """
     if charset == "latin1":
         return _decode_latin1
+    if charset == "eucjpms":
+        return _decode_eucjpms
     codec = _CODECS.get(charset)
     if codec is None:
         raise UnsupportedValueError(
             f"column {column} has character set {charset}, which cannot be decoded",
             hint="convert the column to utf8mb4, or leave the table out",
         )
+    if others := _OTHER_CHARACTERS.get(charset):
+        return lambda data: data.decode(codec).translate(others)
     return lambda data: data.decode(codec)
 
 
@@ -140,6 +160,12 @@ def _decode_latin1(data: bytes) -> str:
         return data.decode("cp1252")
     except UnicodeDecodeError:
         return "".join(chr(byte) if byte in _HOLES else bytes((byte,)).decode("cp1252") for byte in data)
+
+
+def _decode_eucjpms(data: bytes) -> str:
+    """Python reads the tilde of JIS X 0212 as that of ASCII; 0x8F begins three bytes wherever it stands."""
+    parts = (part.decode("euc_jp") for part in data.split(b"\x8f\xa2\xb7"))
+    return "\uff5e".join(parts).translate(_OTHER_CHARACTERS["eucjpms"])
 
 
 _HOLES = frozenset((0x81, 0x8D, 0x8F, 0x90, 0x9D))
