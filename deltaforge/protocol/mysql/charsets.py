@@ -5,7 +5,9 @@ Source: ``information_schema.COLLATIONS`` of MySQL 9.7 and MariaDB 10.11 and 11.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
+from functools import partial
 
 from deltaforge.core.errors import UnsupportedValueError
 
@@ -149,9 +151,10 @@ def text_decoder(charset: str, column: str) -> Callable[[bytes], str]:
             f"column {column} has character set {charset}, which cannot be decoded",
             hint="convert the column to utf8mb4, or leave the table out",
         )
-    if others := _OTHER_CHARACTERS.get(charset):
-        return lambda data: data.decode(codec).translate(others)
-    return lambda data: data.decode(codec)
+    others, errors = _OTHER_CHARACTERS.get(charset), _MORE_CHARACTERS.get(charset, "strict")
+    if others is not None:
+        return lambda data: data.decode(codec, errors).translate(others)
+    return lambda data: data.decode(codec, errors)
 
 
 def _decode_latin1(data: bytes) -> str:
@@ -164,8 +167,38 @@ def _decode_latin1(data: bytes) -> str:
 
 def _decode_eucjpms(data: bytes) -> str:
     """Python reads the tilde of JIS X 0212 as that of ASCII; 0x8F begins three bytes wherever it stands."""
-    parts = (part.decode("euc_jp") for part in data.split(b"\x8f\xa2\xb7"))
+    parts = (part.decode("euc_jp", _MORE_CHARACTERS["eucjpms"]) for part in data.split(b"\x8f\xa2\xb7"))
     return "\uff5e".join(parts).translate(_OTHER_CHARACTERS["eucjpms"])
 
+
+def _more_of_euc_jp(error: UnicodeError, *, has_row_13: bool) -> tuple[str, int]:
+    """Ten user-defined rows of 94 characters in two bytes and ten in three, and row 13 as NEC has it."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    start, first = (error.start + 1, 0xE3AC) if error.object[error.start] == 0x8F else (error.start, 0xE000)
+    pair = error.object[start : start + 2]
+    if len(pair) == 2 and 0xA1 <= pair[1] <= 0xFE:
+        row, cell = pair[0], pair[1] - 0xA1
+        if 0xF5 <= row <= 0xFE:
+            return chr(first + (row - 0xF5) * 94 + cell), start + 2
+        if row == 0xAD and first == 0xE000 and has_row_13:
+            return bytes((0x87, 0x40 + cell + (cell >= 63))).decode("cp932"), start + 2
+    raise error
+
+
+def _more_of_big5(error: UnicodeError) -> tuple[str, int]:
+    """Seven characters of ETEN."""
+    if isinstance(error, UnicodeDecodeError):
+        pair = error.object[error.start : error.start + 2]
+        if b"\xf9\xd6" <= pair <= b"\xf9\xdc":
+            return pair.decode("cp950"), error.start + 2
+    raise error
+
+
+_MORE_CHARACTERS = {charset: f"deltaforge-{charset}" for charset in ("big5", "eucjpms", "ujis")}
+"""Characters that the servers know and Python's codec does not: the error handler that decodes them."""
+codecs.register_error(_MORE_CHARACTERS["big5"], _more_of_big5)
+codecs.register_error(_MORE_CHARACTERS["eucjpms"], partial(_more_of_euc_jp, has_row_13=True))
+codecs.register_error(_MORE_CHARACTERS["ujis"], partial(_more_of_euc_jp, has_row_13=False))
 
 _HOLES = frozenset((0x81, 0x8D, 0x8F, 0x90, 0x9D))
