@@ -74,10 +74,12 @@ demo: $(READY)
 bench: servers
 	$(BIN)/python -m benchmarks.run
 
-# Faults for minutes: KILLS for each pipeline, SEED to repeat a run. `make faults` has a short selection.
+# Faults for minutes: KILLS of each round, a round of each pipeline for each of SEEDS, JOBS of them side by side. With
+# KEEP, a folder, the same command goes on after an interruption. `make faults` has a short selection.
 chaos: servers
 	$(BIN)/pip install -q -e ".[bench]"
-	$(BIN)/python -m benchmarks.chaos --kills $(or $(KILLS),25) --seed $(or $(SEED),1) --picture docs/images/chaos.svg
+	$(BIN)/python -m benchmarks.chaos --kills $(or $(KILLS),25) --seed $(or $(SEEDS),1) --jobs $(or $(JOBS),2) \
+	  $(if $(KEEP),--keep $(KEEP)) --picture docs/images/chaos.svg
 
 # Needs a Java runtime and Maven; says how to get them.
 bench-peers: servers

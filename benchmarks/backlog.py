@@ -16,7 +16,7 @@ from rich.progress import Progress
 
 from benchmarks import orders
 from benchmarks.processes import cpu_secs, thread_secs
-from benchmarks.servers import FileTarget, KafkaTarget, NullTarget, Servers
+from benchmarks.servers import ExactlyOnceKafkaTarget, FileTarget, KafkaTarget, NullTarget, Servers
 from tests.pipelines import PipelineProcess, memory_kib, mysql_source, postgres_source
 
 POLL_SECS = 0.05
@@ -25,19 +25,24 @@ _DELIVERED = re.compile(r"^deltaforge_sink_events_total\{[^}]*\} (\S+)$", re.MUL
 
 class Settings(msgspec.Struct, frozen=True):
     """What a pipeline has instead of its defaults: keys of ``spec.batch`` and ``spec.schema_sensing``, of the Kafka
-    sink's ``client_conf``, and arguments of its process.
+    sink's ``client_conf``, and arguments of its process. ``exactly_once``: the Kafka sink's. ``more_sinks``: beside
+    the one that is measured.
     """
 
     batch: dict[str, Any] = {}
     schema_sensing: dict[str, Any] = {}
     client_conf: dict[str, Any] = {}
     arguments: list[str] = []
+    exactly_once: bool = False
+    more_sinks: list[dict[str, Any]] = []
 
     def pipeline(self, folder: Path, source: dict[str, Any], sink: dict[str, Any]) -> PipelineProcess:
         """A pipeline with these settings, not started."""
         if sink["type"] == "kafka":
-            sink = {**sink, "config": {**sink["config"], "client_conf": self.client_conf}}
-        pipeline = PipelineProcess(folder, source, [sink], batch=self.batch, schema_sensing=self.schema_sensing)
+            client_conf = {**sink["config"].get("client_conf", {}), **self.client_conf}
+            sink = {**sink, "config": {**sink["config"], "client_conf": client_conf}}
+        sinks = [sink, *self.more_sinks]
+        pipeline = PipelineProcess(folder, source, sinks, batch=self.batch, schema_sensing=self.schema_sensing)
         pipeline.arguments = self.arguments
         return pipeline
 
@@ -102,7 +107,7 @@ class Backlog:
         self._count += 1
         folder = self._folder / str(self._count)
         shutil.copytree(self._folder / "origin", folder)
-        target = self._target(sink, folder)
+        target = self._target(sink, folder, is_exactly_once=settings.exactly_once)
         slot = self.copy_slot(f"n{self._count}") if self.source == "postgres" else None
         pipeline = settings.pipeline(folder, self._config(slot), target.sink)
         try:
@@ -136,9 +141,12 @@ class Backlog:
             return source
         return dict(mysql_source(self.database))
 
-    def _target(self, sink: str, folder: Path) -> Any:
+    def _target(self, sink: str, folder: Path, *, is_exactly_once: bool) -> Any:
         if sink == "kafka":
-            return KafkaTarget(self._servers.get("kafka"), f"{self.database.name}-{self._count}")
+            topic = f"{self.database.name}-{self._count}"
+            if is_exactly_once:
+                return ExactlyOnceKafkaTarget(self._servers.get("kafka"), topic)
+            return KafkaTarget(self._servers.get("kafka"), topic)
         return FileTarget(folder) if sink == "file" else NullTarget()
 
     def _measure(self, pipeline: PipelineProcess, target: Any) -> Figures:

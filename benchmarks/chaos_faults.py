@@ -5,17 +5,22 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.chaos_sinks import OPTIONAL
 from deltaforge.observability.kill_points import POINTS
+from tests.pipelines import wait_for
 from tests.trial import Trial, pause
 
 if TYPE_CHECKING:
     from benchmarks.chaos_timeline import Timeline
     from tests.fixtures.fault_proxy import FaultProxy
 
-_OF_TRANSACTIONS = ("inside_transaction_before_commit", "after_commit")
+_OF_KAFKA_TRANSACTIONS = ("inside_transaction_before_commit", "after_commit")
+_OF_SPOOLS = ("during_spool_fsync",)
+_PER_BATCH = ("after_read", "after_encode", "mid_produce")
 MAX_PASSINGS = 6
+LARGE_ROWS = (3000, 8000)
 IN_THE_FLOW = 0.75
-MOST_SECS = 20.0
+MOST_SECS = 8.0
 
 
 class Faults:
@@ -23,38 +28,32 @@ class Faults:
 
     Args:
         trial: What is broken.
+        timeline: Where faults are noted.
         rng: Decides everything.
         sink: Its name among the chaos sinks.
-        source_proxy: In front of the database.
-        sink_proxy: In front of the destination, None for a file.
-        timeline: Where faults are noted.
+        proxies: In front of the database and of the destination; None for a file.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a thing that can be broken
+    def __init__(
         self,
         trial: Trial,
+        timeline: Timeline,
         rng: random.Random,
         sink: str,
-        source_proxy: FaultProxy,
-        sink_proxy: FaultProxy | None,
-        timeline: Timeline,
+        *,
+        proxies: tuple[FaultProxy, FaultProxy | None],
     ) -> None:
-        self._trial, self._rng, self._timeline = trial, rng, timeline
-        self._sink, self._source_proxy, self._sink_proxy = sink, source_proxy, sink_proxy
-        self._points = [p for p in POINTS if sink == "kafka-exactly-once" or p not in _OF_TRANSACTIONS]
-        self._choices: list[tuple[int, Any]] = [(45, self._kill), (25, self._points_in_a_row)]
-        self._choices += [(10, self._cut), (5, self._stall)]
-        if sink_proxy is not None:
-            self._choices += [(10, self._outage), (5, self._kill_in_outage)]
-
-    @property
-    def kill_count(self) -> int:
-        """Kills so far."""
-        return self._timeline.kill_count
-
-    def about(self, trial: Trial) -> str:
-        """For the progress bar."""
-        return f"{trial.database.server.scheme} to {self._sink}"
+        self.trial, self.timeline = trial, timeline
+        self._rng = rng
+        self._source_proxy, self._sink_proxy = proxies
+        left_out = _OF_SPOOLS + (() if sink == "kafka-exactly-once" else _OF_KAFKA_TRANSACTIONS)
+        self._points = [point for point in POINTS if point not in left_out]
+        self._choices: list[tuple[int, Any]] = [(40, self._kill), (25, self._points_in_a_row)]
+        self._choices += [(7, self._kill_in_large), (8, self._point_in_large), (7, self._cut), (3, self._stall)]
+        if self._sink_proxy is not None:
+            self._choices += [(5, self._outage), (5, self._kill_in_outage)]
+        if sink == OPTIONAL:
+            self._choices += [(20, self._point_of_the_spool)]
 
     def next(self) -> None:
         """After a while, one more fault; the pipeline runs when it is over.
@@ -62,8 +61,8 @@ class Faults:
         Most faults wait until rows come through again: a process that has only just started has little to lose.
         """
         if self._rng.random() < IN_THE_FLOW:
-            self._timeline.wait_for_more(MOST_SECS)
-        pause(self._rng.uniform(0.0, 1.0))
+            self.timeline.wait_for_more(MOST_SECS)
+        pause(self._rng.uniform(0.0, 0.3))
         weights = [weight for weight, _ in self._choices]
         self._rng.choices([fault for _, fault in self._choices], weights)[0]()
 
@@ -72,46 +71,83 @@ class Faults:
         pause(self._rng.uniform(0.1, 1.0))
 
     def _kill(self) -> None:
-        self._timeline.note("kill", "")
-        self._trial.kill()
-        self._trial.pipeline.start()
+        self.timeline.note("kill", "")
+        self.trial.kill()
+        self.trial.pipeline.start()
 
     def _points_in_a_row(self) -> None:
-        self._timeline.note("kill", "before named points")
-        self._trial.kill()
+        self.timeline.note("kill", "before named points")
+        self.trial.kill()
         for _ in range(self._rng.randint(1, 3)):
             point = self._rng.choice(self._points)
             passing = 1 if point == "during_stop" else self._rng.randint(1, MAX_PASSINGS)
-            self._trial.kill_at(point, passing)
-            self._timeline.note("point", f"{point}:{passing}")
-        self._trial.pipeline.start()
+            self._kill_at(point, passing)
+        self.trial.pipeline.start()
+
+    def _kill_in_large(self) -> None:
+        """Kill as soon as a part of a large transaction, or what is before it, has come through."""
+        self._commit_large()
+        self.timeline.wait_for_more(MOST_SECS)
+        self._kill()
+
+    def _point_in_large(self) -> None:
+        """Commit a large transaction while the process is dead, and kill at one of its first parts."""
+        self.timeline.note("kill", "before a large transaction")
+        self.trial.kill()
+        self._commit_large()
+        points = _PER_BATCH + tuple(point for point in self._points if point in _OF_KAFKA_TRANSACTIONS)
+        self._kill_at(self._rng.choice(points), self._rng.randint(2, MAX_PASSINGS))
+        self.trial.pipeline.start()
+
+    def _point_of_the_spool(self) -> None:
+        """The optional sink is away, and the process dies while it writes down what that could not take."""
+        proxy = self._sink_proxy
+        assert proxy is not None
+        self.timeline.note("kill in outage", "")
+        proxy.down()
+        self.trial.kill()
+        self._kill_at(self._rng.choice(_OF_SPOOLS), self._rng.randint(1, 3))
+        self.trial.pipeline.start()
+        pause(self._rng.uniform(0.0, 1.0))
+        proxy.up()
+
+    def _commit_large(self) -> None:
+        workload, row_count = self.trial.workload, self._rng.randint(*LARGE_ROWS)
+        before = workload.large_count
+        workload.ask_for_large(row_count)
+        wait_for(lambda: workload.large_count > before, interval_secs=0.01)
+        self.timeline.note("large", f"{row_count} rows")
+
+    def _kill_at(self, point: str, passing: int) -> None:
+        self.trial.kill_at(point, passing)
+        self.timeline.note("point", f"{point}:{passing}")
 
     def _cut(self) -> None:
-        self._timeline.note("cut", "database")
+        self.timeline.note("cut", "database")
         self._source_proxy.cut()
 
     def _stall(self) -> None:
-        self._timeline.note("stall", "database")
+        self.timeline.note("stall", "database")
         self._source_proxy.stall()
-        pause(self._rng.uniform(0.5, 2.0))
+        pause(self._rng.uniform(0.3, 1.5))
         self._source_proxy.unstall()
 
     def _outage(self) -> None:
         proxy = self._sink_proxy
         assert proxy is not None
         is_silent = self._rng.random() < 0.5
-        self._timeline.note("outage", "silent" if is_silent else "refused")
+        self.timeline.note("outage", "silent" if is_silent else "refused")
         (proxy.stall if is_silent else proxy.down)()
-        pause(self._rng.uniform(1.0, 4.0))
+        pause(self._rng.uniform(0.5, 3.0))
         (proxy.unstall if is_silent else proxy.up)()
 
     def _kill_in_outage(self) -> None:
         proxy = self._sink_proxy
         assert proxy is not None
-        self._timeline.note("kill in outage", "")
+        self.timeline.note("kill in outage", "")
         proxy.down()
-        pause(self._rng.uniform(0.2, 1.5))
-        self._trial.kill()
-        self._trial.pipeline.start()
+        pause(self._rng.uniform(0.1, 1.2))
+        self.trial.kill()
+        self.trial.pipeline.start()
         pause(self._rng.uniform(0.2, 1.0))
         proxy.up()

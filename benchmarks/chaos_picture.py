@@ -28,6 +28,7 @@ KINDS = {
     "cut": ("|", "#2e7d4f", "database connection cut"),
     "stall": ("s", "#2e7d4f", "database silent"),
     "outage": ("v", "#c2571a", "sink outage"),
+    "large": ("^", "#9a9a9a", "large transaction"),
 }
 PANEL_INCHES = (4.8, 2.0)
 BELOW = -0.10

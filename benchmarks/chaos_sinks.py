@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-
-from benchmarks.servers import FileTarget, RedisTarget, Servers
-from tests.destinations import ExactlyOnceDestination, KafkaDestination
+from benchmarks.chaos_readers import FollowedExactlyOnceKafka, FollowedFile, FollowedKafka, FollowedRedis
+from benchmarks.servers import Servers
+from deltaforge.observability.kill_points import POINTS
 from tests.fixtures.fault_proxy import FaultProxy
 
-SINKS = ("kafka", "kafka-exactly-once", "redis", "file")
+OPTIONAL = "file-optional-redis"
+"""A file, and a Redis that is not waited for: what it cannot take goes through its spool."""
+SINKS = ("kafka", "kafka-exactly-once", "redis", "file", *([OPTIONAL] if "during_spool_fsync" in POINTS else []))
 _KAFKA: dict[str, Any] = {
     "send_timeout_secs": 2,
     "client_conf": {"request.timeout.ms": "1000", "socket.timeout.ms": "1000"},
@@ -30,61 +31,47 @@ class Place:
     folder: Path
 
 
-class _Counted:
-    """Counts the committed messages of a topic as they come, with one consumer that stays."""
+@dataclass(frozen=True)
+class Destinations:
+    """Where a pipeline delivers to, all followed.
 
-    def watch(self, bootstrap: str, topic: str) -> None:
-        self._watcher = Consumer({
-            "bootstrap.servers": bootstrap, "group.id": "chaos", "enable.auto.commit": False,
-            "isolation.level": "read_committed", "log_level": 2, "topic.metadata.refresh.interval.ms": 500,
-        })  # fmt: skip
-        self._watcher.assign([TopicPartition(topic, 0, OFFSET_BEGINNING)])
-        self._seen = 0
+    ``proxy`` is in front of the one that is not a file. ``optional``: of a sink that is not waited for.
+    """
 
-    def count(self) -> int:
-        """Messages that a reader has got by now; while the topic is missing, none."""
-        while messages := self._watcher.consume(1000, timeout=0):
-            self._seen += sum(message.error() is None for message in messages)
-        return self._seen
-
-    def close(self) -> None:
-        self._watcher.close()
+    required: Any
+    proxy: FaultProxy | None
+    optional: Any = None
 
 
-class _Kafka(_Counted, KafkaDestination):
-    """At least once."""
-
-
-class _ExactlyOnceKafka(_Counted, ExactlyOnceDestination):
-    """In transactions."""
-
-
-class _File(FileTarget):
-    """Nothing before the first line."""
-
-    def count(self) -> int:
-        return super().count() if self._path.exists() else 0
-
-
-def destination_of(sink: str, place: Place, opened: ExitStack) -> tuple[Any, FaultProxy | None]:
-    """The destination and the proxy in front of it, which a file does not have.
+def destinations_of(sink: str, place: Place, opened: ExitStack) -> Destinations:
+    """The destinations of a pipeline.
 
     Args:
         sink: One of :data:`SINKS`.
         place: Of the round.
         opened: Closes what this opens.
     """
+    if sink == OPTIONAL:
+        optional, proxy = _destination_of("redis", place, opened)
+        optional.sink["config"]["required"] = False
+        found = Destinations(FollowedFile(place.folder), proxy, optional)
+    else:
+        found = Destinations(*_destination_of(sink, place, opened))
+    for destination in filter(None, (found.required, found.optional)):
+        destination.follow()
+        opened.callback(destination.close)
+    return found
+
+
+def _destination_of(sink: str, place: Place, opened: ExitStack) -> tuple[Any, FaultProxy | None]:
     if sink == "file":
-        return _File(place.folder), None
+        return FollowedFile(place.folder), None
     if sink == "redis":
         server = place.servers.get("redis")
         proxy = opened.enter_context(FaultProxy(server.port))
-        return RedisTarget(server, place.name, port=proxy.port, **_REDIS), proxy
+        return FollowedRedis(server, place.name, port=proxy.port, **_REDIS), proxy
     broker = place.servers.get("kafka")
     listens_on, sends_to = broker.behind
     proxy = opened.enter_context(FaultProxy(listens_on, port=sends_to))
-    kind = _Kafka if sink == "kafka" else _ExactlyOnceKafka
-    target = kind(broker, place.name, bootstrap=f"127.0.0.1:{sends_to}", **_KAFKA)
-    target.watch(broker.bootstrap, place.name)
-    opened.callback(target.close)
-    return target, proxy
+    kind = FollowedKafka if sink == "kafka" else FollowedExactlyOnceKafka
+    return kind(broker, place.name, bootstrap=f"127.0.0.1:{sends_to}", **_KAFKA), proxy

@@ -7,12 +7,15 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-SAMPLE_SECS = 0.25
+SAMPLE_SECS = 0.5
+LOOK_SECS = 0.03
 
 
 @dataclass(frozen=True)
 class Fault:
-    """``kind`` is ``kill``, ``point``, ``cut``, ``stall``, ``outage`` or ``kill in outage``; times from the start."""
+    """``kind`` is ``kill``, ``point``, ``cut``, ``stall``, ``outage``, ``kill in outage`` or ``large`` (a large
+    transaction was committed, which is no fault); times from the start.
+    """
 
     at_secs: float
     kind: str
@@ -21,7 +24,10 @@ class Fault:
 
 @dataclass
 class Round:
-    """One pipeline over its faults. ``samples``: seconds, row changes committed, events at the destination."""
+    """One pipeline over its faults. ``samples``: seconds, row changes committed, events at the destination.
+
+    ``broken_secs``: until the last fault; then comes the judgement.
+    """
 
     source: str
     sink: str
@@ -29,6 +35,7 @@ class Round:
     event_count: int = 0
     repeated_count: int = 0
     secs: float = 0.0
+    broken_secs: float = 0.0
     drain_secs: float = 0.0
     failure: str = ""
     faults: list[Fault] = field(default_factory=list)
@@ -43,6 +50,11 @@ class Round:
     def point_count(self) -> int:
         """SIGKILLs at named points."""
         return sum(fault.kind == "point" for fault in self.faults)
+
+    @property
+    def large_count(self) -> int:
+        """Large transactions that were committed to be killed in."""
+        return sum(fault.kind == "large" for fault in self.faults)
 
 
 class Timeline:
@@ -70,19 +82,11 @@ class Timeline:
         """A fault happens now."""
         self._found.faults.append(Fault(self.now(), kind, detail))
 
-    @property
-    def kill_count(self) -> int:
-        """Kills so far."""
-        return self._found.kill_count
-
     def wait_for_more(self, most_secs: float) -> None:
         """Return when more is delivered than now, or after ``most_secs``."""
-        before, deadline = self._delivered(), time.monotonic() + most_secs
-        while self._delivered() == before and time.monotonic() < deadline:
-            self._is_over.wait(SAMPLE_SECS / 2)
-
-    def _delivered(self) -> int:
-        return self._found.samples[-1][2] if self._found.samples else 0
+        before, deadline = self._destination.count(), time.monotonic() + most_secs
+        while self._destination.count() == before and time.monotonic() < deadline:
+            self._is_over.wait(LOOK_SECS)
 
     def _sample(self) -> None:
         while True:

@@ -77,8 +77,7 @@ class Drain:
         if sink == "kafka":
             return KafkaTarget(self._servers.get("kafka"), name)
         if sink == "kafka-eos":
-            conf = {"transactional.id": name}
-            return ExactlyOnceKafkaTarget(self._servers.get("kafka"), name, exactly_once=True, client_conf=conf)
+            return ExactlyOnceKafkaTarget(self._servers.get("kafka"), name)
         if sink == "redis":
             return RedisTarget(self._servers.get("redis"), name)
         return FileTarget(folder) if sink == "file" else NullTarget()

@@ -87,6 +87,10 @@ class KafkaTarget(KafkaDestination):
 class ExactlyOnceKafkaTarget(KafkaTarget):
     """One topic, written in transactions: its offsets count their ends too."""
 
+    def __init__(self, broker: Any, topic: str) -> None:
+        # what an earlier pipeline of the name has delivered does not count
+        super().__init__(broker, topic, exactly_once=True, client_conf={"transactional.id": topic})
+
     def count(self) -> int:
         """Messages in the topic, as a reader of committed ones finds them."""
         return len(self._broker.messages(self._topic))

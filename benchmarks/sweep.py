@@ -3,7 +3,7 @@
 Every value drains the same backlog, in interleaved rounds (first value, second value, …, first value, …); each
 figure is the median over the rounds. Settings that change the latency are measured at a steady rate too, as
 ``benchmarks.latency`` does. A setting is a key of ``batch`` or ``client_conf``, ``epoch_secs``,
-``schema_sensing``, or ``aim``: several at a time, for one purpose.
+``schema_sensing``, ``exactly_once`` of the sink, ``optional_sink``, or ``aim``: several at a time, for one purpose.
 """
 
 from __future__ import annotations
@@ -40,6 +40,13 @@ SENSING: dict[str, dict[str, Any]] = {
 }
 
 
+AWAY = {"id": "away", "uri": "redis://127.0.0.1:1", "stream": "orders", "required": False}
+OPTIONAL_SINKS: dict[str, list[dict[str, Any]]] = {
+    "none": [],
+    "Redis that is away": [{"type": "redis", "config": AWAY}],
+}
+
+
 class Setting(msgspec.Struct, frozen=True):
     """Values to try. ``has_latency``: whether the latency is measured too."""
 
@@ -60,6 +67,8 @@ SETTINGS = {
     "client_conf.compression.type": Setting("lz4", ["none", "lz4", "snappy", "zstd", "gzip"]),
     "epoch_secs": Setting(0.5, [0.1, 0.25, 0.5, 1.0, 2.0, 5.0], has_latency=True),
     "schema_sensing": Setting("off", list(SENSING)),
+    "exactly_once": Setting(False, [False, True]),
+    "optional_sink": Setting("none", list(OPTIONAL_SINKS)),
     "aim": Setting("default", list(AIMS), has_latency=True),
 }
 
@@ -94,6 +103,10 @@ def settings_of(name: str, value: Any) -> Settings:
     """A pipeline's settings with one of them, or those of one aim, set."""
     if name == "schema_sensing":
         return Settings(schema_sensing=SENSING[value])
+    if name == "exactly_once":
+        return Settings(exactly_once=value)
+    if name == "optional_sink":
+        return Settings(more_sinks=OPTIONAL_SINKS[value])
     chosen = AIMS[value] if name == "aim" else {name: value}
     settings = Settings(batch={}, client_conf={}, arguments=[])
     for key, wanted in chosen.items():

@@ -28,6 +28,7 @@ class PipelineProcess:
 
     def start(self, *, waits=True, stdout=None, environment=None, limit_bytes=None):
         """``limit_bytes``: no file may grow beyond, which is how a full disk looks to a process without one."""
+        assert self._process is None or self._process.poll() is not None, "it runs already"
         self.paths.create()
         self.paths.document.write_text(json.dumps(self.document))
         command = [sys.executable, "-P", *self.program]
@@ -79,11 +80,15 @@ class PipelineProcess:
             client.sendall(json.dumps({"cmd": command}).encode() + b"\n")
             return json.loads(client.makefile("rb").readline())
 
+    def assert_runs(self):
+        """The process has not ended by itself; if it has, its log says why."""
+        assert self._process.poll() is None, self.log()
+
     def wait_until(self, condition, timeout_secs=60):
         """Wait until the status fulfils a condition."""
         deadline = time.monotonic() + timeout_secs
         while True:
-            assert self._process.poll() is None, self.log()
+            self.assert_runs()
             try:
                 status = self.ask("status")
                 if condition(status):
@@ -140,9 +145,9 @@ def file_events(path):
     return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
 
 
-def wait_for(condition, timeout_secs=60):
+def wait_for(condition, timeout_secs=60, *, interval_secs=0.1):
     deadline = time.monotonic() + timeout_secs
     while not (value := condition()):
         assert time.monotonic() < deadline, "condition did not come true in time"
-        time.sleep(0.1)
+        time.sleep(interval_secs)
     return value

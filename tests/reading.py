@@ -1,6 +1,7 @@
 """Reading a source's stream in a test."""
 
 import time
+from collections import Counter
 
 import msgspec
 import pytest
@@ -20,6 +21,7 @@ from deltaforge.sources.base import BatchLimits, SourceContext
 from deltaforge.sources.mysql.spec import MysqlSourceSpec
 from deltaforge.sources.postgres.spec import PostgresSourceSpec
 from deltaforge.storage.memory import MemoryStorage
+from tests.spooling import PackedTables, assert_spooled_alike
 
 ENCODERS = [
     JsonEncoder(envelope)
@@ -39,6 +41,7 @@ class StreamReader:
 
     def __init__(self, spec, state_dir, **limits):
         self._spec = spec
+        self._packed_tables = PackedTables(spec)
         state_dir.mkdir(exist_ok=True)
         self.metrics = PipelineMetrics("p")
         self._storage = MemoryStorage()
@@ -73,6 +76,7 @@ class StreamReader:
             self.stream.keep_alive(self.position)
             for batch in self.stream.poll(0.1):
                 assert_kernel_equals_python(batch)
+                assert_spooled_alike(batch, self._packed_tables, ENCODERS)
                 events += batch.events()
                 self.position = batch.position
                 self.batches.append(batch)
@@ -127,11 +131,13 @@ def assert_same_sample(found, expected, asked_count):
     assert (found.row_count, found.sampled_count) == (expected.row_count, expected.sampled_count)
     assert found.totals == list(expected.totals)
     assert found.signatures == list(expected.signatures)
+    assert found.signature_counts() == expected.signature_counts()
     for row in range(found.sampled_count):
         assert wire(found.after(row)) == wire(expected.after(row))
     for column in range(asked_count):
         for hashed, hash_of_value in zip(found.structures(column), expected.structures(column), strict=True):
             assert hashed in (NOT_HASHED, hash_of_value)
+        assert found.structure_counts(column) == Counter(found.structures(column))
 
 
 def python_events(group):

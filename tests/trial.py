@@ -23,9 +23,19 @@ def is_delivered(database, destination):
     return without_added(rebuilt(destination.events())) == without_added(selected(database))
 
 
+def wait_until_delivered(database, pipeline, destination):
+    """Return when a consumer's tables are those of the database; the pipeline may not end before."""
+
+    def is_done():
+        pipeline.assert_runs()
+        return is_delivered(database, destination)
+
+    wait_for(is_done, 120)
+
+
 def finish(database, pipeline, destination):
     """Wait until everything arrived, stop, and compare; the number of events that came again."""
-    wait_for(lambda: is_delivered(database, destination), 120)
+    wait_until_delivered(database, pipeline, destination)
     assert pipeline.stop() == 0, pipeline.log()
     return assert_ordered_without_gap(destination.events())
 

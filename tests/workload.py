@@ -29,6 +29,8 @@ class Workload:
         self._extra_columns = 0
         self.transaction_count = 0
         self.committed_count = 0  # row changes of the random transactions
+        self.large_count = 0  # large transactions that were asked for and are committed
+        self._large_rows = 0
 
     def create(self):
         self._database.execute(
@@ -45,6 +47,8 @@ class Workload:
             for _ in range(count):
                 if stop is not None and stop.is_set():
                     return
+                if self._large_rows:
+                    self._large_transaction(cursor, self._large_rows)
                 self._transaction(cursor)
                 if stop is not None and gap_secs:
                     stop.wait(gap_secs)
@@ -73,13 +77,27 @@ class Workload:
         """One transaction of many rows, each with a text."""
         with self._database.connect() as connection, connection.cursor() as cursor:
             cursor.execute("begin")
-            for start in range(0, row_count, 1000):
-                values = [
-                    f"({self._new_id('items')},{self._bump()},'big {n}{text}',1.00,{n})"
-                    for n in range(start, min(start + 1000, row_count))
-                ]
-                cursor.execute(f"insert into items (id, seq, name, amount, big) values {','.join(values)}")
+            self._insert_many(cursor, row_count, text)
             cursor.execute("commit")
+
+    def ask_for_large(self, row_count):
+        """Have the running workload insert so many rows in one transaction next; ``large_count`` tells when it did."""
+        self._large_rows = row_count
+
+    def _large_transaction(self, cursor, row_count):
+        """Half of the rows, others that are rolled back to a savepoint, the other half."""
+        text = "y" * 40
+        cursor.execute("begin")
+        self._insert_many(cursor, row_count // 2, text)
+        before = list(self._ids["items"])
+        cursor.execute("savepoint large")
+        self._insert_many(cursor, row_count // 4, "never")
+        cursor.execute("rollback to savepoint large")
+        self._ids["items"] = before
+        self._insert_many(cursor, row_count - row_count // 2, text)
+        cursor.execute("commit")
+        self.committed_count += row_count
+        self._large_rows, self.large_count = 0, self.large_count + 1
 
     def _transaction(self, cursor):
         self.transaction_count += 1
@@ -107,6 +125,14 @@ class Workload:
             else:
                 cursor.execute("commit")
                 self.committed_count += change_count
+
+    def _insert_many(self, cursor, row_count, text):
+        for start in range(0, row_count, 1000):
+            values = [
+                f"({self._new_id('items')},{self._bump()},'big {n}{text}',1.00,{n})"
+                for n in range(start, min(start + 1000, row_count))
+            ]
+            cursor.execute(f"insert into items (id, seq, name, amount, big) values {','.join(values)}")
 
     def _change(self, cursor):
         table = self._rng.choice(["items", "items", "pairs"])

@@ -6,6 +6,7 @@ accept every older one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -18,21 +19,16 @@ from deltaforge.core.position import Position
 class SourceState(msgspec.Struct, frozen=True, kw_only=True):
     """Where a source continues.
 
-    ``position`` is where every sink that holds the barrier is. ``replay_from`` is an earlier one,
-    set while an optional sink is behind: reading then starts there, and the sinks that already have
-    those rows drop them. ``reset_id`` is the reset that this state follows, empty before the first.
+    ``position`` is where reading begins again, and what the server must not forget: every sink has what is before
+    it, or its spool does. ``reset_id`` is the reset that this state follows, empty before the first.
     """
 
     source_id: str
     position: Position
-    replay_from: Position | None = None
     v: int = 1
     reset_id: str = ""
-
-    @property
-    def start(self) -> Position:
-        """Where reading has to begin, and what the server must not forget."""
-        return self.replay_from or self.position
+    replay_from: Position | None = None
+    """Of an older version: an optional sink without a spool was behind."""
 
 
 class SinkCheckpoint(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -52,8 +48,30 @@ class SinkCheckpoint(msgspec.Struct, frozen=True, omit_defaults=True):
         return max(0.0, ((now or datetime.now(UTC)) - self.acked_at).total_seconds())
 
 
+class Place(msgspec.Struct, frozen=True, order=True, array_like=True):
+    """Between two records of a spool: the number of a segment, and an offset in its file."""
+
+    segment: int
+    offset: int
+
+
+class SpoolMark(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What waits in the spool of a sink: batches from ``first`` to ``end``, up to ``position`` in the log.
+
+    ``is_detached``: the spool was full and the sink was given up; it gets what waits, and nothing behind ``position``.
+    """
+
+    first: Place
+    end: Place
+    position: Position
+    is_detached: bool = False
+
+
 class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
     """The acked position of every sink. ``reset_id``: as in :class:`SourceState`; both are saved together.
+
+    ``spools`` has the sinks that do not hold the barrier. ``members`` are the ids of all sinks of the document
+    (None: of an older version, which saved those that had acked something): any other is new.
 
     ``incarnation`` is that of the pipeline (empty: of an older version); ``sink_incarnations`` has the sinks
     that were set back alone since it began.
@@ -65,6 +83,26 @@ class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
     incarnation: str = ""
     sink_incarnations: dict[str, str] = {}
     reset_id: str = ""
+    spools: dict[str, SpoolMark] = {}
+    members: list[str] | None = None
+
+    def knows(self, sink_id: str) -> bool:
+        """Whether the sink was part of the pipeline when this was saved."""
+        return sink_id in (self.members if self.members is not None else [sink.sink_id for sink in self.sinks])
+
+    def with_members(self, sink_ids: list[str], make_id: Callable[[], str]) -> DeliveryState:
+        """Where a start of a document with these sinks begins: one that is gone is forgotten, also at its destination
+        should it come back.
+        """
+        known = self.members if self.members is not None else [sink.sink_id for sink in self.sinks]
+        gone = {sink_id: make_id() for sink_id in known if sink_id not in sink_ids}
+        return msgspec.structs.replace(
+            self,
+            sinks=[sink for sink in self.sinks if sink.sink_id not in gone],
+            spools={sink_id: mark for sink_id, mark in self.spools.items() if sink_id not in gone},
+            sink_incarnations={**self.sink_incarnations, **gone},
+            members=sink_ids,
+        )
 
     def incarnation_of(self, sink_id: str) -> str:
         """Under which a sink's destination keeps its progress."""
@@ -78,10 +116,14 @@ class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
             sink_id: The one sink that is set back; None: all of them.
         """
         if sink_id is None:
-            return DeliveryState(source_id=self.source_id, sinks=[], incarnation=reset_id, reset_id=reset_id)
+            members = self.members
+            return DeliveryState(
+                source_id=self.source_id, sinks=[], incarnation=reset_id, reset_id=reset_id, members=members
+            )
         return msgspec.structs.replace(
             self,
             sinks=[sink for sink in self.sinks if sink.sink_id != sink_id],
+            spools={known: mark for known, mark in self.spools.items() if known != sink_id},
             sink_incarnations={**self.sink_incarnations, sink_id: reset_id},
             reset_id=reset_id,
         )
@@ -104,7 +146,10 @@ def decode_source_state(data: bytes) -> SourceState:
     Raises:
         CheckpointError: Not a state that this version understands.
     """
-    return _checked(_source, data)
+    state = _checked(_source, data)
+    if state.replay_from is not None:
+        return msgspec.structs.replace(state, position=state.replay_from, replay_from=None)
+    return state
 
 
 def decode_delivery_state(data: bytes) -> DeliveryState:

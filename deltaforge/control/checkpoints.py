@@ -112,7 +112,7 @@ def _saved(paths: PipelinePaths, sink_id: Any) -> Position | None:
     except CheckpointError as error:
         log.warning("the checkpoint that is to be reset cannot be read: %s", error)
         return None
-    return of_sink.get(sink_id, state.start if state else None)
+    return of_sink.get(sink_id, state.position if state else None)
 
 
 def _message(request: ResetRequest, source_type: str) -> str:

@@ -22,6 +22,7 @@ POINTS = {
     "between_save_and_confirm": "an epoch is saved, and the database does not know",
     "inside_transaction_before_commit": "a Kafka transaction holds everything, the position too, and is open",
     "after_commit": "a Kafka transaction is committed, and nobody else knows",
+    "during_spool_fsync": "what a sink could not take is written to its spool, and not yet durable",
     "during_stop": "a stop was asked for, and the last batches are under way",
 }
 

@@ -65,8 +65,17 @@ class PipelineMetrics:
         self.schema_cache_misses = self._counter("source_schema_cache_misses", "Table definitions built.", source)
         self.null_dates = self._counter("source_null_dates", "Zero dates delivered as null.", (*source, "table"))
         self.slot_retained_bytes = self._gauge("source_slot_retained_bytes", "WAL that the slot holds back.", source)
+        self._add_spools()
         self._add_shapes()
         self._add_dead_letters()
+
+    def _add_spools(self) -> None:
+        sink = ("pipeline", "sink")
+        self.spool_events = self._gauge("sink_spool_events", "Events that wait on disk for the sink.", sink)
+        self.spool_size = self._gauge("sink_spool_size_bytes", "Bytes of the sink's spool on disk.", sink)
+        self.spool_saturation_ratio = self._gauge("sink_spool_saturation_ratio", "Size over max_bytes.", sink)
+        self.spool_written = self._counter("sink_spool_written_events", "Events written to the spool.", sink)
+        self.spool_detached = self._gauge("sink_detached", "1 once the sink was given up over a full spool.", sink)
 
     def _add_shapes(self) -> None:
         table = ("pipeline", "table")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from deltaforge.checkpoint.reset import ResetRequest
+    from deltaforge.checkpoint.spooled_batch import TableCodec
     from deltaforge.core.position import Position
     from deltaforge.runtime.delivery import Delivery
     from deltaforge.sources.reader import LogReader
@@ -40,6 +41,7 @@ class PipelineContext:
         raises_failure: Whether a failed source raises; otherwise it ends the flow cleanly, which saves
             what was delivered, and leaves the reason in ``failure`` for our own launcher.
         run_start: Where reading began in this run; known once the source is connected.
+        tables: Packs the captured tables of what waits on disk for a sink; set when the dataflow is built.
         reset: Of the checkpoint, pending when this run began. Carried out already if a state holds its id.
         check_owner: Raises if another process owns the pipeline now: nothing may be written or saved any more.
         storage_path: Of the control plane's SQLite backend, if there is one; see :mod:`deltaforge.runtime.learned`.
@@ -57,6 +59,7 @@ class PipelineContext:
     failure: DeltaForgeError | None = None
     reader: LogReader | None = None
     delivery: Delivery | None = None
+    tables: TableCodec = field(init=False)
     storage_path: Path | None = None
     starts_paused: bool = False
     raises_failure: bool = False

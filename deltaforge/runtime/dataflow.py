@@ -18,6 +18,8 @@ from deltaforge.runtime.source import LogSource
 
 def build_dataflow(context: PipelineContext) -> Dataflow:
     """The dataflow of one pipeline: source, sensing if it is enabled, delivery. One item is a batch."""
+    # Here, because it imports the source's package: two threads that import it at a time may see it half loaded.
+    context.tables = context.spec.spec.source.table_codec(context.name, context.spec.metadata.tenant)
     flow = Dataflow(FLOW_ID)
     batches = op.input(SOURCE_STEP, flow, LogSource(context))
     keyed = op.map("key", batches, _keyed)

@@ -7,10 +7,10 @@ holds for everything handed over so far, so what is saved was always acked befor
 
 from __future__ import annotations
 
-import logging
 import time
 import uuid
-from typing import NoReturn
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import msgspec
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
@@ -19,28 +19,25 @@ from deltaforge.checkpoint.reader import DELIVERY_KEY
 from deltaforge.checkpoint.reset import readable
 from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint, decode_delivery_state, encode_state
 from deltaforge.core.batch import Batch
-from deltaforge.core.errors import DeltaForgeError, ProtocolError, SinkError
-from deltaforge.core.position import Position, lies_before, log_order
+from deltaforge.core.errors import DeltaForgeError
 from deltaforge.observability.kill_points import reached
+from deltaforge.runtime.barrier import Barrier, is_waited_for
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.dead_letters import open_dead_letters
+from deltaforge.runtime.sink_feed import SinkFeed
 from deltaforge.runtime.sink_worker import SinkWorker
-from deltaforge.sinks.base import SinkConfig, SinkContext
+from deltaforge.runtime.spools import Spools
+from deltaforge.sinks.base import SinkContext, SinkSpec
 
-log = logging.getLogger(__name__)
-
-WAIT_SECS = 0.1
-OPTIONAL_QUEUE = 64
-"""Batches that wait for an optional sink which fails, before it is left behind."""
+FOLLOWER_QUEUE = 16
+"""Batches in memory for a sink that is not waited for, before they wait in its spool."""
 
 
 class Delivery(StatefulSinkPartition[Batch, bytes | None]):
-    """Owns the sink workers of a pipeline.
+    """Owns the sinks of a pipeline, each behind its feed, and holds the barrier by the commit policy.
 
-    A required sink (every sink under ``commit_policy: all``) holds the barrier for as long as it
-    takes. An optional one does not: it keeps its own acked position, the source keeps the log from
-    there on, and a restart replays it to that sink alone. When it fails and its queue is full the sink
-    is left behind for the rest of this run, which is logged and shown as its error.
+    A sink that the policy waits for holds the barrier for as long as it takes. What any other has not acked at the
+    barrier is in its spool by then.
     """
 
     def __init__(
@@ -49,32 +46,37 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         self._context = context
         # Until the source says where a reset begins, what was saved before stays saved.
         self._state_before_reset = state_before_reset
-        spec = context.spec.spec
-        holds_all = spec.commit_policy.mode == "all"
-
-        def holds(config: SinkConfig) -> bool:
-            return holds_all or config.required
-
-        saved = {sink.sink_id: sink for sink in state.sinks} if state else {}
-        self._state = state or DeliveryState(source_id="", sinks=[], incarnation=uuid.uuid4().hex)
+        ids = [sink.config.id for sink in context.spec.spec.sinks]
+        fresh = DeliveryState(source_id="", sinks=[], incarnation=uuid.uuid4().hex)
+        self._state = (state or fresh).with_members(ids, lambda: uuid.uuid4().hex)
+        self._saved_sinks = {sink.sink_id: sink for sink in self._state.sinks}
         self.dead_letters = open_dead_letters(context)
-        self.workers = [
-            SinkWorker(
-                sink.config,
-                sink.build(self._sink_context(sink.config.id)),
-                context.metrics,
-                acked=saved.get(sink.config.id),
-                max_queued=spec.batch.max_inflight if holds(sink.config) else OPTIONAL_QUEUE,
-                dead_letters=self.dead_letters.letters if self.dead_letters else None,
-                check_owner=context.check_owner,
-            )
-            for sink in spec.sinks
-        ]
-        self._holding = [worker for worker in self.workers if holds(worker.config)]
-        self._optional = [worker for worker in self.workers if worker not in self._holding]
-        self._left_behind: set[str] = set()
+        self._spools = Spools(context)
+        self.feeds = [self._feed(sink) for sink in context.spec.spec.sinks]
+        self._barrier = Barrier(context, self.feeds)
         self._has_saved = False
+        self._is_barrier_asked = False
         context.delivery = self
+
+    @property
+    def workers(self) -> list[SinkWorker]:
+        """The thread of each sink."""
+        return [feed.worker for feed in self.feeds]
+
+    def _feed(self, sink: SinkSpec) -> SinkFeed:
+        context, config = self._context, sink.config
+        spec = context.spec.spec
+        grows = not is_waited_for(spec.commit_policy, config)
+        worker = SinkWorker(
+            config,
+            sink.build(self._sink_context(config.id)),
+            context.metrics,
+            acked=self._saved_sinks.get(config.id),
+            max_queued=FOLLOWER_QUEUE if grows else spec.batch.max_inflight,
+            dead_letters=self.dead_letters.letters if self.dead_letters else None,
+            check_owner=context.check_owner,
+        )
+        return self._spools.feed(worker, self._state.spools.get(config.id), grows=grows)
 
     def _sink_context(self, sink_id: str) -> SinkContext:
         context = self._context
@@ -83,10 +85,11 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
 
     def write_batch(self, items: list[Batch]) -> None:
         self._state_before_reset = None
+        self._is_barrier_asked = False
         for batch in items:
-            batch.reader_count = len(self.workers)
-            for worker in self.workers:
-                self._hand_over(worker, batch)
+            batch.reader_count = len(self.feeds)
+            with self._aborting():
+                self._barrier.hand_over(batch)
             self._context.metrics.bytes.labels(self._context.name).inc(batch.byte_count)
 
     def snapshot(self) -> bytes | None:
@@ -94,23 +97,24 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             return self._state_before_reset
         began = time.monotonic()
         self._count_saved()
-        for worker in self._barrier():
-            self._wait(worker)
-        self._check_owner()
+        with self._aborting():
+            self._barrier.wait()
+            spools = {feed.id: mark for feed in self.feeds if (mark := feed.settle()) is not None}
+            self._context.check_owner()  # keep an epoch from being saved that belongs to somebody else by now
         self._context.metrics.stage_latency.labels(self._context.name, "commit", "timer").observe(
             time.monotonic() - began
         )
         reached("between_ack_and_save")
         sinks = self.checkpoints()
-        self._has_saved = bool(sinks)
-        if not sinks:
+        self._has_saved = bool(sinks or spools)
+        if not self._has_saved:
             return None
         source_id = self._context.spec.spec.source.config.id
-        return encode_state(msgspec.structs.replace(self._state, source_id=source_id, sinks=sinks))
+        return encode_state(msgspec.structs.replace(self._state, source_id=source_id, sinks=sinks, spools=spools))
 
     def close(self) -> None:
-        for worker in self.workers:
-            worker.close()
+        for feed in self.feeds:
+            feed.close()
         if self.dead_letters is not None:
             self.dead_letters.close()
 
@@ -118,115 +122,41 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         """The acked position of every sink that has one."""
         return [checkpoint for worker in self.workers if (checkpoint := worker.checkpoint()) is not None]
 
-    def lagging_position(self, emitted: Position) -> Position | None:
-        """Where reading would have to start again for the optional sink that is farthest behind.
-
-        Args:
-            emitted: The position of the newest batch that left the source.
-
-        Returns:
-            None when every optional sink has acked everything up to ``emitted``.
-        """
-        known = [worker.checkpoint() for worker in self._optional]
-        positions = [checkpoint.position if checkpoint else self._context.run_start for checkpoint in known]
-        behind = [
-            position
-            for position in positions
-            # a sink may be ahead: the log is read again for another one
-            if position is not None and position != emitted and lies_before(emitted, position) is not True
-        ]
-        return min(behind, key=log_order) if behind else None
-
     def errors(self) -> dict[str, str]:
         """The last error of each sink that is not healthy now."""
-        return {worker.id: worker.last_error for worker in self.workers if worker.last_error}
+        return {feed.id: error for feed in self.feeds if (error := feed.last_error)}
 
-    def _barrier(self) -> list[SinkWorker]:
-        # Without the source in this process nobody can keep the log for an optional sink; and a stop
-        # waits for all of them, so that the next run begins where this one ended.
-        if self._context.reader is None or self._context.stopping.is_set():
-            return [worker for worker in self.workers if worker.id not in self._left_behind]
-        return self._holding
+    def wants_barrier(self) -> bool:
+        """Whether the source should send a batch without events, since Bytewax holds no barrier where nothing was
+        written. True once until the next batch.
+        """
+        if self._is_barrier_asked or not self._has_saved:
+            return False
+        wanted = self._spools.has_others or any(feed.wants_barrier() for feed in self.feeds)
+        self._is_barrier_asked = wanted
+        return wanted
 
-    def _hand_over(self, worker: SinkWorker, batch: Batch) -> None:
-        if worker.id in self._left_behind:
-            return
-        while not worker.offer(batch, WAIT_SECS):
-            if worker in self._holding:
-                self._check(worker)
-                continue
-            self._check_log(worker)
-            if worker.last_error is not None:
-                self._leave_behind(worker)
-                return
-
-    def _leave_behind(self, worker: SinkWorker) -> None:
-        self._left_behind.add(worker.id)
-        log.error(
-            "optional sink %s is left behind until the next start, which replays from its position: %s",
-            worker.id,
-            worker.last_error,
-            extra={"sink": worker.id},
-        )
-
-    def _wait(self, worker: SinkWorker) -> None:
-        deadline_secs = self._context.spec.spec.sink_batch_deadline_secs
-        began, is_late = time.monotonic(), False
-        while not worker.wait_acked(WAIT_SECS):
-            if worker in self._holding or self._context.reader is None:
-                self._check(worker)
-            else:
-                self._check_log(worker)
-                if worker.failure is not None or self._context.is_grace_over():
-                    return
-            if deadline_secs and not is_late and time.monotonic() - began > deadline_secs:
-                is_late = True
-                self._note_overrun(worker, deadline_secs)
-
-    def _note_overrun(self, worker: SinkWorker, deadline_secs: int) -> None:
-        worker.last_error = worker.last_error or f"backpressure: no ack within {deadline_secs} s"
-        self._context.metrics.sink_deadline_overruns.labels(self._context.name, worker.id).inc()
-
-    def _check(self, worker: SinkWorker) -> None:
-        """Raise if waiting for this sink has become pointless."""
-        if worker.failure is not None:
-            self._abort(worker.failure)
-        if self._context.is_grace_over():
-            self._abort(
-                SinkError(
-                    f"stopped before sink {worker.id} acked everything: {worker.last_error or 'it is slow'}",
-                    kind="cancelled",
-                    hint="nothing is lost: the next start delivers from the last saved position",
-                )
-            )
-
-    def _check_owner(self) -> None:
-        """Keep an epoch from being saved that belongs to somebody else by now."""
+    @contextmanager
+    def _aborting(self) -> Iterator[None]:
+        """Raising is the only way to keep Bytewax from saving this epoch."""
         try:
-            self._context.check_owner()
+            yield
         except DeltaForgeError as error:
-            self._abort(error)
-
-    def _check_log(self, worker: SinkWorker) -> None:
-        """Rows of the log that cannot be decoded stop the pipeline, also when an optional sink found them."""
-        if isinstance(worker.failure, ProtocolError):
-            self._abort(worker.failure)
-
-    def _abort(self, error: DeltaForgeError) -> NoReturn:
-        # Raising is the only way to keep Bytewax from saving this epoch.
-        self._context.fail(error)
-        raise error
+            self._context.fail(error)
+            raise
 
     def _count_saved(self) -> None:
         """A new epoch means that the one before is saved."""
         if not self._has_saved:
             return
+        with self._aborting():
+            self._spools.remove_others()
         metrics, pipeline = self._context.metrics, self._context.name
-        metrics.checkpoints.labels(pipeline).inc(len(self.workers))
+        metrics.checkpoints.labels(pipeline).inc(len(self.feeds))
         metrics.last_checkpoint_ts.labels(pipeline).set(time.time())
-        for worker in self.workers:
-            is_ok = worker.last_error is None
-            metrics.sink_checkpoint_status.labels(pipeline, worker.id, str(worker.config.required).lower()).set(is_ok)
+        for feed in self.feeds:
+            required = str(feed.worker.config.required).lower()
+            metrics.sink_checkpoint_status.labels(pipeline, feed.id, required).set(feed.last_error is None)
 
 
 class DeliverySink(FixedPartitionedSink[Batch, bytes | None]):

@@ -14,9 +14,12 @@ from pathlib import Path
 
 from bytewax.dataflow import Dataflow
 
+from deltaforge.checkpoint.reset import read_reset
+from deltaforge.core.errors import SpecError
 from deltaforge.observability.logging import configure
 from deltaforge.runtime.dataflow import build_dataflow
 from deltaforge.runtime.launcher import make_context
+from deltaforge.runtime.resets import new_sinks_from_earliest
 from deltaforge.spec import load_file
 
 
@@ -24,12 +27,18 @@ def flow_of_file(document: Path, state_dir: Path) -> Dataflow:
     """The dataflow of a document file; SIGTERM and SIGINT then drain it, save, and end it.
 
     Raises:
-        SpecError: The document is wrong, or asks for something that this version cannot do.
+        SpecError: The document is wrong, asks for something that this version cannot do, or a reset is pending.
+        CheckpointError: The saved state cannot be read.
     """
     configure(os.environ)
     context = make_context(load_file(document, dict(os.environ)), state_dir)
     context.raises_failure = True
     context.paths.create()
+    if read_reset(context.paths.reset) is not None or new_sinks_from_earliest(context):
+        raise SpecError(
+            f"pipeline {context.name} has to begin elsewhere than at its saved position",
+            hint="start it once with `deltaforge run`, which saves where it begins",
+        )
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: context.stop())

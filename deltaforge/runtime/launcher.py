@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from deltaforge.checkpoint.reset import read_reset
 from deltaforge.core.errors import DeltaForgeError, SourceError, SpecError
 from deltaforge.observability.logging import configure
 from deltaforge.observability.metrics import PipelineMetrics
@@ -29,6 +28,7 @@ from deltaforge.runtime.outcome import Outcome
 from deltaforge.runtime.ownership import owned
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.runtime.progress import Progress
+from deltaforge.runtime.resets import reset_of_start
 from deltaforge.spec import ParsedDocument, check_supported, load_file, parse_document
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def run(context: PipelineContext, *, epoch_secs: float = EPOCH_SECS) -> DeltaFor
     try:
         with owned(context), _stop_on_signals(context):
             context.paths.outcome.unlink(missing_ok=True)
-            context.reset = read_reset(context.paths.reset)
+            context.reset = reset_of_start(context)
             socket = ControlSocket(context)
             try:
                 log.info("pipeline %s starts", context.name)

@@ -53,6 +53,15 @@ class PipelinePaths:
         return self.root / "reset.json"
 
     @property
+    def spools(self) -> Path:
+        """What waits for sinks, a directory for each; made when there is something."""
+        return self.root / "spool"
+
+    def spool(self, sink_id: str) -> Path:
+        """What waits for one sink."""
+        return self.spools / quote(sink_id, safe="")
+
+    @property
     def lock(self) -> Path:
         """Locked by the running process for its whole life: one pipeline, one process."""
         return self.root / "lock"

@@ -6,7 +6,9 @@ they know is saved with the epoch, so after a crash it stands exactly where the 
 
 from __future__ import annotations
 
+import itertools
 import logging
+import operator
 import time
 from collections.abc import Hashable, Iterable, Sequence
 from datetime import UTC, datetime
@@ -31,6 +33,8 @@ log = logging.getLogger(__name__)
 
 MAX_KNOWN_TABLES = 10_000
 
+_table_of = operator.attrgetter("table")
+
 
 class _Table(NamedTuple):
     """What is sensed of one table definition. ``schema`` is None for logical messages."""
@@ -51,7 +55,11 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
     def __init__(self, context: PipelineContext, state: bytes | None) -> None:
         settings = context.spec.spec.schema_sensing
         self._context = context
-        self._settings = settings
+        self._terms: dict[str, Any] = {
+            "warmup": settings.sampling.warmup_events,
+            "rate": settings.sampling.sample_rate,
+            "max_depth": settings.deep_inspect.max_depth,
+        }
         self._sensing = PipelineSensing.from_bytes(settings, state) if state else PipelineSensing(settings)
         self._metrics = SensingMetrics(context.metrics, self._sensing)
         self._tables: dict[Hashable, _Table] = {}
@@ -75,11 +83,12 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
         return self._sensing.to_bytes()
 
     def _observe(self, batch: Batch) -> None:
-        news, now = self._news(batch), datetime.now(UTC)
+        replay, now = self._replay, datetime.now(UTC)
+        news = replay.news(batch) if replay else batch
         for key, groups in _by_table(news.groups).items():
             self._observe_table(key, groups, now)
         self._read = advanced(self._read, batch)
-        if news.event_count or self._replay is None:
+        if news.event_count or replay is None or replay.is_over:
             self._sensing.progress = self._read
         if batch.event_count:
             self._metrics.note_batch()
@@ -110,18 +119,13 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
         self._metrics.note_sample(table.name, sum(sample.totals), len(evolutions), time.monotonic() - began)
 
     def _sample(self, table: _Table, groups: list[EventGroup]) -> Sample:
-        sampling = self._settings.sampling
-        terms: dict[str, Any] = {
-            "seen": self._sensing.seen(table.name),
-            "warmup": sampling.warmup_events,
-            "rate": sampling.sample_rate,
-            "max_depth": self._settings.deep_inspect.max_depth,
-        }
+        seen = self._sensing.seen(table.name)
         if kernel is not None:
-            found: Sample | None = kernel.row_sample(groups, table.columns, **terms)
+            found: Sample | None = kernel.row_sample(groups, table.columns, seen=seen, **self._terms)
             if found is not None:
                 return found
-        return sample_of_events([event for group in groups for event in group.events()], table.columns, **terms)
+        events = [event for group in groups for event in group.events()]
+        return sample_of_events(events, table.columns, seen=seen, **self._terms)
 
     def _table(self, key: Hashable, group: EventGroup) -> _Table:
         known = self._tables.get(key)
@@ -138,24 +142,15 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
         columns = self._sensing.asked(source.table, json_columns, qualifier=qualifier)
         return _Table(self._sensing.name_of(qualifier, source.table), columns, schema)
 
-    def _news(self, batch: Batch) -> Batch:
-        """What was not observed before a restart."""
-        if self._replay is None:
-            return batch
-        news = self._replay.news(batch)
-        if self._replay.is_over:
-            self._replay = None
-        return news
-
 
 def _by_table(groups: Sequence[EventGroup]) -> dict[Hashable, list[EventGroup]]:
     """Groups with rows by their table definition; events that may differ in it are taken apart."""
     found: dict[Hashable, list[EventGroup]] = {}
-    for group in groups:
-        if group.table is not None:
-            found.setdefault(group.table, []).append(group)
+    for table, run in itertools.groupby(groups, _table_of):
+        if table is not None:
+            found.setdefault(table, []).extend(run)
             continue
-        for event in group.events():
+        for event in (event for group in run for event in group.events()):
             if isinstance(event.after, dict):  # a logical message may be any JSON value
                 found.setdefault((event.source.qualified_table, event.schema), []).append(DecodedGroup([event]))
     return found

@@ -99,6 +99,7 @@ class SinkWorker:
             if not batch.event_count and self._acked_count == self._handed_count:
                 # Nothing is waiting and nothing has to be written: no need of the sink, which may be down.
                 self._acked = self._checkpoint_at(batch.position)
+                self._handed_count = self._acked_count = self._handed_count + 1
                 return True
             if len(self._queue) >= self._max_queued and self.failure is None:
                 self._changed.wait(timeout_secs)
@@ -108,6 +109,15 @@ class SinkWorker:
             self._handed_count += 1
             self._changed.notify_all()
             return True
+
+    def has_room(self) -> bool:
+        """Whether :meth:`offer` would take a batch now."""
+        return len(self._queue) < self._max_queued
+
+    @property
+    def acked_count(self) -> int:
+        """How many of the batches that were handed over are acked: always the oldest."""
+        return self._acked_count
 
     def wait_acked(self, timeout_secs: float) -> bool:
         """Whether everything handed over is acked; waits at most ``timeout_secs`` for it."""

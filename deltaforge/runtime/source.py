@@ -22,6 +22,11 @@ from deltaforge.sources.reader import LogReader
 log = logging.getLogger(__name__)
 
 WAIT_SECS = 0.02
+IDLE_WAIT_SECS = 0.1
+"""How long Bytewax waits for its thread at most. A batch ends the wait; the end of an epoch and a request to stop do
+not, so on a source that was quiet for :data:`IDLE_AFTER_SECS` they come so much later.
+"""
+IDLE_AFTER_SECS = 1.0
 
 
 class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
@@ -51,7 +56,8 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         self._state_before_reset = state_before_reset
         self._is_start_emitted = False
         self._is_tx_open = False
-        context.run_start = state.start if state else None
+        self._active_at = time.monotonic()
+        context.run_start = state.position if state else None
         self._learned = Learned(
             learned_path(context.paths, context.storage_path), context.spec.metadata.tenant, self._source_id
         )
@@ -62,7 +68,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
             log.warning("the checkpoint is reset", extra={"source_id": self._source_id, "reset": reset.view()})
             self._reader.start(reset.start, is_new=True)
         else:
-            self._reader.start(state.start if state else None)
+            self._reader.start(state.position if state else None)
         if state is not None:
             context.start_saved.set()
 
@@ -70,13 +76,16 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         self._check_owner()
         self._confirm_saved()
         if self._must_stop():
+            batch = None if self._context.failure else self._barrier_batch()
+            if batch is not None:
+                return [batch]
             reached("during_stop")
             raise StopIteration
         if self._is_first_start and self._is_start_emitted:
             time.sleep(WAIT_SECS)
             return []
         try:
-            batch = self._reader.get(WAIT_SECS)
+            batch = self._reader.get(self._wait_secs())
         except DeltaForgeError as error:
             log.error("source failed: %s", error, extra={"source_id": self._source_id, "kind": error.kind})  # noqa: TRY400 - the message says it all
             self._context.fail(error)
@@ -84,7 +93,8 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
                 raise
             raise StopIteration from None
         if batch is None:
-            return []
+            batch = self._barrier_batch()
+            return [] if batch is None else [batch]
         self._note(batch)
         if batch.event_count:
             reached("after_read")
@@ -93,11 +103,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
     def snapshot(self) -> bytes | None:
         if self._position is None:
             return self._state_before_reset
-        delivery = self._context.delivery
-        replay_from = delivery.lagging_position(self._position) if delivery else None
-        state = SourceState(
-            source_id=self._source_id, position=self._position, replay_from=replay_from, reset_id=self._reset_id
-        )
+        state = SourceState(source_id=self._source_id, position=self._position, reset_id=self._reset_id)
         self._unsaved = state
         return encode_state(state)
 
@@ -116,7 +122,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         if self._unsaved is None:
             return
         reached("between_save_and_confirm")
-        self._reader.confirm(self._unsaved.start)
+        self._reader.confirm(self._unsaved.position)
         self._context.start_saved.set()
         self._is_first_start = False
         self._unsaved = None
@@ -141,7 +147,18 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
             return True
         return context.stopping.is_set() and (not self._is_tx_open or context.is_grace_over())
 
+    def _barrier_batch(self) -> Batch | None:
+        """A batch without events, if the delivery has something to save although nothing comes."""
+        delivery, position = self._context.delivery, self._position
+        if delivery is None or position is None or self._is_tx_open or not delivery.wants_barrier():
+            return None
+        return Batch((), position)
+
+    def _wait_secs(self) -> float:
+        return IDLE_WAIT_SECS if time.monotonic() - self._active_at >= IDLE_AFTER_SECS else WAIT_SECS
+
     def _note(self, batch: Batch) -> None:
+        self._active_at = time.monotonic()
         self._position = batch.position
         if self._context.run_start is None:
             self._context.run_start = batch.position

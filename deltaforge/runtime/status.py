@@ -74,6 +74,8 @@ def metrics_text(context: PipelineContext) -> str:
             metrics.source_lag_seconds.labels(name).set(lag)
             metrics.source_idle_seconds.labels(name, source_id).set(lag)
     _count_dead_letters(context)
+    for feed in context.delivery.feeds if context.delivery else []:
+        feed.show()
     return metrics.text()
 
 

@@ -8,7 +8,6 @@ changed are checked value by value.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -209,7 +208,7 @@ class _Observation:
 
     def count_signatures(self, declaration: _Declaration) -> None:
         """Count what the signatures mean; decode a row of each that is new, and rows that make good examples."""
-        verdicts, counts = declaration.verdicts, Counter(self._sample.signatures)
+        verdicts, counts = declaration.verdicts, self._sample.signature_counts()
         if not counts.keys() <= verdicts.keys():
             self._learn(declaration)
         drifting = set[int]()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -31,6 +32,12 @@ class Sample(Protocol):
         """Per sampled row, the :func:`~deltaforge.sensing.structure.structure_hash` of the value of the n-th
         asked column; ``ABSENT`` for null or missing, ``NOT_HASHED`` if the value has to be looked at.
         """
+
+    def structure_counts(self, column: int) -> dict[int, int]:
+        """How many sampled rows have each of :meth:`structures`. Belongs to the caller."""
+
+    def signature_counts(self) -> dict[int, int]:
+        """How many sampled rows have each of ``signatures``. Belongs to the caller."""
 
     def after(self, row: int) -> RowImage:
         """The ``after`` image of the n-th sampled row. Not to be changed.
@@ -67,6 +74,12 @@ class EventSample:
             return [structure_hash(row, depth) for row in self._rows]
         values = [row.get(name) for row in self._rows]
         return [ABSENT if value is None else structure_hash(value, depth) for value in values]
+
+    def structure_counts(self, column: int) -> dict[int, int]:
+        return Counter(self.structures(column))
+
+    def signature_counts(self) -> dict[int, int]:
+        return Counter(self.signatures)
 
     def after(self, row: int) -> RowImage:
         return self._rows[row]

@@ -150,21 +150,20 @@ class Sensor:
             state.last_seen = now
         if not sample.sampled_count:
             return []
-        hashes = sample.structures(index)
         if state.tracker is None and self._has_cache and not self._settings.tracking.field_statistics:
-            counts = Counter(hashes)
+            counts = sample.structure_counts(index)
             counts.pop(ABSENT, None)
             counts.pop(_TOAST, None)
             if counts.keys() <= state.structures.keys():
                 self._count_known(counts)
                 return []
-        return self._observe_rows(sample, hashes)
+        return self._observe_rows(sample, sample.structures(index))
 
-    def _count_known(self, counts: Counter[int]) -> None:
+    def _count_known(self, counts: dict[int, int]) -> None:
         structures = self.state.structures
         for found, count in counts.items():
             structures[found].count += count
-        self.state.cache_hits += counts.total()
+        self.state.cache_hits += sum(counts.values())
 
     def _observe_rows(self, sample: Sample, hashes: Sequence[int]) -> list[Evolution]:
         state, evolutions = self.state, list[Evolution]()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -33,11 +33,30 @@ class SinkFilter(StrictModel):
         return self
 
 
+class SpoolConfig(StrictModel):
+    """What waits on disk for a sink that the others do not wait for."""
+
+    max_bytes: int = Field(
+        10 << 30, ge=1, description="Bytes on the disk of the state directory; whole segments of 64 MiB are freed."
+    )
+    on_full: Literal["block", "detach"] = Field(
+        "block",
+        description="What gives way when it is full: `block` holds the pipeline until the sink has caught up; `detach` "
+        "gives the sink up, which gets nothing more until its checkpoint is reset.",
+    )
+
+
 class SinkConfig(StrictModel):
     """Settings that every sink has."""
 
     id: str = Field(min_length=1, description="Unique in the pipeline; key of the sink's saved position.")
     required: bool = Field(True, description="Whether the source position waits for this sink.")
+    start: Literal["earliest", "latest"] = Field(
+        "latest",
+        description="Where a sink begins that is added to a pipeline which has run before: with the oldest rows that "
+        "the source's log still has, or with the next ones.",
+    )
+    spool: SpoolConfig = Field(default_factory=SpoolConfig, description="For sinks that are not waited for.")
     filter: SinkFilter | None = Field(None, description="Which events this sink gets; all when absent.")
 
 

@@ -13,6 +13,7 @@ from typing import Literal, Protocol
 from pydantic import Field
 
 from deltaforge.checkpoint.identity import FailoverLog
+from deltaforge.checkpoint.spooled_batch import TableCodec
 from deltaforge.config.model import StrictModel
 from deltaforge.config.patterns import TablePattern
 from deltaforge.config.secret import Dsn
@@ -142,3 +143,11 @@ class SourceSpec(Protocol):
 
     def build(self, context: SourceContext) -> LogStream:
         """A new, unopened stream. Called again for each reconnect."""
+
+    def table_codec(self, pipeline: str, tenant: str) -> TableCodec:
+        """What packs the captured tables of this source's row groups.
+
+        Args:
+            pipeline: ``metadata.name``.
+            tenant: ``metadata.tenant``.
+        """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from deltaforge.core.batch import Batch, EventGroup
@@ -64,6 +65,11 @@ class TransactionBatcher:
     def room(self) -> tuple[int, int]:
         """Events and bytes that still fit into the batch of ended transactions."""
         return self._limits.max_events - self._closed_events, self._limits.max_bytes - self._closed_bytes
+
+    @property
+    def open_room(self) -> tuple[int, int]:
+        """Events and bytes of a transaction that is never cut: one that has as many may be, before its next group."""
+        return sys.maxsize if self._max_open_events is None else self._max_open_events, self._max_open_bytes
 
     def add_ended(self, groups: list[EventGroup], byte_count: int, event_count: int, now: float) -> None:
         """Whole transactions at once; the position is that of the last of them, and no other one is open."""

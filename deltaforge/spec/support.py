@@ -43,8 +43,6 @@ def _unbuilt_source_features(spec: PipelineBody) -> Iterator[Fault]:
 
 
 def _unbuilt_blocks(spec: PipelineBody) -> Iterator[Fault]:
-    if spec.commit_policy.mode == "quorum":
-        yield Fault("spec.commit_policy.mode", "`quorum` is not available in this version; use required or all")
     if spec.schema_sensing.enabled and spec.schema_sensing.output.emit_events:
         message = "schema change events are not available in this version; set it to false and poll the REST API"
         yield Fault("spec.schema_sensing.output.emit_events", message)

@@ -17,6 +17,7 @@ from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sinks.base import SinkConfig
 from deltaforge.sources.base import BatchLimits
 from deltaforge.sources.loader import TableReload
+from deltaforge.spec.model import RequiredPolicy
 
 TABLE = TableSchema(TableId("app", "public", "t"), (Column("id", "integer", nullable=False),), ("id",))
 
@@ -132,25 +133,39 @@ def fail_on(name: str, *numbers: int, kind: str = "connect") -> Callable[[str, i
     return fault
 
 
-def fake_spec(
-    stream: Any, sinks: dict[str, Any], *, optional: frozenset[str] = frozenset(), journal: Any = None
+def fake_spec(  # noqa: PLR0913 - what a document says, as far as tests vary it
+    stream: Any,
+    sinks: dict[str, Any],
+    *,
+    optional: frozenset[str] = frozenset(),
+    journal: Any = None,
+    policy: Any = None,
+    settings: dict[str, dict[str, Any]] | None = None,
 ) -> Any:
-    """What the runtime uses of a ``PipelineSpec``, around a scripted stream and ready-made sinks."""
+    """What the runtime uses of a ``PipelineSpec``, around a scripted stream and ready-made sinks.
+
+    ``settings`` are more of the config of each sink, by its id.
+    """
     batch = SimpleNamespace(max_inflight=1, limits=lambda: BatchLimits(max_events=1))  # rows stay apart
     sink_specs = [
         SimpleNamespace(
             type="recording",
-            config=SinkConfig(id=name, required=name not in optional),
+            config=SinkConfig(id=name, required=name not in optional, **(settings or {}).get(name, {})),
             build=lambda _context, sink=sink: sink,
         )
         for name, sink in sinks.items()
     ]
-    source = SimpleNamespace(type="scripted", config=SimpleNamespace(id="s1", tables=[]), build=lambda _context: stream)
+    source = SimpleNamespace(
+        type="scripted",
+        config=SimpleNamespace(id="s1", tables=[]),
+        build=lambda _context: stream,
+        table_codec=lambda _pipeline, _tenant: None,  # its batches are events
+    )
     spec = SimpleNamespace(
         source=source,
         sinks=sink_specs,
         batch=batch,
-        commit_policy=SimpleNamespace(mode="required"),
+        commit_policy=policy or RequiredPolicy(mode="required"),
         sink_batch_deadline_secs=None,
         schema_sensing=SchemaSensing(),
         journal=journal,

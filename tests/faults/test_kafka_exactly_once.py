@@ -5,19 +5,17 @@ All comparisons are those of a reader of committed messages.
 
 import os
 import random
-import time
 
 import pytest
 
 from deltaforge.checkpoint.reader import read_checkpoints
 from deltaforge.core.covered import is_behind
 from tests.destinations import ExactlyOnceDestination, FileDestination
+from tests.fixtures.fix_trial import SEED
 from tests.pipelines import PipelineProcess, wait_for
-from tests.trial import finish, source_of
-from tests.workload import Workload
+from tests.trial import finish, pause, source_of
 
 KILLS = int(os.environ.get("DELTAFORGE_KILLS", "5"))
-SEED = int(os.environ.get("DELTAFORGE_SEED", "1"))
 ROWS = int(os.environ.get("DELTAFORGE_BIG_TRANSACTION", "100000"))
 SPLIT = {"max_tx_bytes": 30_000, "max_events": 500}
 
@@ -33,170 +31,131 @@ def destination(kafka, database):
     return ExactlyOnceDestination(kafka, database.name)
 
 
-def pipeline_of(folder, database, destination, **spec):
-    workload = Workload(database, SEED)
-    workload.create()
-    return workload, PipelineProcess(folder, source_of(database), [destination.sink], **spec)
-
-
-def saved_position(pipeline):
-    (checkpoint,) = read_checkpoints(pipeline.paths.recovery)
+def saved_position(trial):
+    (checkpoint,) = read_checkpoints(trial.pipeline.paths.recovery)
     return checkpoint.position
 
 
-def test_kills_lose_nothing_and_repeat_nothing(database, destination, tmp_path):
+def test_kills_lose_nothing_and_repeat_nothing(trial, destination):
     rng = random.Random(SEED)
-    workload, pipeline = pipeline_of(tmp_path, database, destination)
-    pipeline.start()
-    end = workload.start()
-    try:
-        for _ in range(KILLS):
-            time.sleep(rng.uniform(0.1, 1.2))
-            pipeline.kill()
-            pipeline.start()
-        end()
-        assert finish(database, pipeline, destination) == 0
-    finally:
-        end()
-        pipeline.end()
+    trial = trial(destination)
+    trial.begin()
+    for _ in range(KILLS):
+        pause(rng.uniform(0.1, 1.2))
+        trial.kill()
+        trial.pipeline.start()
+    assert trial.finish().repeated_count == 0
 
 
-def test_stops_and_resumes_lose_nothing_and_repeat_nothing(database, destination, tmp_path):
-    workload, pipeline = pipeline_of(tmp_path, database, destination)
-    pipeline.start()
-    end = workload.start()
-    try:
-        for _ in range(3):
-            time.sleep(0.7)
-            assert pipeline.stop() == 0, pipeline.log()
-            pipeline.start()
-        end()
-        assert finish(database, pipeline, destination) == 0
-    finally:
-        end()
-        pipeline.end()
+def test_stops_and_resumes_lose_nothing_and_repeat_nothing(trial, destination):
+    trial = trial(destination)
+    trial.begin()
+    for _ in range(3):
+        pause(0.7)
+        assert trial.pipeline.stop() == 0, trial.pipeline.log()
+        trial.pipeline.start()
+    assert trial.finish().repeated_count == 0
 
 
-def test_a_crash_between_commit_and_save_repeats_nothing(database, destination, tmp_path):
-    workload, pipeline = pipeline_of(tmp_path, database, destination)
+def test_a_crash_between_commit_and_save_repeats_nothing(trial, destination):
+    trial = trial(destination)
     ahead_count = 0
-    try:
-        for _ in range(3):
-            # The first save is that of the start; the next comes long after the rows.
-            pipeline.arguments = ["--epoch-secs", "3"]
-            pipeline.start()
-            before = destination.progress()
-            workload.run(20)
-            wait_for(lambda before=before: destination.progress() != before)
-            pipeline.kill()
-            ahead_count += is_behind(saved_position(pipeline), destination.progress().position)
-        pipeline.start()
-        assert finish(database, pipeline, destination) == 0
-    finally:
-        pipeline.end()
+    for _ in range(3):
+        # The first save is that of the start; the next comes long after the rows.
+        trial.pipeline.arguments = ["--epoch-secs", "3"]
+        trial.pipeline.start()
+        before = destination.progress()
+        trial.workload.run(20)
+        wait_for(lambda before=before: destination.progress() != before)
+        trial.kill()
+        ahead_count += is_behind(saved_position(trial), destination.progress().position)
+    trial.pipeline.start()
+    assert trial.finish().repeated_count == 0
     assert ahead_count
-    assert "ahead of the saved" in pipeline.log_text()
+    assert "ahead of the saved" in trial.pipeline.log_text()
 
 
-def test_a_kill_in_mid_transaction_delivers_each_of_its_rows_once(database, kafka, tmp_path):
+def test_a_kill_in_mid_transaction_delivers_each_of_its_rows_once(trial, database, kafka):
     slow = {"max.in.flight": 1, "batch.num.messages": 20}
     destination = ExactlyOnceDestination(kafka, database.name, client_conf=slow)
-    workload, pipeline = pipeline_of(tmp_path, database, destination, batch=SPLIT)
-    pipeline.start()
+    trial = trial(destination, batch=SPLIT)
+    trial.pipeline.start()
     open_counts = []
-    try:
-        workload.run(5)
-        wait_for(lambda: destination.progress() is not None)
-        for _ in range(2):
-            end = destination.committed_end()
-            if not open_counts:
-                workload.big_transaction(ROWS, "x" * 380)  # several times what goes into one Kafka transaction
-            wait_for(lambda end=end: destination.committed_end() > end)
-            pipeline.kill()
-            open_counts.append(destination.progress().open_count)
-            pipeline.start()
-        workload.run(5)
-        assert finish(database, pipeline, destination) == 0
-    finally:
-        pipeline.end()
+    trial.workload.run(5)
+    wait_for(lambda: destination.progress() is not None)
+    for _ in range(2):
+        end = destination.committed_end()
+        if not open_counts:
+            trial.workload.big_transaction(ROWS, "x" * 380)  # several times what goes into one Kafka transaction
+        wait_for(lambda end=end: destination.committed_end() > end)
+        trial.kill()
+        open_counts.append(destination.progress().open_count)
+        trial.pipeline.start()
+    trial.workload.run(5)
+    assert trial.finish().repeated_count == 0
     assert 0 < open_counts[0] < ROWS
 
 
-def test_a_cut_database_connection_in_a_split_transaction_repeats_nothing(database, fault_proxy, tmp_path):
-    destination, proxy = FileDestination(tmp_path), fault_proxy(database.server.port)
-    workload = Workload(database, SEED)
-    workload.create()
+def test_a_cut_database_connection_in_a_split_transaction_repeats_nothing(trial, database, fault_proxy, tmp_path):
+    proxy = fault_proxy(database.server.port)
     source = source_of(database, url=database.url(port=proxy.port))
-    pipeline = PipelineProcess(tmp_path, source, [destination.sink], batch=SPLIT).start()
-    try:
-        for bytes_until_cut in (100_000, 300_000, 200_000):
-            proxy.cut_after(bytes_until_cut)
-            workload.big_transaction(10_000)
-        workload.run(20)
-        assert finish(database, pipeline, destination) == 0
-    finally:
-        pipeline.end()
+    trial = trial(FileDestination(tmp_path), source=source, batch=SPLIT)
+    trial.pipeline.start()
+    for bytes_until_cut in (100_000, 300_000, 200_000):
+        proxy.cut_after(bytes_until_cut)
+        trial.workload.big_transaction(10_000)
+    trial.workload.run(20)
+    assert trial.finish().repeated_count == 0
 
 
 @pytest.mark.parametrize("fault", ["down", "stall"])
-def test_an_outage_of_the_broker_loses_nothing_and_repeats_nothing(database, kafka_behind_proxy, fault, tmp_path):
+def test_an_outage_of_the_broker_loses_nothing_and_repeats_nothing(trial, database, kafka_behind_proxy, fault):
     behind, proxy = kafka_behind_proxy, kafka_behind_proxy.proxy
     timeouts = {"request.timeout.ms": "1000", "socket.timeout.ms": "1000"}
     destination = ExactlyOnceDestination(
         behind.broker, database.name, bootstrap=behind.bootstrap, send_timeout_secs=2, client_conf=timeouts
     )
-    workload, pipeline = pipeline_of(tmp_path, database, destination)
-    pipeline.start()
-    end = workload.start()
-    try:
-        for _ in range(2):
-            time.sleep(1)
-            getattr(proxy, fault)()
-            pipeline.wait_until(lambda status: status["sink_errors"])
-            time.sleep(2)
-            {"down": proxy.up, "stall": proxy.unstall}[fault]()
-            pipeline.wait_until(lambda status: not status["sink_errors"])
-        end()
-        assert finish(database, pipeline, destination) == 0
-    finally:
-        end()
-        pipeline.end()
+    trial = trial(destination)
+    trial.begin()
+    for _ in range(2):
+        pause(1)
+        getattr(proxy, fault)()
+        trial.pipeline.wait_until(lambda status: status["sink_errors"])
+        pause(2)
+        {"down": proxy.up, "stall": proxy.unstall}[fault]()
+        trial.pipeline.wait_until(lambda status: not status["sink_errors"])
+    assert trial.finish().repeated_count == 0
 
 
-def test_deleted_positions_are_warned_of_and_the_saved_position_holds(database, destination, tmp_path):
-    workload, pipeline = pipeline_of(tmp_path, database, destination)
+def test_deleted_positions_are_warned_of_and_the_saved_position_holds(trial, destination):
+    trial = trial(destination)
+    trial.pipeline.start()
+    trial.workload.run(10)
+    wait_for(lambda: destination.progress() is not None)
+    assert trial.pipeline.stop() == 0, trial.pipeline.log()
+    destination.forget()
+    trial.pipeline.start()
+    trial.workload.run(10)
+    assert trial.finish().repeated_count == 0
+    assert "has lost its position" in trial.pipeline.log_text()
+
+
+@pytest.mark.parametrize("database", ["mysql"], indirect=True)
+def test_a_second_instance_ends_the_first_as_failed(trial, database, destination, tmp_path):
+    trial = trial(destination, folder=tmp_path / "1")
+    second = PipelineProcess(tmp_path / "2", source_of(database), [destination.sink])
     try:
-        pipeline.start()
-        workload.run(10)
+        trial.pipeline.start()
+        trial.workload.run(5)
         wait_for(lambda: destination.progress() is not None)
-        assert pipeline.stop() == 0, pipeline.log()
-        destination.forget()
-        pipeline.start()
-        workload.run(10)
-        assert finish(database, pipeline, destination) == 0
+        owner = destination._positions.read().instance
+        second.start()
+        wait_for(lambda: destination._positions.read().instance != owner)
+        trial.workload.run(5)
+        outcome = trial.pipeline.wait()
+        assert (outcome.status, outcome.kind, outcome.retry) == ("failed", "fatal", "never")
+        assert "another instance has taken over" in outcome.message
+        assert "pipeline failed (fatal): another instance" in trial.pipeline.log_text()
+        assert finish(database, second, destination) == 0
     finally:
-        pipeline.end()
-    assert "has lost its position" in pipeline.log_text()
-
-
-def test_a_second_instance_ends_the_first_as_failed(mysql, kafka, tmp_path):
-    with mysql.fresh_database() as database:
-        destination = ExactlyOnceDestination(kafka, database.name)
-        workload, first = pipeline_of(tmp_path / "1", database, destination)
-        second = PipelineProcess(tmp_path / "2", source_of(database), [destination.sink])
-        try:
-            first.start()
-            workload.run(5)
-            wait_for(lambda: destination.progress() is not None)
-            owner = destination._positions.read().instance
-            second.start()
-            wait_for(lambda: destination._positions.read().instance != owner)
-            workload.run(5)
-            outcome = first.wait()
-            assert (outcome.status, outcome.kind, outcome.retry) == ("failed", "fatal", "never")
-            assert "another instance has taken over" in outcome.message
-            assert "pipeline failed (fatal): another instance" in first.log_text()
-            assert finish(database, second, destination) == 0
-        finally:
-            first.end()
-            second.end()
+        second.end()

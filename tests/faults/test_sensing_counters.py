@@ -9,6 +9,7 @@ import pytest
 
 from deltaforge.control.shapes import read_shapes
 from deltaforge.sensing.sample import is_sampled
+from tests.drifting import insert_undated
 from tests.pipelines import PipelineProcess, file_events, file_sink, mysql_source, postgres_source, wait_for
 
 WARMUP, RATE = 100, 7
@@ -89,6 +90,39 @@ def test_counters_are_exact_over_kills(database, tmp_path):
     assert state.tables["orders"].keys["meta"].sequence >= 1
     assert state.drift["orders"].events_analyzed == sum(is_sampled(number, WARMUP, RATE) for number in range(total))
     assert state.drift["orders"].events_with_drift <= state.tables["orders"].keys["meta"].sequence
+
+
+def test_drift_is_counted_once_over_kills(database, tmp_path):
+    database.execute("alter table orders add column day date not null")
+    path, total, rng = tmp_path / "out.jsonl", 20_000, random.Random(4)
+    pipeline = PipelineProcess(
+        tmp_path,
+        source_of(database),
+        [file_sink(path)],
+        schema_sensing=SENSING,
+        batch={"max_tx_bytes": 20_000, "max_events": 500},
+    ).start()
+    try:
+        for first in range(0, total, 4000):
+            rows = ",".join(f"({number}, null, '2026-01-01')" for number in range(first, first + 2000))
+            database.execute(f"insert into orders values {rows}")
+            insert_undated(database, ",".join(f"({n}, null, {{day}})" for n in range(first + 2000, first + 4000)))
+            time.sleep(rng.uniform(0, 0.5))
+            pipeline.kill()
+            pipeline.start()
+        wait_for(lambda: len({event["after"]["id"] for event in file_events(path) if event["after"]}) == total, 120)
+        assert pipeline.stop() == 0, pipeline.log()
+    finally:
+        pipeline.end()
+
+    drift = read_shapes(pipeline.paths.recovery).drift["orders"]
+    sampled = [number for number in range(total) if is_sampled(number, WARMUP, RATE)]
+    undated = sum(number % 4000 >= 2000 for number in sampled)
+    assert (drift.events_analyzed, drift.events_with_drift) == (len(sampled), undated)
+    assert {
+        column: {kind: found.count for kind, found in kinds.items()} for column, kinds in drift.records.items()
+    } == {"day": {"unexpected_null": undated}}
+    assert drift.null_counts == {"day": undated}
 
 
 def test_rows_that_come_again_for_an_optional_sink_are_not_counted_again(database, tmp_path):

@@ -6,7 +6,7 @@ from concurrent.futures import ProcessPoolExecutor
 import pytest
 from bytewax.errors import BytewaxRuntimeError
 
-from deltaforge.checkpoint.reader import read_checkpoints, read_source_state
+from deltaforge.checkpoint.reader import read_source_state
 from deltaforge.core.errors import PositionLostError, SinkError
 from deltaforge.core.position import PostgresPosition
 from deltaforge.testing.fakes import RecordingSink, ScriptedStream, fail_on
@@ -105,24 +105,6 @@ def test_sink_that_failed_for_good_saves_nothing_it_did_not_ack(tmp_path, saved_
     assert context.failure.kind == "auth"
     saved = saved_state(context)
     assert saved.position.lsn <= len(sink.durable) + 1
-
-
-def test_optional_sink_that_is_down_holds_nothing_and_gets_its_rows_on_restart(tmp_path, saved_state):
-    down = RecordingSink(lambda *_: fail_on("open", _[1])("open", _[1]))
-    good = RecordingSink()
-    options = {"optional": frozenset({"opt"})}
-    context = context_of(tmp_path, ScriptedStream(last=50), {"good": good, "opt": down}, **options)
-    context.stop_grace_secs = 0.2
-    run(context, until=lambda: len(good.durable) >= 50)
-    assert (good.durable, down.durable) == (list(range(1, 51)), [])
-    assert saved_state(context).start.lsn == 1
-
-    back = RecordingSink()
-    context = context_of(tmp_path, ScriptedStream(last=60), {"good": good, "opt": back}, **options)
-    run(context, until=lambda: len(back.durable) >= 60)
-    assert back.durable == list(range(1, 61))
-    assert good.durable == list(range(1, 61))
-    assert {c.sink_id: c.position.lsn for c in read_checkpoints(context.paths.recovery)} == {"good": 61, "opt": 61}
 
 
 def test_state_of_another_source_is_refused(tmp_path):

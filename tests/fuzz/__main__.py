@@ -14,6 +14,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from deltaforge.core.errors import ProtocolError
 from deltaforge.protocol.kernel import description, kernel
 from deltaforge.sources.transaction import new_transaction
 from tests.fuzz import mysql_rows, postgres_rows
@@ -70,7 +71,7 @@ def _mysql(case: mysql_rows.Case, rnd: random.Random) -> bool:
     rows = msgspec.structs.replace(case.rows, data=damaged(rnd, case.rows.data))
     transaction = new_transaction("mysql", "server-1", "f:4", case.gtid, None)
     group = kernel.mysql_group(case.table, rows, transaction, *mysql_rows.PLACE)
-    return group is not None and _read(case, group)
+    return group is not None and _read(case, _unpacked(group, rnd))
 
 
 def _postgres(case: postgres_rows.Case, rnd: random.Random) -> bool:
@@ -78,7 +79,18 @@ def _postgres(case: postgres_rows.Case, rnd: random.Random) -> bool:
     block = kernel.copy_data([frame + damaged(rnd, message) for message in case.messages])
     transaction = kernel.Transaction("postgresql", "sys", "0/1", "", None)
     _, group, _, _ = block.rows(0, {77: case.table}, transaction, 1, 9, b"0/1")
-    return group is not None and _read(case, group)
+    return group is not None and _read(case, _unpacked(group, rnd))
+
+
+def _unpacked(group: Any, rnd: random.Random) -> Any:
+    """The group, or what it is after it was packed and damaged, if that is still a group."""
+    if rnd.random() < 0.5:
+        return group
+    block, tables, _ = kernel.pack_groups([group], 0)
+    try:
+        return kernel.unpack_groups(damaged(rnd, block), tables)[0]
+    except (ProtocolError, IndexError):
+        return group
 
 
 def _read(case: mysql_rows.Case | postgres_rows.Case, group: Any) -> bool:

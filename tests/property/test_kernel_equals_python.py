@@ -5,7 +5,7 @@ import random
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deltaforge.core.batch import Batch
@@ -51,11 +51,13 @@ def test_samples():
         if any(value != value for event in events for value in (event.after or {}).values()):
             continue  # not a number: no server stores it, and JSON writes it as null
         names = [column.name for column in case.table.schema.columns]
-        for terms in ({"seen": 0, "warmup": 9, "rate": 1}, {"seen": 3, "warmup": 4, "rate": 2}):
-            found = kernel.row_sample([group], names[:60], max_depth=3, **terms)
-            if found is not None:
-                assert_same_sample(found, sample_of_events(events, names[:60], max_depth=3, **terms), len(names[:60]))
-                compared += found.sampled_count
+        for asked in (names[:60], rnd.sample(names, min(len(names), 2)), []):
+            for terms in ({"seen": 0, "warmup": 9, "rate": 1}, {"seen": 3, "warmup": 4, "rate": 2}):
+                found = kernel.row_sample([group, group], asked, max_depth=3, **terms)
+                if found is not None:
+                    expected = sample_of_events([*events, *events], asked, max_depth=3, **terms)
+                    assert_same_sample(found, expected, len(asked))
+                    compared += found.sampled_count
     assert compared > 100
 
 
@@ -68,6 +70,7 @@ DOCUMENT = TableSchema(TableId("d", "s", "t"), (Column("id", "bigint"), Column("
 
 
 @given(st.lists(JSON_VALUES, min_size=1, max_size=4), st.integers(1, 5))
+@example([{f"key {n}": n} for n in range(20)], 5)
 def test_structures_of_documents(documents, max_depth):
     columns = (RelationColumn("id", 20, -1, True), RelationColumn("doc", 114, -1, False))
     types = {20: TypeInfo(20, "int8"), 114: TypeInfo(114, "json")}
@@ -82,7 +85,7 @@ def test_structures_of_documents(documents, max_depth):
     transaction = kernel.Transaction("postgresql", "sys", "0/1", "", None)
     _, group, _, _ = block.rows(0, {7: table}, transaction, 1, 9, b"0/1")
 
-    terms = {"seen": 0, "warmup": 10, "rate": 1, "max_depth": max_depth}
+    terms = {"seen": 0, "warmup": 100, "rate": 1, "max_depth": max_depth}
     found = kernel.row_sample([group], ["doc"], **terms)
 
     if found is not None:  # text that is not Unicode is left to Python

@@ -12,8 +12,11 @@ from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
+from collections import Counter
+
 import msgspec
 
+from deltaforge.core.errors import ProtocolError
 from deltaforge.core.event import ChangeEvent, EventIds
 from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.json_text import encode_json
@@ -36,4 +39,6 @@ include "binlog.pxi"
 include "redis.pxi"
 include "sample.pxi"
 include "copydata.pxi"
+include "postgres_transactions.pxi"
 include "kafka.pxi"
+include "spool.pxi"

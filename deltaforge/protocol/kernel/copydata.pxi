@@ -5,19 +5,23 @@ cdef extern from *:
     """
     #include <dlfcn.h>
     static int (*df_pq_get)(void*, char**, int) = NULL;
+    static int (*df_pq_consume)(void*) = NULL;
     static void (*df_pq_free)(void*) = NULL;
     static bool df_pq_load(const char* path) {
         void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
         if (!library) return false;
         *(void**)&df_pq_get = dlsym(library, "PQgetCopyData");
+        *(void**)&df_pq_consume = dlsym(library, "PQconsumeInput");
         *(void**)&df_pq_free = dlsym(library, "PQfreemem");
-        return df_pq_get && df_pq_free;
+        return df_pq_get && df_pq_consume && df_pq_free;
     }
     static inline int df_pq_next(void* connection, char** data) { return df_pq_get(connection, data, 1); }
+    static inline bool df_pq_receive(void* connection) { return df_pq_consume(connection) == 1; }
     static inline void df_pq_release(void* data) { df_pq_free(data); }
     """
     bint df_pq_load(const char* path) noexcept
     int df_pq_next(void* connection, char** data) noexcept nogil
+    bint df_pq_receive(void* connection) noexcept nogil
     void df_pq_release(void* data) noexcept nogil
 
 
@@ -39,12 +43,16 @@ cdef class CopyReader:
             raise OSError(f"{library} is not a libpq")
         self._connection = <void*>connection
 
-    def read(self, Py_ssize_t max_bytes):
-        """What has arrived, up to about ``max_bytes``, and how it ended: 0 no whole message is left, 1 there may
-        be more, below 0 as ``PQgetCopyData``.
+    def read(self, Py_ssize_t max_bytes, CopyData begun=None, Py_ssize_t index=0):
+        """What has arrived, also at the socket, up to about ``max_bytes``, and how it ended: 0 no whole message is
+        left, 1 there may be more, below 0 as ``PQgetCopyData``. Before it comes what is in ``begun`` from ``index`` on.
         """
         cdef CopyData found = CopyData.__new__(CopyData)
         cdef int state
+        if begun is not None:
+            for n in range(index, begun.count):
+                if not found._append(<char*>begun._block.data + begun._offsets[n], begun._size(n)):
+                    raise MemoryError
         with nogil:
             state = found._fill(self._connection, max_bytes)
         if state == 2:
@@ -59,6 +67,8 @@ cdef class CopyData:
     cdef uint32_t* _offsets
     cdef readonly Py_ssize_t count
     cdef Py_ssize_t _capacity
+    cdef char _op              # of the run that was looked at last
+    cdef RowPlan _plan
 
     def __dealloc__(self):
         free(self._block.data)
@@ -66,26 +76,42 @@ cdef class CopyData:
 
     cdef int _fill(self, void* connection, Py_ssize_t max_bytes) noexcept nogil:
         cdef char* data = NULL
-        cdef int length = 1
-        cdef uint32_t* offsets
-        while self._block.size < max_bytes:
+        cdef int length
+        cdef bint is_kept
+        while True:
             length = df_pq_next(connection, &data)
+            if length == 0:   # libpq takes in a few KiB at a time
+                if self._block.size >= max_bytes:
+                    return 1
+                if not df_pq_receive(connection):
+                    return -2
+                length = df_pq_next(connection, &data)
             if length <= 0:
                 return length
-            if self.count + 2 > self._capacity:
-                self._capacity = max(self._capacity * 2, 256)
-                offsets = <uint32_t*>realloc(self._offsets, self._capacity * sizeof(uint32_t))
-                if offsets == NULL:
-                    return 2
-                self._offsets = offsets
-                self._offsets[0] = 0
-            put(&self._block, data, length)
+            is_kept = self._append(data, length)
             df_pq_release(data)
-            if self._block.is_exhausted or self._block.size > <Py_ssize_t>0x7FFFFFFF:
+            if not is_kept:
                 return 2
-            self.count += 1
-            self._offsets[self.count] = <uint32_t>self._block.size
-        return 1
+
+    cdef Py_ssize_t _size(self, Py_ssize_t index) noexcept nogil:
+        return self._offsets[index + 1] - self._offsets[index]
+
+    cdef bint _append(self, const char* data, Py_ssize_t length) noexcept nogil:
+        """Add a message; False without memory."""
+        cdef uint32_t* offsets
+        if self.count + 2 > self._capacity:
+            self._capacity = max(self._capacity * 2, 256)
+            offsets = <uint32_t*>realloc(self._offsets, self._capacity * sizeof(uint32_t))
+            if offsets == NULL:
+                return False
+            self._offsets = offsets
+            self._offsets[0] = 0
+        put(&self._block, data, length)
+        if self._block.is_exhausted or self._block.size > <Py_ssize_t>0x7FFFFFFF:
+            return False
+        self.count += 1
+        self._offsets[self.count] = <uint32_t>self._block.size
+        return True
 
     def message(self, Py_ssize_t index):
         """One message, with its frame."""
@@ -94,21 +120,12 @@ cdef class CopyData:
         cdef uint32_t at = self._offsets[index]
         return PyBytes_FromStringAndSize(<char*>self._block.data + at, self._offsets[index + 1] - at)
 
-    def rows(self, Py_ssize_t index, dict tables, Transaction transaction, int64_t ts_ms, uint32_t xid, bytes lsn):
-        """The row messages of one table and kind that begin at ``index``.
-
-        Args:
-            tables: Relations by oid: a captured table with its ``plan``, or None for others.
-            transaction: The open one; its ``ordinal`` is moved on.
-            ts_ms, xid, lsn: Of its commit.
-
-        Returns:
-            The index behind them; a group, None if the table is not captured; their bytes on the wire; the end of
-            WAL that they say. The index itself if Python has to look at the message.
+    cdef Py_ssize_t _run(self, Py_ssize_t index, dict tables) except -1:
+        """The index behind the row messages of one table and kind that begin at ``index``, with their op and plan put
+        into ``_op`` and ``_plan``; the index itself if Python has to look at the message.
         """
         cdef const uint8_t* at
         cdef const uint8_t* end
-        cdef RowGroup group
         cdef RowPlan plan = None
         cdef uint8_t tag = 0
         cdef uint32_t oid = 0
@@ -131,17 +148,31 @@ cdef class CopyData:
             if plan is not None and not is_whole_row(&plan.layout, op, at + FRAME_BYTES, end):
                 break
             stop += 1
+        self._op, self._plan = op, plan
+        return stop
+
+    def rows(self, Py_ssize_t index, dict tables, Transaction transaction, int64_t ts_ms, uint32_t xid, bytes lsn):
+        """The row messages of one table and kind that begin at ``index``.
+
+        Args:
+            tables: Relations by oid: a captured table with its ``plan``, or None for others.
+            transaction: The open one; its ``ordinal`` is moved on.
+            ts_ms, xid, lsn: Of its commit.
+
+        Returns:
+            The index behind them; a group, None if the table is not captured; their bytes on the wire; the end of
+            WAL that they say. The index itself if Python has to look at the message.
+        """
+        cdef RowGroup group = None
+        cdef Py_ssize_t stop = self._run(index, tables)
         if stop == index:
             return index, None, 0, 0
-        size = self._offsets[stop] - self._offsets[index]
-        last = big(self._block.data + self._offsets[stop - 1] + 1, 8)
-        if plan is None:
-            transaction.ordinal += stop - index
-            return stop, None, size, last
-        group = RowGroup.__new__(RowGroup)
-        group._place_messages(self, index, stop - index, op, plan, transaction, ts_ms, xid, lsn)
+        if self._plan is not None:
+            group = RowGroup.__new__(RowGroup)
+            group._place_messages(self, index, stop - index, self._op, self._plan, transaction, ts_ms, xid, lsn)
         transaction.ordinal += stop - index
-        return stop, group, size, last
+        last = big(self._block.data + self._offsets[stop - 1] + 1, 8)
+        return stop, group, self._offsets[stop] - self._offsets[index], last
 
 
 def copy_data(messages):

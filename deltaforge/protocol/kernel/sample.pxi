@@ -17,11 +17,16 @@ cdef enum:
     MAX_DISTINCT = 16
 
 
-cdef struct Asked:
-    # A column to sense: its name as in the JSON text, and its place in the table.
-    const uint8_t* name
-    Py_ssize_t name_length
-    int column
+cdef struct Sensed:
+    # How a column is sensed.
+    uint64_t name_hash
+    int place              # among the asked columns; -1: it is not asked for
+
+
+cdef struct Run:
+    # A part of a MySQL image without nulls: so many bytes that nobody asks for, then a column to look at.
+    Py_ssize_t width
+    int column             # -1: the image ends
 
 
 cdef inline uint64_t mix64(uint64_t x) noexcept nogil:
@@ -202,39 +207,52 @@ cdef inline uint64_t at_least_2(uint64_t found) noexcept nogil:
 
 
 cdef bint hash_row(
-    const uint8_t* at, const uint8_t* end, Asked* asked, int asked_count, int max_depth, uint64_t* hashes
+    const uint8_t* at, const uint8_t* end, Layout* layout, Sensed* columns, int asked_count, int max_depth,
+    uint64_t* hashes
 ) noexcept nogil:
     """Signature and structures of a row image: ``hashes`` has the signature, then one for each asked column."""
     cdef uint64_t total = 0
-    cdef const uint8_t* name
-    cdef const uint8_t* name_stop
     cdef const uint8_t* value
-    cdef bint has_escape = False, is_hashed
+    cdef Column* column
+    cdef uint64_t* found
+    cdef bint is_hashed
     cdef int n, kind = 0
     for n in range(asked_count):
         hashes[1 + n] = ABSENT
     at += 2 if end - at == 2 else 1   # {} has no column
-    while at < end and at[0] == 34:
-        name = at + 1
-        name_stop = string_end(name, end, &has_escape)
-        if name_stop == NULL or has_escape or end - name_stop < 3:
-            return False
-        value = name_stop + 2
+    for n in range(layout.count):
+        column = &layout.columns[n]
+        if end - at < column.name_length or memcmp(column.name, at, column.name_length) != 0:
+            continue   # not in a partial image
+        value = at + column.name_length
         at = skip_json(value, end, &kind)
         if at == NULL or at >= end:
             return False
-        total += mix64(name_hash(name, name_stop) ^ <uint64_t>(kind * 3))
-        if kind != SHAPE_NULL:
-            for n in range(asked_count):
-                if asked[n].name_length == name_stop - name and memcmp(asked[n].name, name, name_stop - name) == 0:
-                    is_hashed = True
-                    if structure_of(value, end, max_depth, 0, &hashes[1 + n], &is_hashed) == NULL or not is_hashed:
-                        hashes[1 + n] = NOT_HASHED
-                    else:
-                        hashes[1 + n] = at_least_2(hashes[1 + n])
+        total += mix64(columns[n].name_hash ^ <uint64_t>(kind * 3))
+        if kind != SHAPE_NULL and columns[n].place >= 0:
+            found = &hashes[1 + columns[n].place]
+            is_hashed = True
+            if structure_of(value, end, max_depth, 0, found, &is_hashed) == NULL or not is_hashed:
+                found[0] = NOT_HASHED
+            else:
+                found[0] = at_least_2(found[0])
         at += 1
     hashes[0] = at_least_2(mix64(total))
     return at == end
+
+
+cdef inline Py_ssize_t next_sampled(Py_ssize_t number, Py_ssize_t warmup, Py_ssize_t rate) noexcept nogil:
+    """The number of the first row from this one on that is sampled."""
+    return number if number < warmup else (number + rate - 1) // rate * rate
+
+
+cdef inline bint has_null(const uint8_t* nulls, int count) noexcept nogil:
+    """Whether one of the first ``count`` bits is set; the server sets those behind them too."""
+    cdef int n
+    for n in range(count >> 3):
+        if nulls[n]:
+            return True
+    return count & 7 and nulls[count >> 3] & ((1 << (count & 7)) - 1)
 
 
 @cython.no_gc
@@ -247,12 +265,18 @@ cdef class RowSample:
     cdef Py_ssize_t* _ends         # where each ends
     cdef uint64_t* _hashes         # of each, the signature and one hash for each asked column
     cdef Py_ssize_t _capacity
-    cdef Asked _asked[MAX_ASKED]
+    cdef Facts** _groups
+    cdef Sensed* _columns          # of the table
+    cdef Run* _runs
+    cdef int _run_count
+    cdef int _asked[MAX_ASKED]     # the place in the table of each; -1: it has no such column
     cdef Py_ssize_t _totals[MAX_ASKED]
     cdef int _asked_count
-    cdef list _kept
 
     def __dealloc__(self):
+        free(self._groups)
+        free(self._columns)
+        free(self._runs)
         free(self._images.data)
         free(self._ends)
         free(self._hashes)
@@ -270,6 +294,14 @@ cdef class RowSample:
             raise IndexError(column)
         return self._column(1 + column)
 
+    def signature_counts(self):
+        return self._counts(0)
+
+    def structure_counts(self, int column):
+        if not 0 <= column < self._asked_count:
+            raise IndexError(column)
+        return self._counts(1 + column)
+
     def after(self, Py_ssize_t row):
         """The image of the n-th sampled row."""
         if not 0 <= row < self.sampled_count:
@@ -283,21 +315,64 @@ cdef class RowSample:
         cdef int width = 1 + self._asked_count
         return [self._hashes[row * width + place] for row in range(self.sampled_count)]
 
-    cdef _ask(self, RowPlan plan, columns):
+    cdef dict _counts(self, int place):
+        """Most samples have a few different hashes."""
+        cdef uint64_t distinct[MAX_DISTINCT]
+        cdef Py_ssize_t counts[MAX_DISTINCT]
+        cdef uint64_t found
+        cdef Py_ssize_t row
+        cdef int count = 0, n, width = 1 + self._asked_count
+        for row in range(self.sampled_count):
+            found = self._hashes[row * width + place]
+            n = 0
+            while n < count and distinct[n] != found:
+                n += 1
+            if n == MAX_DISTINCT:
+                return dict(Counter(self._column(place)))
+            if n == count:
+                distinct[n], counts[n] = found, 0
+                count += 1
+            counts[n] += 1
+        return {distinct[n]: counts[n] for n in range(count)}
+
+    cdef bint _ask(self, RowPlan plan, columns) except -1:
+        """False if a name has to be looked at by Python."""
+        cdef Layout* layout = &plan.layout
         cdef int n, k
         cdef Column* column
         cdef bytes text
-        self._kept = []
+        cdef Py_ssize_t width = 0
+        self._columns = <Sensed*>malloc((layout.count + 1) * sizeof(Sensed))
+        self._runs = <Run*>malloc((layout.count + 1) * sizeof(Run))
+        if self._columns == NULL or self._runs == NULL:
+            raise MemoryError
+        for n in range(layout.count):
+            column = &layout.columns[n]
+            if memchr(column.name, 92, column.name_length) != NULL:
+                return False
+            self._columns[n].name_hash = name_hash(
+                <const uint8_t*>column.name + 1, <const uint8_t*>column.name + column.name_length - 2
+            )
+            self._columns[n].place = -1
         self._asked_count = len(columns)
-        for n, name in enumerate(columns):
-            text = encode_json(name)
-            self._kept.append(text)
-            self._asked[n].name, self._asked[n].name_length = <const uint8_t*><const char*>text + 1, len(text) - 2
-            self._asked[n].column = -1
-            for k in range(plan.layout.count):
-                column = &plan.layout.columns[k]
-                if column.name_length == len(text) + 1 and memcmp(column.name, <const char*>text, len(text)) == 0:
-                    self._asked[n].column = k
+        for k in range(self._asked_count):
+            text = encode_json(columns[k]) + b":"
+            self._asked[k] = -1
+            for n in range(layout.count):
+                column = &layout.columns[n]
+                if column.name_length == len(text) and memcmp(column.name, <const char*>text, len(text)) == 0:
+                    self._asked[k], self._columns[n].place = n, k
+        for n in range(layout.count):
+            column = &layout.columns[n]
+            if self._columns[n].place < 0 and not TEXT <= column.kind <= VECTOR:
+                width += column.width
+            else:
+                self._runs[self._run_count] = Run(width, n)
+                self._run_count += 1
+                width = 0
+        self._runs[self._run_count] = Run(width, -1)
+        self._run_count += 1
+        return True
 
     cdef bint _room(self) noexcept nogil:
         cdef Py_ssize_t capacity = max(self._capacity * 2, 64)
@@ -315,7 +390,7 @@ cdef class RowSample:
         self._hashes, self._capacity = hashes, capacity
         return True
 
-    cdef int _add(self, Py_ssize_t begin, int max_depth) noexcept nogil:
+    cdef int _add(self, Layout* layout, Py_ssize_t begin, int max_depth) noexcept nogil:
         """Take in the image that was written from ``begin`` on: 1, 0 to decline, -1 without memory."""
         cdef uint64_t* hashes
         if self._images.is_exhausted or not self._room():
@@ -323,8 +398,8 @@ cdef class RowSample:
         hashes = self._hashes + self.sampled_count * (1 + self._asked_count)
         self._ends[self.sampled_count] = self._images.size
         if not hash_row(
-            self._images.data + begin, self._images.data + self._images.size, self._asked, self._asked_count,
-            max_depth, hashes,
+            self._images.data + begin, self._images.data + self._images.size, layout, self._columns,
+            self._asked_count, max_depth, hashes,
         ):
             return 0
         self.sampled_count += 1
@@ -333,74 +408,87 @@ cdef class RowSample:
     cdef int _take(self, Facts* facts, Py_ssize_t seen, Py_ssize_t warmup, Py_ssize_t rate, int max_depth) noexcept nogil:
         """The rows of a group: 1, 0 to decline, -1 without memory."""
         cdef KeySpan key
-        cdef Py_ssize_t row, begin, number, null_dates = 0
+        cdef Py_ssize_t begin, number = seen + self.row_count
+        cdef Py_ssize_t due = next_sampled(number, warmup, rate), behind = number + facts.count
         cdef const uint8_t* at = facts.data
         cdef const uint8_t* end = facts.end
-        cdef const uint8_t* image
         cdef int state
-        seen += self.row_count
+        cdef bint is_written
         self.row_count += facts.count
-        for row in range(facts.count):
-            number = seen + row
-            if facts.is_mysql:
-                if facts.op != c"c":
-                    at = skip_image(facts.layout, facts.before, at, end, &null_dates)
-            else:
-                at, end = facts.data + facts.offsets[row], facts.data + facts.offsets[row + 1] - FRAME_BYTES
+        if due >= behind and not self._asked_count:
+            return 1
+        for number in range(number, behind):
+            if not facts.is_mysql:
+                at = facts.data + facts.offsets[number - behind + facts.count]
+                end = facts.data + facts.offsets[number - behind + facts.count + 1] - FRAME_BYTES
                 at = after_of_message(facts, at, end)
+            elif facts.op != c"c":
+                at = self._past_image(facts.layout, facts.before, at, end, False)
             if at == NULL:
                 return 0
-            image = at
-            if number < warmup or number % rate == 0:
+            if number == due:
                 begin = self._images.size
                 if facts.is_mysql:
-                    at = put_image(&self._images, facts.layout, facts.after, at, end, &key)
+                    is_written = put_image(&self._images, facts.layout, facts.after, at, end, &key) != NULL
                 else:
-                    at = put_pg_image(&self._images, facts.layout, at, end, &key)
-                if at == NULL:
-                    return 0
-                state = self._add(begin, max_depth)
+                    is_written = put_pg_image(&self._images, facts.layout, at, end, &key) != NULL
+                state = self._add(facts.layout, begin, max_depth) if is_written else 0
                 if state <= 0:
                     return state
+                due = next_sampled(number + 1, warmup, rate)
             if facts.is_mysql:
-                at = self._count_values(facts, image, end)
+                at = self._past_image(facts.layout, facts.after, at, end, True)
                 if at == NULL:
                     return 0
             else:
-                self._count_pg_values(facts.layout, image + 2)
+                self._count_pg_values(facts.layout, at + 2)
         return 1
 
-    cdef const uint8_t* _count_values(self, Facts* facts, const uint8_t* at, const uint8_t* end) noexcept nogil:
-        """Count the asked columns that hold a value in a MySQL image; its end, or NULL if it is not all there."""
-        cdef Layout* layout = facts.layout
-        cdef int n, k, bit = 0
+    cdef const uint8_t* _past_image(
+        self, Layout* layout, const uint8_t* bits, const uint8_t* at, const uint8_t* end, bint counts
+    ) noexcept nogil:
+        """The end of a MySQL image, or NULL if it is not all there. Asked columns that hold a value may be counted."""
+        cdef int n, count = present_count(bits, layout.count), bit = 0
         cdef const uint8_t* nulls = at
-        cdef Column* column
-        cdef Py_ssize_t size = (present_count(facts.after, layout.count) + 7) // 8
+        cdef Py_ssize_t size = (count + 7) // 8
         if end - at < size:
             return NULL
         at += size
+        if bits == NULL and not has_null(nulls, count):
+            for n in range(self._run_count):
+                at += self._runs[n].width
+                if self._runs[n].column >= 0:
+                    at = self._past_value(layout, self._runs[n].column, at, end, counts)
+                if at == NULL:
+                    return NULL
+            return at if at <= end else NULL
         for n in range(layout.count):
-            if not has_bit(facts.after, n):
+            if not has_bit(bits, n):
                 continue
             if not nulls[bit >> 3] >> (bit & 7) & 1:
-                column = &layout.columns[n]
-                size = value_size(column, at, end)
-                if size < 0:
+                at = self._past_value(layout, n, at, end, counts)
+                if at == NULL:
                     return NULL
-                for k in range(self._asked_count):
-                    if self._asked[k].column == n:
-                        self._totals[k] += is_value(layout, column, at, size)
-                at += size
             bit += 1
         return at
+
+    cdef inline const uint8_t* _past_value(
+        self, Layout* layout, int n, const uint8_t* at, const uint8_t* end, bint counts
+    ) noexcept nogil:
+        cdef Column* column = &layout.columns[n]
+        cdef Py_ssize_t size = value_size(column, at, end)
+        if size < 0:
+            return NULL
+        if counts and self._columns[n].place >= 0:
+            self._totals[self._columns[n].place] += is_value(layout, column, at, size)
+        return at + size
 
     cdef void _count_pg_values(self, Layout* layout, const uint8_t* tuple_at) noexcept nogil:
         """Count the asked columns that hold a value in a tuple whose lengths were checked."""
         cdef int n
         for n in range(self._asked_count):
-            if self._asked[n].column >= 0:
-                self._totals[n] += has_pg_value(layout, tuple_at, self._asked[n].column)
+            if self._asked[n] >= 0:
+                self._totals[n] += has_pg_value(layout, tuple_at, self._asked[n])
 
 
 cdef inline bint is_value(Layout* layout, Column* column, const uint8_t* at, Py_ssize_t size) noexcept nogil:
@@ -456,22 +544,28 @@ def row_sample(list groups, columns, Py_ssize_t seen, Py_ssize_t warmup, Py_ssiz
     cdef RowSample sample = RowSample.__new__(RowSample)
     cdef RowGroup group
     cdef RowPlan plan = None
+    cdef Py_ssize_t n, count = 0
     cdef int state = 1
     if len(columns) > MAX_ASKED or "" in columns or rate < 1:
         return None
+    sample._groups = <Facts**>malloc((len(groups) + 1) * sizeof(Facts*))
+    if sample._groups == NULL:
+        raise MemoryError
     for item in groups:
         if type(item) is not RowGroup or plan is not None and (<RowGroup>item)._plan is not plan:
             return None
         group = <RowGroup>item
-        if plan is None:
-            plan = group._plan
-            sample._ask(plan, columns)
-        if group.facts.op == c"d":
-            continue
-        with nogil:
-            state = sample._take(&group.facts, seen, warmup, rate, max_depth)
-        if state < 0:
-            raise MemoryError
-        if state == 0:
-            return None
-    return sample
+        plan = group._plan
+        if group.facts.op != c"d":
+            sample._groups[count] = &group.facts
+            count += 1
+    if plan is not None and not sample._ask(plan, columns):
+        return None
+    with nogil:   # once: each return to Python may have to wait for the threads that encode
+        for n in range(count):
+            state = sample._take(sample._groups[n], seen, warmup, rate, max_depth)
+            if state <= 0:
+                break
+    if state < 0:
+        raise MemoryError
+    return sample if state else None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -183,6 +183,18 @@ def kernel_type(oid: int, types: dict[int, TypeInfo]) -> tuple[str, bool, str]:
         name, is_nested, _ = kernel_type(info.element, types)
         return "" if is_nested else name, True, info.delimiter
     return "text" if DECODERS.get(info.name, _text) is _text else info.name, False, ","
+
+
+def reachable_types(oids: Iterable[int], types: dict[int, TypeInfo]) -> dict[int, TypeInfo]:
+    """Those of ``types`` that the types ``oids`` are made of: themselves, domain bases and array elements."""
+    found: dict[int, TypeInfo] = {}
+    wanted = list(oids)
+    while wanted:
+        info = types.get(wanted.pop())
+        if info is not None and info.oid not in found:
+            found[info.oid] = info
+            wanted += (info.base, info.element)
+    return found
 
 
 def _without_domains(oid: int, types: dict[int, TypeInfo]) -> TypeInfo:

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
+from deltaforge.checkpoint.spooled_batch import TableCodec
 from deltaforge.config.model import StrictModel
 from deltaforge.config.patterns import TablePattern
 from deltaforge.sources.base import LogStream, SourceConfig, SourceContext
@@ -45,3 +46,9 @@ class MysqlSourceSpec(StrictModel):
         from deltaforge.sources.mysql.stream import MysqlStream
 
         return MysqlStream(self.config, context)
+
+    def table_codec(self, pipeline: str, tenant: str) -> TableCodec:
+        """Packs the tables of a pipeline of this source."""
+        from deltaforge.sources.mysql.table_codec import MysqlTableCodec
+
+        return MysqlTableCodec(pipeline, tenant)

@@ -132,7 +132,7 @@ class MysqlStream:
         try:
             while True:
                 now = time.monotonic()
-                wait = self._batcher.wait_secs(now, min(deadline - now, self._context.limits.max_ms / 1000))
+                wait = self._batcher.wait_secs(now, deadline - now)
                 self._on_events(dump.read(max(0.001, wait)), now)
                 now = time.monotonic()
                 batches = self._batcher.due(now, is_quiet=dump.is_drained)

@@ -32,17 +32,21 @@ class CapturedTable:
     """One registered table definition with what decodes its rows.
 
     Attributes:
-        version: Its fingerprint; ``sequence`` that of its registration.
+        registered: The version as the registry has it; ``version`` is its fingerprint, ``sequence`` that of its
+            registration.
+        columns: Names and types in table order.
         plan: The kernel's row plan, None without a kernel.
     """
 
     def __init__(
         self, version: SchemaVersion, columns: Sequence[tuple[str, ColumnType]], maker: EventMaker, *, is_outbox: bool
     ) -> None:
+        self.registered = version
         self.schema = schema = version.schema
         self.name = schema.table.qualified
         self.version = version.hash
         self.sequence = version.sequence
+        self.columns = columns
         self.decoder = RowDecoder(schema.table.qualified, columns)
         self.maker = maker
         self.is_outbox = is_outbox

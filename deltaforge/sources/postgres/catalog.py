@@ -42,6 +42,13 @@ _END = """
 select case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end::text
 """
 
+_RETAINED = """
+select pg_wal_lsn_diff(
+         case when pg_is_in_recovery() then pg_last_wal_replay_lsn() else pg_current_wal_insert_lsn() end, restart_lsn)
+  from pg_replication_slots
+ where slot_name = %s
+"""
+
 
 class ColumnFacts(msgspec.Struct, frozen=True):
     """What the catalog says of a column and a relation message does not."""
@@ -139,11 +146,8 @@ class Catalog:
         return bool(self._one("select pg_is_in_recovery()")[0])
 
     def retained_bytes(self, slot: str) -> int | None:
-        """WAL bytes that the slot holds back."""
-        row = self._find(
-            "select pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn) from pg_replication_slots where slot_name = %s",
-            slot,
-        )
+        """WAL bytes that the slot holds back; on a standby, of what it has replayed."""
+        row = self._find(_RETAINED, slot)
         return None if row is None or row[0] is None else int(row[0])
 
     def types(self, oids: list[int]) -> dict[int, TypeInfo]:

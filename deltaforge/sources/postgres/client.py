@@ -119,6 +119,7 @@ class ReplicationConnection:
         self._pg = pq.PGconn.connect(conninfo_of(dsn, replication="database").encode())
         if self._pg.status != pq.ConnStatus.OK:
             raise error_of(self._pg.get_error_message(), None, "cannot open a replication connection")
+        self._poll = select.poll()
         self._reader: Any = None
         self._end_state = 0
         library = _libpq_path()
@@ -160,6 +161,7 @@ class ReplicationConnection:
         if result.status != pq.ExecStatus.COPY_BOTH:
             raise self._refused(result, f"cannot read replication slot {slot}")
         self._pg.nonblocking = 1
+        self._poll.register(self._pg.socket, select.POLLIN)
 
     def read(self) -> bytes | None:
         """The next payload, or None when no whole one has arrived.
@@ -175,15 +177,15 @@ class ReplicationConnection:
             return None
         raise self._end_of_stream()
 
-    def read_block(self, max_bytes: int) -> tuple[Any, bool]:
+    def read_block(self, max_bytes: int, begun: Any = None, index: int = 0) -> tuple[Any, bool]:
         """Payloads that have arrived, about ``max_bytes`` at most, as the kernel's ``CopyData``, and whether those
-        are all.
+        are all. Before them come those of the block ``begun`` from ``index`` on.
 
         Raises:
             SourceError: The stream ended or broke, and nothing was left to read.
         """
         if self._end_state == 0:
-            block, state = self._reader.read(max_bytes)
+            block, state = self._reader.read(max_bytes, begun, index)
             self._end_state = min(state, 0)
             if block.count or not self._end_state:
                 return block, state == 0
@@ -192,15 +194,15 @@ class ReplicationConnection:
         raise self._end_of_stream()
 
     def wait(self, timeout_secs: float) -> bool:
-        """Wait for bytes and take them in. False when none came in time."""
+        """Wait for bytes. False when none came in time."""
         began = time.monotonic()
-        readable, _, _ = select.select([self._pg.socket], [], [], timeout_secs)
-        if not readable:
+        if not self._poll.poll(timeout_secs * 1000):
             return False
-        if self.reads_blocks and time.monotonic() - began >= TRICKLE_SECS:
+        if not self.reads_blocks:
+            with source_errors("replication connection broke"):
+                self._pg.consume_input()
+        elif time.monotonic() - began >= TRICKLE_SECS:
             self._wait_for_more()
-        with source_errors("replication connection broke"):
-            self._pg.consume_input()
         return True
 
     def _wait_for_more(self) -> None:

@@ -13,7 +13,7 @@ from deltaforge.core.errors import DeltaForgeError, ProtocolError, SchemaError
 from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, Op, RowImage, SourceInfo, Transaction
 from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.postgres.messages import UNCHANGED, Delete, Insert, Relation, Tuple, Update, decode_message
-from deltaforge.protocol.postgres.values import TypeInfo, kernel_type, resolve_decoder
+from deltaforge.protocol.postgres.values import TypeInfo, kernel_type, reachable_types, resolve_decoder
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.texts import table_texts
 
@@ -24,7 +24,9 @@ class CapturedTable:
     """A captured relation, registered, with what decodes its rows.
 
     Attributes:
-        version: Its fingerprint; ``sequence`` that of its registration.
+        registered: The version as the registry has it; ``version`` is its fingerprint, ``sequence`` that of its
+            registration.
+        types: What its columns are made of, by oid.
         plan: The kernel's row plan, None without a kernel.
     """
 
@@ -32,6 +34,8 @@ class CapturedTable:
         self, relation: Relation, version: SchemaVersion, types: dict[int, TypeInfo], maker: EventMaker
     ) -> None:
         self.relation = relation
+        self.registered = version
+        self.types = reachable_types([column.type_oid for column in relation.columns], types)
         self.schema = schema = version.schema
         self.name = schema.table.qualified
         self.version = version.hash
@@ -94,7 +98,7 @@ class EventMaker:
     def __init__(self, pipeline: str, tenant: str, database: str) -> None:
         self._pipeline = pipeline
         self._tenant = tenant
-        self._database = database
+        self.database = database
 
     def events(self, group: Any) -> list[ChangeEvent]:
         """The events of a group of the kernel.
@@ -163,7 +167,7 @@ class EventMaker:
             connector="postgresql",
             name=self._pipeline,
             ts_ms=0,
-            db=self._database,
+            db=self.database,
             schema=schema,
             table=table,
         )

@@ -30,6 +30,8 @@ from deltaforge.sources.transaction import new_transaction
 
 log = logging.getLogger(__name__)
 
+MAX_LSN = (1 << 64) - 1
+CONNECTOR = "postgresql"
 SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
 
 
@@ -42,6 +44,7 @@ class Mapper:
         begun: The begin of the newest transaction.
         transaction: What its event ids are made of.
         lsn: Of its commit, as text; ``lsn_bytes`` for the kernel.
+        id_origin: What the event ids of all transactions are made of, up to that text.
 
     Args:
         pipeline: ``metadata.name``, the ``source.name`` of events.
@@ -70,6 +73,7 @@ class Mapper:
         self._database = catalog.database()
         self._registry = registry
         self._system_id = system_id
+        self.id_origin = f"{CONNECTOR}|{system_id}|".encode()
         self._maker = EventMaker(pipeline, tenant, self._database)
         self.tables: dict[int, CapturedTable | None] = {}
         self._described: dict[int, Relation] = {}
@@ -89,7 +93,12 @@ class Mapper:
         self.begun = begin
         self.lsn = text_from_lsn(begin.commit_lsn)
         self.lsn_bytes = self.lsn.encode()
-        self.transaction = new_transaction("postgresql", self._system_id, self.lsn, "", None)
+        self.transaction = new_transaction(CONNECTOR, self._system_id, self.lsn, "", None)
+
+    @property
+    def ahead(self) -> int:
+        """The first commit LSN at which :meth:`begin` has more to do than to note the transaction."""
+        return self._ahead[0] if self._ahead else MAX_LSN
 
     def captures(self, schema: str, name: str) -> bool:
         """Whether the document asks for this table."""

@@ -12,6 +12,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from deltaforge.checkpoint.spooled_batch import TableCodec
 from deltaforge.config.model import StrictModel
 from deltaforge.core.errors import CheckpointError
 from deltaforge.core.lsn import lsn_from_text
@@ -70,3 +71,9 @@ class PostgresSourceSpec(StrictModel):
         from deltaforge.sources.postgres.stream import PostgresStream
 
         return PostgresStream(self.config, context)
+
+    def table_codec(self, pipeline: str, tenant: str) -> TableCodec:
+        """Packs the tables of a pipeline of this source."""
+        from deltaforge.sources.postgres.table_codec import PostgresTableCodec
+
+        return PostgresTableCodec(pipeline, tenant)

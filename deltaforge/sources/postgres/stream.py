@@ -17,6 +17,7 @@ from deltaforge.core.errors import ProtocolError, SourceError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.lsn import lsn_from_text, text_from_lsn
 from deltaforge.core.position import LogEdge, Position, PostgresPosition, Start
+from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.postgres.messages import (
     Begin,
     Commit,
@@ -65,6 +66,7 @@ class PostgresStream:
         self._sent_at = self._heard_at = self._moved_at = self._checked_at = 0.0
         self._bytes = 0
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._begun: tuple[Any, int] = (None, 0)
 
     def open(self, position: Start | None) -> Position:
         if position is not None and not isinstance(position, (PostgresPosition, LogEdge)):
@@ -113,7 +115,7 @@ class PostgresStream:
                 batches = self._batcher.due(now, is_quiet=is_drained)
                 if batches or now >= deadline:
                     return batches
-                wait = self._batcher.wait_secs(now, min(deadline - now, self._context.limits.max_ms / 1000))
+                wait = self._batcher.wait_secs(now, deadline - now)
                 if is_drained and not wire.wait(max(0.001, wait)):
                     self._check_silence(now)
         finally:
@@ -193,8 +195,12 @@ class PostgresStream:
     def _drain(self, wire: ReplicationConnection) -> bool:
         """Take in what has arrived, up to a bound, so that batches leave in between. Whether that was all."""
         if wire.reads_blocks:
-            block, is_all = wire.read_block(MAX_BLOCK_BYTES)
+            begun, index = self._begun
+            block, is_all = wire.read_block(MAX_BLOCK_BYTES, begun, index)
+            if begun is not None and block.count == begun.count - index:
+                return is_all  # nothing new
             if block.count:
+                self._begun = (None, 0)
                 self._on_block(wire, block)
             return is_all
         for _ in range(MAX_MESSAGES):
@@ -209,7 +215,11 @@ class PostgresStream:
         now = self._heard_at = time.monotonic()
         mapper, index = self._mapper, 0
         while index < block.count:
-            if self._is_tx_open and mapper.begun is not None:
+            if not self._is_tx_open:
+                index = self._on_transactions(block, index, now)
+                if index == block.count:
+                    return
+            elif mapper.begun is not None:
                 begun = mapper.begun
                 index, group, size, received = block.rows(
                     index, mapper.tables, mapper.transaction, begun.commit_ms, begun.xid, mapper.lsn_bytes
@@ -223,6 +233,29 @@ class PostgresStream:
                     continue
             self._on_frame(wire, block.message(index), now)
             index += 1
+
+    def _on_transactions(self, block: Any, index: int, now: float) -> int:
+        """Take the plain transactions that are whole in the block, all in one go; the index behind them, and behind a
+        small one that goes on in the next block: it is taken together with that.
+        """
+        mapper, batcher = self._mapper, self._batcher
+        while index < block.count:
+            found = kernel.CopyTransactions(
+                block, index, mapper.tables, mapper.id_origin, mapper.ahead, batcher.room, batcher.open_room
+            )
+            if found.stop == index:
+                if not found.is_cut:
+                    break
+                self._begun = (block, index)
+                return int(block.count)
+            index = found.stop
+            self._bytes += found.scanned_bytes
+            self._received = max(self._received, found.received)
+            for table, op, count, _ in found.counts:
+                self._counts[table.name, op] += count
+            self._resume_at(found.end_lsn, found.xid, now)
+            batcher.add_ended(found.groups, found.byte_count, found.event_count, now)
+        return index
 
     def _on_frame(self, wire: ReplicationConnection, data: bytes, now: float) -> None:
         frame = decode_frame(data)
@@ -270,9 +303,12 @@ class PostgresStream:
         self._counts[event.source.qualified_table, event.op] += 1
 
     def _move(self, lsn: int, tx_id: int | None, now: float) -> None:
+        self._resume_at(lsn, tx_id, now)
+        self._batcher.end_transaction(now)
+
+    def _resume_at(self, lsn: int, tx_id: int | None, now: float) -> None:
         self._resume = PostgresPosition(lsn, tx_id, self._resume.system_id, self._resume.timeline)
         self._moved_at = now
-        self._batcher.end_transaction(now)
 
     def _send_status(self, wire: ReplicationConnection, *, wants_reply: bool) -> None:
         wire.send_status(self._received, self._confirmed, wants_reply=wants_reply)

@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 
 from deltaforge.runtime.paths import PipelinePaths
+from tests.drifting import insert_undated
 from tests.integration.e2e.test_rest import ControlPlane, document
 from tests.pipelines import file_sink, mysql_source, postgres_source, wait_for
 
@@ -26,8 +27,7 @@ def control_plane(tmp_path):
 def database(request):
     with request.getfixturevalue(request.param).fresh_database() as database:
         json_type = "json" if request.param == "mysql" else "jsonb"
-        day = "date not null" if request.param == "mysql" else "date"
-        database.execute(f"create table orders (id int primary key, day {day}, meta {json_type})")
+        database.execute(f"create table orders (id int primary key, day date not null, meta {json_type})")
         if request.param == "postgres":
             database.execute("create publication pub for all tables")
         yield database
@@ -135,23 +135,21 @@ def test_session_keys_are_a_map_not_evolution(control_plane, database, tmp_path)
     assert schema["properties"]["sessions"]["additionalProperties"]["properties"] == {"hits": {"type": "integer"}}
 
 
-def test_drift_over_kill(control_plane, mysql_database, tmp_path):
-    mysql_database.execute("create table orders (id int primary key, day date not null, meta json)")
-    create(control_plane, mysql_database, tmp_path)
+def test_drift_over_kill(control_plane, database, tmp_path):
+    create(control_plane, database, tmp_path)
     status, body = control_plane.call("GET", f"{PIPELINE}/drift/orders")
     assert (status, body["code"]) == (404, "PIPELINE_NOT_FOUND")
-    insert(mysql_database, 0, 100, ORDER)
+    insert(database, 0, 100, ORDER)
     sensed(control_plane, 100)
     (clean,) = get(control_plane, "/drift")
     assert clean == {
         "table": "orders", "has_drift": False, "columns": [], "events_analyzed": 100, "events_with_drift": 0,
     }  # fmt: skip
 
-    with mysql_database.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("set sql_mode = ''")
-        cursor.execute("insert into orders values (200, '0000-00-00', '{}'), (201, '2026-01-01', null)")
+    insert_undated(database, "(200, {day}, '{{}}')")
+    database.execute("insert into orders values (201, '2026-01-01', null)")
     kill(tmp_path)
-    insert(mysql_database, 300, 10, ORDER)
+    insert(database, 300, 10, ORDER)
     sensed(control_plane, 111)
 
     drift = get(control_plane, "/drift/orders?kinds=true")

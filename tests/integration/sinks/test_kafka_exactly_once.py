@@ -1,6 +1,7 @@
 """The kafka sink with exactly_once: the contract of all sinks, and what transactions promise beyond it."""
 
 import uuid
+from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
@@ -66,6 +67,19 @@ def target(kafka_behind_proxy, private_kafka):
     return target
 
 
+@pytest.fixture
+def opened():
+    """``opened(sink)``: the sink, opened; closed for good after the test."""
+    with ExitStack() as sinks:
+
+        def make(sink):
+            sinks.callback(end, sink)
+            sink.open()
+            return sink
+
+        yield make
+
+
 class TestExactlyOnceKafkaSink(SinkContract, RoutedSinkContract, NetworkSinkContract):
     """The contract."""
 
@@ -77,49 +91,41 @@ def write_group(sink, *batches, progress=None):
     sink.flush()
 
 
-def test_nothing_of_a_group_is_visible_before_all_of_it(target):
-    sink = target.sink()
-    sink.open()
+def test_nothing_of_a_group_is_visible_before_all_of_it(target, opened):
+    sink = opened(target.sink())
     sink.write(numbered_batch(1, 10))
     sink.write(numbered_batch(11, 10))
     sink._client.drain()
     assert (target.dirty_count(), target.numbers()) == (20, [])
     sink.flush()
     assert target.numbers() == list(range(1, 21))
-    end(sink)
 
 
-def test_what_was_not_committed_never_becomes_visible_and_blocks_no_reader(target):
-    sink = target.sink()
-    sink.open()
+def test_what_was_not_committed_never_becomes_visible_and_blocks_no_reader(target, opened):
+    sink = opened(target.sink())
     sink.write(numbered_batch(1, 10))
     sink._client.drain()
     end(sink)
-    sink = target.sink()
-    sink.open()
+    sink = opened(target.sink())
     write_group(sink, numbered_batch(1, 3))
     end(sink)
     assert (target.dirty_count(), target.numbers()) == (13, [1, 2, 3])
 
 
-def test_a_successor_ends_the_transaction_of_a_crashed_one_and_knows_its_position(target):
-    crashed, successor = target.sink_of("i"), target.sink_of("i")
-    crashed.open()
+def test_a_successor_ends_the_transaction_of_a_crashed_one_and_knows_its_position(target, opened):
+    crashed, successor = opened(target.sink_of("i")), target.sink_of("i")
     assert crashed.kept_progress() is None
     write_group(crashed, numbered_batch(1, 3), progress=SinkProgress(PostgresPosition(7), 2, "tx"))
     crashed.write(numbered_batch(4, 3))
     crashed._client.drain()
-    successor.open()
+    opened(successor)
     assert successor.kept_progress() == SinkProgress(PostgresPosition(7), 2, "tx")
     write_group(successor, numbered_batch(4, 1))
     assert target.numbers() == [1, 2, 3, 4]
-    end(crashed)
-    end(successor)
 
 
-def test_the_position_is_found_behind_many_aborted_transactions(target):
-    sink = target.sink_of("i")
-    sink.open()
+def test_the_position_is_found_behind_many_aborted_transactions(target, opened):
+    sink = opened(target.sink_of("i"))
     write_group(sink, numbered_batch(1), progress=SinkProgress(PostgresPosition(9)))
     for _ in range(60):
         sink._begin(sink._client)
@@ -128,16 +134,14 @@ def test_the_position_is_found_behind_many_aborted_transactions(target):
         sink._client.abort_transaction(5)
         sink._began_at = None
     end(sink)
-    again = target.sink_of("i")
-    again.open()
+    again = opened(target.sink_of("i"))
     assert again.kept_progress() == SinkProgress(PostgresPosition(9))
     end(again)
 
 
-def test_the_position_of_an_earlier_pipeline_of_the_name_does_not_count(target):
+def test_the_position_of_an_earlier_pipeline_of_the_name_does_not_count(target, opened):
     for incarnation, expected in (("a", None), ("b", None), ("b", PostgresPosition(4))):
-        sink = target.sink_of(incarnation)
-        sink.open()
+        sink = opened(target.sink_of(incarnation))
         kept = sink.kept_progress()
         assert (kept and kept.position) == expected
         write_group(sink, numbered_batch(1), progress=SinkProgress(PostgresPosition(4)))
@@ -145,39 +149,31 @@ def test_the_position_of_an_earlier_pipeline_of_the_name_does_not_count(target):
 
 
 @pytest.mark.parametrize("is_idle", [True, False])
-def test_a_second_instance_fences_the_first_for_good(target, is_idle):
-    first, second = target.sink(), target.sink()
-    first.open()
+def test_a_second_instance_fences_the_first_for_good(target, is_idle, opened):
+    first, second = opened(target.sink()), target.sink()
     if not is_idle:
         first.write(numbered_batch(1, 5))
         first._client.drain()
-    second.open()
+    opened(second)
     with pytest.raises(SinkError, match="another instance has taken over") as caught:
         write_group(first, numbered_batch(6, 5))
     assert (caught.value.kind, retry_of(caught.value)) == ("fatal", Retry.NEVER)
-    end(first)
     write_group(second, numbered_batch(1, 2))
-    end(second)
     assert target.numbers() == [1, 2]
 
 
-def test_an_instance_that_lost_its_connection_does_not_fence_the_one_that_replaced_it(target):
-    first = target.sink()
-    first.open()
+def test_an_instance_that_lost_its_connection_does_not_fence_the_one_that_replaced_it(target, opened):
+    first = opened(target.sink())
     first.close()
-    second = target.sink()
-    second.open()
+    second = opened(target.sink())
     with pytest.raises(SinkError, match="another instance has taken over"):
         first.open()
     write_group(second, numbered_batch(1))
-    end(first)
-    end(second)
     assert target.numbers() == [1]
 
 
-def test_a_transaction_that_the_broker_ended_for_its_age_is_written_again(target):
-    sink = target.sink(client_conf={"transaction.timeout.ms": 1000, "linger.ms": 1})
-    sink.open()
+def test_a_transaction_that_the_broker_ended_for_its_age_is_written_again(target, opened):
+    sink = opened(target.sink(client_conf={"transaction.timeout.ms": 1000, "linger.ms": 1}))
     batch = numbered_batch(1, 5)
     sink.write(batch)
     sink._client.drain()
@@ -187,7 +183,6 @@ def test_a_transaction_that_the_broker_ended_for_its_age_is_written_again(target
     assert retry_of(caught.value) is Retry.BACKOFF
     sink.close()
     assert deliver(sink, [batch], is_open=False) == []
-    end(sink)
     assert target.numbers() == [1, 2, 3, 4, 5]
 
 
@@ -202,7 +197,7 @@ def wait_until_aborted(target):
 
 
 @pytest.mark.parametrize("is_committed", [True, False])
-def test_a_commit_without_an_answer_is_neither_lost_nor_repeated(target, monkeypatch, is_committed):
+def test_a_commit_without_an_answer_is_neither_lost_nor_repeated(target, monkeypatch, is_committed, opened):
     commit = Client.commit_transaction
     faults = [True]
 
@@ -216,7 +211,7 @@ def test_a_commit_without_an_answer_is_neither_lost_nor_repeated(target, monkeyp
 
     monkeypatch.setattr(Client, "commit_transaction", unanswered)
     sink = target.sink()
-    sink.open()
+    opened(sink)
     first, second = numbered_batch(1, 5), numbered_batch(6, 5)
     with pytest.raises(StalledError):
         write_group(sink, first)
@@ -224,7 +219,6 @@ def test_a_commit_without_an_answer_is_neither_lost_nor_repeated(target, monkeyp
     sink.open()
     sink.write(first)
     write_group(sink, second)
-    end(sink)
     assert target.numbers() == list(range(1, 11))
     commits, aborts = (
         getattr(sink._context.metrics, name).labels("p", "s")._value.get()
@@ -234,10 +228,9 @@ def test_a_commit_without_an_answer_is_neither_lost_nor_repeated(target, monkeyp
     assert (commits, aborts) == ((4, 1) if is_committed else (3, 1))
 
 
-def test_a_batch_that_was_committed_unanswered_is_known_also_after_another_error(target, monkeypatch):
+def test_a_batch_that_was_committed_unanswered_is_known_also_after_another_error(target, monkeypatch, opened):
     commit = Client.commit_transaction
-    sink = target.sink()
-    sink.open()
+    sink = opened(target.sink())
 
     def unanswered(client):
         commit(client)
@@ -254,26 +247,22 @@ def test_a_batch_that_was_committed_unanswered_is_known_also_after_another_error
     sink.write(second)
     sink.close()  # as after an error
     assert deliver(sink, [first, second], is_open=False) == []
-    end(sink)
     assert target.numbers() == list(range(1, 11))
 
 
-def test_a_line_cut_in_mid_transaction_gives_neither_gap_nor_repeat(target):
-    sink = target.sink()
-    sink.open()
+def test_a_line_cut_in_mid_transaction_gives_neither_gap_nor_repeat(target, opened):
+    sink = opened(target.sink())
     for first in range(1, 501, 100):
         batches = [numbered_batch(first, 50), numbered_batch(first + 50, 50)]
         sink.write(batches[0])
         target.down()
         target.up()
         deliver(sink, batches, written=1)
-    end(sink)
     assert target.numbers() == list(range(1, 501))
 
 
-def test_a_silent_line_in_mid_transaction_gives_neither_gap_nor_repeat(target):
-    sink = target.sink()
-    sink.open()
+def test_a_silent_line_in_mid_transaction_gives_neither_gap_nor_repeat(target, opened):
+    sink = opened(target.sink())
     batches = [numbered_batch(1, 500), numbered_batch(501, 500)]
     sink.write(batches[0])
     target.stall()
@@ -283,7 +272,6 @@ def test_a_silent_line_in_mid_transaction_gives_neither_gap_nor_repeat(target):
     sink.close()
     target.unstall()
     deliver(sink, batches, is_open=False)
-    end(sink)
     assert target.numbers() == list(range(1, 1001))
 
 
@@ -305,9 +293,8 @@ def test_a_killed_broker_in_mid_transaction_gives_neither_gap_nor_repeat(private
     assert target.numbers() == list(range(1, 31))
 
 
-def test_a_bad_event_aborts_its_group(target):
-    sink = target.sink()
-    sink.open()
+def test_a_bad_event_aborts_its_group(target, opened):
+    sink = opened(target.sink())
     sink.write(numbered_batch(1, 10))
     with pytest.raises(RecordError):
         sink.write(with_row({"id": "\ud800"}))
@@ -315,10 +302,8 @@ def test_a_bad_event_aborts_its_group(target):
     assert target.numbers() == []
 
 
-def test_positions_are_on_a_compacted_topic_of_one_partition(target):
-    sink = target.sink()
-    sink.open()
-    end(sink)
+def test_positions_are_on_a_compacted_topic_of_one_partition(target, opened):
+    opened(target.sink())
     admin = AdminClient({"bootstrap.servers": target._broker.bootstrap})
     name = topic_name(target.name)
     assert len(admin.list_topics(name, timeout=20).topics[name].partitions) == 1
@@ -327,9 +312,8 @@ def test_positions_are_on_a_compacted_topic_of_one_partition(target):
     assert settings["cleanup.policy"].value == "compact"
 
 
-def test_a_record_of_a_newer_version_is_refused(target):
-    sink = target.sink()
-    sink.open()
+def test_a_record_of_a_newer_version_is_refused(target, opened):
+    sink = opened(target.sink())
     sink._begin(sink._client)
     record = b'{"incarnation":"","instance":"x","seq":1,"progress":null,"v":2}'
     sink._client.send(record, sink._positions.name, sink._positions.key, {})

@@ -1,6 +1,7 @@
 """PostgreSQL: promoted standbys, other clusters, slots that are gone, new or copies."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -175,3 +176,20 @@ def test_promoted_standby_that_is_behind_what_we_read_is_a_lost_position(failove
     standby.execute("select pg_promote()")
     with pytest.raises(PositionLostError, match=r"after failover: .* left timeline 1 at .* does not have all"):
         moved(reader, standby).open()
+
+
+def test_slot_of_a_standby_is_read_and_says_what_it_holds_back(private_postgres, reader_of):
+    primary = shop(private_postgres(version=18))
+    server = private_postgres("-c", "hot_standby_feedback=on", version=18, standby_of=primary.server)
+    standby = Database(server, "shop")
+    with ThreadPoolExecutor(1) as pool:
+        opened = pool.submit(reader_of, standby)
+        while not opened.done():  # a slot of a standby begins where its primary notes what is running
+            primary.execute("select pg_log_standby_snapshot()")
+            time.sleep(0.05)
+    reader = opened.result()
+    primary.execute("insert into t values (1, 'a')")
+    assert brief(reader.read(1)) == [("c", None, {"id": 1, "v": "a"})]
+    ((expected,),) = standby.rows("select pg_last_wal_replay_lsn() - restart_lsn from pg_replication_slots")
+    assert 0 < expected <= reader.stream._catalog.retained_bytes("slot_shop")
+    assert reader.metrics.slot_retained_bytes.labels("p", "test")._value.get() > 0

@@ -121,6 +121,17 @@ def test_types_of_mariadb_are_what_the_server_prints(mariadb_database, tmp_path)
     check(mariadb_database, tmp_path, MARIADB)
 
 
+def test_an_enum_is_never_a_number_an_unsigned_never_negative_and_a_text_never_base64(any_mysql_database, tmp_path):
+    columns = "e enum('no','yes'), u bigint unsigned, w tinyint unsigned, t text, j varchar(9) character set sjis"
+    any_mysql_database.execute(f"create table t (id int primary key, {columns})")
+    reader = mysql_reader(any_mysql_database, tmp_path / "state").open()
+    any_mysql_database.execute("insert into t values (1, 'yes', 18446744073709551615, 255, 'tëxt', '\u65e5\u672c')")
+    (event,) = reader.read(1)
+    reader.close()
+    expected = {"id": 1, "e": "yes", "u": 2**64 - 1, "w": 255, "t": "tëxt", "j": "\u65e5\u672c"}
+    assert wire(event.after) == expected
+
+
 def test_zero_dates_become_null_and_are_counted(any_mysql_database, tmp_path):
     any_mysql_database.execute("create table t (id int primary key, d date, t datetime, s timestamp(3) null)")
     reader = mysql_reader(any_mysql_database, tmp_path / "state").open()

@@ -1,8 +1,12 @@
 import argparse
 
+import msgspec
 import pytest
 
 from benchmarks.chaos import _failure_text
+from benchmarks.chaos_crew import kept
+from benchmarks.chaos_readers import FollowedFile
+from benchmarks.chaos_round import Plan
 from benchmarks.chaos_timeline import Fault, Round
 from deltaforge.core.position import PostgresPosition
 from tests.trial import Death, assert_repeated_after_saved
@@ -45,3 +49,25 @@ def test_each_death_has_a_saved_position_of_its_own():
     events = [event(n) for n in (1, 2, 1, 2, 3, 3, 2)]
     with pytest.raises(AssertionError, match="2 was saved"):
         assert_repeated_after_saved(events, [Death(None, 2), Death(PostgresPosition(3), 5)])
+
+
+@pytest.mark.parametrize(("failure", "is_done"), [("", True), ("gap", False)])
+def test_a_round_that_held_is_not_run_again(tmp_path, failure, is_done):
+    plan = Plan("mysql", "redis", 7, kills=30)
+    assert kept(tmp_path, plan) is None
+    found = Round("mysql", "redis", 7, failure=failure, faults=[Fault(1, "kill", "")])
+    (tmp_path / f"{plan.name}.json").write_bytes(msgspec.json.encode(found))
+    assert kept(tmp_path, plan) == (found if is_done else None)
+    assert kept(tmp_path, Plan("mysql", "redis", 8, kills=30)) is None
+
+
+def test_a_followed_file_gives_whole_lines_and_none_twice(tmp_path):
+    destination = FollowedFile(tmp_path)
+    destination.follow()
+    assert destination.count() == 0
+    with (tmp_path / "out.jsonl").open("ab", buffering=0) as file:
+        file.write(b'{"n": 1}\n{"n"')
+        assert destination.events() == [{"n": 1}]
+        file.write(b': 2}\n{"n": 3}\n')
+        assert (destination.count(), destination.events()) == (3, [{"n": 1}, {"n": 2}, {"n": 3}])
+    assert destination.read_anew() == destination.events()

@@ -17,6 +17,8 @@ def default_of(name):
         return EPOCH_SECS
     if name == "schema_sensing":
         return "1 row in 10" if SchemaSensing().enabled else "off"
+    if name == "exactly_once":
+        return bool(KafkaSinkConfig(id="k", brokers="b:1", topic="t").exactly_once)
     part, _, key = name.partition(".")
     if part == "batch":
         return getattr(BatchSpec(), key)

@@ -15,7 +15,6 @@ REFUSED = [
     ("spec/processors", [{"type": "javascript", "id": "j", "inline": "x"}], "spec.processors[0].type"),
     ("spec/processors", [{"type": "python", "id": "p", "inline": "x"}], "spec.processors[0].type"),
     (f"{SINK}/encoding", {"type": "avro", "schema_registry_url": "http://r"}, "spec.sinks[0].config.encoding"),
-    ("spec/commit_policy", {"mode": "quorum", "quorum": 1}, "spec.commit_policy.mode"),
     (
         "spec/schema_sensing",
         {"enabled": True, "output": {"emit_events": True}},
@@ -59,6 +58,9 @@ ALLOWED = [
     (f"{SOURCE}/snapshot", {"mode": "never"}),
     (f"{SOURCE}/on_schema_drift", "halt"),
     ("spec/commit_policy", {"mode": "all"}),
+    ("spec/commit_policy", {"mode": "quorum", "quorum": 1}),
+    (f"{SINK}/start", "earliest"),
+    (f"{SINK}/spool", {"max_bytes": 1, "on_full": "detach"}),
     ("spec/schema_sensing", {"enabled": True, "sampling": {"sample_rate": 5}}),
     ("spec/journal", {"enabled": False}),
     ("spec/journal", {"enabled": True, "dlq": {"overflow_policy": "block"}}),
@@ -74,11 +76,11 @@ def test_what_changes_nothing_is_not_refused(put, key, value):
 
 
 def test_all_refusals_are_listed(put):
-    put("spec/commit_policy", {"mode": "quorum", "quorum": 1})
+    put("spec/connection_policy", {"preferred_replica": "r"})
     with pytest.raises(SpecError) as caught:
         check_supported(parse_document(put("spec/sharding", {"mode": "hash", "count": 2})).spec)
     assert "spec.sharding.count" in str(caught.value)
-    assert "spec.commit_policy.mode" in str(caught.value)
+    assert "spec.connection_policy.preferred_replica" in str(caught.value)
 
 
 def test_a_journal_beside_exactly_once_is_refused(put):

@@ -1,0 +1,335 @@
+"""Brings batches to one sink: straight to its thread, or by way of its spool while it cannot take them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from typing import NamedTuple
+
+from deltaforge.checkpoint.spool import Spool
+from deltaforge.checkpoint.state import Place, SpoolMark
+from deltaforge.core.batch import Batch
+from deltaforge.core.covered import Replay
+from deltaforge.core.errors import DeltaForgeError
+from deltaforge.core.position import Position, SinkProgress, lies_before
+from deltaforge.observability.threads import show_thread_name
+from deltaforge.runtime.sink_worker import SinkWorker
+from deltaforge.runtime.spool_meter import SpoolMeter
+from deltaforge.sinks.base import SpoolConfig
+
+log = logging.getLogger(__name__)
+
+WAIT_SECS = 0.1
+
+
+class _Handed(NamedTuple):
+    """A batch that the sink's thread has and has not acked.
+
+    ``start`` is where its record begins, or that of the first batch of its transaction; None while ``batch`` is not
+    written.
+    """
+
+    batch: Batch | None
+    event_count: int
+    start: Place | None = None
+
+
+class SinkFeed:
+    """What stands between the dataflow and a sink's thread.
+
+    A feed with a spool that may ``grow`` takes every batch at once. While the thread keeps up, batches go to it
+    directly, and what it has not acked at the barrier is written down. Once its queue is full, batches are only
+    written, and a second thread feeds the queue from the disk until it has caught up.
+
+    Invariants: the spool is in the order of the log. A transaction that comes in several batches is written whole
+    or not at all, so that what is delivered after a restart begins where a transaction begins.
+
+    Args:
+        worker: Of the sink. Closed here.
+        spool: Opened at ``mark``.
+        config: Its bounds.
+        meter: Its metrics.
+        mark: What was saved of it: everything up to its position is acked or in the spool. None without a spool.
+        grows: Whether the spool takes what the worker does not; otherwise only what is left in it is delivered.
+    """
+
+    def __init__(  # noqa: PLR0913 - a sink, its spool, and how far it is
+        self,
+        worker: SinkWorker,
+        spool: Spool,
+        config: SpoolConfig,
+        meter: SpoolMeter,
+        *,
+        mark: SpoolMark | None,
+        grows: bool,
+    ) -> None:
+        self.id = worker.id
+        self.worker = worker
+        self._spool = spool
+        self._config = config
+        self._meter = meter
+        self.grows = grows
+        self._position = mark.position if mark else None
+        self._replay = Replay(SinkProgress(mark.position)) if mark else None
+        self._asked: tuple[Batch, Batch] | None = None
+        self._handed: deque[_Handed] = deque()
+        self._removed_count = 0
+        self._waiting_count = 0  # events that are written and not acked
+        self._tx_start: Place | None = None  # of a transaction of which a part is written
+        self._fed_tx_start: Place | None = None  # of one of which a part was fed
+        self._end = spool.end  # behind the last whole transaction in the spool
+        self._changed = threading.Condition()
+        self._feeder: threading.Thread | None = None
+        self._next = spool.end
+        self._is_closing = False
+        self.is_detached = mark is not None and mark.is_detached
+        self.failure: DeltaForgeError | None = None
+        self.waits_for: str | None = None
+        self._saved = mark
+        self._unneeded: Place | None = None  # what is before it, once the newest mark is saved
+        if mark is not None and mark.first < mark.end:
+            self._next, self._end = mark.first, mark.end
+            self._waiting_count = spool.waiting_count
+            self._start_feeder()
+
+    @property
+    def is_live(self) -> bool:
+        """Whether nothing waits in the spool that the worker has not been given."""
+        return self._feeder is None
+
+    @property
+    def last_error(self) -> str | None:
+        """What is wrong with the sink or its spool; None if nothing is."""
+        if self.failure is not None:
+            return str(self.failure)
+        if self.is_detached:
+            place = self._position.view() if self._position else None
+            return (
+                f"detached: its spool was full (max_bytes {self._config.max_bytes}), so nothing behind {place} is "
+                "delivered; stop the pipeline and reset the checkpoint of this sink to that position"
+            )
+        return self.waits_for or self.worker.last_error
+
+    def take(self, batch: Batch, timeout_secs: float) -> bool:
+        """Accept a batch. False if there was no room for ``timeout_secs``: offer it again.
+
+        Raises:
+            StorageError: The spool cannot be written.
+        """
+        news = None if self.is_detached else self._news(batch)
+        if news is None:
+            batch.release()
+            return True
+        with self._changed:
+            is_taken = (
+                self._spool_or_hand_over(news, timeout_secs) if self.grows else self._hand_over(news, timeout_secs)
+            )
+            if is_taken and not self.is_detached:
+                self._position, self.waits_for = news.position, None
+        if is_taken and news is not batch:
+            batch.release()
+        if is_taken:
+            self._forget_replay()
+        return is_taken
+
+    def has_room(self) -> bool:
+        """Whether the sink's thread would take a batch now."""
+        return self.is_live and self.worker.has_room()
+
+    def is_acked(self) -> bool:
+        """Whether the sink has everything."""
+        return self.is_live and self.worker.wait_acked(0)
+
+    def settle(self) -> SpoolMark | None:
+        """At the barrier: have durable what the sink has not acked. None while there is nothing to be saved of it.
+
+        Raises:
+            StorageError: The spool cannot be written.
+        """
+        with self._changed:
+            self._remove_acked()
+            if self.grows and self.is_live:
+                self._write_handed()
+            self._spool.sync()
+            mark = self._mark()
+        if self._unneeded is not None:  # an epoch ends only after the one before is saved
+            self._spool.trim(self._unneeded)
+        self._unneeded = mark.first if mark else self._spool.end
+        self._saved = mark
+        return mark
+
+    def wants_barrier(self) -> bool:
+        """Whether there is something to be saved although no batch comes: the sink has acked what is in the spool."""
+        with self._changed:
+            self._remove_acked()
+            saved = self._saved
+            if saved is None or saved.first == saved.end:
+                return self._unneeded is not None and self._spool.byte_count > 0
+            has_all = self.is_live and not self._handed
+            return has_all or self._first() > saved.first
+
+    def show(self) -> None:
+        """Bring the gauges up to date. From any thread."""
+        with self._changed:
+            self._remove_acked()
+            self._meter.show(self._spool, self._waiting_count, is_detached=self.is_detached)
+
+    def close(self) -> None:
+        """End the threads, and close sink and spool. Never raises."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+            feeder = self._feeder
+        self.worker.close()
+        if feeder is not None:
+            feeder.join(timeout=10)
+        self._spool.close()
+
+    def _news(self, batch: Batch) -> Batch | None:
+        """What was not handed over before this run, None if that is nothing: the log may be read again for another
+        sink. Asked again for the same batch, it answers the same.
+        """
+        if self._replay is None:
+            return batch
+        if self._asked is None or self._asked[0] is not batch:
+            self._asked = batch, self._replay.news(batch)
+        news = self._asked[1]
+        if news.event_count or (not batch.event_count and not self._is_behind(batch.position)):
+            return news
+        return None
+
+    def _forget_replay(self) -> None:
+        self._asked = None
+        if self._replay is not None and self._replay.is_over:
+            self._replay = None
+
+    def _is_behind(self, position: Position) -> bool:
+        return self._position is not None and lies_before(position, self._position) is True
+
+    def _spool_or_hand_over(self, batch: Batch, timeout_secs: float) -> bool:
+        self._remove_acked()
+        is_in_parts = self._tx_start is not None or not batch.is_tx_end
+        if not is_in_parts and self._hand_over(batch, 0):
+            self._handed.append(_Handed(batch, batch.event_count))
+            return True
+        if not batch.event_count and not is_in_parts:
+            return True  # it only moves the position, which the next batch does as well
+        if self._waiting_bytes() >= self._config.max_bytes:
+            return self._give_way(timeout_secs)
+        if self.is_live:
+            for handed in self._handed:
+                if handed.batch is not None:
+                    handed.batch.release()  # its turn comes late: encoded again then
+            self._write_handed()
+            self._next = self._spool.end
+        self._write(batch)
+        batch.release()
+        if self.is_live:
+            self._start_feeder()
+        return True
+
+    def _hand_over(self, batch: Batch, timeout_secs: float) -> bool:
+        """Give a batch to the sink's thread, unless others wait in the spool."""
+        if not self.is_live:
+            if timeout_secs:
+                self._changed.wait(timeout_secs)
+            return False
+        return self.worker.offer(batch, timeout_secs)
+
+    def _give_way(self, timeout_secs: float) -> bool:
+        """The spool is full."""
+        size = self._config.max_bytes
+        if self._config.on_full == "detach":
+            self.is_detached = True
+            log.error("sink %s is given up: %s", self.id, self.last_error, extra={"sink": self.id})
+            return True
+        if self.waits_for is None:
+            reason = f": {self.worker.last_error}" if self.worker.last_error else ""
+            self.waits_for = f"backpressure: its spool is full (max_bytes {size}) and holds the pipeline{reason}"
+            log.error("the pipeline waits for sink %s: %s", self.id, self.waits_for, extra={"sink": self.id})
+        self._changed.wait(timeout_secs)
+        return False
+
+    def _write_handed(self) -> None:
+        """Write what the sink's thread has and has not acked."""
+        for place, handed in enumerate(self._handed):
+            if handed.batch is not None:
+                start = self._write(handed.batch) if handed.event_count else self._spool.end
+                self._handed[place] = _Handed(None, handed.event_count, start)
+
+    def _write(self, batch: Batch) -> Place:
+        """Append a batch; where the record of its transaction begins."""
+        start = self._tx_start or self._spool.end
+        self._spool.append(batch)
+        self._waiting_count += batch.event_count
+        self._meter.written(batch.event_count)
+        self._tx_start = None if batch.is_tx_end else start
+        if batch.is_tx_end:
+            self._end = self._spool.end
+        return start
+
+    def _remove_acked(self) -> None:
+        while self._handed and self._removed_count < self.worker.acked_count:
+            handed = self._handed.popleft()
+            self._removed_count += 1
+            if handed.start is not None:
+                self._waiting_count -= handed.event_count
+
+    def _first(self) -> Place:
+        """Where what the sink has not acked begins, with its whole transaction."""
+        start = self._handed[0].start if self._handed else None
+        return min(start or self._fed_tx_start or self._next, self._end)
+
+    def _waiting_bytes(self) -> int:
+        return 0 if self.is_live else self._spool.bytes_behind(self._first())
+
+    def _mark(self) -> SpoolMark | None:
+        if self.is_live and not self.grows:
+            self._handed.clear()  # the barrier has waited for all of it
+            self._next = self._spool.begin_again()
+            return None
+        if self._position is None:
+            return None
+        if self.is_live and not self._handed and self._tx_start is None:
+            self._end = self._next = self._spool.begin_again()
+        return SpoolMark(self._first(), self._end, self._position, self.is_detached)
+
+    def _start_feeder(self) -> None:
+        self._feeder = threading.Thread(target=self._feed, name=f"spool-{self.id}", daemon=True)
+        self._feeder.start()
+
+    def _feed(self) -> None:
+        """Hand over what is in the spool, until the end of it is reached."""
+        show_thread_name()
+        try:
+            while self._feed_one():
+                pass
+        except DeltaForgeError as error:
+            log.exception("what waits for sink %s cannot be read", self.id, extra={"sink": self.id})
+            self.failure = error
+
+    def _feed_one(self) -> bool:
+        with self._changed:
+            if self._is_closing:
+                return False
+            if not self._spool.has_more(self._next):
+                self._feeder = None
+                self._changed.notify_all()
+                return False
+            start = self._next
+        batch, after = self._spool.read(start)
+        with self._changed:
+            self._fed_tx_start = self._fed_tx_start or start
+            self._handed.append(_Handed(None, batch.event_count, self._fed_tx_start))
+        while not self.worker.offer(batch, WAIT_SECS):
+            with self._changed:
+                if self._is_closing:
+                    return False
+                if self.worker.failure is not None:
+                    self._changed.wait(WAIT_SECS)
+        with self._changed:
+            self._next = after
+            if batch.is_tx_end:
+                self._fed_tx_start = None
+        return True

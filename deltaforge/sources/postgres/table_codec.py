@@ -1,0 +1,55 @@
+"""Captured tables as plain data, for row groups that wait on disk."""
+
+from __future__ import annotations
+
+import msgspec
+
+from deltaforge.core.errors import DeltaForgeError, StorageError
+from deltaforge.protocol.postgres.messages import Relation
+from deltaforge.protocol.postgres.values import TypeInfo
+from deltaforge.schema.versions import SchemaVersion
+from deltaforge.sources.postgres.maker import CapturedTable, EventMaker
+
+
+class PackedTable(msgspec.Struct, tag_field="format", tag="postgres 1"):
+    """What a captured table is made of. ``types``: everything that its columns are made of; ``database``: its name."""
+
+    relation: Relation
+    version: SchemaVersion
+    types: list[TypeInfo]
+    database: str
+
+
+_decode = msgspec.json.Decoder(PackedTable).decode
+
+
+class PostgresTableCodec:
+    """Packs the tables of a pipeline.
+
+    Args:
+        pipeline: ``metadata.name``.
+        tenant: ``metadata.tenant``.
+    """
+
+    def __init__(self, pipeline: str, tenant: str) -> None:
+        self._pipeline = pipeline
+        self._tenant = tenant
+
+    def pack(self, table: CapturedTable) -> bytes:
+        """A table as JSON."""
+        types = list(table.types.values())
+        return msgspec.json.encode(PackedTable(table.relation, table.registered, types, table.maker.database))
+
+    def unpack(self, data: bytes) -> CapturedTable:
+        """The table again.
+
+        Raises:
+            StorageError: It is none that this version understands.
+        """
+        try:
+            packed = _decode(data)
+            maker = EventMaker(self._pipeline, self._tenant, packed.database)
+            types = {info.oid: info for info in packed.types}
+            return CapturedTable(packed.relation, packed.version, types, maker)
+        except (msgspec.MsgspecError, ValueError, DeltaForgeError) as exc:
+            raise StorageError(f"a packed table of PostgreSQL cannot be read: {exc}") from exc

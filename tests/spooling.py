@@ -1,0 +1,75 @@
+"""A batch to the bytes that wait on disk and back, and everything that has to be equal then."""
+
+from deltaforge.checkpoint.spooled_batch import decode_batch, encode_batch
+from deltaforge.core.errors import DeltaForgeError
+from deltaforge.protocol.kernel import kernel
+
+PLACE = ("op", "event_count", "tx_end", "ts_ms", "ordinal", "null_date_count")
+PLACE_OF = {"mysql": ("server_id", "pos", "file"), "postgresql": ("lsn", "xid")}
+
+
+class PackedTables:
+    """Captured tables by number, packed with one codec and unpacked with another, as in two processes."""
+
+    def __init__(self, spec, pipeline="p", tenant="acme"):
+        self._packer, self._unpacker = spec.table_codec(pipeline, tenant), spec.table_codec(pipeline, tenant)
+        self.packed = []
+        self._numbers, self._tables = {}, {}
+
+    def number_of(self, table):
+        number = self._numbers.setdefault(table, len(self._numbers))
+        if number == len(self.packed):
+            self.packed.append(self._packer.pack(table))
+        return number
+
+    def table_of(self, number):
+        if number not in self._tables:
+            self._tables[number] = self._unpacker.unpack(self.packed[number])
+        return self._tables[number]
+
+
+def spooled(batch, tables):
+    """What is read of what was written."""
+    return decode_batch(encode_batch(batch, tables.number_of), tables.table_of)
+
+
+def assert_spooled_alike(batch, tables, encoders):
+    """Everything that a sink can see of a batch is the same after it was on disk."""
+    found = spooled(batch, tables)
+    assert (found.position, found.is_tx_end, found.byte_count) == (batch.position, batch.is_tx_end, batch.byte_count)
+    assert found.event_count == batch.event_count
+    assert abs(found.received_at - batch.received_at) < 60
+    for encoder in encoders:
+        assert values_of(found, encoder) == values_of(batch, encoder)
+    if kernel is not None:
+        assert [place_of(group) for group in found.groups if type(group) is kernel.RowGroup] == [
+            place_of(group) for group in batch.groups if type(group) is kernel.RowGroup
+        ]
+    assert plain_events(found) == plain_events(batch)
+    return found
+
+
+def values_of(batch, encoder):
+    """Values with their keys, or the error."""
+    try:
+        values = encoder.encode_groups(batch.groups)
+    except DeltaForgeError as error:
+        return f"{type(error).__name__}: {error}"
+    return [(values.key(n), values[n]) for n in range(len(values))]
+
+
+def plain_events(batch):
+    """All fields of the events, the table definition too, or the error."""
+    try:
+        return [repr(event) for event in batch.events()]
+    except DeltaForgeError as error:
+        return f"{type(error).__name__}: {error}"
+
+
+def place_of(group):
+    """What a row group says of itself."""
+    transaction = group.transaction
+    names = PLACE + PLACE_OF[group.head().source.connector]
+    return [getattr(group, name) for name in names] + [
+        transaction.gtid, transaction.commit_ms, transaction.ids.at(7), group.table.schema, group.table.sequence,
+    ]  # fmt: skip
