@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _OF_KAFKA_TRANSACTIONS = ("inside_transaction_before_commit", "after_commit")
 _OF_SPOOLS = ("during_spool_fsync",)
+_OF_BAD_ROWS = ("after_dead_letter",)  # the workload has none
 _PER_BATCH = ("after_read", "after_encode", "mid_produce")
 MAX_PASSINGS = 6
 LARGE_ROWS = (3000, 8000)
@@ -46,7 +47,7 @@ class Faults:
         self.trial, self.timeline = trial, timeline
         self._rng = rng
         self._source_proxy, self._sink_proxy = proxies
-        left_out = _OF_SPOOLS + (() if sink == "kafka-exactly-once" else _OF_KAFKA_TRANSACTIONS)
+        left_out = _OF_SPOOLS + _OF_BAD_ROWS + (() if sink == "kafka-exactly-once" else _OF_KAFKA_TRANSACTIONS)
         self._points = [point for point in POINTS if point not in left_out]
         self._choices: list[tuple[int, Any]] = [(40, self._kill), (25, self._points_in_a_row)]
         self._choices += [(7, self._kill_in_large), (8, self._point_in_large), (7, self._cut), (3, self._stall)]

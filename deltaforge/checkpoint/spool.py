@@ -273,8 +273,15 @@ class SegmentReader:
         self._codec = tables
         self._tables: list[Any] = []
         self.place = Place(place.segment, len(_MAGIC))
+        try:
+            self._skip_to(place)
+        except Exception:
+            self._file.close()
+            raise
+
+    def _skip_to(self, place: Place) -> None:
         if self._file.read(len(_MAGIC)) != _MAGIC:
-            raise StorageError(f"{path.name} is no segment of a spool")
+            raise StorageError(f"{Path(self._file.name).name} is no segment of a spool")
         while self.place < place:
             self._next(is_wanted=False)
 

@@ -66,6 +66,10 @@ class SpoolMark(msgspec.Struct, frozen=True, omit_defaults=True):
     position: Position
     is_detached: bool = False
 
+    def is_detached_at(self, position: Position | None) -> bool:
+        """Whether the sink was given up at a place, as an operator writes it."""
+        return self.is_detached and position is not None and position.view() == self.position.view()
+
 
 class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
     """The acked position of every sink. ``reset_id``: as in :class:`SourceState`; both are saved together.
@@ -108,18 +112,23 @@ class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
         """Under which a sink's destination keeps its progress."""
         return self.sink_incarnations.get(sink_id, self.incarnation)
 
-    def after_reset(self, reset_id: str, sink_id: str | None) -> DeliveryState:
+    def after_reset(self, reset_id: str, sink_id: str | None, to: Position | None = None) -> DeliveryState:
         """Where a reset begins: what it sets back has no position, neither here nor at its destination.
 
         Args:
             reset_id: Of the reset; also the new incarnation, the same however often the start is repeated.
             sink_id: The one sink that is set back; None: all of them.
+            to: Where reading begins. A sink that was given up just there gets what waits for it, and goes on.
         """
         if sink_id is None:
             members = self.members
             return DeliveryState(
                 source_id=self.source_id, sinks=[], incarnation=reset_id, reset_id=reset_id, members=members
             )
+        mark = self.spools.get(sink_id)
+        if mark is not None and mark.is_detached_at(to):
+            attached = msgspec.structs.replace(mark, is_detached=False)
+            return msgspec.structs.replace(self, spools={**self.spools, sink_id: attached}, reset_id=reset_id)
         return msgspec.structs.replace(
             self,
             sinks=[sink for sink in self.sinks if sink.sink_id != sink_id],

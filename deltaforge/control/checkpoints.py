@@ -108,6 +108,8 @@ def _saved(paths: PipelinePaths, sink_id: Any) -> Position | None:
     try:
         delivery = read_delivery_state(paths.recovery) if sink_id is not None else None
         of_sink = {sink.sink_id: sink.position for sink in delivery.sinks} if delivery else {}
+        if delivery is not None:
+            of_sink |= {known: mark.position for known, mark in delivery.spools.items() if mark.is_detached}
         state = read_source_state(paths.recovery)
     except CheckpointError as error:
         log.warning("the checkpoint that is to be reset cannot be read: %s", error)

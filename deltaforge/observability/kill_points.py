@@ -1,7 +1,7 @@
 """Places where a fault test can kill the process. ``DELTAFORGE_KILL_POINT=after_read:3``: SIGKILL at the third passing.
 
 Read once, when the module is loaded. Without the variable :data:`reached` is a function that does nothing; no place is
-passed more often than a batch.
+passed more often than a batch or a dead letter.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ POINTS = {
     "after_read": "the source has handed a batch to the dataflow",
     "after_encode": "a sink has the bytes of a batch, and has sent nothing of it",
     "mid_produce": "a part of a batch has been handed to the destination or its client",
+    "after_dead_letter": "an event is on disk as a dead letter, and nobody else knows",
     "between_ack_and_save": "every sink that the barrier waits for has acked, and the epoch is not saved",
     "between_save_and_confirm": "an epoch is saved, and the database does not know",
     "inside_transaction_before_commit": "a Kafka transaction holds everything, the position too, and is open",

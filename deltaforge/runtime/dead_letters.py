@@ -84,7 +84,8 @@ class PipelineDeadLetters:
             event = event_of(entry)
         except StorageError as error:
             return "truncated" if entry.payload_truncated else "failed", str(error)
-        redelivery = Redelivery(event, lambda: self._queue.remove(seq))
+        # Somebody else may have asked for it at the same time.
+        redelivery = Redelivery(event, lambda: self._queue.remove(seq), lambda: self._queue.picked([seq]))
         worker.redeliver(redelivery)
         redelivery.wait(RETRY_SECS, lambda: f"sink {worker.id} is busy: {worker.last_error or 'it is slow'}")
         return ("failed" if redelivery.error else "delivered"), redelivery.error

@@ -180,5 +180,5 @@ class DeliverySink(FixedPartitionedSink[Batch, bytes | None]):
             source_id = self._context.spec.spec.source.config.id
             after = DeliveryState(source_id=source_id, sinks=[]).after_reset(reset.id, None)
         else:
-            after = state.after_reset(reset.id, reset.sink_id)
+            after = state.after_reset(reset.id, reset.sink_id, reset.position)
         return Delivery(self._context, after, state_before_reset=resume_state)

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from deltaforge.core.batch import Batch
+from deltaforge.core.errors import StorageError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.position import PostgresPosition
 
@@ -16,28 +17,48 @@ _NOWHERE = PostgresPosition(0)
 class Redelivery:
     """One event that is written outside its turn.
 
+    Args:
+        event: What is written.
+        on_ack: Called once it is delivered; may raise StorageError.
+        check: Called before it is begun with; raises StorageError if it is not wanted any more.
+
     Attributes:
         error: Why it was not delivered; None once it was.
     """
 
-    def __init__(self, event: ChangeEvent, on_ack: Callable[[], object]) -> None:
+    def __init__(
+        self, event: ChangeEvent, on_ack: Callable[[], object], check: Callable[[], object] = lambda: None
+    ) -> None:
         self.batch = Batch([event], _NOWHERE)
         self.error: str | None = "not delivered yet"
         self._on_ack = on_ack
+        self._check = check
         self._lock = threading.Lock()
         self._is_taken = False
         self._ended = threading.Event()
 
     def take(self) -> bool:
-        """Begin with it. False: whoever asked has given up."""
+        """Begin with it, or go on. False: whoever asked has given up, or it is not wanted any more."""
         with self._lock:
-            self._is_taken = self._is_taken or not self._ended.is_set()
-            return self._is_taken
+            if self._is_taken:
+                return True
+            if self._ended.is_set():
+                return False
+            try:
+                self._check()
+            except StorageError as error:
+                self.end(str(error))
+                return False
+            self._is_taken = True
+            return True
 
     def end(self, error: str | None) -> None:
         """Say how it went."""
         if error is None:
-            self._on_ack()
+            try:
+                self._on_ack()
+            except StorageError as exc:
+                error = f"it is delivered, but its entry is still there: {exc}"
         self.error = error
         self._ended.set()
 

@@ -12,6 +12,7 @@ from deltaforge.checkpoint.state import Place, SpoolMark
 from deltaforge.core.batch import Batch
 from deltaforge.core.covered import Replay
 from deltaforge.core.errors import DeltaForgeError
+from deltaforge.core.json_text import encode_json
 from deltaforge.core.position import Position, SinkProgress, lies_before
 from deltaforge.observability.threads import show_thread_name
 from deltaforge.runtime.sink_worker import SinkWorker
@@ -104,7 +105,7 @@ class SinkFeed:
         if self.failure is not None:
             return str(self.failure)
         if self.is_detached:
-            place = self._position.view() if self._position else None
+            place = encode_json(self._position.view()).decode() if self._position else None
             return (
                 f"detached: its spool was full (max_bytes {self._config.max_bytes}), so nothing behind {place} is "
                 "delivered; stop the pipeline and reset the checkpoint of this sink to that position"

@@ -7,7 +7,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.batch import Batch
@@ -17,6 +17,7 @@ from deltaforge.core.event import ChangeEvent
 from deltaforge.core.position import Position, SinkProgress
 from deltaforge.core.retry import Backoff, Retry, retry_of
 from deltaforge.journal.queue import DeadLetters
+from deltaforge.observability.kill_points import reached
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name
 from deltaforge.runtime.in_doubt import InDoubt, Part
@@ -28,11 +29,9 @@ from deltaforge.sinks.base import PositionKeeper, Sink, SinkConfig
 
 log = logging.getLogger(__name__)
 
-FLUSH_BYTES = 16 << 20
-"""Memory of the batches that are written again together when a flush fails."""
+FLUSH_BYTES = 16 << 20  # memory of the batches that are written again together when a flush fails
+ROOM_SECS = 0.5  # how often a full queue of dead letters is asked for room
 RETRY = Backoff(initial_secs=0.1, max_secs=10.0)
-ROOM_SECS = 0.5
-"""How often a full queue of dead letters is asked for room."""
 
 
 class SinkWorker:
@@ -40,7 +39,8 @@ class SinkWorker:
 
     Invariant: batches are written in the order they were handed over. ``in_doubt`` holds everything since the last
     successful flush; after an error all of it is written again, in order. An event that the sink refuses although
-    it is written alone goes to the dead letters, if there are any, and is then taken out.
+    it is written alone goes to the dead letters, if there are any, and is then taken out. A sink that keeps its
+    progress is flushed behind whole batches only: what the progress counts is delivered or on disk as a dead letter.
 
     Args:
         config: The sink's settings.
@@ -51,6 +51,9 @@ class SinkWorker:
         max_queued: Batches that may wait, besides those that are being written.
         dead_letters: Where events go that fail alone; None: they end the sink.
         check_owner: Called before the sink is opened, written to or flushed; raises if this process must not any more.
+
+    Attributes:
+        acked_count: How many of the batches that were handed over are acked: always the oldest.
     """
 
     def __init__(  # noqa: PLR0913 - what a sink is, where it stands, whose it is, and where its bad events go
@@ -72,7 +75,7 @@ class SinkWorker:
         self._max_queued = max_queued
         self._check_owner = check_owner
         self._keeper = sink if isinstance(sink, PositionKeeper) else None
-        self._is_kept_known = self._keeper is None
+        self._is_kept_known = False
         self._replay = Replay(SinkProgress(acked.position)) if acked else None
         self._progress: SinkProgress | None = None
         self._acked = acked
@@ -81,12 +84,11 @@ class SinkWorker:
         self._redeliveries: deque[Redelivery] = deque()
         self._dead_letters = dead_letters
         self._handed_count = 0
-        self._acked_count = 0
+        self.acked_count = 0
         self._changed = threading.Condition()
         self._is_closing = False
         self._is_open = False
         self._is_clean = True  # nothing in doubt can still be under way in the sink
-        self._has_to_rewrite = False
         self._writing: Batch | None = None
         self.last_error: str | None = None
         self.failure: DeltaForgeError | None = None
@@ -96,14 +98,14 @@ class SinkWorker:
     def offer(self, batch: Batch, timeout_secs: float) -> bool:
         """Hand a batch over. False if the queue was full for ``timeout_secs``: offer it again."""
         with self._changed:
-            if not batch.event_count and self._acked_count == self._handed_count:
+            if not batch.event_count and self._has_acked_all():
                 # Nothing is waiting and nothing has to be written: no need of the sink, which may be down.
                 self._acked = self._checkpoint_at(batch.position)
-                self._handed_count = self._acked_count = self._handed_count + 1
+                self._handed_count = self.acked_count = self._handed_count + 1
                 return True
-            if len(self._queue) >= self._max_queued and self.failure is None:
+            if not self.has_room() and self.failure is None:
                 self._changed.wait(timeout_secs)
-            if len(self._queue) >= self._max_queued:
+            if not self.has_room():
                 return False
             self._queue.append(batch)
             self._handed_count += 1
@@ -114,18 +116,14 @@ class SinkWorker:
         """Whether :meth:`offer` would take a batch now."""
         return len(self._queue) < self._max_queued
 
-    @property
-    def acked_count(self) -> int:
-        """How many of the batches that were handed over are acked: always the oldest."""
-        return self._acked_count
-
     def wait_acked(self, timeout_secs: float) -> bool:
         """Whether everything handed over is acked; waits at most ``timeout_secs`` for it."""
         with self._changed:
-            self._changed.wait_for(
-                lambda: self._acked_count == self._handed_count or self.failure is not None, timeout_secs
-            )
-            return self._acked_count == self._handed_count
+            self._changed.wait_for(lambda: self._has_acked_all() or self.failure is not None, timeout_secs)
+            return self._has_acked_all()
+
+    def _has_acked_all(self) -> bool:
+        return self.acked_count == self._handed_count
 
     def redeliver(self, redelivery: Redelivery) -> None:
         """Have an event written as soon as nothing is in doubt."""
@@ -149,14 +147,14 @@ class SinkWorker:
 
     def _run(self) -> None:
         show_thread_name()
-        delays = self._delays()
+        delays = RETRY.delays(random.Random())
         try:
             while True:
                 try:
                     if not self._attempt():
                         return
                     if self.last_error is None:
-                        delays = self._delays()
+                        delays = RETRY.delays(random.Random())
                 except DeadLettersFullError:
                     self._abandon()
                     if self._is_closing:
@@ -186,32 +184,38 @@ class SinkWorker:
         if not self._is_open:
             self._check_owner()  # opening alone may fence another process off
             self._sink.open()
-            self._is_open = self._has_to_rewrite = True
+            self._is_open = True
+            self._in_doubt.rewind()
             self._ask_keeper()
             if self._is_clean:
                 self._write_redeliveries()
         elif not self._in_doubt:
             self._write_redeliveries()
-        if self._has_to_rewrite:
-            self._rewrite()
-        if not self._write_queued():
+        if self._in_doubt:  # nothing new comes to what is written again: a sink may know that it has that, as a whole
+            self._write_in_doubt()
+        elif not self._write_queued():
             return False
         if self._in_doubt:
             self._flush(len(self._in_doubt))
         return True
 
-    def _rewrite(self) -> None:
-        """Write again all that is in doubt."""
-        while self._in_doubt.is_careful:
-            self._write(self._in_doubt.first)
-            self._flush(1)
-        for part in self._in_doubt:
+    def _write_in_doubt(self) -> None:
+        """Hand the sink what it does not have of what is in doubt; one part after the other if one of them is bad."""
+        while (part := self._in_doubt.unwritten) is not None:
             self._write(part.batch)
-        self._has_to_rewrite = False
+            self._in_doubt.written_count += 1
+            if not self._in_doubt.is_careful:
+                continue
+            if self._keeper is not None and not part.is_last:
+                self._keeper.drain()
+                self._in_doubt.acquit()
+            else:
+                self._flush(self._in_doubt.written_count)
 
     def _flush(self, count: int) -> None:
-        if self._keeper is not None and self._progress is not None:
-            self._keeper.note_progress(self._progress)
+        progress = self._in_doubt.progress(count)
+        if self._keeper is not None and progress is not None:
+            self._keeper.note_progress(progress)
         self._check_owner()
         self._sink.flush()
         self._ack(self._in_doubt.take(count))
@@ -220,21 +224,22 @@ class SinkWorker:
         """Take the event of an error out of what is in doubt, or have it written alone first.
 
         Raises:
-            RecordError: There are no dead letters, or the sink keeps its progress itself.
+            RecordError: There are no dead letters.
             DeltaForgeError: The event could not be kept, or what is before it not be flushed.
         """
-        if self._keeper is not None:
-            raise error  # its progress counts whole batches, so it cannot do them in parts
         in_doubt, index = self._in_doubt, error.index
         place = in_doubt.place_of(error.batch or self._writing)
-        self._has_to_rewrite = True
         if error.written_count is None:
-            is_known = in_doubt.is_alone(error) or (error.is_certain and self._dead_letters is not None)
+            is_known = in_doubt.is_alone(place) or (error.is_certain and self._dead_letters is not None)
             self._abandon()
             place = in_doubt.isolate(place, index)
             if is_known:
                 self._keep(in_doubt.event(place), error)
                 in_doubt.remove(place)
+            return
+        if self._keeper is not None:  # what is before the event waits with it for the rest of its batch
+            self._keep(in_doubt.event(place, index), error)
+            in_doubt.remove(place, index)
             return
         if place or error.written_count:
             self._check_owner()
@@ -257,6 +262,8 @@ class SinkWorker:
             raise error
         self._check_owner()
         while not self._dead_letters.keep(event, error, self.id):
+            if self._in_doubt.written_count:
+                self._abandon()  # an open transaction would hold up its readers for as long
             with self._changed:
                 if self.last_error is None:
                     log.error("sink %s waits: the dead letter queue is full", self.id, extra={"sink": self.id})
@@ -265,6 +272,7 @@ class SinkWorker:
                 if self._is_closing or self._redeliveries:
                     raise DeadLettersFullError(self.last_error)
         self.last_error = None
+        reached("after_dead_letter")
 
     def _write_redeliveries(self) -> None:
         """Write the events that were asked for, one by one."""
@@ -286,7 +294,10 @@ class SinkWorker:
                     self._sink.open()
                     self._is_open = True
             except DeltaForgeError as error:
-                redelivery.end(str(error))
+                if self._keeper is not None and retry_of(error) is Retry.BACKOFF:
+                    self._redeliveries.appendleft(redelivery)  # the next opening knows whether it is there
+                else:
+                    redelivery.end(str(error))
                 self._abandon()
                 raise
 
@@ -295,6 +306,7 @@ class SinkWorker:
         self._sink.close()
         self._sink.close()
         self._is_open, self._is_clean = False, True
+        self._in_doubt.rewind()
 
     def _refuse_redeliveries(self) -> None:
         with self._changed:
@@ -303,10 +315,9 @@ class SinkWorker:
 
     def _ask_keeper(self) -> None:
         """Once per run: how far the sink is by what its destination says."""
-        if self._keeper is None or self._is_kept_known:
-            return
-        self._is_kept_known = True
-        self._replay = replay_by_destination(self.id, self._keeper.kept_progress(), self._acked) or self._replay
+        if self._keeper is not None and not self._is_kept_known:
+            self._is_kept_known = True
+            self._replay = replay_by_destination(self.id, self._keeper.kept_progress(), self._acked) or self._replay
 
     def _write_queued(self) -> bool:
         size = 0
@@ -314,9 +325,9 @@ class SinkWorker:
             batch = self._take(wait=not self._in_doubt)
             if batch is None:
                 return not self._is_closing
-            self._in_doubt.add(batch)
+            self._in_doubt.add(batch, self._progress)
             size += batch.held_bytes
-            self._write(batch)
+            self._write_in_doubt()
         return True
 
     def _write(self, batch: Batch) -> None:
@@ -339,19 +350,11 @@ class SinkWorker:
             self._changed.notify_all()
         if self._keeper is not None:
             self._progress = advanced(self._progress, batch)
-        wanted = self._filter.apply(self._news(batch))
+        # Without what the sink already had when the state was saved.
+        wanted = self._filter.apply(self._replay.news(batch) if self._replay is not None else batch)
         if wanted is not batch:
             batch.release()
         return wanted
-
-    def _news(self, batch: Batch) -> Batch:
-        """Drop what this sink already had when the state was saved."""
-        if self._replay is None:
-            return batch
-        news = self._replay.news(batch)
-        if self._replay.is_over:
-            self._replay = None
-        return news
 
     def _ack(self, done: list[Part]) -> None:
         last = [part.batch for part in done if part.is_last]
@@ -359,13 +362,14 @@ class SinkWorker:
         with self._changed:
             if last:
                 is_kept = self._keeper is not None and any(part.batch.event_count for part in done)
-                self._acked_count += len(last)
+                self.acked_count += len(last)
                 self._acked = self._checkpoint_at(last[-1].position, is_kept=is_kept)
             self.last_error = None
             self._changed.notify_all()
 
     def _checkpoint_at(self, position: Position, *, is_kept: bool = False) -> SinkCheckpoint:
-        return checkpoint_at(self.id, position, self._acked, is_kept=is_kept, is_replay=self._replay is not None)
+        is_replay = self._replay is not None and not self._replay.is_over
+        return checkpoint_at(self.id, position, self._acked, is_kept=is_kept, is_replay=is_replay)
 
     def _is_final(self, error: DeltaForgeError) -> bool:
         """Count an error; note it as the sink's end if no retry can help."""
@@ -377,13 +381,8 @@ class SinkWorker:
         return self._is_closing
 
     def _back_off(self, error: DeltaForgeError, delay_secs: float) -> None:
-        log.warning(
-            "sink %s failed, retrying in %.1f s: %s",
-            self.id,
-            delay_secs,
-            error,
-            extra={"sink": self.id, "kind": error.kind},
-        )
+        about = (self.id, delay_secs, error)
+        log.warning("sink %s failed, retrying in %.1f s: %s", *about, extra={"sink": self.id, "kind": error.kind})
         with self._changed:
             self.last_error = str(error)
             self._changed.wait_for(lambda: self._is_closing, timeout=delay_secs)
@@ -399,6 +398,3 @@ class SinkWorker:
         with self._changed:
             self.failure, self.last_error = error, str(error)
             self._changed.notify_all()
-
-    def _delays(self) -> Iterator[float]:
-        return RETRY.delays(random.Random())

@@ -138,13 +138,24 @@ class Sink(Protocol):
 
 @runtime_checkable
 class PositionKeeper(Protocol):
-    """A :class:`Sink` that keeps its progress at the destination, in one transaction with the events."""
+    """A :class:`Sink` that keeps its progress at the destination, in one transaction with the events.
+
+    The ``written_count`` of a RecordError is 0 or None: a transaction has all of a batch before the event, or none.
+    A flush that no progress was noted for leaves the progress as it is.
+    """
 
     def kept_progress(self) -> SinkProgress | None:
         """What the destination said at :meth:`Sink.open`; None if it knows nothing of this pipeline."""
 
     def note_progress(self, progress: SinkProgress) -> None:
         """How far the source is with what was written: the next ``flush`` makes it durable with the events."""
+
+    def drain(self) -> None:
+        """Return when the destination has taken everything written, which only ``flush`` makes durable.
+
+        Raises:
+            SinkError: As ``flush``.
+        """
 
 
 class SinkSpec(Protocol):

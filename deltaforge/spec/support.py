@@ -46,7 +46,6 @@ def _unbuilt_blocks(spec: PipelineBody) -> Iterator[Fault]:
     if spec.schema_sensing.enabled and spec.schema_sensing.output.emit_events:
         message = "schema change events are not available in this version; set it to false and poll the REST API"
         yield Fault("spec.schema_sensing.output.emit_events", message)
-    yield from _journal_with_exactly_once(spec)
     if spec.sharding is not None and (spec.sharding.count or 1) > 1:
         yield Fault("spec.sharding.count", "sharding is not available in this version; use 1 or leave sharding out")
     policy = spec.connection_policy
@@ -56,12 +55,3 @@ def _unbuilt_blocks(spec: PipelineBody) -> Iterator[Fault]:
     if policy is not None and policy.preferred_replica is not None:
         message = "is not available in this version; name the replica in the DSN"
         yield Fault("spec.connection_policy.preferred_replica", message)
-
-
-def _journal_with_exactly_once(spec: PipelineBody) -> Iterator[Fault]:
-    if spec.journal is None or not spec.journal.enabled:
-        return
-    for number, sink in enumerate(spec.sinks):
-        if getattr(sink.config, "exactly_once", False):
-            message = "exactly-once delivery and the journal do not go together in this version; turn one of them off"
-            yield Fault(f"spec.sinks[{number}].config.exactly_once", message)

@@ -191,7 +191,8 @@ def test_full_spool_of_a_sink_that_has_ended_fails_the_pipeline(tmp_path):
     assert context.failure.kind == "auth"
 
 
-def test_full_spool_detaches_the_sink_until_its_checkpoint_is_reset(tmp_path, saved):
+@pytest.mark.parametrize("is_back_before", [True, False])
+def test_full_spool_detaches_the_sink_until_its_checkpoint_is_reset(tmp_path, saved, is_back_before):
     good, opt = RecordingSink(), SwitchedSink()
     options = {"settings": DETACH, **OPTIONAL}
     context = context_of(tmp_path, ScriptedStream(last=400), {"good": good, "opt": opt}, **options)
@@ -201,14 +202,16 @@ def test_full_spool_detaches_the_sink_until_its_checkpoint_is_reset(tmp_path, sa
     error = context.delivery.errors()["opt"]
     end = saved(read_delivery_state, context).spools["opt"].position.lsn
     assert error.startswith("detached: its spool was full")
-    assert f"nothing behind {{'lsn': '0/{end:X}'" in error
+    assert f'nothing behind {{"lsn":"0/{end:X}"' in error
 
-    opt.is_down = False
+    opt.is_down = not is_back_before
     context = context_of(tmp_path, ScriptedStream(last=410), {"good": good, "opt": opt}, **options)
-    run(context, until=lambda: len(good.durable) >= 410 and len(opt.durable) >= end - 1)
-    assert opt.durable == rows(end - 1)
+    context.stop_grace_secs = 0.2
+    run(context, until=lambda: len(good.durable) >= 410 and (opt.is_down or len(opt.durable) >= end - 1))
+    assert opt.durable == (rows(end - 1) if is_back_before else [])
     assert "detached" in context.delivery.errors()["opt"]
 
+    opt.is_down = False
     context = context_of(tmp_path, ScriptedStream(last=420), {"good": good, "opt": opt}, **options)
     write_reset(context.paths.reset, ResetRequest(id="r", position=PostgresPosition(end), sink_id="opt"))
     context.reset = reset_of_start(context)

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from deltaforge.core.batch import Batch
-from deltaforge.core.errors import SinkError
+from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.position import SinkProgress
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka.client import Client, FailedError
 from deltaforge.sinks.kafka.positions import PositionRecord, PositionsTopic
-from deltaforge.sinks.kafka.writer import KafkaSink
+from deltaforge.sinks.kafka.writer import Handed, KafkaSink
 
 if TYPE_CHECKING:
     from deltaforge.sinks.kafka.spec import KafkaSinkConfig
@@ -41,7 +41,11 @@ class _Commit(NamedTuple):
 
 
 class ExactlyOnceKafkaSink(KafkaSink):
-    """Begins a transaction with the first event after a flush, and commits it in ``flush``."""
+    """Begins a transaction with the first event after a flush, and commits it in ``flush``.
+
+    An event that cannot be sent is refused before anything of its batch is, and the transaction goes on. One that the
+    client or a broker refuses ends the transaction.
+    """
 
     def __init__(self, config: KafkaSinkConfig, context: SinkContext) -> None:
         super().__init__(config, context)
@@ -55,7 +59,8 @@ class ExactlyOnceKafkaSink(KafkaSink):
         self._seq = 0
         self._has_claimed = False
         self._kept: SinkProgress | None = None
-        self._progress: SinkProgress | None = None
+        self._noted: SinkProgress | None = None  # of the transaction that is open; None: as before
+        self._drained: list[Handed] = []  # in the open transaction, and acknowledged
         self._began_at: float | None = None  # monotonic; None: no transaction is open
         self._asked: _Commit | None = None  # whether it is committed is not known
         self._done: list[Batch] = []  # since the last flush: committed, though it was not answered
@@ -83,7 +88,7 @@ class ExactlyOnceKafkaSink(KafkaSink):
         return self._kept
 
     def note_progress(self, progress: SinkProgress) -> None:
-        self._progress = progress
+        self._noted = progress
 
     def write(self, batch: Batch) -> None:
         if self._done_next < len(self._done):
@@ -92,13 +97,21 @@ class ExactlyOnceKafkaSink(KafkaSink):
             self._done_next += 1
             return
         with self._settled_errors() as client:
-            if self._began_at is None:
-                self._begin(client)
             self._send(client, batch)
+
+    def drain(self) -> None:
+        if self._began_at is None:
+            return
+        with self._settled_errors() as client:
+            client.drain()
+        self._drained += self._handed
+        self._handed.clear()
+        self._next = 0
 
     def flush(self) -> None:
         if self._began_at is not None:
             self._commit_handed()
+        self._noted = None
         self._done, self._done_next = [], 0
 
     def close(self) -> None:
@@ -107,14 +120,21 @@ class ExactlyOnceKafkaSink(KafkaSink):
 
     def _commit_handed(self) -> None:
         with self._settled_errors() as client:
-            handed = self._handed
+            handed = [*self._drained, *self._handed]
+            progress = self._noted or self._kept
             value_bytes = sum(each.value_bytes for each in handed)
             self._asked = _Commit(self._seq + 1, [each.batch for each in handed], value_bytes)
-            self._commit(client, self._progress)
-        self._asked = None
+            self._commit(client, progress)
+        self._asked, self._kept = None, progress
         self._bytes.inc(value_bytes)
+        self._drained.clear()
         self._handed.clear()
         self._next = 0
+
+    def _handed_as(self, batch: Batch, value_bytes: int) -> Handed:
+        if self._client is not None and self._began_at is None:
+            self._begin(self._client)  # not before the first batch that has bytes and topics
+        return super()._handed_as(batch, value_bytes)
 
     def _begin(self, client: Client) -> None:
         client.begin_transaction()
@@ -180,6 +200,8 @@ class ExactlyOnceKafkaSink(KafkaSink):
         try:
             with self._fencing_explained():
                 yield client
+        except RecordError:
+            raise  # nothing of its batch was sent: the transaction goes on
         except SinkError as error:
             blamed = self._blamed(error) if isinstance(error, FailedError) else None
             self._discard(client)
@@ -190,5 +212,15 @@ class ExactlyOnceKafkaSink(KafkaSink):
             self._began_at = None
             self._aborts.inc()
             client.abort_transaction(ABORT_SECS)
-        self._done_next = 0
+        self._done_next, self._noted = 0, None
+        self._drained.clear()
         super()._discard(client)
+
+    def _blamed(self, error: FailedError) -> RecordError | None:
+        if error.index is None:
+            return super()._blamed(error)
+        # The client did not take it. What it took of the batch before cannot be taken out of the transaction.
+        batch = self._handed[-1].batch
+        blamed = RecordError(error.message, index=error.index, kind=error.kind, hint=error.hint)
+        blamed.written_count, blamed.batch = None, batch
+        return blamed

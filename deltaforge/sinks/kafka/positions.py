@@ -101,6 +101,7 @@ class PositionsTopic:
                 "enable.auto.offset.store": False,
                 "isolation.level": "read_committed",
                 "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,  # a broker that has nothing says so at once, instead of after half a second
             }
             consumer = Consumer({**self._settings, **own}, logger=log)
             try:

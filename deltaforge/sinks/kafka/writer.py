@@ -27,7 +27,7 @@ _TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
 
 
 @dataclass
-class _Handed:
+class Handed:
     """A batch since the last flush, how many of its messages the producer has, and the bytes of all its values."""
 
     batch: Batch
@@ -63,7 +63,7 @@ class KafkaSink:
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
         self._client: Client | None = None
         self._is_kept = False
-        self._handed: list[_Handed] = []
+        self._handed: list[Handed] = []
         self._next = 0  # index in _handed of the batch that comes next when the caller writes again
 
     def open(self) -> None:
@@ -148,13 +148,13 @@ class KafkaSink:
             for index, event in enumerate(group.events(), start)
         ]
 
-    def _handed_as(self, batch: Batch, value_bytes: int) -> _Handed:
+    def _handed_as(self, batch: Batch, value_bytes: int) -> Handed:
         """Where this batch stands: among those that the producer already has, or new."""
         if self._next < len(self._handed) and self._handed[self._next].batch is not batch:
             # What waits in the producer must not come out before or between these batches.
             raise SinkError("the batches in doubt are not written again as they were", kind="io")
         if self._next == len(self._handed):
-            self._handed.append(_Handed(batch, value_bytes))
+            self._handed.append(Handed(batch, value_bytes))
         self._next += 1
         return self._handed[self._next - 1]
 
@@ -172,6 +172,8 @@ class KafkaSink:
         except SinkError as error:
             if isinstance(error, FailedError) and error.index is not None:
                 self._next = 0
+                if not error.index:
+                    self._handed.pop()  # nothing of its batch is in the producer, and the batch will be another one
                 raise _refused(error, error.index) from error
             blamed = self._blamed(error) if isinstance(error, FailedError) else None
             self._discard(client)

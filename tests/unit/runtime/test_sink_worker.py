@@ -123,6 +123,9 @@ class KeepingSink(RecordingSink):
     def note_progress(self, progress):
         self.noted.append(progress)
 
+    def drain(self):
+        pass
+
 
 def saved_at(lsn, kept=None):
     return SinkCheckpoint("k", PostgresPosition(lsn), datetime.now(UTC), kept)

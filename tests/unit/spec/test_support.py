@@ -83,8 +83,6 @@ def test_all_refusals_are_listed(put):
     assert "spec.connection_policy.preferred_replica" in str(caught.value)
 
 
-def test_a_journal_beside_exactly_once_is_refused(put):
+def test_a_journal_beside_exactly_once_is_allowed(put):
     put("spec/journal", {"enabled": True})
-    with pytest.raises(SpecError, match="do not go together") as caught:
-        check_supported(parse_document(put(f"{SINK}/exactly_once", True), strict=True).spec)
-    assert caught.value.path == "spec.sinks[0].config.exactly_once"
+    assert check_supported(parse_document(put(f"{SINK}/exactly_once", True), strict=True).spec) is None
