@@ -9,4 +9,5 @@ pytest_plugins = [
     "tests.fixtures.fix_proxy",
     "tests.fixtures.fix_trial",
     "tests.fixtures.fix_disk",
+    "tests.fixtures.fix_hypothesis",
 ]

@@ -75,8 +75,7 @@ class StreamReader:
             assert time.monotonic() < deadline, f"{len(events)} of {count} events came"
             self.stream.keep_alive(self.position)
             for batch in self.stream.poll(0.1):
-                assert_encoded_alike(batch)
-                assert_sampled_alike(batch)
+                assert_kernel_equals_python(batch)
                 assert_spooled_alike(batch, self._packed_tables, ENCODERS)
                 events += batch.events()
                 self.position = batch.position
@@ -98,9 +97,16 @@ class StreamReader:
             self.stream = None
 
 
-def assert_encoded_alike(batch):
-    """What the kernel makes of the log, values, keys and events, is what the Python decoders make of it."""
-    events = [event for group in batch.groups for event in python_events(group)]
+def assert_kernel_equals_python(batch):
+    """Values, keys, events and samples that the kernel makes of the log are those of the Python decoders."""
+    events_of_groups = [python_events(group) for group in batch.groups]
+    assert_encoded_alike(batch, [event for events in events_of_groups for event in events])
+    for group, events in zip(batch.groups, events_of_groups, strict=True):
+        if kernel is not None and group.table is not None:
+            assert_sampled_alike(group, events)
+
+
+def assert_encoded_alike(batch, events):
     assert wire(batch.events()) == wire(events)
     for encoder in ENCODERS:
         values = batch.encoded(encoder)
@@ -112,18 +118,13 @@ def assert_encoded_alike(batch):
         assert [values.key(index) for index in range(len(events))] == [row_key(event).encode() for event in events]
 
 
-def assert_sampled_alike(batch):
-    """What the kernel samples of the log's bytes is what sensing makes of the decoded events."""
-    for group in batch.groups:
-        if kernel is None or group.table is None:
-            continue
-        columns = [column.name for column in group.table.schema.columns]
-        events = python_events(group)
-        for asked in (columns[:60], columns[-1:], ["no such column"]):
-            for terms in ({"seen": 0, "warmup": 1 << 30, "rate": 1}, {"seen": 5, "warmup": 6, "rate": 3}):
-                found = kernel.row_sample([group], asked, max_depth=4, **terms)
-                if found is not None:
-                    assert_same_sample(found, sample_of_events(events, asked, max_depth=4, **terms), len(asked))
+def assert_sampled_alike(group, events):
+    columns = [column.name for column in group.table.schema.columns]
+    for asked in (columns[:60], columns[-1:], ["no such column"]):
+        for terms in ({"seen": 0, "warmup": 1 << 30, "rate": 1}, {"seen": 5, "warmup": 6, "rate": 3}):
+            found = kernel.row_sample([group], asked, max_depth=4, **terms)
+            if found is not None:
+                assert_same_sample(found, sample_of_events(events, asked, max_depth=4, **terms), len(asked))
 
 
 def assert_same_sample(found, expected, asked_count):

@@ -126,7 +126,8 @@ def _learned_object(shape: Shape | None, value: dict[str, Any], depth_left: int,
         ):
             values = learned(values, inner, depth_left, plan and plan.values)
             continue
-        now = learned(unnamed if known is None else known, inner, depth_left, plan and plan.fields.get(name))
+        plan_below = plan and plan.fields.get(name)
+        now = learned(collapsed(unnamed, plan_below) if known is None else known, inner, depth_left, plan_below)
         if known is None:
             changed[name] = with_flags(now, OPTIONAL) if had_objects else now
         elif now is not known:

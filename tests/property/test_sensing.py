@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import jsonschema
 import msgspec
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deltaforge.core.event import ChangeEvent, SourceInfo
@@ -48,7 +48,6 @@ def key_of(pipeline):
     return decode_sensing_state(pipeline.to_bytes()).tables["orders"].keys["doc"]
 
 
-@settings(deadline=None)
 @given(streams, st.lists(st.integers(0, 200), max_size=4).map(sorted))
 def test_what_was_learned_holds_for_every_value(stream, cuts):
     docs = [doc for doc, count in stream for _ in range(count)]
@@ -66,7 +65,6 @@ def test_what_was_learned_holds_for_every_value(stream, cuts):
         validator.validate(doc)
 
 
-@settings(deadline=None)
 @given(streams, st.lists(st.integers(0, 200), max_size=4).map(sorted), st.integers(0, 30), st.integers(1, 5))
 def test_how_a_stream_is_cut_and_saved_changes_nothing(stream, cuts, warmup, rate):
     docs = [doc for doc, count in stream for _ in range(count)]

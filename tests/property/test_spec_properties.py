@@ -102,7 +102,6 @@ def parsed_or_refused(data, *, strict):
         return None
 
 
-@settings(deadline=None)  # other processes may hold the machine
 @given(JSON | st.fixed_dictionaries({"metadata": JSON, "spec": JSON}), st.booleans())
 def test_any_json_value_is_a_document_or_a_spec_error(data, strict):
     before = copy.deepcopy(data)
@@ -110,7 +109,7 @@ def test_any_json_value_is_a_document_or_a_spec_error(data, strict):
     assert str(before) == str(data)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(near_documents(), st.booleans())
 def test_a_damaged_document_is_a_document_or_a_spec_error(document, strict):
     parsed = parsed_or_refused(document, strict=strict)
@@ -124,7 +123,6 @@ def test_a_damaged_document_is_a_document_or_a_spec_error(document, strict):
         check_supported(parsed.spec)
 
 
-@settings(deadline=None)
 @given(near_documents(), JSON)
 def test_secrets_survive_a_patch_with_any_echo(document, patch):
     parsed = parsed_or_refused(document, strict=False)

@@ -5,7 +5,9 @@ Source: ``information_schema.COLLATIONS`` of MySQL 9.7 and MariaDB 10.11 and 11.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable
+from functools import partial
 
 from deltaforge.core.errors import UnsupportedValueError
 
@@ -56,7 +58,7 @@ _IDS = {
 _CODECS = {
     "armscii8": None,
     "ascii": "ascii",
-    "big5": "big5hkscs",
+    "big5": "big5",
     "cp1250": "cp1250",
     "cp1251": "cp1251",
     "cp1256": "cp1256",
@@ -67,7 +69,7 @@ _CODECS = {
     "cp932": "cp932",
     "dec8": None,
     "eucjpms": "euc_jp",
-    "euckr": "euc_kr",
+    "euckr": "cp949",
     "gb18030": "gb18030",
     "gb2312": "gb2312",
     "gbk": "gbk",
@@ -95,6 +97,22 @@ _CODECS = {
     "utf8mb3": "utf-8",
     "utf8mb4": "utf-8",
 }
+
+
+_OTHER_CHARACTERS = {
+    charset: str.maketrans(ours, servers)
+    for charset, ours, servers in (
+        ("cp866", "\u2116\u00a4", "\u207f\u00b2"),
+        ("eucjpms", "\u301c\u2016\u2212\u00a2\u00a3\u00ac\u00a6", "\uff5e\u2225\uff0d\uffe0\uffe1\uffe2\uffe4"),
+        ("gb18030", "\ue7c7\u1e3f", "\u1e3f\ue7c7"),
+        ("greek", "\u2018\u2019", "\u02bd\u02bc"),
+        ("hebrew", "\u00af", "\u203e"),
+        ("koi8u", "\u2219", "\u2022"),
+        ("sjis", "\uff3c", "\\"),
+        ("ujis", "\uff3c", "\\"),
+    )
+}
+"""Where the servers read other characters than Python's codec does: ``tests/integration/types/test_charsets.py``."""
 
 
 def _ranges() -> dict[int, str]:
@@ -125,13 +143,18 @@ def text_decoder(charset: str, column: str) -> Callable[[bytes], str]:
     """
     if charset == "latin1":
         return _decode_latin1
+    if charset == "eucjpms":
+        return _decode_eucjpms
     codec = _CODECS.get(charset)
     if codec is None:
         raise UnsupportedValueError(
             f"column {column} has character set {charset}, which cannot be decoded",
             hint="convert the column to utf8mb4, or leave the table out",
         )
-    return lambda data: data.decode(codec)
+    others, errors = _OTHER_CHARACTERS.get(charset), _MORE_CHARACTERS.get(charset, "strict")
+    if others is not None:
+        return lambda data: data.decode(codec, errors).translate(others)
+    return lambda data: data.decode(codec, errors)
 
 
 def _decode_latin1(data: bytes) -> str:
@@ -141,5 +164,41 @@ def _decode_latin1(data: bytes) -> str:
     except UnicodeDecodeError:
         return "".join(chr(byte) if byte in _HOLES else bytes((byte,)).decode("cp1252") for byte in data)
 
+
+def _decode_eucjpms(data: bytes) -> str:
+    """Python reads the tilde of JIS X 0212 as that of ASCII; 0x8F begins three bytes wherever it stands."""
+    parts = (part.decode("euc_jp", _MORE_CHARACTERS["eucjpms"]) for part in data.split(b"\x8f\xa2\xb7"))
+    return "\uff5e".join(parts).translate(_OTHER_CHARACTERS["eucjpms"])
+
+
+def _more_of_euc_jp(error: UnicodeError, *, has_row_13: bool) -> tuple[str, int]:
+    """Ten user-defined rows of 94 characters in two bytes and ten in three, and row 13 as NEC has it."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    start, first = (error.start + 1, 0xE3AC) if error.object[error.start] == 0x8F else (error.start, 0xE000)
+    pair = error.object[start : start + 2]
+    if len(pair) == 2 and 0xA1 <= pair[1] <= 0xFE:
+        row, cell = pair[0], pair[1] - 0xA1
+        if 0xF5 <= row <= 0xFE:
+            return chr(first + (row - 0xF5) * 94 + cell), start + 2
+        if row == 0xAD and first == 0xE000 and has_row_13:
+            return bytes((0x87, 0x40 + cell + (cell >= 63))).decode("cp932"), start + 2
+    raise error
+
+
+def _more_of_big5(error: UnicodeError) -> tuple[str, int]:
+    """Seven characters of ETEN."""
+    if isinstance(error, UnicodeDecodeError):
+        pair = error.object[error.start : error.start + 2]
+        if b"\xf9\xd6" <= pair <= b"\xf9\xdc":
+            return pair.decode("cp950"), error.start + 2
+    raise error
+
+
+_MORE_CHARACTERS = {charset: f"deltaforge-{charset}" for charset in ("big5", "eucjpms", "ujis")}
+"""Characters that the servers know and Python's codec does not: the error handler that decodes them."""
+codecs.register_error(_MORE_CHARACTERS["big5"], _more_of_big5)
+codecs.register_error(_MORE_CHARACTERS["eucjpms"], partial(_more_of_euc_jp, has_row_13=True))
+codecs.register_error(_MORE_CHARACTERS["ujis"], partial(_more_of_euc_jp, has_row_13=False))
 
 _HOLES = frozenset((0x81, 0x8D, 0x8F, 0x90, 0x9D))

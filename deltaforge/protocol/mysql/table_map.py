@@ -9,7 +9,7 @@ import msgspec
 
 from deltaforge.core.errors import ProtocolError, UnsupportedValueError
 from deltaforge.protocol.buffer import read_name, read_packed, read_packed_bytes, read_uint, take
-from deltaforge.protocol.mysql.charsets import charset_of_collation
+from deltaforge.protocol.mysql.charsets import charset_of_collation, text_decoder
 from deltaforge.protocol.mysql.types import CHARACTER, LABELLED, NUMERIC, Code, ColumnType
 
 
@@ -39,7 +39,7 @@ class TableMap(msgspec.Struct, frozen=True):
 def decode_table_map(body: bytes, *, is_mariadb: bool = False) -> TableMap:
     """The body of a TABLE_MAP event, without header and checksum.
 
-    MariaDB counts geometry columns among those with a character set, MySQL does not.
+    Besides text, MariaDB counts geometry columns among those with a character set, MySQL vectors.
 
     Raises:
         ProtocolError: The bytes break the format.
@@ -55,7 +55,7 @@ def decode_table_map(body: bytes, *, is_mariadb: bool = False) -> TableMap:
     null_bits = read_uint(body, at, (count + 7) // 8)
     at += (count + 7) // 8
     optional = _optional_fields(body, at)
-    columns = _with_optional(columns, optional, CHARACTER | {Code.GEOMETRY} if is_mariadb else CHARACTER)
+    columns = _with_optional(columns, optional, CHARACTER | {Code.GEOMETRY if is_mariadb else Code.VECTOR})
     names = _names(optional.get(4), count)
     return TableMap(
         table_id, db, table, tuple(columns), names, _primary_key(optional, names, count), null_bits, body[8:]
@@ -138,7 +138,10 @@ def _with_optional(
 def _collations(fields: dict[int, bytes], kinds: tuple[int, int], count: int) -> list[int]:
     by_default, by_column = fields.get(kinds[0]), fields.get(kinds[1])
     if by_column is not None:
-        return _packed_list(by_column)
+        collations = _packed_list(by_column)
+        if len(collations) != count:
+            raise ProtocolError(f"table map has {len(collations)} character sets for {count} columns")
+        return collations
     if by_default is None:
         return []
     default, *pairs = _packed_list(by_default)
@@ -152,11 +155,20 @@ def _set_labels(columns: list[ColumnType], code: Code, data: bytes) -> None:
         if column.code != code:
             continue
         count, at = read_packed(data, at)
-        labels = []
+        raw_labels = []
         for _ in range(count):
             raw, at = read_packed_bytes(data, at)
-            labels.append(raw.decode("utf-8", "replace"))
-        columns[n] = msgspec.structs.replace(column, labels=tuple(labels))
+            raw_labels.append(raw)
+        columns[n] = msgspec.structs.replace(column, labels=_labels(raw_labels, column.charset))
+
+
+def _labels(raw_labels: list[bytes], charset: str | None) -> tuple[str, ...] | None:
+    """Labels stand in the character set of their column; None if they cannot be read: then the column cannot either."""
+    try:
+        decode = text_decoder("utf8mb4" if charset == "binary" else charset or "", "")
+        return tuple(map(decode, raw_labels))
+    except (UnsupportedValueError, UnicodeDecodeError):
+        return None
 
 
 def _names(data: bytes | None, count: int) -> tuple[str, ...] | None:

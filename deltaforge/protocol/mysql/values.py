@@ -177,7 +177,11 @@ def _set(column: ColumnType, name: str) -> Decoder:
 
 def _labels(column: ColumnType, name: str) -> tuple[str, ...]:
     if column.labels is None:
-        raise UnsupportedValueError(f"labels of {column.code.name.lower()} column {name} are not known")
+        raise UnsupportedValueError(
+            f"labels of {column.code.name.lower()} column {name} are not known, or not readable in character set"
+            f" {column.charset}",
+            hint="convert the column to utf8mb4, or leave the table out",
+        )
     return column.labels
 
 

@@ -77,11 +77,13 @@ def test_reading_goes_on_by_gtid_at_a_promoted_replica_and_skips_nothing(pair, r
     old.execute("flush binary logs", "flush binary logs", "insert into t values (1, 'a')")
     assert ids(reader.read(1)) == [1]
     before = reader.failover.known().identity
+    proxy.stall()  # of the following only the new server can tell
     old.execute("insert into t values (2, 'b')", "insert into t values (3, 'c')")
     catch_up()
     old.server.kill()
     new.execute("insert into t values (4, 'd')")
     proxy.lead_to(new.server.port)
+    proxy.unstall()
     with pytest.raises(SourceError) as caught:
         reader.read(1)
     assert caught.value.kind == "connect"

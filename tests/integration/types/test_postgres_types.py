@@ -1,17 +1,16 @@
 """Every column type: inserted through SQL, decoded from the stream, compared with what the server itself says."""
 
-import base64
 import json
 
 import psycopg
 import pytest
 
+from tests import printed
 from tests.reading import postgres_reader, wire
 
 # type, literals, SELECT expression ({} is the column), how to read its text
 TEXT, NUMBER, JSON = str, int, json.loads
-HEX = lambda text: {"_base64": base64.b64encode(bytes.fromhex(text)).decode()}  # noqa: E731
-FLOAT = lambda text: text if text in ("NaN", "Infinity", "-Infinity") else float(text)  # noqa: E731
+HEX, FLOAT = printed.base64_of_hex, printed.postgres_float
 CASES = [
     ("bool", ["true", "false", "null"], "to_json({})::text", JSON),
     ("int2", ["-32768", "32767"], "{}::text", NUMBER),

@@ -1,7 +1,7 @@
 import copy
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from deltaforge.config.merge import merge_patch_indexed, merge_patch_rfc7386
@@ -56,7 +56,6 @@ def test_rfc7386_merge(base, patch, expected):
     assert merge_patch_rfc7386(base, patch) == expected
 
 
-@settings(deadline=None)  # other processes may hold the machine
 @given(JSON, JSON)
 def test_a_merge_changes_neither_argument_and_is_stable(base, patch):
     before = copy.deepcopy((base, patch))
@@ -66,7 +65,6 @@ def test_a_merge_changes_neither_argument_and_is_stable(base, patch):
     assert (base, patch) == before
 
 
-@settings(deadline=None)  # other processes may hold the machine
 @given(JSON)
 def test_an_empty_patch_changes_nothing(base):
     if isinstance(base, dict):
@@ -75,7 +73,6 @@ def test_an_empty_patch_changes_nothing(base):
     assert merge_patch_indexed(base, base) == base
 
 
-@settings(deadline=None)  # other processes may hold the machine
 @given(st.lists(JSON, max_size=4), st.lists(JSON, max_size=4))
 def test_an_indexed_merge_never_shrinks_an_array(base, patch):
     assert len(merge_patch_indexed(base, patch)) == max(len(base), len(patch))

@@ -71,6 +71,50 @@ def test_any_event_body_gives_a_message_or_a_protocol_error(kind, body):
         return
 
 
+def table_map(codes, metadata, *optional):
+    """The body of a table map, with optional fields of (type, content)."""
+    body = bytes(6) + bytes(2) + b"\x01d\0\x01t\0" + bytes((len(codes), *codes, len(metadata), *metadata)) + b"\0"
+    return body + b"".join(bytes((kind, len(content))) + content for kind, content in optional)
+
+
+LATIN1, UTF8MB4, BINARY = 8, 45, 63
+
+
+def test_vectors_of_mysql_and_geometries_of_mariadb_count_among_texts():
+    codes, charsets = (Code.VECTOR, Code.GEOMETRY, Code.BLOB), (3, bytes((BINARY, LATIN1)))
+    for is_mariadb in (False, True):
+        found = decode_table_map(table_map(codes, b"\4\4\2", charsets), is_mariadb=is_mariadb)
+        assert found.columns[2].charset == "latin1"
+
+
+def test_table_map_with_too_few_character_sets_is_an_error():
+    with pytest.raises(ProtocolError, match="1 character sets for 2 columns"):
+        decode_table_map(table_map((Code.BLOB, Code.BLOB), b"\2\2", (3, bytes((LATIN1,)))))
+
+
+@pytest.mark.parametrize(
+    ("collation", "raw", "labels"),
+    [
+        (LATIN1, b"\xe9", ("\u00e9",)),
+        (UTF8MB4, "\u00e9".encode(), ("\u00e9",)),
+        (BINARY, b"a", ("a",)),
+        (UTF8MB4, b"\xe9", None),
+        (32, b"a", None),  # armscii8
+    ],
+)
+def test_labels_are_read_in_the_character_set_of_their_column(collation, raw, labels):
+    body = table_map(
+        (Code.STRING,), bytes((Code.ENUM, 1)), (10, bytes((collation,))), (6, b"\1" + bytes((len(raw),)) + raw)
+    )
+    (column,) = decode_table_map(body).columns
+    assert column.labels == labels
+    if labels is None:
+        with pytest.raises(UnsupportedValueError, match="labels of enum column c"):
+            resolve_decoder(column, "c")
+    else:
+        assert resolve_decoder(column, "c")(b"\1", 0) == (labels[0], 1)
+
+
 @given(st.binary(max_size=80))
 def test_any_table_map_gives_a_map_or_a_protocol_error(body):
     try:

@@ -1,5 +1,5 @@
 import jsonschema
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deltaforge.sensing.json_schema import json_schema
@@ -21,12 +21,14 @@ values = st.recursive(
     ),
     max_leaves=20,
 )
+ALL_DYNAMIC = KeyPlan(frozenset())
+DYNAMIC_BELOW = KeyPlan(None, {"b": KeyPlan(frozenset({"a"}))}, KeyPlan(frozenset()), None)
 plans = st.sampled_from(
     [
         None,
-        KeyPlan(frozenset()),
+        ALL_DYNAMIC,
         KeyPlan(frozenset({"a"}), {"a": KeyPlan(frozenset({"b"}))}, None, KeyPlan(frozenset({"c"}))),
-        KeyPlan(None, {"b": KeyPlan(frozenset({"a"}))}, KeyPlan(frozenset()), None),
+        DYNAMIC_BELOW,
     ]
 )
 
@@ -100,6 +102,7 @@ def test_empty_object_has_empty_properties():
 
 
 @given(st.lists(values, min_size=1, max_size=6), plans, plans, st.integers(1, 4))
+@example([{"a": {"a": 1, "b": 1}}, {"b": {"a": 1, "b": True}}], ALL_DYNAMIC, DYNAMIC_BELOW, 2)
 def test_document_accepts_every_value_it_was_learned_from(seen, early, late, depth):
     shape, half = None, len(seen) // 2
     for value in seen[:half]:
