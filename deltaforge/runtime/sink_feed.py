@@ -108,7 +108,7 @@ class SinkFeed:
             place = encode_json(self._position.view()).decode() if self._position else None
             return (
                 f"detached: its spool was full (max_bytes {self._config.max_bytes}), so nothing behind {place} is "
-                "delivered; stop the pipeline and reset the checkpoint of this sink to that position"
+                "delivered; raise max_bytes, stop the pipeline and reset the checkpoint of this sink to that position"
             )
         return self.waits_for or self.worker.last_error
 

@@ -86,8 +86,8 @@ def test_a_kill_with_rows_in_the_spool_of_an_exactly_once_sink_repeats_nothing(
     proxy, bootstrap = kafka_behind_proxy.proxy, kafka_behind_proxy.bootstrap
     kafka = ExactlyOnceDestination(kafka_behind_proxy.broker, database.name, bootstrap=bootstrap, required=False)
     trial = trial(FileDestination(tmp_path), seed=33, optional=kafka, batch=SPLIT)
-    trial.begin(gap_secs=0.005)
-    wait_for(kafka.events)
+    trial.begin(gap_secs=0.02)
+    wait_for(kafka.progress)  # its rows are not read while they grow faster than they can be
     for _ in range(2):
         proxy.down()
         pause(1.5)
@@ -147,12 +147,14 @@ def test_a_full_spool_does_what_the_document_says(plane, database, redis_away, t
         wait_for(lambda: len(file_events(tmp_path / "out")) == ROWS)
         place = error().partition("nothing behind ")[2].partition(" is delivered")[0]
         proxy.up()
+        larger = pipeline_with(database, tmp_path, redis.sink, spool={**small, "max_bytes": 100_000_000})
+        assert plane.call("PATCH", "/pipelines/p", {"spec": {"sinks": larger["spec"]["sinks"]}})[0] == 200
         assert plane.call("POST", "/pipelines/p/stop")[0] == 200
         to = {"to": json.loads(place), "sink_id": "redis"}
         assert plane.call("POST", "/pipelines/p/checkpoints/reset", to)[0] == 200
         assert plane.call("POST", "/pipelines/p/resume")[0] == 200
-    wait_for(lambda: len(ids(redis)) >= ROWS and not error())
-    assert ids(redis) == list(range(ROWS))
+    wait_for(lambda: ROWS - 1 in ids(redis) and not error())
+    assert list(dict.fromkeys(ids(redis))) == list(range(ROWS))
     assert [event["after"]["id"] for event in file_events(tmp_path / "out")] == list(range(ROWS))
 
 
@@ -173,7 +175,8 @@ def test_a_sink_is_added_from_the_earliest_row_and_forgotten_with_what_waited_fo
     wait_for(lambda: len(file_events(tmp_path / "out")) == 500)
     state = tmp_path / "state/pipelines/p"
     wait_for(lambda: (mark := read_delivery_state(state / "recovery").spools.get("redis")) and mark.first < mark.end)
-    assert plane.call("PATCH", "/pipelines/p", {"spec": {"sinks": with_redis[:1]}})[0] == 200
+    whole = {"Content-Type": "application/merge-patch+json"}  # lists are replaced whole
+    assert plane.call("PATCH", "/pipelines/p", {"spec": {"sinks": with_redis[:1]}}, headers=whole)[0] == 200
     insert(database, 500, 10)
     wait_for(lambda: not (state / "spool/redis").exists())
     assert read_delivery_state(state / "recovery").members == ["file"]
