@@ -85,7 +85,6 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
 
     def write_batch(self, items: list[Batch]) -> None:
         self._state_before_reset = None
-        self._is_barrier_asked = False
         for batch in items:
             batch.reader_count = len(self.feeds)
             with self._aborting():
@@ -95,7 +94,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
     def snapshot(self) -> bytes | None:
         if self._state_before_reset is not None:
             return self._state_before_reset
-        began = time.monotonic()
+        began, self._is_barrier_asked = time.monotonic(), False
         self._count_saved()
         with self._aborting():
             self._barrier.wait()
@@ -128,7 +127,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
 
     def wants_barrier(self) -> bool:
         """Whether the source should send a batch without events, since Bytewax holds no barrier where nothing was
-        written. True once until the next batch.
+        written. True once until the next barrier.
         """
         if self._is_barrier_asked or not self._has_saved:
             return False
