@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from deltaforge.checkpoint.durable import sync_folder
 from deltaforge.core.errors import CheckpointError, SpecError
 from deltaforge.core.gtid import GtidSet, MariadbGtids
 from deltaforge.core.lsn import lsn_from_text
@@ -99,7 +100,7 @@ def write_reset(path: Path, request: ResetRequest) -> None:
         file.flush()
         os.fsync(file.fileno())
     partial.replace(path)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def read_reset(path: Path) -> ResetRequest | None:
@@ -124,7 +125,7 @@ def remove_reset(path: Path, request: ResetRequest) -> None:
     pending = read_reset(path)
     if pending is not None and pending.id == request.id:
         path.unlink(missing_ok=True)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def readable(decode: Callable[[bytes], T], data: bytes | None) -> T | None:
@@ -211,11 +212,3 @@ def _check_gtids(start: Start, saved: Position | None) -> None:
         if saved.flavor == "mariadb":
             return  # the server knows it
         raise SpecError("missing field `gtid_set`: the server has GTIDs", path="to", hint="as the checkpoint shows it")
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from deltaforge.checkpoint.durable import sync_folder
 from deltaforge.checkpoint.spooled_batch import TableCodec, decode_batch, encode_batch
 from deltaforge.checkpoint.state import Place
 from deltaforge.core.batch import Batch
@@ -29,8 +30,6 @@ _MAGIC = b"DFspool1"
 _HEADER = struct.Struct("<IIIB")
 """Bytes of the payload, their CRC-32, events in it, kind."""
 _TABLE, _BATCH = 1, 2
-
-
 START = Place(1, len(_MAGIC))
 
 
@@ -94,17 +93,16 @@ class Spool:
             StorageError: The disk is full or broken; nothing was appended.
             ProtocolError: The rows cannot be decoded, and had to be.
         """
-        known = dict(self._numbers)
         self._pending = []
         with _storage_errors("written", self._directory):
             if self._file is None or self.end.offset >= self._segment_bytes:
                 self._begin_segment()
-                known = {}
+            known_count = len(self._numbers)
             try:
                 payload = encode_batch(batch, self._number_of)
                 self._write([*self._pending, *_record(_BATCH, payload, batch.event_count)])
             except BaseException:
-                self._numbers = known
+                self._numbers = dict(list(self._numbers.items())[:known_count])  # the others were not written
                 raise
 
     def sync(self) -> None:
@@ -199,10 +197,8 @@ class Spool:
         self.end = Place(max([end.segment, *self._sizes]) + 1, len(_MAGIC))
 
     def _reaches(self, first: Place, end: Place) -> bool:
-        needed = range(first.segment, end.segment + (end.offset > len(_MAGIC)))
-        return all(number in self._sizes for number in needed) and self._sizes.get(end.segment, 0) >= (
-            end.offset if end.segment in needed else 0
-        )
+        is_whole = all(number in self._sizes for number in range(first.segment, end.segment))
+        return is_whole and self._sizes.get(end.segment, 0) >= end.offset
 
     def _count_events(self, first: Place) -> int:
         count = 0
@@ -224,7 +220,7 @@ class Spool:
         self._numbers = {}
         try:
             self._put([_MAGIC], 0)
-            _sync_folder(self._directory)
+            sync_folder(self._directory)
         except OSError:
             self._file.close()
             self._file = None
@@ -353,11 +349,3 @@ def _storage_errors(verb: str, directory: Path) -> Iterator[None]:
             f"the spool of sink {directory.name} cannot be {verb}: {error.strerror or error}",
             hint="free space on the disk of the state directory, or mend it; nothing is lost",
         ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

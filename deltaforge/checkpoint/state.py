@@ -92,14 +92,13 @@ class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
 
     def knows(self, sink_id: str) -> bool:
         """Whether the sink was part of the pipeline when this was saved."""
-        return sink_id in (self.members if self.members is not None else [sink.sink_id for sink in self.sinks])
+        return sink_id in self._known()
 
     def with_members(self, sink_ids: list[str], make_id: Callable[[], str]) -> DeliveryState:
         """Where a start of a document with these sinks begins: one that is gone is forgotten, also at its destination
         should it come back.
         """
-        known = self.members if self.members is not None else [sink.sink_id for sink in self.sinks]
-        gone = {sink_id: make_id() for sink_id in known if sink_id not in sink_ids}
+        gone = {sink_id: make_id() for sink_id in self._known() if sink_id not in sink_ids}
         return msgspec.structs.replace(
             self,
             sinks=[sink for sink in self.sinks if sink.sink_id not in gone],
@@ -107,6 +106,9 @@ class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
             sink_incarnations={**self.sink_incarnations, **gone},
             members=sink_ids,
         )
+
+    def _known(self) -> list[str]:
+        return self.members if self.members is not None else [sink.sink_id for sink in self.sinks]
 
     def incarnation_of(self, sink_id: str) -> str:
         """Under which a sink's destination keeps its progress."""

@@ -6,13 +6,12 @@ import time
 from collections.abc import Callable
 
 from deltaforge.core.batch import Batch
-from deltaforge.core.errors import DeltaForgeError, ProtocolError, SinkError
+from deltaforge.core.errors import ProtocolError, SinkError
 from deltaforge.runtime.context import PipelineContext
-from deltaforge.runtime.sink_feed import SinkFeed
+from deltaforge.runtime.sink_feed import WAIT_SECS, SinkFeed
 from deltaforge.sinks.base import SinkConfig
 from deltaforge.spec.model import CommitPolicy, QuorumPolicy
 
-WAIT_SECS = 0.1
 POLL_SECS = 0.002
 
 
@@ -96,7 +95,7 @@ class Barrier:
 
     def _check(self, feed: SinkFeed) -> None:
         """Raise if waiting for this sink has become pointless."""
-        failure = feed.failure or feed.worker.failure
+        failure = feed.ended
         if failure is not None and feed.grows:
             raise SinkError(
                 f"sink {feed.id} has ended and its spool is full: {failure}",
@@ -109,7 +108,7 @@ class Barrier:
 
     def _check_quorum(self) -> None:
         """Raise if there will never be enough sinks."""
-        failed = [feed for feed in self._feeds if self._failure(feed) is not None]
+        failed = [feed for feed in self._feeds if feed.ended or feed.is_detached]
         if len(self._feeds) - len(failed) < self._quorum:
             reasons = "; ".join(f"{feed.id}: {feed.last_error}" for feed in failed)
             raise SinkError(f"{self._quorum} sinks have to ack, and {len(failed)} have ended: {reasons}", kind="fatal")
@@ -129,9 +128,5 @@ class Barrier:
 
     def _check_log(self, feed: SinkFeed) -> None:
         """Rows of the log that cannot be decoded stop the pipeline, also when nobody waits for the sink."""
-        failure = self._failure(feed)
-        if isinstance(failure, ProtocolError):
-            raise failure
-
-    def _failure(self, feed: SinkFeed) -> DeltaForgeError | None:
-        return feed.failure or feed.worker.failure or (SinkError("detached") if feed.is_detached else None)
+        if isinstance(feed.ended, ProtocolError):
+            raise feed.ended

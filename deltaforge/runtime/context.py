@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
     from deltaforge.checkpoint.reset import ResetRequest
     from deltaforge.checkpoint.spooled_batch import TableCodec
-    from deltaforge.core.position import Position
     from deltaforge.runtime.delivery import Delivery
     from deltaforge.sources.reader import LogReader
     from deltaforge.spec import PipelineSpec
@@ -40,7 +39,6 @@ class PipelineContext:
         start_saved: Set when the position that this run started from is in the recovery store.
         raises_failure: Whether a failed source raises; otherwise it ends the flow cleanly, which saves
             what was delivered, and leaves the reason in ``failure`` for our own launcher.
-        run_start: Where reading began in this run; known once the source is connected.
         tables: Packs the captured tables of what waits on disk for a sink; set when the dataflow is built.
         reset: Of the checkpoint, pending when this run began. Carried out already if a state holds its id.
         check_owner: Raises if another process owns the pipeline now: nothing may be written or saved any more.
@@ -63,7 +61,6 @@ class PipelineContext:
     storage_path: Path | None = None
     starts_paused: bool = False
     raises_failure: bool = False
-    run_start: Position | None = None
     reset: ResetRequest | None = None
     check_owner: Callable[[], None] = lambda: None
     _stop_at: float | None = None

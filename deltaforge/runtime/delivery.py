@@ -49,10 +49,10 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         ids = [sink.config.id for sink in context.spec.spec.sinks]
         fresh = DeliveryState(source_id="", sinks=[], incarnation=uuid.uuid4().hex)
         self._state = (state or fresh).with_members(ids, lambda: uuid.uuid4().hex)
-        self._saved_sinks = {sink.sink_id: sink for sink in self._state.sinks}
         self.dead_letters = open_dead_letters(context)
         self._spools = Spools(context)
-        self.feeds = [self._feed(sink) for sink in context.spec.spec.sinks]
+        acked = {sink.sink_id: sink for sink in self._state.sinks}
+        self.feeds = [self._feed(sink, acked.get(sink.config.id)) for sink in context.spec.spec.sinks]
         self._barrier = Barrier(context, self.feeds)
         self._has_saved = False
         self._is_barrier_asked = False
@@ -63,7 +63,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         """The thread of each sink."""
         return [feed.worker for feed in self.feeds]
 
-    def _feed(self, sink: SinkSpec) -> SinkFeed:
+    def _feed(self, sink: SinkSpec, acked: SinkCheckpoint | None) -> SinkFeed:
         context, config = self._context, sink.config
         spec = context.spec.spec
         grows = not is_waited_for(spec.commit_policy, config)
@@ -71,7 +71,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             config,
             sink.build(self._sink_context(config.id)),
             context.metrics,
-            acked=self._saved_sinks.get(config.id),
+            acked=acked,
             max_queued=FOLLOWER_QUEUE if grows else spec.batch.max_inflight,
             dead_letters=self.dead_letters.letters if self.dead_letters else None,
             check_owner=context.check_owner,

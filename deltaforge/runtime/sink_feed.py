@@ -86,7 +86,7 @@ class SinkFeed:
         self._is_closing = False
         self.is_detached = mark is not None and mark.is_detached
         self.failure: DeltaForgeError | None = None
-        self.waits_for: str | None = None
+        self._waits_for: str | None = None
         self._saved = mark
         self._unneeded: Place | None = None  # what is before it, once the newest mark is saved
         if mark is not None and mark.first < mark.end:
@@ -100,6 +100,11 @@ class SinkFeed:
         return self._feeder is None
 
     @property
+    def ended(self) -> DeltaForgeError | None:
+        """Why nothing more is delivered in this run; None while it is."""
+        return self.failure or self.worker.failure
+
+    @property
     def last_error(self) -> str | None:
         """What is wrong with the sink or its spool; None if nothing is."""
         if self.failure is not None:
@@ -110,7 +115,7 @@ class SinkFeed:
                 f"detached: its spool was full (max_bytes {self._config.max_bytes}), so nothing behind {place} is "
                 "delivered; raise max_bytes, stop the pipeline and reset the checkpoint of this sink to that position"
             )
-        return self.waits_for or self.worker.last_error
+        return self._waits_for or self.worker.last_error
 
     def take(self, batch: Batch, timeout_secs: float) -> bool:
         """Accept a batch. False if there was no room for ``timeout_secs``: offer it again.
@@ -127,7 +132,7 @@ class SinkFeed:
                 self._spool_or_hand_over(news, timeout_secs) if self.grows else self._hand_over(news, timeout_secs)
             )
             if is_taken and not self.is_detached:
-                self._position, self.waits_for = news.position, None
+                self._position, self._waits_for = news.position, None
         if is_taken and news is not batch:
             batch.release()
         if is_taken:
@@ -245,10 +250,10 @@ class SinkFeed:
             self.is_detached = True
             log.error("sink %s is given up: %s", self.id, self.last_error, extra={"sink": self.id})
             return True
-        if self.waits_for is None:
+        if self._waits_for is None:
             reason = f": {self.worker.last_error}" if self.worker.last_error else ""
-            self.waits_for = f"backpressure: its spool is full (max_bytes {size}) and holds the pipeline{reason}"
-            log.error("the pipeline waits for sink %s: %s", self.id, self.waits_for, extra={"sink": self.id})
+            self._waits_for = f"backpressure: its spool is full (max_bytes {size}) and holds the pipeline{reason}"
+            log.error("the pipeline waits for sink %s: %s", self.id, self._waits_for, extra={"sink": self.id})
         self._changed.wait(timeout_secs)
         return False
 

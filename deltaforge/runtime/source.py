@@ -57,7 +57,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         self._is_start_emitted = False
         self._is_tx_open = False
         self._active_at = time.monotonic()
-        context.run_start = state.position if state else None
+        self._run_start = self._position  # where reading begins; of a first start or a reset, once it is connected
         self._learned = Learned(
             learned_path(context.paths, context.storage_path), context.spec.metadata.tenant, self._source_id
         )
@@ -139,7 +139,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         self._reset = None
 
     def _start_view(self) -> dict[str, Any] | None:
-        return self._context.run_start.view() if self._context.run_start else None
+        return self._run_start.view() if self._run_start else None
 
     def _must_stop(self) -> bool:
         context = self._context
@@ -160,8 +160,8 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
     def _note(self, batch: Batch) -> None:
         self._active_at = time.monotonic()
         self._position = batch.position
-        if self._context.run_start is None:
-            self._context.run_start = batch.position
+        if self._run_start is None:
+            self._run_start = batch.position
         self._is_tx_open = not batch.is_tx_end
         self._is_start_emitted = True
         if batch.event_count:
