@@ -89,6 +89,13 @@ class Trial:
         self.pipeline.kill()
         self.note_death()
 
+    def kill_at_random(self, rng, count):
+        """SIGKILL so many times at random moments, with a start after each."""
+        for _ in range(count):
+            pause(rng.uniform(0.1, 1.2))
+            self.kill()
+            self.pipeline.start()
+
     def kill_at(self, point, passing, *, timeout_secs=60):
         """Start the pipeline such that it kills itself, and wait until it has."""
         self.pipeline.start(waits=False, environment={VARIABLE: f"{point}:{passing}"})

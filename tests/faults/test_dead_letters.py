@@ -7,18 +7,17 @@ import pytest
 
 from deltaforge.journal.reading import DeadLetterQueue
 from deltaforge.storage.sqlite import SqliteStorage
+from tests.databases import database_with
 from tests.destinations import KafkaDestination
-from tests.pipelines import PipelineProcess, mysql_source, postgres_source, wait_for
+from tests.pipelines import PipelineProcess, wait_for
+from tests.trial import source_of
 
 ROWS, EVERY, KILLS = 30_000, 250, 5
 
 
 @pytest.fixture(params=["postgres", "mysql"])
 def database(request):
-    with request.getfixturevalue(request.param).fresh_database() as database:
-        database.execute("create table t (id int primary key, topic varchar(40))")
-        if request.param == "postgres":
-            database.execute("create publication pub for all tables")
+    with database_with(request, "create table t (id int primary key, topic varchar(40))") as database:
         yield database
 
 
@@ -26,8 +25,7 @@ def test_dead_letters_over_kills(database, kafka, tmp_path):
     rng = random.Random(7)
     destination = KafkaDestination(kafka, f"{database.name}.ok")
     destination.sink["config"]["topic"] = f"{database.name}.${{after.topic}}"
-    source = (mysql_source if database.server.scheme == "mysql" else postgres_source)(database)
-    pipeline = PipelineProcess(tmp_path, source, [destination.sink], journal={"enabled": True}).start()
+    pipeline = PipelineProcess(tmp_path, source_of(database), [destination.sink], journal={"enabled": True}).start()
     bad = set(range(EVERY, ROWS, EVERY))
     try:
         for first in range(0, ROWS, 3000):

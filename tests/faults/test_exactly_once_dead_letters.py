@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from deltaforge.journal.reading import DeadLetterQueue
 from deltaforge.observability.kill_points import VARIABLE
 from deltaforge.storage.sqlite import SqliteStorage
+from tests.databases import database_with
 from tests.destinations import ExactlyOnceDestination
 from tests.pipelines import PipelineProcess, wait_for
 from tests.trial import source_of
@@ -58,10 +59,7 @@ class Destination(ExactlyOnceDestination):
 
 @pytest.fixture(params=["postgres", "mysql"])
 def database(request):
-    with request.getfixturevalue(request.param).fresh_database() as database:
-        database.execute("create table t (id int primary key, topic varchar(40), body text)")
-        if request.param == "postgres":
-            database.execute("create publication pub for all tables")
+    with database_with(request, "create table t (id int primary key, topic varchar(40), body text)") as database:
         yield database
 
 

@@ -37,13 +37,9 @@ def saved_position(trial):
 
 
 def test_kills_lose_nothing_and_repeat_nothing(trial, destination):
-    rng = random.Random(SEED)
     trial = trial(destination)
     trial.begin()
-    for _ in range(KILLS):
-        pause(rng.uniform(0.1, 1.2))
-        trial.kill()
-        trial.pipeline.start()
+    trial.kill_at_random(random.Random(SEED), KILLS)
     assert trial.finish().repeated_count == 0
 
 

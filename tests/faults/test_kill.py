@@ -29,13 +29,9 @@ def destination(request, database, tmp_path):
 
 
 def test_nothing_is_lost_over_kills(trial, destination):
-    rng = random.Random(SEED)
     trial = trial(destination)
     trial.begin()
-    for _ in range(KILLS):
-        pause(rng.uniform(0.1, 1.2))
-        trial.kill()
-        trial.pipeline.start()
+    trial.kill_at_random(random.Random(SEED), KILLS)
     trial.finish()
 
 

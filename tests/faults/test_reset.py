@@ -7,6 +7,7 @@ import pytest
 from deltaforge.checkpoint.reader import read_source_state
 from deltaforge.checkpoint.reset import request_from_body, write_reset
 from deltaforge.observability.kill_points import VARIABLE
+from tests.databases import database_with
 from tests.destinations import ExactlyOnceDestination, FileDestination
 from tests.pipelines import PipelineProcess, wait_for
 from tests.trial import source_of
@@ -19,10 +20,7 @@ SAVED_AND_STILL_ASKED_FOR = "between_save_and_confirm:1"
 
 @pytest.fixture(params=["postgres", "mysql", "mariadb"])
 def database(request):
-    with request.getfixturevalue(request.param).fresh_database() as database:
-        database.execute("create table t (id int primary key)")
-        if request.param == "postgres":
-            database.execute("create publication pub for all tables")
+    with database_with(request, "create table t (id int primary key)") as database:
         yield database
 
 

@@ -10,7 +10,8 @@ import pytest
 from deltaforge.control.shapes import read_shapes
 from deltaforge.sensing.sample import is_sampled
 from tests.drifting import insert_undated
-from tests.pipelines import PipelineProcess, file_events, file_sink, mysql_source, postgres_source, wait_for
+from tests.pipelines import PipelineProcess, file_events, file_sink, wait_for
+from tests.trial import source_of
 
 WARMUP, RATE = 100, 7
 SENSING = {"enabled": True, "sampling": {"warmup_events": WARMUP, "sample_rate": RATE}}
@@ -26,8 +27,10 @@ def database(request):
         yield database
 
 
-def source_of(database):
-    return (mysql_source if database.server.scheme == "mysql" else postgres_source)(database)
+def start(folder, database, path):
+    """A pipeline that senses, and splits large transactions."""
+    split = {"max_tx_bytes": 20_000, "max_events": 500}
+    return PipelineProcess(folder, source_of(database), [file_sink(path)], schema_sensing=SENSING, batch=split).start()
 
 
 class Writer:
@@ -64,13 +67,7 @@ class Writer:
 
 def test_counters_are_exact_over_kills(database, tmp_path):
     path, total, rng = tmp_path / "out.jsonl", 30_000, random.Random(3)
-    pipeline = PipelineProcess(
-        tmp_path,
-        source_of(database),
-        [file_sink(path)],
-        schema_sensing=SENSING,
-        batch={"max_tx_bytes": 20_000, "max_events": 500},
-    ).start()
+    pipeline = start(tmp_path, database, path)
     writer = Writer(database, 5, total).start()
     try:
         for _ in range(5):
@@ -95,13 +92,7 @@ def test_counters_are_exact_over_kills(database, tmp_path):
 def test_drift_is_counted_once_over_kills(database, tmp_path):
     database.execute("alter table orders add column day date not null")
     path, total, rng = tmp_path / "out.jsonl", 20_000, random.Random(4)
-    pipeline = PipelineProcess(
-        tmp_path,
-        source_of(database),
-        [file_sink(path)],
-        schema_sensing=SENSING,
-        batch={"max_tx_bytes": 20_000, "max_events": 500},
-    ).start()
+    pipeline = start(tmp_path, database, path)
     try:
         for first in range(0, total, 4000):
             rows = ",".join(f"({number}, null, '2026-01-01')" for number in range(first, first + 2000))

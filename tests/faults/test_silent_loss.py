@@ -9,6 +9,7 @@ from confluent_kafka import Producer
 from deltaforge.checkpoint.reader import read_checkpoints
 from deltaforge.core.covered import CoveredBy
 from deltaforge.core.event import SourceInfo
+from tests.databases import database_with
 from tests.destinations import ExactlyOnceDestination, FileDestination
 from tests.integration.e2e.test_rest import ControlPlane, document
 from tests.pipelines import PipelineProcess, file_events, file_sink, mysql_source, wait_for
@@ -19,10 +20,7 @@ ROWS = 4000
 
 @pytest.fixture(params=["postgres", "mysql", "mariadb"])
 def database(request):
-    with request.getfixturevalue(request.param).fresh_database() as database:
-        database.execute("create table t (id int primary key, text varchar(300))")
-        if request.param == "postgres":
-            database.execute("create publication pub for all tables")
+    with database_with(request, "create table t (id int primary key, text varchar(300))") as database:
         yield database
 
 

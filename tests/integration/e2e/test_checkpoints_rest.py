@@ -2,8 +2,10 @@
 
 import pytest
 
+from tests.databases import database_with
 from tests.integration.e2e.test_rest import ControlPlane, document
-from tests.pipelines import file_events, file_sink, mysql_source, postgres_source, wait_for
+from tests.pipelines import file_events, file_sink, wait_for
+from tests.trial import source_of
 
 NAME = "orders-cdc"
 CHECKPOINTS = f"/pipelines/{NAME}/checkpoints"
@@ -21,15 +23,8 @@ def plane(tmp_path):
 
 @pytest.fixture(params=["mysql", "mariadb", "postgres"])
 def database(request):
-    with request.getfixturevalue(request.param).fresh_database() as database:
-        database.execute("create table t (id int primary key)")
-        if request.param == "postgres":
-            database.execute("create publication pub for all tables")
+    with database_with(request, "create table t (id int primary key)") as database:
         yield database
-
-
-def source_of(database):
-    return (mysql_source if database.server.scheme == "mysql" else postgres_source)(database)
 
 
 def create(plane, database, *sinks):
