@@ -173,12 +173,12 @@ class Sensor:
             if found in (ABSENT, _TOAST) or (found == NOT_HASHED and self._is_absent(sample, row)):
                 continue
             is_due = self._is_due() or looks_at_all
-            state.sampled_count += 1
+            state.sampled_count += state.tracker is not None
             known = state.structures.get(found) if self._has_cache and self._plan is None else None
             if known is not None and not is_due:
                 self._count(known)
             elif row % stride and not is_due and self._cannot_remember():
-                state.pending += 1
+                state.pending += state.tracker is not None
             else:
                 before = state.fingerprint
                 self._look(self._value(sample, row), found, is_due=is_due)
@@ -211,7 +211,7 @@ class Sensor:
     def _count(self, known: Structure) -> None:
         known.count += 1
         self.state.cache_hits += 1
-        self.state.pending += 1
+        self.state.pending += self.state.tracker is not None
 
     def _hash(self, value: Any, found: int) -> int:
         is_hashed = self._plan is None and found != NOT_HASHED

@@ -204,6 +204,7 @@ def test_entries_over_rest(control_plane, topic, database):  # noqa: F811
     start_over_rest(control_plane, topic, database)
     insert(database, [3, 5, 7, 9], 10)
     wait_for(lambda: control_plane.call("GET", f"{BASE}/count") == (200, {"count": 4}))
+    wait_for(lambda: topic.ids()[-1:] == [10])
 
     status, entries = control_plane.call("GET", BASE)
     assert status == 200
