@@ -52,6 +52,8 @@ class Barrier:
         Raises:
             DeltaForgeError: As :meth:`hand_over`.
         """
+        for feed in self._feeds:
+            feed.sync()  # the disk works while the others ack
         self._wait_for_quorum(SinkFeed.is_acked)
         for feed in self._feeds:
             if feed in self._holding:

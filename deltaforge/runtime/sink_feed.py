@@ -147,6 +147,14 @@ class SinkFeed:
         """Whether the sink has everything."""
         return self.is_live and self.worker.wait_acked(0)
 
+    def sync(self) -> None:
+        """Have durable what is written by now, so that :meth:`settle` has less to wait for.
+
+        Raises:
+            StorageError: The spool cannot be written.
+        """
+        self._spool.sync()
+
     def settle(self) -> SpoolMark | None:
         """At the barrier: have durable what the sink has not acked. None while there is nothing to be saved of it.
 
