@@ -128,7 +128,7 @@ class Sensor:
         if not settings.high_cardinality.enabled:
             self.state.tracker = None
         elif self.state.tracker is None and self.state.plain_since is None:
-            self.state.tracker = KeyTracker()
+            self._watch_for_dynamic_keys()
         self._plan: KeyPlan | None = None if self.state.tracker is None else self.state.tracker.plan()
 
     @property
@@ -228,7 +228,11 @@ class Sensor:
         state.sequence += 1
         self._clear_structures()
         if state.plain_since is not None and state.sequence - state.plain_since >= SUSPICIOUS_EVOLUTIONS:
-            state.tracker, state.plain_since, state.sampled_count, state.pending = KeyTracker(), None, 0, 0
+            self._watch_for_dynamic_keys()
+
+    def _watch_for_dynamic_keys(self) -> None:
+        state = self.state
+        state.tracker, state.plain_since, state.sampled_count, state.pending = KeyTracker(), None, 0, 0
 
     def _judged_shape(self, value: Any) -> Shape | None:
         """The shape known so far, after the keys of this value were counted."""

@@ -13,7 +13,7 @@ from deltaforge.core.covered import is_behind
 from tests.destinations import ExactlyOnceDestination, FileDestination
 from tests.fixtures.fix_trial import SEED
 from tests.pipelines import PipelineProcess, wait_for
-from tests.trial import finish, pause, source_of
+from tests.trial import finish, pause, source_of, wait_until_delivered
 
 KILLS = int(os.environ.get("DELTAFORGE_KILLS", "5"))
 ROWS = int(os.environ.get("DELTAFORGE_BIG_TRANSACTION", "100000"))
@@ -75,21 +75,18 @@ def test_a_kill_in_mid_transaction_delivers_each_of_its_rows_once(trial, databas
     slow = {"max.in.flight": 1, "batch.num.messages": 20}
     destination = ExactlyOnceDestination(kafka, database.name, client_conf=slow)
     trial = trial(destination, batch=SPLIT)
+    trial.pipeline.arguments = ["--epoch-secs", "0.1"]
     trial.pipeline.start()
-    open_counts = []
     trial.workload.run(5)
-    wait_for(lambda: destination.progress() is not None)
-    for _ in range(2):
-        end = destination.committed_end()
-        if not open_counts:
-            trial.workload.big_transaction(ROWS, "x" * 380)  # several times what goes into one Kafka transaction
-        wait_for(lambda end=end: destination.committed_end() > end)
-        trial.kill()
-        open_counts.append(destination.progress().open_count)
-        trial.pipeline.start()
+    wait_until_delivered(database, trial.pipeline, destination)
+    trial.kill()
+    trial.workload.big_transaction(ROWS, "x" * 380)  # several times what goes into one Kafka transaction
+    for point in ("after_commit", "inside_transaction_before_commit"):
+        trial.kill_at(point, 2)  # the first passing is that of the start, which commits no rows
+        assert 0 < destination.progress().open_count < ROWS
+    trial.pipeline.start()
     trial.workload.run(5)
     assert trial.finish().repeated_count == 0
-    assert 0 < open_counts[0] < ROWS
 
 
 def test_a_cut_database_connection_in_a_split_transaction_repeats_nothing(trial, database, fault_proxy, tmp_path):
