@@ -51,18 +51,7 @@ def _median(rounds: list[Result]) -> Result:
 
 
 def _table(results: list[Result]) -> str:
-    heads = [
-        "Source",
-        "Sink",
-        "Workload",
-        "Rows",
-        "Rows/s",
-        "CPU s per million",
-        "Peak RSS",
-        "RSS by quarter",
-        "Stalled",
-    ]
-    return report.table(heads, [_cells(result) for result in results])
+    return report.table(HEADS, [_cells(result) for result in results])
 
 
 def _cells(r: Result) -> list[str]:
