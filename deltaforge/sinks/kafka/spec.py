@@ -26,8 +26,8 @@ _PRODUCER_SETTINGS = {
     "retry.backoff.ms": "100",
     "request.timeout.ms": "30000",
     "message.timeout.ms": "0",  # none: see "order over an outage" above
-    # The producer's copies; more than a broker takes in a tenth of a second helps nobody.
-    "queue.buffering.max.kbytes": "32768",
+    # The producer's copies. More was measured to be no faster; a message has to fit in whole.
+    "queue.buffering.max.kbytes": "16384",
     "statistics.interval.ms": "5000",
     "log_level": "2",  # syslog's "critical": what the client cannot mend becomes an error of the sink
 }
@@ -76,6 +76,17 @@ class KafkaSinkConfig(EncodedSinkConfig):
     )
 
     @model_validator(mode="after")
+    def _does_a_message_fit(self) -> KafkaSinkConfig:
+        largest = self._largest_message_kbytes()
+        queue = self.client_conf.get("queue.buffering.max.kbytes", "")
+        if queue.isdecimal() and int(queue) < largest:
+            raise ValueError(
+                f"client_conf: queue.buffering.max.kbytes = {queue} is less than one message of message.max.bytes; "
+                f"make it {largest} or more"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _is_exactly_once_possible(self) -> KafkaSinkConfig:
         if not self.exactly_once:
             return self
@@ -103,6 +114,8 @@ class KafkaSinkConfig(EncodedSinkConfig):
             "topic.metadata.propagation.max.ms": str(propagation_ms),
             **_PRODUCER_SETTINGS,
         }
+        queue_kbytes = int(_PRODUCER_SETTINGS["queue.buffering.max.kbytes"])
+        defaults["queue.buffering.max.kbytes"] = str(max(queue_kbytes, self._largest_message_kbytes()))
         if self.client_conf.get("enable.idempotence", "true") != "true":
             del defaults["enable.gapless.guarantee"]  # refused without idempotence
         if self.exactly_once:
@@ -110,6 +123,11 @@ class KafkaSinkConfig(EncodedSinkConfig):
             del defaults["enable.gapless.guarantee"]  # a transaction with a gap is never committed
         own = {_ALIASES.get(name, name) for name in self.client_conf}
         return {k: v for k, v in defaults.items() if _ALIASES.get(k, k) not in own} | self.client_conf
+
+    def _largest_message_kbytes(self) -> int:
+        """Of ``message.max.bytes``, rounded up; 0: as the client has it. It never takes what its queue cannot hold."""
+        largest = self.client_conf.get("message.max.bytes", "")
+        return -(-int(largest) // 1024) if largest.isdecimal() else 0
 
     def _transaction_settings(self, pipeline: str) -> dict[str, str]:
         # Longer than the sink waits for the broker. After a crash, readers of committed messages wait so long at most.

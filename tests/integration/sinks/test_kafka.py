@@ -193,6 +193,17 @@ def test_a_message_too_large_is_named_by_its_index_and_nothing_overtakes_it(targ
     assert [event.number for event in target.delivered()] in ([], [1, 2, 3])
 
 
+def test_a_message_larger_than_the_usual_queue_of_the_client_is_delivered(private_kafka):
+    broker = private_kafka("message.max.bytes=50000000")
+    target = KafkaTarget(broker, broker.bootstrap)
+    sink = target.sink(client_conf={"message.max.bytes": 30_000_000}, send_timeout_secs=10)
+    write_all(sink, numbered_batch(1, 3), with_row({"id": 4, "text": "x" * 20_000_000}), numbered_batch(5, 2))
+    end(sink)
+    *before, large, five, six = target.delivered()
+    assert [event.number for event in [*before, five, six]] == [1, 2, 3, 5, 6]
+    assert len(large.value) > 20_000_000
+
+
 def test_the_key_is_the_primary_key_even_of_a_deleted_row(target):
     deleted = numbered_batch(1, op="d", before={"id": 9}, after=None)
     moved = numbered_batch(2, op="u", before={"id": 2}, after={"id": 3})

@@ -46,6 +46,25 @@ def test_client_settings_win_under_either_name(name, value, hidden):
     assert hidden == name or hidden not in settings
 
 
+def queue_kbytes(**client_conf):
+    conf = {name.replace("_", "."): value for name, value in client_conf.items()}
+    return config(client_conf=conf).producer_settings()["queue.buffering.max.kbytes"]
+
+
+@pytest.mark.parametrize(
+    ("largest", "expected"), [(1_000_000, "16384"), (16_777_217, "16385"), (1_000_000_000, "976563")]
+)
+def test_the_largest_message_fits_into_the_queue_of_the_client(largest, expected):
+    assert queue_kbytes() == "16384"
+    assert queue_kbytes(message_max_bytes=largest) == expected
+    assert queue_kbytes(message_max_bytes=largest, queue_buffering_max_kbytes=1_000_000) == "1000000"
+
+
+def test_a_queue_smaller_than_one_message_is_refused():
+    with pytest.raises(ValidationError, match=r"queue\.buffering\.max\.kbytes = 1000 .* make it 19532 or more"):
+        queue_kbytes(message_max_bytes=20_000_000, queue_buffering_max_kbytes=1000)
+
+
 def test_client_secrets_do_not_show():
     secret = config(client_conf={"sasl.password": "hunter2", "ssl.key.password": "hunter2", "linger.ms": 1})
     assert secret.producer_settings()["sasl.password"] == "hunter2"
