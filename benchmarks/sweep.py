@@ -64,6 +64,7 @@ SETTINGS = {
     "client_conf.batch.size": Setting(1 << 20, [16 << 10, 64 << 10, 256 << 10, 1 << 20]),
     "client_conf.batch.num.messages": Setting(10_000, [100, 1000, 10_000]),
     "client_conf.queue.buffering.max.messages": Setting(100_000, [5000, 20_000, 100_000]),
+    "client_conf.queue.buffering.max.kbytes": Setting(16_384, [4096, 16_384, 32_768, 131_072]),
     "client_conf.compression.type": Setting("lz4", ["none", "lz4", "snappy", "zstd", "gzip"]),
     "epoch_secs": Setting(0.5, [0.1, 0.25, 0.5, 1.0, 2.0, 5.0], has_latency=True),
     "schema_sensing": Setting("off", list(SENSING)),
