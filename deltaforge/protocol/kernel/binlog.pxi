@@ -23,22 +23,32 @@ cdef enum:
     QUERY_EVENT = 2
     XID_EVENT = 16
     TABLE_MAP_EVENT = 19
+    WRITE_V1_EVENT = 23     # what MariaDB writes: without extra data
+    DELETE_V1_EVENT = 25
     WRITE_EVENT = 30
-    UPDATE_EVENT = 31
     DELETE_EVENT = 32
     GTID_EVENT = 33
     ANONYMOUS_GTID_EVENT = 34
+    MARIADB_GTID_EVENT = 162
     HEADER_BYTES = 19
     ARTIFICIAL_FLAG = 0x20
+    MARIADB_NOT_PLAIN = 0xC1   # standalone, prepared XA, completed XA
+
+
+cdef inline char op_of(int event_type) noexcept nogil:
+    """``c``, ``u`` or ``d``; 0 for an event without rows, or with rows that are not plain."""
+    cdef int kind = event_type - (WRITE_EVENT if event_type >= WRITE_EVENT else WRITE_V1_EVENT)
+    return b"cud"[kind] if 0 <= kind <= 2 else 0
 
 
 cdef struct Event:
     const uint8_t* data
     Py_ssize_t size      # without the checksum
+    Py_ssize_t length    # with it
     int type
     uint32_t timestamp
     uint32_t server_id
-    uint32_t end_pos
+    uint64_t end_pos
 
 
 cdef void put_uuid(Output* out, const uint8_t* raw) noexcept nogil:
@@ -60,18 +70,25 @@ cdef str _uuid_text(const uint8_t* raw):
 cdef class TransactionScanner:
     """Recognizes whole transactions among the events of one read.
 
-    Takes GTID, BEGIN, table maps with rows, XID, in this order, with table maps that are known; stops
-    at anything else, between two transactions. It keeps nothing from one call to the next but a cache.
+    Takes GTID, BEGIN (MySQL alone has it), table maps with rows, XID, in this order, with table maps that are known;
+    stops at anything else, between two transactions. It keeps nothing from one call to the next but a cache.
 
     Args:
         has_checksum: Whether events end in a CRC-32.
-        server_uuid: Where transactions without a GTID began.
+        is_mariadb: Whose events they are.
+        server_uuid: Where transactions without a GTID began, and all of MariaDB.
         tables: Bodies of table maps (behind the table id and flags) to captured tables, or to None for
             tables that are not captured. Maps that are not in it are left to Python.
     """
 
     cdef bint _has_checksum
+    cdef bint _is_mariadb
     cdef str _server_uuid
+    cdef bytes _origin                   # what identities of MariaDB's transactions begin with
+    cdef Output _identity
+    cdef uint64_t _domain                # of the transaction that began last
+    cdef uint64_t _noted_domain          # of the last one in gtids
+    cdef uint64_t _at                    # where the last event ended
     cdef dict _tables
     cdef bytes _map_body
     cdef RowPlan _map_plan
@@ -81,7 +98,7 @@ cdef class TransactionScanner:
     cdef bytes _file
     # What the last scan found:
     cdef readonly list groups            # row groups, in order
-    cdef readonly list gtids             # [source, first, last], in order
+    cdef readonly list gtids             # [source, first, last], in order; of MariaDB the last of each domain, as text
     cdef readonly Py_ssize_t byte_count  # log bytes of the groups
     cdef readonly Py_ssize_t event_count
     cdef readonly Py_ssize_t scanned_bytes
@@ -91,9 +108,13 @@ cdef class TransactionScanner:
     cdef readonly uint64_t end_pos       # behind the last transaction
     cdef readonly bint is_cut            # it stopped where a transaction goes on behind the last event
 
-    def __init__(self, bint has_checksum, str server_uuid, dict tables):
-        self._has_checksum, self._server_uuid, self._tables = has_checksum, server_uuid, tables
+    def __init__(self, bint has_checksum, bint is_mariadb, str server_uuid, dict tables):
+        self._has_checksum, self._is_mariadb, self._server_uuid = has_checksum, is_mariadb, server_uuid
+        self._origin, self._tables = f"mysql|{server_uuid}|".encode(), tables
         self._map_body = b""
+
+    def __dealloc__(self):
+        free(self._identity.data)
 
     def forget_map(self):
         """Ask ``tables`` again for the next table map, also if it is the same as the last one."""
@@ -112,19 +133,29 @@ cdef class TransactionScanner:
             size -= 4
             if crc32(data, size) != little(data + size, 4):
                 return False
-        event.data, event.size, event.type = data, size, data[4]
+        event.data, event.size, event.length, event.type = data, size, len(<bytes>item), data[4]
         event.timestamp, event.server_id = <uint32_t>little(data, 4), <uint32_t>little(data + 5, 4)
-        event.end_pos = <uint32_t>little(data + 13, 4)
-        return event.timestamp != 0 and event.end_pos != 0
+        event.end_pos = little(data + 13, 4) or self._at + <uint64_t>event.length   # newer MariaDB leaves it out
+        self._at = event.end_pos
+        return event.timestamp != 0
 
-    def scan(self, list events, Py_ssize_t index, str file, Py_ssize_t room_events, Py_ssize_t room_bytes):
-        """Take transactions from ``index`` on until a limit is reached; the index behind the last one taken."""
+    def scan(
+        self, list events, Py_ssize_t index, str file, uint64_t end_pos, Py_ssize_t room_events, Py_ssize_t room_bytes
+    ):
+        """Take transactions from ``index`` on until a limit is reached; the index behind the last one taken.
+
+        Args:
+            events: Whole events as ``bytes``.
+            index: Of the first one to take.
+            file, end_pos: Where the event before it ended.
+            room_events, room_bytes: The limits.
+        """
         cdef Py_ssize_t stop
         self.groups, self.gtids, self.counts, self.null_dates = [], [], [], []
         if file != self._file_name:
             self._file_name, self._file = file, file.encode()
         self.byte_count = self.event_count = self.scanned_bytes = self.map_count = 0
-        self.is_cut = False
+        self.is_cut, self._at = False, end_pos
         while self.event_count < room_events and self.byte_count < room_bytes:
             stop = self._transaction(events, index)
             if stop == index:
@@ -145,20 +176,19 @@ cdef class TransactionScanner:
         cdef uint64_t table_id = 0
         if at == total or not self._event(events[at], &event):
             return index
-        if event.type != GTID_EVENT and event.type != ANONYMOUS_GTID_EVENT or event.size < HEADER_BYTES + 25:
-            return index
-        transaction = self._begun(&event, &number)
+        transaction = self._begun_mariadb(&event) if self._is_mariadb else self._begun(&event, &number)
         if transaction is None:
             return index
-        scanned += event.size
+        scanned += event.length
         at += 1
-        if at == total:
-            self.is_cut = True
-            return index
-        if not self._event(events[at], &event) or not self._is_begin(&event):
-            return index
-        scanned += event.size
-        at += 1
+        if not self._is_mariadb:
+            if at == total:
+                self.is_cut = True
+                return index
+            if not self._event(events[at], &event) or not self._is_begin(&event):
+                return index
+            scanned += event.length
+            at += 1
         has_map, groups = False, []
         while True:
             if at == total:
@@ -166,7 +196,7 @@ cdef class TransactionScanner:
                 return index
             if not self._event(events[at], &event):
                 return index
-            scanned += event.size
+            scanned += event.length
             if event.type == XID_EVENT:
                 break
             if event.type == TABLE_MAP_EVENT and event.size >= HEADER_BYTES + 8:
@@ -174,7 +204,7 @@ cdef class TransactionScanner:
                     return index
                 has_map, table_id = True, little(event.data + HEADER_BYTES, 6)
                 maps += self._map_plan is not None
-            elif WRITE_EVENT <= event.type <= DELETE_EVENT:
+            elif op_of(event.type):
                 if not has_map or event.size < HEADER_BYTES + 6:
                     return index
                 if little(event.data + HEADER_BYTES, 6) != table_id:
@@ -186,7 +216,7 @@ cdef class TransactionScanner:
                         return index
                     groups.append(group)
                     rows += group.facts.count
-                    group_bytes += event.size
+                    group_bytes += event.length
             else:
                 return index
             at += 1
@@ -199,7 +229,9 @@ cdef class TransactionScanner:
         self.scanned_bytes += scanned
         self.map_count += maps
         self.end_pos = event.end_pos
-        if transaction._gtid:
+        if self._is_mariadb:
+            self._note_mariadb(transaction)
+        elif transaction._gtid:
             self._note(number)
         return at + 1
 
@@ -212,12 +244,16 @@ cdef class TransactionScanner:
         return event.size - at == 5 and memcmp(event.data + at, b"BEGIN", 5) == 0
 
     cdef Transaction _begun(self, Event* event, int64_t* number):
+        """The transaction of a GTID event, and the number in it; None if it is not plain."""
         cdef const uint8_t* body = event.data + HEADER_BYTES
         cdef Py_ssize_t size = event.size - HEADER_BYTES
         cdef uint64_t commit_us = 0
-        cdef Transaction transaction = Transaction.__new__(Transaction)
+        cdef Transaction transaction
         cdef uint8_t text[112]   # mysql|{36 characters}|{36 characters}:{at most 20 digits}
         cdef Output out = output_in(text, sizeof(text))
+        if event.type != GTID_EVENT and event.type != ANONYMOUS_GTID_EVENT or size < 25:
+            return None
+        transaction = Transaction.__new__(Transaction)
         if event.type == ANONYMOUS_GTID_EVENT:
             transaction.__init__("mysql", self._server_uuid, f"{self._file_name}:{event.end_pos}", "", None)
         else:
@@ -240,6 +276,28 @@ cdef class TransactionScanner:
             if commit_us >> 55:
                 commit_us = little(body + 49, 7) if size >= 56 else 0
         transaction._has_commit, transaction._commit_ms = commit_us != 0, commit_us // 1000
+        return transaction
+
+    cdef Transaction _begun_mariadb(self, Event* event):
+        cdef const uint8_t* body = event.data + HEADER_BYTES
+        cdef Output* text = &self._identity
+        cdef Py_ssize_t origin = len(self._origin)
+        cdef Transaction transaction
+        if event.type != MARIADB_GTID_EVENT or event.size < HEADER_BYTES + 13 or body[12] & MARIADB_NOT_PLAIN:
+            return None
+        transaction = Transaction.__new__(Transaction)
+        text.size = 0
+        put(text, <const char*>self._origin, origin)
+        self._domain = little(body + 8, 4)
+        put_uint(text, self._domain)
+        put_byte(text, 45)
+        put_uint(text, event.server_id)
+        put_byte(text, 45)
+        put_uint(text, little(body, 8))
+        if text.is_exhausted:
+            raise MemoryError
+        put_id_prefix(transaction.id_prefix, text.data, text.size)
+        transaction._gtid = PyBytes_FromStringAndSize(<char*>text.data + origin, text.size - origin)
         return transaction
 
     cdef _count(self, list groups):
@@ -276,18 +334,22 @@ cdef class TransactionScanner:
         cdef const uint8_t* end = event.data + event.size
         cdef RowPlan plan = self._map_plan
         cdef Py_ssize_t extra, bitmap = (plan.layout.count + 7) // 8
-        cdef bint is_update = event.type == UPDATE_EVENT
+        cdef char op = op_of(event.type)
+        cdef bint is_update = op == c"u"
         cdef int64_t ts_ms
-        if end - at < 2:
+        if event.type >= WRITE_EVENT:
+            if end - at < 2:
+                return None
+            extra = max(<Py_ssize_t>little(at, 2), 2)
+            if end - at < extra:
+                return None
+            at += extra
+        if end - at < 1:
             return None
-        extra = max(<Py_ssize_t>little(at, 2), 2)
-        if end - at < extra + 1:
-            return None
-        at += extra
         if at[0] >= 251 or at[0] != plan.layout.count or end - at - 1 < bitmap * (2 if is_update else 1):
             return None
         group = RowGroup.__new__(RowGroup)
-        group.facts.op = c"c" if event.type == WRITE_EVENT else c"u" if is_update else c"d"
+        group.facts.op = op
         group.facts.before = at + 1
         group.facts.after = at + 1 + bitmap if is_update else at + 1
         group.facts.data = at + 1 + bitmap * (2 if is_update else 1)
@@ -305,3 +367,10 @@ cdef class TransactionScanner:
                 last[2] = number
                 return
         self.gtids.append([self._source, number, number])
+
+    cdef _note_mariadb(self, Transaction transaction):
+        """Only the last of a domain is part of a position."""
+        if self.gtids and self._noted_domain == self._domain:
+            self.gtids.pop()
+        self._noted_domain = self._domain
+        self.gtids.append(transaction._gtid.decode())

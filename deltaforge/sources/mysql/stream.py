@@ -175,8 +175,9 @@ class MysqlStream:
         )
         self._decoder = BinlogDecoder(has_checksum=self._dump.has_checksum)
         self._scanner, self._begun_events = None, []
-        if kernel is not None and not is_mariadb:
-            self._scanner = kernel.TransactionScanner(self._dump.has_checksum, facts.uuid, self._tables.by_map)
+        if kernel is not None:
+            checksum, by_map = self._dump.has_checksum, self._tables.by_map
+            self._scanner = kernel.TransactionScanner(checksum, is_mariadb, facts.uuid, by_map)
             self._tables.forget_map = self._scanner.forget_map
         self._heard_at = time.monotonic()
 
@@ -193,7 +194,7 @@ class MysqlStream:
             events, self._begun_events = self._begun_events + events, []
         while index < len(events):
             if scanner is not None and self._tx is None and self._tables.is_safe(self._file, self._end_pos, events[-1]):
-                stop = scanner.scan(events, index, self._file, *self._batcher.room)
+                stop = scanner.scan(events, index, self._file, self._end_pos, *self._batcher.room)
                 if stop > index:
                     index = stop
                     self._on_transactions(scanner, now)
@@ -210,8 +211,11 @@ class MysqlStream:
         self._tables.hits += found.map_count
         self._end_pos = found.end_pos
         self._resume = MysqlPosition(self._file, found.end_pos)
-        for source, first, last in found.gtids:
-            self._gtids.add_interval(source, first, last)
+        for gtid in found.gtids:
+            if self._facts.flavor == "mariadb":
+                self._mariadb_gtids.add(gtid)
+            else:
+                self._gtids.add_interval(*gtid)
         for table, op, count, _ in found.counts:
             self._counts[table.name, op] += count
         for table, count in found.null_dates:
