@@ -17,8 +17,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from deltaforge.core.errors import ProtocolError
 from deltaforge.protocol.kernel import description, kernel
 from deltaforge.sources.transaction import new_transaction
-from tests.fuzz import mysql_rows, postgres_rows
+from tests.fuzz import mysql_rows, postgres_rows, transactions
 from tests.fuzz.mysql_input import damaged
+
+WHOLE_TRANSACTIONS = 0.3
+"""Share of inputs that go through what takes transactions whole."""
 
 VARIATIONS = 500
 """Damages of one valid input: making the table costs more than reading its rows."""
@@ -63,8 +66,18 @@ def _round(rnd: random.Random, *, compare: bool) -> tuple[int, int | None]:
         case = module.Case(rnd, damage=0.8)
         return 1, 1 if case.by_kernel() == case.by_python() else None
     case = module.Case(rnd, damage=0)
-    take = _mysql if module is mysql_rows else _postgres
-    return VARIATIONS, sum(take(case, rnd) for _ in range(VARIATIONS))
+    by_rows, whole = (
+        (_mysql, transactions.taken_from_mysql)
+        if module is mysql_rows
+        else (_postgres, transactions.taken_from_postgres)
+    )
+    taken = 0
+    for _ in range(VARIATIONS):
+        if rnd.random() < WHOLE_TRANSACTIONS:
+            taken += sum(_read(case, _unpacked(group, rnd)) for group in whole(case, rnd, damage=1)) > 0
+        else:
+            taken += by_rows(case, rnd)
+    return VARIATIONS, taken
 
 
 def _mysql(case: mysql_rows.Case, rnd: random.Random) -> bool:

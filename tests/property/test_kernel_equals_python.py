@@ -22,7 +22,7 @@ from deltaforge.sinks.redis import RedisSink, RedisSinkConfig
 from deltaforge.sources.mysql.group import row_group
 from deltaforge.sources.postgres.maker import CapturedTable, EventMaker
 from deltaforge.sources.transaction import new_transaction
-from tests.fuzz import mysql_rows, postgres_rows
+from tests.fuzz import mysql_rows, postgres_rows, transactions
 from tests.fuzz.mysql_rows import PLACE
 from tests.reading import assert_same_sample
 from tests.schemas import registered
@@ -37,6 +37,25 @@ def test_values_keys_and_errors(rows, damage):
     for n in range(1500):
         case = rows.Case(rnd, damage)
         assert case.by_kernel() == case.by_python(), n
+
+
+@pytest.mark.parametrize(
+    ("rows", "taken_from"),
+    [(mysql_rows, transactions.taken_from_mysql), (postgres_rows, transactions.taken_from_postgres)],
+    ids=["mysql", "postgres"],
+)
+def test_transactions_of_rows_are_taken_whole_up_to_the_first_damage(rows, taken_from):
+    rnd, whole, half = random.Random(5), 0, 0
+    for _ in range(400):
+        case = rows.Case(rnd, 0)
+        groups = taken_from(case, rnd, damage=0)
+        whole += len(groups) == 2
+        if groups:
+            assert len({group.event_count for group in groups}) == 1
+            assert groups[1].tx_end
+        half += len(taken_from(case, rnd, damage=1)) == 1
+    assert whole > 200
+    assert half > 20
 
 
 def test_samples():
