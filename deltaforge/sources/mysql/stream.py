@@ -80,8 +80,7 @@ class MysqlStream:
         self._resume = MysqlPosition("", 4)
         self._batcher = TransactionBatcher(context.limits, self._position)
         self._file, self._end_pos = "", 0
-        self._gtids = GtidSet()
-        self._mariadb_gtids = MariadbGtids()
+        self._gtids: GtidSet | MariadbGtids = GtidSet()
         self._tx: Any = None
         self._is_begun = False
         self._heard_at = 0.0
@@ -164,15 +163,11 @@ class MysqlStream:
         self._dump = DumpConnection(self._config.dsn.get_secret_value(), self._config.id, is_failover=is_failover)
         is_mariadb = facts.flavor == "mariadb"
         if is_mariadb:
-            self._mariadb_gtids = MariadbGtids(start.gtid_set)
+            self._gtids = MariadbGtids(start.gtid_set)
+            self._dump.start(start.file, start.pos, mariadb_state=start.gtid_set or None)
         else:
-            self._gtids = GtidSet(start.gtid_set)
-        self._dump.start(
-            start.file,
-            start.pos,
-            gtids=self._gtids if self._gtids and not is_mariadb else None,
-            mariadb_state=start.gtid_set if is_mariadb and start.gtid_set else None,
-        )
+            self._gtids = gtids = GtidSet(start.gtid_set)
+            self._dump.start(start.file, start.pos, gtids=gtids or None)
         self._decoder = BinlogDecoder(has_checksum=self._dump.has_checksum)
         self._scanner, self._begun_events = None, []
         if kernel is not None:
@@ -182,8 +177,8 @@ class MysqlStream:
         self._heard_at = time.monotonic()
 
     def _position(self) -> MysqlPosition:
-        gtids = str(self._mariadb_gtids if self._facts.flavor == "mariadb" else self._gtids)
-        return MysqlPosition(self._resume.file, self._resume.pos, gtids, self._facts.flavor, self._facts.uuid)
+        file, pos = self._resume.file, self._resume.pos
+        return MysqlPosition(file, pos, str(self._gtids), self._facts.flavor, self._facts.uuid)
 
     def _on_events(self, events: list[bytes], now: float) -> None:
         if not events:
@@ -212,8 +207,8 @@ class MysqlStream:
         self._end_pos = found.end_pos
         self._resume = MysqlPosition(self._file, found.end_pos)
         for gtid in found.gtids:
-            if self._facts.flavor == "mariadb":
-                self._mariadb_gtids.add(gtid)
+            if isinstance(self._gtids, MariadbGtids):
+                self._gtids.add(gtid)
             else:
                 self._gtids.add_interval(*gtid)
         for table, op, count, _ in found.counts:
@@ -369,7 +364,7 @@ class MysqlStream:
         tx, self._tx, self._is_begun = self._tx, None, False
         self._resume = MysqlPosition(self._file, outer.log_pos or self._resume.pos)
         if tx is not None and tx.gtid:
-            (self._mariadb_gtids if self._facts.flavor == "mariadb" else self._gtids).add(tx.gtid)
+            self._gtids.add(tx.gtid)
         self._batcher.end_transaction(now)
 
     def _roll_back(self, keep_count: int) -> None:
