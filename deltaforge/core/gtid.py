@@ -151,6 +151,10 @@ class MariadbGtids:
         domain, server, sequence = split_mariadb_gtid(gtid)
         self._domains[domain] = (server, sequence)
 
+    def add_interval(self, source: str, _low: int, high: int) -> None:
+        """Move the domain of ``source`` (``domain-server``) to the last of the transactions up to ``high``."""
+        self.add(f"{source}-{high}")
+
     def contains(self, gtid: str) -> bool:
         """Whether a transaction lies at or before this position in its domain."""
         domain, _, sequence = split_mariadb_gtid(gtid)

@@ -5,12 +5,12 @@ import struct
 
 from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.mysql.rows import Rows
+from tests.binlog import ANONYMOUS_GTID, GTID, MARIADB_GTID, QUERY, TABLE_MAP, XID, binlog_event
 from tests.fuzz import mysql_rows, postgres_rows
 from tests.fuzz.mysql_input import damaged
 
 ROOM = (1 << 30, 1 << 30)
-WRITE, QUERY, XID, TABLE_MAP, GTID, ANONYMOUS_GTID, MARIADB_GTID = 30, 2, 16, 19, 33, 34, 162
-WRITE_V1 = 23
+WRITE, WRITE_V1 = 30, 23
 OFFSET_OF = {"write": 0, "update": 1, "delete": 2}
 MAP_BODY = b"\x01d\x00\x01t\x00what the map says"
 
@@ -52,26 +52,23 @@ def _mysql_events(rows: Rows, rnd: random.Random, *, is_mariadb: bool) -> list[b
     count = bytes([rows.column_count]) if rows.column_count < 251 else b"\xfc" + struct.pack("<H", rows.column_count)
     bits = b"".join(image.to_bytes(size, "little") for image in images)
     extra = b"" if is_mariadb else b"\x02\x00"
+    begin = binlog_event(QUERY, struct.pack("<IIBHH", 1, 0, 0, 0, 0) + b"\0BEGIN")
     return [
-        *([_mariadb_gtid(rnd)] if is_mariadb else [_gtid(rnd), _event(QUERY, struct.pack("<IIBHH", 1, 0, 0, 0, 0) + b"\0BEGIN")]),
-        _event(TABLE_MAP, table_id + MAP_BODY),
-        _event(kind, table_id + extra + count + bits + rows.data[rows.start :]),
-        _event(XID, bytes(8)),
-    ]  # fmt: skip
+        *([_mariadb_gtid(rnd)] if is_mariadb else [_gtid(rnd), begin]),
+        binlog_event(TABLE_MAP, table_id + MAP_BODY),
+        binlog_event(kind, table_id + extra + count + bits + rows.data[rows.start :]),
+        binlog_event(XID, bytes(8)),
+    ]
 
 
 def _gtid(rnd: random.Random) -> bytes:
     kind = rnd.choice((GTID, ANONYMOUS_GTID))
     times = rnd.choice((b"", bytes(7), bytes([1, 2, 3, 4, 5, 6, 0x80]) + bytes([1, 2, 3, 4, 5, 6, 7])))
-    return _event(kind, bytes(17) + struct.pack("<q", rnd.randrange(1 << 63)) + b"\x02" + bytes(16) + times)
+    return binlog_event(kind, bytes(17) + struct.pack("<q", rnd.randrange(1 << 63)) + b"\x02" + bytes(16) + times)
 
 
 def _mariadb_gtid(rnd: random.Random) -> bytes:
-    return _event(MARIADB_GTID, struct.pack("<QIB", rnd.randrange(1 << 64), rnd.randrange(1 << 32), 0) + bytes(6))
-
-
-def _event(kind: int, body: bytes) -> bytes:
-    return struct.pack("<IBIIIH", 1_700_000_000, kind, 7, 19 + len(body), 0, 0) + body
+    return binlog_event(MARIADB_GTID, struct.pack("<QIB", rnd.randrange(1 << 64), rnd.randrange(1 << 32), 0) + bytes(6))
 
 
 def _with_size(event: bytes) -> bytes:

@@ -51,19 +51,15 @@ cdef struct Event:
     uint64_t end_pos
 
 
-cdef void put_uuid(Output* out, const uint8_t* raw) noexcept nogil:
-    cdef int n
-    for n in range(16):
-        if n == 4 or n == 6 or n == 8 or n == 10:
-            put_byte(out, 45)
-        put_byte(out, _HEX[raw[n] >> 4])
-        put_byte(out, _HEX[raw[n] & 15])
-
-
 cdef str _uuid_text(const uint8_t* raw):
     cdef uint8_t text[36]
     cdef Output out = output_in(text, sizeof(text))
-    put_uuid(&out, raw)
+    cdef int n
+    for n in range(16):
+        if n == 4 or n == 6 or n == 8 or n == 10:
+            put_byte(&out, 45)
+        put_byte(&out, _HEX[raw[n] >> 4])
+        put_byte(&out, _HEX[raw[n] & 15])
     return PyBytes_FromStringAndSize(<char*>text, 36).decode("ascii")
 
 
@@ -84,21 +80,19 @@ cdef class TransactionScanner:
     cdef bint _has_checksum
     cdef bint _is_mariadb
     cdef str _server_uuid
-    cdef bytes _origin                   # what identities of MariaDB's transactions begin with
-    cdef Output _identity
-    cdef uint64_t _domain                # of the transaction that began last
-    cdef uint64_t _noted_domain          # of the last one in gtids
+    cdef Output _identity                # mysql|{where it began}|{GTID} of the transaction that began last
+    cdef Py_ssize_t _gtid_at, _number_at # in it
     cdef uint64_t _at                    # where the last event ended
     cdef dict _tables
     cdef bytes _map_body
     cdef RowPlan _map_plan
-    cdef uint8_t _source_raw[16]
+    cdef uint8_t _source_raw[16]         # the UUID; of MariaDB domain and server id
     cdef str _source                     # the text of it
     cdef str _file_name
     cdef bytes _file
     # What the last scan found:
     cdef readonly list groups            # row groups, in order
-    cdef readonly list gtids             # [source, first, last], in order; of MariaDB the last of each domain, as text
+    cdef readonly list gtids             # [source, first, last], in order
     cdef readonly Py_ssize_t byte_count  # log bytes of the groups
     cdef readonly Py_ssize_t event_count
     cdef readonly Py_ssize_t scanned_bytes
@@ -110,8 +104,7 @@ cdef class TransactionScanner:
 
     def __init__(self, bint has_checksum, bint is_mariadb, str server_uuid, dict tables):
         self._has_checksum, self._is_mariadb, self._server_uuid = has_checksum, is_mariadb, server_uuid
-        self._origin, self._tables = f"mysql|{server_uuid}|".encode(), tables
-        self._map_body = b""
+        self._tables, self._map_body = tables, b""
 
     def __dealloc__(self):
         free(self._identity.data)
@@ -170,26 +163,18 @@ cdef class TransactionScanner:
         cdef RowGroup group
         cdef Py_ssize_t at = index, total = len(events), maps = 0
         cdef Py_ssize_t scanned = 0, group_bytes = 0, rows = 0
-        cdef int64_t number = 0
-        cdef bint has_map
+        cdef uint64_t number = 0
+        cdef bint has_begun, has_map
         cdef list groups
         cdef uint64_t table_id = 0
         if at == total or not self._event(events[at], &event):
             return index
-        transaction = self._begun_mariadb(&event) if self._is_mariadb else self._begun(&event, &number)
+        transaction = self._begun(&event, &number)
         if transaction is None:
             return index
         scanned += event.length
         at += 1
-        if not self._is_mariadb:
-            if at == total:
-                self.is_cut = True
-                return index
-            if not self._event(events[at], &event) or not self._is_begin(&event):
-                return index
-            scanned += event.length
-            at += 1
-        has_map, groups = False, []
+        has_begun, has_map, groups = self._is_mariadb, False, []
         while True:
             if at == total:
                 self.is_cut = True
@@ -197,9 +182,13 @@ cdef class TransactionScanner:
             if not self._event(events[at], &event):
                 return index
             scanned += event.length
-            if event.type == XID_EVENT:
+            if not has_begun:
+                if not self._is_begin(&event):
+                    return index
+                has_begun = True
+            elif event.type == XID_EVENT:
                 break
-            if event.type == TABLE_MAP_EVENT and event.size >= HEADER_BYTES + 8:
+            elif event.type == TABLE_MAP_EVENT and event.size >= HEADER_BYTES + 8:
                 if not self._find(&event):
                     return index
                 has_map, table_id = True, little(event.data + HEADER_BYTES, 6)
@@ -229,9 +218,7 @@ cdef class TransactionScanner:
         self.scanned_bytes += scanned
         self.map_count += maps
         self.end_pos = event.end_pos
-        if self._is_mariadb:
-            self._note_mariadb(transaction)
-        elif transaction._gtid:
+        if transaction._gtid:
             self._note(number)
         return at + 1
 
@@ -243,34 +230,27 @@ cdef class TransactionScanner:
         at = HEADER_BYTES + 13 + little(event.data + HEADER_BYTES + 11, 2) + event.data[HEADER_BYTES + 8] + 1
         return event.size - at == 5 and memcmp(event.data + at, b"BEGIN", 5) == 0
 
-    cdef Transaction _begun(self, Event* event, int64_t* number):
-        """The transaction of a GTID event, and the number in it; None if it is not plain."""
+    cdef Transaction _begun(self, Event* event, uint64_t* number):
+        """The transaction of a GTID event, and the number in its source; None if it is not plain."""
+        if self._is_mariadb:
+            return self._begun_mariadb(event, number)
         cdef const uint8_t* body = event.data + HEADER_BYTES
         cdef Py_ssize_t size = event.size - HEADER_BYTES
         cdef uint64_t commit_us = 0
         cdef Transaction transaction
-        cdef uint8_t text[112]   # mysql|{36 characters}|{36 characters}:{at most 20 digits}
-        cdef Output out = output_in(text, sizeof(text))
         if event.type != GTID_EVENT and event.type != ANONYMOUS_GTID_EVENT or size < 25:
             return None
-        transaction = Transaction.__new__(Transaction)
         if event.type == ANONYMOUS_GTID_EVENT:
-            transaction.__init__("mysql", self._server_uuid, f"{self._file_name}:{event.end_pos}", "", None)
+            transaction = Transaction("mysql", self._server_uuid, f"{self._file_name}:{event.end_pos}", "", None)
         else:
+            number[0] = little(body + 17, 8)
+            if number[0] >> 63:
+                return None
             if self._source is None or memcmp(body + 1, self._source_raw, 16) != 0:
                 memcpy(self._source_raw, body + 1, 16)
                 self._source = _uuid_text(body + 1)
-            number[0] = <int64_t>little(body + 17, 8)
-            if number[0] < 0:
-                return None
-            put(&out, b"mysql|", 6)
-            put_uuid(&out, body + 1)
-            put_byte(&out, 124)
-            put_uuid(&out, body + 1)
-            put_byte(&out, 58)
-            put_uint(&out, number[0])
-            put_id_prefix(transaction.id_prefix, text, out.size)
-            transaction._gtid = PyBytes_FromStringAndSize(<char*>text + 43, out.size - 43)
+                self._begin_identities(self._source, b":")
+            transaction = self._identified(number[0])
         if size >= 49:
             commit_us = little(body + 42, 7)
             if commit_us >> 55:
@@ -278,26 +258,39 @@ cdef class TransactionScanner:
         transaction._has_commit, transaction._commit_ms = commit_us != 0, commit_us // 1000
         return transaction
 
-    cdef Transaction _begun_mariadb(self, Event* event):
+    cdef Transaction _begun_mariadb(self, Event* event, uint64_t* number):
         cdef const uint8_t* body = event.data + HEADER_BYTES
-        cdef Output* text = &self._identity
-        cdef Py_ssize_t origin = len(self._origin)
-        cdef Transaction transaction
+        cdef uint8_t raw[8]      # domain and server id
         if event.type != MARIADB_GTID_EVENT or event.size < HEADER_BYTES + 13 or body[12] & MARIADB_NOT_PLAIN:
             return None
-        transaction = Transaction.__new__(Transaction)
-        text.size = 0
-        put(text, <const char*>self._origin, origin)
-        self._domain = little(body + 8, 4)
-        put_uint(text, self._domain)
-        put_byte(text, 45)
-        put_uint(text, event.server_id)
-        put_byte(text, 45)
-        put_uint(text, little(body, 8))
+        number[0] = little(body, 8)
+        memcpy(raw, body + 8, 4)
+        memcpy(raw + 4, event.data + 5, 4)
+        if self._source is None or memcmp(raw, self._source_raw, 8) != 0:
+            memcpy(self._source_raw, raw, 8)
+            self._source = f"{little(raw, 4)}-{event.server_id}"
+            self._begin_identities(self._server_uuid, b"-")
+        return self._identified(number[0])
+
+    cdef _begin_identities(self, str origin, bytes separator):
+        """The source of GTIDs is another one: what its transactions are called but for their number."""
+        cdef bytes head = f"mysql|{origin}|".encode()
+        self._gtid_at = len(head)
+        head += self._source.encode() + separator
+        self._identity.size = 0
+        put(&self._identity, <const char*>head, len(head))
+        self._number_at = len(head)
+
+    cdef Transaction _identified(self, uint64_t number):
+        """A transaction of the source."""
+        cdef Output* text = &self._identity
+        cdef Transaction transaction = Transaction.__new__(Transaction)
+        text.size = self._number_at
+        put_uint(text, number)
         if text.is_exhausted:
             raise MemoryError
         put_id_prefix(transaction.id_prefix, text.data, text.size)
-        transaction._gtid = PyBytes_FromStringAndSize(<char*>text.data + origin, text.size - origin)
+        transaction._gtid = PyBytes_FromStringAndSize(<char*>text.data + self._gtid_at, text.size - self._gtid_at)
         return transaction
 
     cdef _count(self, list groups):
@@ -360,17 +353,10 @@ cdef class TransactionScanner:
             return None
         return group
 
-    cdef _note(self, int64_t number):
+    cdef _note(self, uint64_t number):
         if self.gtids:
             last = self.gtids[len(self.gtids) - 1]
             if last[0] is self._source and last[2] == number - 1:
                 last[2] = number
                 return
         self.gtids.append([self._source, number, number])
-
-    cdef _note_mariadb(self, Transaction transaction):
-        """Only the last of a domain is part of a position."""
-        if self.gtids and self._noted_domain == self._domain:
-            self.gtids.pop()
-        self._noted_domain = self._domain
-        self.gtids.append(transaction._gtid.decode())

@@ -206,11 +206,8 @@ class MysqlStream:
         self._tables.hits += found.map_count
         self._end_pos = found.end_pos
         self._resume = MysqlPosition(self._file, found.end_pos)
-        for gtid in found.gtids:
-            if isinstance(self._gtids, MariadbGtids):
-                self._gtids.add(gtid)
-            else:
-                self._gtids.add_interval(*gtid)
+        for source, first, last in found.gtids:
+            self._gtids.add_interval(source, first, last)
         for table, op, count, _ in found.counts:
             self._counts[table.name, op] += count
         for table, count in found.null_dates:

@@ -1,20 +1,16 @@
 """Whole transactions that the kernel takes out of a real server's log are what their events give one by one."""
 
 import random
-import struct
-import zlib
-from collections import Counter
 from contextlib import closing
 
 import pytest
 
 from deltaforge.core.position import MysqlPosition, log_order
 from deltaforge.protocol.kernel import description, kernel
+from tests.binlog import GTID, MARIADB_GTID, QUERY, XID, with_checksum
 from tests.reading import mysql_reader, wire
 
 pytestmark = pytest.mark.skipif(kernel is None, reason=description)
-
-QUERY, XID, GTID, MARIADB_GTID = 2, 16, 33, 162
 
 
 class Replay:
@@ -44,11 +40,9 @@ def write_transactions(database, rnd, *, has_domains):
         "create table wide (id int primary key, v text)",
         "create table skipped (id int primary key)",
     )
-    row = 0
     with database.connect() as connection, connection.cursor() as cursor:
         cursor.execute("set session sql_mode = ''")
-        for number in range(400):
-            row += 1
+        for row in range(1, 401):
             kind = rnd.randrange(14)
             if kind == 0 and has_domains:
                 cursor.execute(f"set session gtid_domain_id = {rnd.randrange(3)}")
@@ -67,19 +61,19 @@ def write_transactions(database, rnd, *, has_domains):
                 cursor.execute("savepoint s")
                 cursor.execute("insert into t values (%s, 'gone', null)", (-row,))
                 cursor.execute("rollback to savepoint s")
-            elif number in (50, 250):
+            elif row in (51, 251):
                 for extra in range(90):  # more than are held back for a transaction that is not whole
-                    cursor.execute("insert into wide values (%s, %s)", (-100 * row - extra, number))
+                    cursor.execute("insert into wide values (%s, %s)", (-100 * row - extra, row))
             cursor.execute("rollback" if kind == 7 else "commit")
             if kind == 8:
                 cursor.execute("insert into skipped values (%s)", (row,))
             elif kind == 9:
                 cursor.execute("truncate table wide")
-            elif number == 200:
+            elif row == 201:
                 cursor.execute("alter table t add column more int default 7")
                 cursor.execute("update t set more = 8 where id = 1")
                 cursor.execute("alter table t drop column more")
-            elif number == 300:
+            elif row == 301:
                 cursor.execute("flush binary logs")
         cursor.execute("insert into t values (0, 'last', null)")
 
@@ -104,8 +98,7 @@ def without_ends(events):
         if event[4] == XID:
             is_open = False
         if is_open:
-            shorn = event[:13] + bytes(4) + event[17:-4]
-            bare.append(shorn + struct.pack("<I", zlib.crc32(shorn)))
+            bare.append(with_checksum(event[:13] + bytes(4) + event[17:-4]))
         else:
             bare.append(event)
         is_open = is_open or event[4] in (GTID, MARIADB_GTID)
@@ -137,14 +130,12 @@ class Outcome:
 
 
 def counters(reader):
-    return Counter(
-        {
-            (sample.name, *sample.labels.values()): int(sample.value)
-            for family in (reader.metrics.source_events, reader.metrics.source_bytes, reader.metrics.null_dates)
-            for sample in family.collect()[0].samples
-            if sample.name.endswith("_total")
-        }
-    )
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in (reader.metrics.source_events, reader.metrics.source_bytes, reader.metrics.null_dates)
+        for sample in family.collect()[0].samples
+        if sample.name.endswith("_total")
+    }
 
 
 def by_event(stream):

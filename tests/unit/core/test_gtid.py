@@ -60,6 +60,8 @@ def test_mariadb_position_keeps_the_last_of_each_domain():
     assert str(gtids) == "0-3-6,1-2-9"
     assert gtids.contains("0-1-6")
     assert not gtids.contains("2-1-1")
+    gtids.add_interval("1-4", 10, 12)
+    assert str(gtids) == "0-3-6,1-4-12"
 
 
 def source(**keys):

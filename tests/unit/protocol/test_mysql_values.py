@@ -1,5 +1,4 @@
 import struct
-import zlib
 from decimal import Decimal
 
 import pytest
@@ -15,11 +14,11 @@ from deltaforge.protocol.mysql.rows import RowDecoder, Rows
 from deltaforge.protocol.mysql.table_map import decode_table_map
 from deltaforge.protocol.mysql.types import Code, ColumnType, declared_type
 from deltaforge.protocol.mysql.values import resolve_decoder
+from tests.binlog import binlog_event
 
 
-def event(kind, body, *, flags=0, log_pos=100):
-    data = struct.pack("<IBIIIH", 1, kind, 1, 19 + len(body) + 4, log_pos, flags) + body
-    return data + struct.pack("<I", zlib.crc32(data))
+def event(kind, body, *, flags=0):
+    return binlog_event(kind, body, log_pos=100, flags=flags, has_checksum=True)
 
 
 def decode(data):
