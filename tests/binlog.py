@@ -3,7 +3,7 @@
 import struct
 import zlib
 
-QUERY, XID, TABLE_MAP, GTID, ANONYMOUS_GTID, MARIADB_GTID = 2, 16, 19, 33, 34, 162
+QUERY, ROTATE, XID, TABLE_MAP, GTID, ANONYMOUS_GTID, MARIADB_GTID = 2, 4, 16, 19, 33, 34, 162
 
 
 def binlog_event(kind, body, *, log_pos=0, flags=0, has_checksum=False):

@@ -41,6 +41,14 @@ cdef inline char op_of(int event_type) noexcept nogil:
     return b"cud"[kind] if 0 <= kind <= 2 else 0
 
 
+cdef inline uint64_t end_of(uint32_t log_pos, uint64_t near) noexcept nogil:
+    """Where an event ends: the header has the last 32 bits of it."""
+    cdef int64_t step = <int32_t>(log_pos - <uint32_t>near)
+    if step < 0 and near < <uint64_t>-step:
+        step += <int64_t>1 << 32
+    return near + <uint64_t>step
+
+
 cdef struct Event:
     const uint8_t* data
     Py_ssize_t size      # without the checksum
@@ -117,6 +125,7 @@ cdef class TransactionScanner:
         """Header and checksum of an event; False if it is not plain."""
         cdef const uint8_t* data
         cdef Py_ssize_t size
+        cdef uint32_t log_pos    # newer MariaDB leaves it out
         if type(item) is not bytes:
             return False
         data, size = <const uint8_t*><const char*>(<bytes>item), len(<bytes>item)
@@ -128,7 +137,8 @@ cdef class TransactionScanner:
                 return False
         event.data, event.size, event.length, event.type = data, size, len(<bytes>item), data[4]
         event.timestamp, event.server_id = <uint32_t>little(data, 4), <uint32_t>little(data + 5, 4)
-        event.end_pos = little(data + 13, 4) or self._at + <uint64_t>event.length   # newer MariaDB leaves it out
+        log_pos = <uint32_t>little(data + 13, 4)
+        event.end_pos = end_of(log_pos, self._at) if log_pos else self._at + <uint64_t>event.length
         self._at = event.end_pos
         return event.timestamp != 0
 

@@ -35,7 +35,7 @@ _MAX_CACHED_MAPS = 10_000
 
 
 class Header(msgspec.Struct, frozen=True):
-    """The first 19 bytes of an event. ``timestamp`` in seconds; ``log_pos`` is the event's end."""
+    """The first 19 bytes of an event. ``timestamp`` in seconds; ``log_pos`` is the event's end: its last 32 bits."""
 
     timestamp: int
     type: int
@@ -113,6 +113,31 @@ def decode_header(data: bytes) -> Header:
     if len(data) < HEADER_SIZE:
         raise TruncatedMessageError(f"event of {len(data)} bytes, a header has {HEADER_SIZE}", offset=len(data))
     return Header(*_HEADER(data))
+
+
+def end_of(log_pos: int, near: int) -> int:
+    """Where an event ends. A header has the last 32 bits of it, and a file grows beyond 4 GiB by one transaction.
+
+    Args:
+        log_pos: Of the header.
+        near: Where the event before it ended.
+    """
+    end = near + (log_pos - near + (1 << 31)) % (1 << 32) - (1 << 31)
+    return end if end >= 0 else end + (1 << 32)
+
+
+def positioned(header: Header, near: int) -> tuple[Header, int]:
+    """A header with the whole end position, which MariaDB leaves out inside of transactions, and where reading stands
+    then.
+
+    Args:
+        header: As it is in the log.
+        near: Where the event before it ended.
+    """
+    if header.flags & ARTIFICIAL or not header.timestamp or header.type in _OUTSIDE:
+        return header, near
+    end = end_of(header.log_pos, near) if header.log_pos else near + header.size
+    return header if header.log_pos == end else msgspec.structs.replace(header, log_pos=end), end
 
 
 class BinlogDecoder:
@@ -308,6 +333,9 @@ _BODIES: dict[int, Callable[[bytes], Message]] = {
     162: _mariadb_gtid,
     165: lambda body: _query(body, is_compressed=True),
 }
+
+_OUTSIDE = frozenset({3, 15, 35, 161, 163})
+"""Types of events that stand in no transaction. With GTIDs they are sent although what lies around them is not."""
 
 _WITHOUT_ROWS = {
     3: "stop", 5: "intvar", 7: "slave", 13: "rand", 14: "user_var", 27: "heartbeat", 28: "ignorable",

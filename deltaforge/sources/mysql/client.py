@@ -24,6 +24,9 @@ from deltaforge.core.gtid import GtidSet
 from deltaforge.protocol.kernel import kernel
 
 HEARTBEAT_SECS = 15
+MAX_DUMP_OFFSET = 0xFFFFFFFF
+"""The largest offset in a file that a server can be asked about by file and offset."""
+
 READ_TIMEOUT_SECS = 90
 CONNECT_TIMEOUT_SECS = 30
 
@@ -166,7 +169,18 @@ class DumpConnection:
         self.is_drained = True  # the last read took all that had arrived
 
     def start(self, file: str, pos: int, *, gtids: GtidSet | None = None, mariadb_state: str | None = None) -> None:
-        """Ask for the log behind a position: by GTID set, by MariaDB position, or by file and offset."""
+        """Ask for the log behind a position: by GTID set, by MariaDB position, or by file and offset.
+
+        Raises:
+            SourceError: The request has 32 bits for the offset.
+        """
+        if gtids is None and mariadb_state is None and pos > MAX_DUMP_OFFSET:
+            raise SourceError(
+                f"without GTIDs the server cannot be asked for binary log {file} from offset {pos} on, behind 4 GiB",
+                kind="incompatible",
+                hint="a file grows so large by one transaction, and ends with it: if nothing that was not read lies"
+                " behind that offset, reset the checkpoint to offset 4 of the next file; or use GTIDs",
+            )
         self._prepare(mariadb_state)
         self._register()
         if gtids is not None:

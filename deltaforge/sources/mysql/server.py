@@ -12,7 +12,7 @@ from deltaforge.core.errors import SourceError
 from deltaforge.core.gtid import GtidSet, MariadbGtids, split_mariadb_gtid
 from deltaforge.core.position import MysqlPosition, log_order
 from deltaforge.sources.failover import lost
-from deltaforge.sources.mysql.client import execute, query_row
+from deltaforge.sources.mysql.client import MAX_DUMP_OFFSET, execute, query_row
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +114,12 @@ def completed(connection: Connection[Any], facts: ServerFacts, position: MysqlPo
 
 
 def _mariadb_gtids(connection: Connection[Any], file: str, pos: int) -> str:
+    if pos > MAX_DUMP_OFFSET:
+        raise SourceError(
+            f"MariaDB does not say which GTIDs lie before offset {pos} of binary log {file}, behind 4 GiB",
+            kind="incompatible",
+            hint="run FLUSH BINARY LOGS, so that a new file begins; in a checkpoint give the gtid_set, too",
+        )
     ((gtids,),) = execute(connection, "select binlog_gtid_pos(%s, %s)", (file, str(pos)))
     return str(gtids or "")
 

@@ -8,8 +8,6 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from deltaforge.checkpoint.identity import ServerIdentity
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import ProtocolError, SchemaError, SourceError
@@ -17,7 +15,6 @@ from deltaforge.core.gtid import GtidSet, MariadbGtids
 from deltaforge.core.position import LogEdge, MysqlPosition, Position, Start
 from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.mysql.events import (
-    ARTIFICIAL,
     BinlogDecoder,
     Header,
     MariadbGtid,
@@ -28,6 +25,7 @@ from deltaforge.protocol.mysql.events import (
     XaPrepare,
     Xid,
     decode_header,
+    positioned,
 )
 from deltaforge.protocol.mysql.gtid_event import Gtid
 from deltaforge.protocol.mysql.rows import Rows
@@ -222,7 +220,7 @@ class MysqlStream:
 
     def _on_event(self, data: bytes, now: float) -> None:
         self._bytes += len(data)
-        header = self._positioned(decode_header(data))
+        header, self._end_pos = positioned(decode_header(data), self._end_pos)
         try:
             message = self._decoder.decode(header, data)
             if isinstance(message, TransactionPayload):
@@ -238,13 +236,6 @@ class MysqlStream:
                 raise
             error.message = f"{error.message}; event type {header.type} in {self._file} before {header.log_pos}"
             raise
-
-    def _positioned(self, header: Header) -> Header:
-        """The header with the end position that MariaDB leaves out inside of transactions."""
-        if header.flags & ARTIFICIAL or not header.timestamp:
-            return header
-        self._end_pos = header.log_pos or self._end_pos + header.size
-        return header if header.log_pos else msgspec.structs.replace(header, log_pos=self._end_pos)
 
     def _on_message(self, message: Message, header: Header, outer: Header, now: float, size: int | None = None) -> None:
         """Act on a message. ``outer`` is the header of the event in the log that holds it."""
@@ -267,9 +258,12 @@ class MysqlStream:
             self._end(outer, now)
 
     def _on_rotate(self, message: Rotate) -> None:
-        self._file, self._end_pos = message.file, message.pos
+        pos = message.pos
+        if message.file == self._resume.file:  # with GTIDs a dump begins at the start of the file, and leaves out
+            pos = max(pos, self._resume.pos)  # what lies before our position
+        self._file, self._end_pos = message.file, pos
         if self._tx is None:
-            self._resume = MysqlPosition(message.file, message.pos)
+            self._resume = MysqlPosition(message.file, pos)
 
     def _on_rows(self, rows: Rows, header: Header, outer: Header, now: float, size: int) -> None:
         table_map = self._decoder.table_map(rows.table_id)

@@ -10,6 +10,7 @@ from deltaforge.core.errors import SchemaError
 from deltaforge.core.position import MysqlPosition, log_order
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.protocol.kernel import kernel
+from deltaforge.protocol.mysql.events import end_of
 from deltaforge.protocol.mysql.rows import RowDecoder
 from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.protocol.mysql.types import ColumnType, declared_type
@@ -147,7 +148,7 @@ class Tables:
         if not self._ahead:
             return True
         number, _ = here = log_order(MysqlPosition(file, end_pos))
-        last_pos = int.from_bytes(last_event[13:17], "little")
+        last_pos = end_of(int.from_bytes(last_event[13:17], "little"), end_pos)
         is_same_file = last_pos >= end_pos
         return number < self._ahead[0][0] or (is_same_file and max(here, (number, last_pos)) < self._ahead[0])
 

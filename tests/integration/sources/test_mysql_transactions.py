@@ -5,9 +5,11 @@ from contextlib import closing
 
 import pytest
 
+from deltaforge.core.errors import SourceError
 from deltaforge.core.position import MysqlPosition, log_order
 from deltaforge.protocol.kernel import description, kernel
-from tests.binlog import GTID, MARIADB_GTID, QUERY, XID, with_checksum
+from deltaforge.sources.mysql.client import DumpConnection
+from tests.binlog import GTID, MARIADB_GTID, QUERY, ROTATE, XID, with_checksum
 from tests.reading import mysql_reader, wire
 
 pytestmark = pytest.mark.skipif(kernel is None, reason=description)
@@ -107,6 +109,20 @@ def without_ends(events):
     return bare
 
 
+def moved_by(events, start, shift):
+    """The first file as if so many bytes stood before ``start``: a header holds the last 32 bits of a position."""
+    rotations, moved = 0, []
+    for event in events:
+        rotations += event[4] == ROTATE
+        log_pos = int.from_bytes(event[13:17], "little")
+        if rotations == 1 and log_pos > start.pos:
+            head = event[:13] + (log_pos + shift & 0xFFFFFFFF).to_bytes(4, "little")
+            moved.append(with_checksum(head + event[17:-4]))
+        else:
+            moved.append(event)
+    return moved
+
+
 class Outcome:
     """What a replay gave.
 
@@ -194,6 +210,40 @@ def test_whole_transactions_are_their_events(any_mysql_database, tmp_path, prepa
         assert position in positions
         assert all(place(event) <= log_order(position) for event in found.events[:count])
         assert all(place(event) > log_order(position) for event in found.events[count:])
+
+
+@pytest.mark.parametrize("prepare", [list, without_ends], ids=["as written", "without end positions"])
+def test_positions_behind_4_gib_are_counted_on(any_mysql_database, tmp_path, prepare):
+    database, rnd = any_mysql_database, random.Random(1)
+    with closing(mysql_reader(database, tmp_path / "recorded").open()) as reader:
+        start = reader.position
+        write_transactions(database, rnd, has_domains=reader.stream._facts.flavor == "mariadb")
+        events, _ = recorded(reader)
+
+    def replayed(folder, events, shift, observe):
+        with closing(mysql_reader(database, tmp_path / folder, limits={"max_events": 50}).open(start)) as reader:
+            stream = reader.stream
+            stream._dump.close()
+            stream._dump = replay = Replay(events, rnd, 40)
+            stream._resume = MysqlPosition(start.file, start.pos + shift)
+            stream._end_pos = start.pos + shift
+            observe(stream)
+            return Outcome(reader, replay)
+
+    expected = replayed("near", prepare(events), 0, by_event)
+    middle = next(event for event in expected.events if (event["after"] or {}).get("id", 0) > 150)["source"]["pos"]
+    shift = (1 << 32) - middle
+    far = prepare(moved_by(events, start, shift))
+    for event in expected.events:
+        if event["source"]["file"] == start.file:
+            event["source"]["pos"] += shift
+    assert any(event["source"]["pos"] > 1 << 32 for event in expected.events)
+    for observe in (by_event, by_transaction):
+        found = replayed(observe.__name__, far, shift, observe)
+        assert found.events == expected.events
+        assert found.position == expected.position
+    with pytest.raises(SourceError, match="behind 4 GiB"):
+        DumpConnection(database.url(), "far", is_failover=False).start(start.file, 1 << 32)
 
 
 def place(event):
