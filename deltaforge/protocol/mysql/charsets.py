@@ -157,6 +157,23 @@ def text_decoder(charset: str, column: str) -> Callable[[bytes], str]:
     return lambda data: data.decode(codec, errors)
 
 
+def decode_statement(data: bytes, charset: str) -> str:
+    """The text of a statement that a client sent in this character set.
+
+    A statement may hold bytes that are no text, in literals. What cannot be decoded becomes one lone surrogate for each
+    byte (PEP 383), so that a name with one is known not to have been read: see :func:`is_decoded`.
+    """
+    try:
+        return text_decoder(charset, "")(data)
+    except (UnicodeDecodeError, UnsupportedValueError):
+        return data.decode(_CODECS.get(charset) or "ascii", "surrogateescape")
+
+
+def is_decoded(text: str) -> bool:
+    """Whether all of a text that :func:`decode_statement` gave is what its bytes say."""
+    return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)
+
+
 def _decode_latin1(data: bytes) -> str:
     """MySQL's latin1 is Windows-1252 with the five holes filled by control characters."""
     try:

@@ -22,9 +22,11 @@ from deltaforge.core.errors import (
     UnsupportedValueError,
 )
 from deltaforge.protocol.buffer import read_packed, read_uint, take
+from deltaforge.protocol.mysql.charsets import decode_statement
 from deltaforge.protocol.mysql.compression import inflate_mariadb, inflate_payload
 from deltaforge.protocol.mysql.gtid_event import Gtid, decode_gtid, decode_tagged_gtid
 from deltaforge.protocol.mysql.rows import Kind, Rows
+from deltaforge.protocol.mysql.status_vars import NO_STATUS_VARS, StatusVars, decode_status_vars
 from deltaforge.protocol.mysql.table_map import TableMap, decode_table_map
 
 HEADER_SIZE = 19
@@ -67,11 +69,12 @@ class MariadbGtid(msgspec.Struct, frozen=True):
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A statement: BEGIN, COMMIT, DDL, … ``error_code`` is what it ended with."""
+    """A statement: BEGIN, COMMIT, DDL, … ``error_code`` is what it ended with, ``session`` how it is to be read."""
 
     db: str
     sql: str
     error_code: int
+    session: StatusVars = NO_STATUS_VARS
 
 
 class Xid(msgspec.Struct, frozen=True):
@@ -244,11 +247,17 @@ def _rotate(body: bytes) -> Rotate:
 def _query(body: bytes, *, is_compressed: bool = False) -> Query:
     db_length, error, status_length = take(body, 8, 1)[0], read_uint(body, 9, 2), read_uint(body, 11, 2)
     at = 13 + status_length
-    db = take(body, at, db_length).decode("utf-8", "replace")
+    db = take(body, at, db_length).decode("utf-8", "surrogateescape")
     sql = body[at + db_length + 1 :]
     if is_compressed:
         sql = inflate_mariadb(sql)
-    return Query(db, sql.decode("utf-8", "replace"), error)
+    if sql in _WORDS:
+        return Query(db, _WORDS[sql], error)
+    session = decode_status_vars(take(body, 13, status_length))
+    return Query(db, decode_statement(sql, session.client_charset or "utf8mb4"), error, session)
+
+
+_WORDS = {b"BEGIN": "BEGIN", b"COMMIT": "COMMIT", b"ROLLBACK": "ROLLBACK"}
 
 
 def _mariadb_gtid(body: bytes) -> MariadbGtid:

@@ -11,7 +11,8 @@ from deltaforge.core.errors import SchemaError
 from deltaforge.core.table import TableId
 from deltaforge.sources.mysql.ddl_columns import read_charset
 from deltaforge.sources.mysql.ddl_table import UNKNOWN, Key, TableBuilder, TableDefinition
-from deltaforge.sources.mysql.ddl_tokens import Cursor, Kind, Token, split_by_comma, tokenize
+from deltaforge.sources.mysql.ddl_tokens import Cursor, split_by_comma
+from deltaforge.sources.mysql.statement import Kind, Statement, Token
 
 _STARTS = re.compile(r"(?:create|alter|drop|rename)\b", re.IGNORECASE)
 Tables = Mapping[Key, TableDefinition]
@@ -37,8 +38,7 @@ class _Statement(msgspec.Struct):
 
 
 def apply_ddl(
-    sql: str,
-    db: str,
+    statement: Statement,
     tables: Tables,
     captured: Callable[[str, str], bool],
     charset_of: Callable[[str], str | None] = lambda _: None,
@@ -46,8 +46,7 @@ def apply_ddl(
     """The definitions that a statement changes.
 
     Args:
-        sql: One statement.
-        db: Its default database.
+        statement: As the log holds it.
         tables: The definitions before it.
         captured: Whether ``(db, table)`` is captured.
         charset_of: Default character set of a database; of the server for the empty name.
@@ -56,13 +55,12 @@ def apply_ddl(
         SchemaError: It changes a captured table in a way that is not understood.
     """
     try:
-        tokens = tokenize(sql)
+        tokens = statement.tokens
         if not tokens or not _STARTS.match(tokens[0].text):
             return Changes()
-        statement = _Statement(Cursor(tokens), db, tables, charset_of)
-        changes = _changes(statement)
+        changes = _changes(_Statement(Cursor(tokens), statement.db, tables, charset_of))
     except SchemaError as error:
-        touched = _names_in(sql, db)
+        touched = _names_in(statement)
         if any(captured(*key) for key in touched):
             raise SchemaError(f"DDL that changes a captured table is not understood: {error.message}") from error
         return Changes({key: None for key in touched if key in tables})
@@ -190,12 +188,12 @@ def _new_name(cursor: Cursor, db: str) -> Key | None:
     return cursor.take_table(db)
 
 
-def _names_in(sql: str, db: str) -> set[Key]:
+def _names_in(statement: Statement) -> set[Key]:
     """Every name in a statement that could be a table's, for one that cannot be read."""
     try:
-        tokens = tokenize(sql)
+        tokens = statement.tokens
     except SchemaError:
-        tokens = [Token(Kind.WORD, word) for word in re.findall(r"[\w$]+", sql)]
-    names = {(db, token.text) for token in tokens if token.kind is not Kind.OTHER}
+        tokens = [Token(Kind.WORD, word) for word in re.findall(r"[\w$]+", statement.text)]
+    names = {(statement.db, token.text) for token in tokens if token.kind is not Kind.OTHER}
     dotted = zip(tokens, tokens[1:], tokens[2:], strict=False)
     return names | {(left.text, right.text) for left, dot, right in dotted if dot.text == "."}

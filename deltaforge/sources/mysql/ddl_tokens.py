@@ -1,67 +1,11 @@
-"""DDL text as tokens. sqlglot's tokenizer knows MySQL's quoting, its parser not enough of MySQL's DDL: ADR 0003."""
+"""Reading the tokens of a DDL statement one after the other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import Enum
-from typing import ClassVar
-
-import msgspec
-from sqlglot.dialects.mysql import MySQL
-from sqlglot.errors import SqlglotError
-from sqlglot.tokens import TokenType  # type: ignore[attr-defined] # re-exported without saying so
 
 from deltaforge.core.errors import SchemaError
-from deltaforge.sources.mysql.statements import plain
-
-
-class Kind(Enum):
-    """What a token is."""
-
-    WORD = "word"
-    QUOTED = "quoted"
-    STRING = "string"
-    OTHER = "other"
-
-
-class Token(msgspec.Struct, frozen=True):
-    """One token: a word as written, a name or a string without its quotes, or a symbol."""
-
-    kind: Kind
-    text: str
-
-
-_KINDS = {
-    TokenType.IDENTIFIER: Kind.QUOTED,
-    TokenType.STRING: Kind.STRING,
-    TokenType.NATIONAL_STRING: Kind.STRING,
-    TokenType.NUMBER: Kind.OTHER,
-}
-
-
-class _Tokenizer(MySQL.Tokenizer):
-    COMMANDS: ClassVar[set[TokenType]] = set()  # else what follows RENAME comes as one string
-
-
-def tokenize(sql: str) -> list[Token]:
-    """The tokens of one statement, without comments.
-
-    Raises:
-        SchemaError: A quote is not closed.
-    """
-    try:
-        found = _Tokenizer(dialect=MySQL()).tokenize(plain(sql))
-    except SqlglotError as exc:
-        raise SchemaError("a DDL statement cannot be read") from exc
-    tokens: list[Token] = []
-    for token in found:
-        kind = _KINDS.get(token.token_type)
-        if kind is None and (token.text[:1].isalnum() or token.text[:1] in "_$"):
-            # "PRIMARY KEY" and its like are one token there, and two words here.
-            tokens += [Token(Kind.WORD, word) for word in token.text.split()]
-        else:
-            tokens.append(Token(kind or Kind.OTHER, token.text))
-    return tokens
+from deltaforge.sources.mysql.statement import Kind, Token
 
 
 class Cursor:

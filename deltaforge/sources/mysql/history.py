@@ -20,6 +20,7 @@ from deltaforge.protocol.mysql.types import CHARACTER, LABELLED, NUMERIC, Code, 
 from deltaforge.sources.mysql.catalog import Catalog
 from deltaforge.sources.mysql.ddl import Changes, apply_ddl
 from deltaforge.sources.mysql.ddl_table import TableDefinition
+from deltaforge.sources.mysql.statement import Statement
 
 REMEDY = "set binlog_row_metadata=FULL on the server, then delete the pipeline and create it again"
 
@@ -94,8 +95,8 @@ class SchemaHistory:
         """What the catalog says, valid from ``position`` on."""
         self._append(catalog, position)
 
-    def apply(self, sql: str, db: str, position: MysqlPosition) -> None:
-        """A DDL statement that ends at ``position``, with default database ``db``.
+    def apply(self, statement: Statement, position: MysqlPosition) -> None:
+        """A DDL statement that ends at ``position``.
 
         Raises:
             SchemaError: It changes a captured table and is not understood.
@@ -106,7 +107,7 @@ class SchemaHistory:
         tables = {key: entry.definition for key, entry in newest.items() if entry.definition}
         charsets = {name: entry.charset for (name, table), entry in newest.items() if not table}
         try:
-            changes = apply_ddl(sql, db, tables, self._captured, charsets.get)
+            changes = apply_ddl(statement, tables, self._captured, charsets.get)
         except SchemaError as error:
             error.hint = error.hint or REMEDY
             raise

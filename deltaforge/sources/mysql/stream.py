@@ -16,6 +16,7 @@ from deltaforge.core.position import LogEdge, MysqlPosition, Position, Start
 from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.mysql.events import (
     BinlogDecoder,
+    FormatDescription,
     Header,
     MariadbGtid,
     Message,
@@ -47,11 +48,12 @@ from deltaforge.sources.mysql.server import (
     read_facts,
 )
 from deltaforge.sources.mysql.spec import MysqlSourceConfig
+from deltaforge.sources.mysql.statement import Statement, dialect_of, statement_of
 from deltaforge.sources.mysql.statements import (
+    EXACT,
     Meaning,
     changed_table,
     meaning_of,
-    plain,
     savepoint_name,
     truncated_table,
 )
@@ -167,6 +169,7 @@ class MysqlStream:
             self._gtids = gtids = GtidSet(start.gtid_set)
             self._dump.start(start.file, start.pos, gtids=gtids or None)
         self._decoder = BinlogDecoder(has_checksum=self._dump.has_checksum)
+        self._dialect = dialect_of(facts.version)
         self._scanner, self._begun_events = None, []
         if kernel is not None:
             checksum, by_map = self._dump.has_checksum, self._tables.by_map
@@ -253,6 +256,8 @@ class MysqlStream:
             self._is_begun = not message.is_standalone
         elif isinstance(message, Rotate):
             self._on_rotate(message)
+        elif isinstance(message, FormatDescription):
+            self._dialect = dialect_of(message.server_version)
         elif isinstance(message, XaPrepare):
             # Delivered with the prepare, as Debezium does; a later XA ROLLBACK of it is reported.
             self._end(outer, now)
@@ -277,8 +282,8 @@ class MysqlStream:
         self._count_group(group)
 
     def _on_query(self, query: Query, header: Header, outer: Header, now: float) -> None:
-        sql = plain(query.sql)
-        meaning = meaning_of(sql)
+        statement = statement_of(query, self._dialect)
+        meaning = EXACT.get(query.sql) or meaning_of(statement)
         if meaning is Meaning.BEGIN:
             if self._tx is None:
                 self._begin("", self._facts.uuid, outer, None)
@@ -289,51 +294,46 @@ class MysqlStream:
             self._roll_back(0)
             self._end(outer, now)
         elif meaning is Meaning.SAVEPOINT and self._tx is not None:
-            self._tx.savepoints[savepoint_name(sql)] = self._batcher.open_count
+            self._tx.savepoints[savepoint_name(statement)] = self._batcher.open_count
         elif meaning is Meaning.ROLLBACK_TO and self._tx is not None:
-            self._roll_back(self._tx.savepoints.get(savepoint_name(sql), 0))
+            self._roll_back(self._tx.savepoints.get(savepoint_name(statement), 0))
+        elif meaning is Meaning.XA_BEGIN:
+            self._is_begun = True
         elif meaning is Meaning.XA:
-            self._is_begun = self._is_begun or sql[:8].lower().startswith(("xa start", "xa begin"))
             if not self._is_begun:
                 self._end(outer, now)
         else:
-            self._on_statement(meaning, sql, query, header, outer, now)
+            self._on_statement(meaning, statement, header, outer, now)
 
-    def _on_statement(  # noqa: PLR0913 - what is known of a statement
-        self, meaning: Meaning, sql: str, query: Query, header: Header, outer: Header, now: float
-    ) -> None:
+    def _on_statement(self, meaning: Meaning, statement: Statement, header: Header, outer: Header, now: float) -> None:
         """DDL, or rows logged as a statement; outside of BEGIN it is a transaction of its own."""
         tx = self._tx or self._begin("", self._facts.uuid, outer, None)
         position = MysqlPosition(self._file, outer.log_pos)
         if meaning is Meaning.XA_ROLLBACK:
             log.error("an XA transaction was rolled back after its rows were delivered with its prepare")
         elif meaning is Meaning.ROWS:
-            self._refuse_statement(sql, query.db)
-        elif meaning is Meaning.TRUNCATE and query.error_code == 0:
-            self._truncate(tx, sql, query, header, now)
+            self._refuse_statement(statement)
+        elif meaning is Meaning.TRUNCATE and statement.error_code == 0:
+            self._truncate(tx, statement, header, now)
         elif meaning is Meaning.OTHER and not self._history.is_empty:
-            self._history.apply(query.sql, query.db, position)
+            self._history.apply(statement, position)
         if not self._is_begun:
             self._end(outer, now)
 
-    def _truncate(self, tx: Any, sql: str, query: Query, header: Header, now: float) -> None:
-        named = truncated_table(sql, query.db)
-        if named is None:
-            raise SourceError(
-                "a TRUNCATE in the log cannot be read", kind="schema", hint="report it with the statement"
-            )
+    def _truncate(self, tx: Any, statement: Statement, header: Header, now: float) -> None:
+        named = truncated_table(statement)
         if self._tables.is_captured(*named):
             tx.ordinal += 1
             place = Place(tx, tx.ordinal, self._ms(header), header.server_id, self._file, header.log_pos)
-            event = self._maker.truncate(place, *named, query.sql)
-            self._batcher.add(DecodedGroup([event]), len(sql), now)
+            event = self._maker.truncate(place, *named, statement.printable)
+            self._batcher.add(DecodedGroup([event]), len(statement.text), now)
             self._counts[event.source.qualified_table, "t"] += 1
 
-    def _refuse_statement(self, sql: str, db: str) -> None:
-        named = changed_table(sql, db)
+    def _refuse_statement(self, statement: Statement) -> None:
+        named = changed_table(statement)
         if named is not None and not self._tables.is_captured(*named):
             return
-        what = f"rows of {'.'.join(named)}" if named else f"rows in database {db}"
+        what = f"rows of {'.'.join(named)}" if named else f"rows in database {statement.db}"
         raise SourceError(
             f"{what} were logged as a statement in {self._file}, not as rows",
             kind="incompatible",

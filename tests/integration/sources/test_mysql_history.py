@@ -8,6 +8,7 @@ from deltaforge.protocol.mysql.types import Code
 from deltaforge.sources.mysql.catalog import load_catalog
 from deltaforge.sources.mysql.client import connect
 from deltaforge.sources.mysql.history import SchemaHistory
+from deltaforge.sources.mysql.statement import Statement
 from tests.reading import brief, mysql_reader
 
 SERVERS = [
@@ -65,7 +66,7 @@ def test_history_follows_ddl_as_the_server_does(private_mysql, tmp_path, name, m
             sql = template.format(db=database.name)
             database.execute(sql)
             position = MysqlPosition("b.1", 100 + number)
-            history.apply(sql, database.name, position)
+            history.apply(Statement(sql, database.name), position)
             expected = load_catalog(connection).tables
             names = {key for key in expected if key[0].startswith(database.name)} | {(database.name, "four")}
             known = {key: facts(history.definition(*key, position), name != "mysql") for key in names}

@@ -1,0 +1,233 @@
+"""One statement of the log, and how its server reads it: tokens, by the settings of its session.
+
+sqlglot's tokenizer knows MySQL's quoting, its parser not enough of MySQL's statements: ADR 0003. Which comments are
+code depends on the server, so they are taken out first.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+from functools import cached_property
+from typing import ClassVar
+
+import msgspec
+from sqlglot.dialects.mysql import MySQL
+from sqlglot.errors import SqlglotError
+from sqlglot.tokens import TokenType  # type: ignore[attr-defined] # re-exported without saying so
+
+from deltaforge.core.errors import SchemaError
+from deltaforge.protocol.mysql.charsets import is_decoded
+from deltaforge.protocol.mysql.events import Query
+from deltaforge.protocol.mysql.status_vars import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, NO_STATUS_VARS, StatusVars
+
+
+class Kind(Enum):
+    """What a token is."""
+
+    WORD = "word"
+    QUOTED = "quoted"
+    STRING = "string"
+    OTHER = "other"
+
+
+class Token(msgspec.Struct, frozen=True):
+    """One token: a word as written, a name or a string without its quotes, or a symbol."""
+
+    kind: Kind
+    text: str
+
+
+class Dialect(msgspec.Struct, frozen=True):
+    """Whose statements they are: which comments are code to it. ``version`` is ``80036`` for 8.0.36."""
+
+    is_mariadb: bool = False
+    version: int = 999999
+
+
+def dialect_of(version: str) -> Dialect:
+    """The dialect of a server that says this of itself, ``9.1.0`` or ``11.8.3-MariaDB-log``."""
+    numbers = re.match(r"(?:5\.5\.5-)?(\d+)\.(\d+)\.(\d+)", version)
+    number = int(numbers[1]) * 10000 + int(numbers[2]) * 100 + int(numbers[3]) if numbers else Dialect().version
+    return Dialect("mariadb" in version.lower(), number)
+
+
+class Statement(msgspec.Struct, frozen=True, dict=True):
+    """One statement as the log holds it.
+
+    Attributes:
+        text: All of it, comments too. A byte that is no character is a lone surrogate.
+        db: Its default database, empty if there was none.
+        session: The settings in which it is to be read.
+        dialect: Of the server that wrote the log.
+        error_code: What it ended with, 0 for success.
+    """
+
+    text: str
+    db: str = ""
+    session: StatusVars = NO_STATUS_VARS
+    dialect: Dialect = Dialect()
+    error_code: int = 0
+
+    @cached_property
+    def tokens(self) -> list[Token]:
+        """Without comments, without a ``;`` at the end, and without MariaDB's ``SET STATEMENT … FOR`` before it.
+
+        Raises:
+            SchemaError: It cannot be read: a quote is not closed, or a name has bytes that are no text.
+        """
+        mode = self.session.sql_mode
+        tokens = _tokens(_code(self.text, mode, self.dialect), mode)
+        while tokens and tokens[-1] == Token(Kind.OTHER, ";"):
+            tokens.pop()
+        if any(token.kind in (Kind.WORD, Kind.QUOTED) and not is_decoded(token.text) for token in tokens):
+            raise SchemaError("a statement has a name whose bytes are no text in the character set of its session")
+        return self._without_settings(tokens)
+
+    @property
+    def printable(self) -> str:
+        """The text with a replacement character for each byte that is none."""
+        return self.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+    @property
+    def words(self) -> list[str]:
+        """The first words in lower case, up to the first token that is none, four at most."""
+        words: list[str] = []
+        for token in self.tokens[:4]:
+            if token.kind is not Kind.WORD:
+                break
+            words.append(token.text.lower())
+        return words
+
+    def _without_settings(self, tokens: list[Token]) -> list[Token]:
+        if [token.text.lower() for token in tokens[:2] if token.kind is Kind.WORD] != ["set", "statement"]:
+            return tokens
+        depth = 0
+        for at, token in enumerate(tokens):
+            if token.kind is Kind.OTHER:
+                depth += (token.text == "(") - (token.text == ")")
+            if token.kind is Kind.WORD and not depth:
+                if token.text.lower() == "sql_mode" and ('"' in self.text or "\\" in self.text):
+                    raise SchemaError("a statement cannot be read: the log does not say in which sql_mode it was")
+                if token.text.lower() == "for":
+                    return tokens[at + 1 :]
+        return tokens
+
+
+def statement_of(query: Query, dialect: Dialect) -> Statement:
+    """The statement of a query event."""
+    return Statement(query.sql, query.db, query.session, dialect, query.error_code)
+
+
+class _Tokenizer(MySQL.Tokenizer):
+    COMMANDS: ClassVar[set[TokenType]] = set()  # else what follows RENAME comes as one string
+
+
+class _AnsiQuotes(_Tokenizer):
+    QUOTES: ClassVar[list[tuple[str, str] | str]] = ["'"]
+    IDENTIFIERS: ClassVar[list[str | tuple[str, str]]] = ["`", '"']
+
+
+class _NoBackslash(_Tokenizer):
+    STRING_ESCAPES: ClassVar[list[str]] = ["'", '"']
+
+
+class _AnsiQuotesNoBackslash(_AnsiQuotes):
+    STRING_ESCAPES: ClassVar[list[str]] = ["'", '"']
+
+
+_TOKENIZERS = {
+    0: _Tokenizer,
+    ANSI_QUOTES: _AnsiQuotes,
+    NO_BACKSLASH_ESCAPES: _NoBackslash,
+    ANSI_QUOTES | NO_BACKSLASH_ESCAPES: _AnsiQuotesNoBackslash,
+}
+_KINDS = {
+    TokenType.IDENTIFIER: Kind.QUOTED,
+    TokenType.STRING: Kind.STRING,
+    TokenType.NATIONAL_STRING: Kind.STRING,
+    TokenType.NUMBER: Kind.OTHER,
+    TokenType.HEX_STRING: Kind.OTHER,
+    TokenType.BIT_STRING: Kind.OTHER,
+}
+
+
+def _tokens(code: str, sql_mode: int) -> list[Token]:
+    tokenizer = _TOKENIZERS[sql_mode & (ANSI_QUOTES | NO_BACKSLASH_ESCAPES)]
+    try:
+        found = tokenizer(dialect=MySQL()).tokenize(code)
+    except SqlglotError as exc:
+        raise SchemaError("a statement cannot be read: a quote is not closed") from exc
+    tokens: list[Token] = []
+    end = 0
+    for token in found:
+        if code[end : token.start].strip(" \t\n\v\f\r\0"):
+            raise SchemaError("a statement cannot be read: it has characters that mean something else to MySQL")
+        end = token.end + 1
+        kind = _KINDS.get(token.token_type)
+        if kind is None and (token.text[:1].isalnum() or token.text[:1] in "_$" or token.text[:1] > "\x7f"):
+            # "PRIMARY KEY" and its like are one token there, and two words here.
+            tokens += [Token(Kind.WORD, word) for word in token.text.split()]
+        else:
+            tokens.append(Token(kind or Kind.OTHER, token.text))
+    if code[end:].strip(" \t\n\v\f\r\0"):
+        raise SchemaError("a statement cannot be read: it has characters that mean something else to MySQL")
+    return tokens
+
+
+_QUOTED = r"`[^`]*`|"
+_MARKS = {
+    0: re.compile(_QUOTED + r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|/\*|\*/|--(?=[\s\x00-\x1f]|$)|\#""", re.DOTALL),
+    ANSI_QUOTES: re.compile(_QUOTED + r"""'(?:[^'\\]|\\.)*'|"[^"]*"|/\*|\*/|--(?=[\s\x00-\x1f]|$)|\#""", re.DOTALL),
+    NO_BACKSLASH_ESCAPES: re.compile(_QUOTED + r"""'[^']*'|"[^"]*"|/\*|\*/|--(?=[\s\x00-\x1f]|$)|\#"""),
+}
+"""What begins or ends a comment, and quoted text, which may hold the same. A doubled quote is two texts here."""
+_CODE_MARK = re.compile(r"/\*(M?)!(\d{5,6})?")
+
+
+def _code(text: str, sql_mode: int, dialect: Dialect) -> str:
+    """The statement without what its server takes for comments."""
+    marks = _MARKS[sql_mode & NO_BACKSLASH_ESCAPES or sql_mode & ANSI_QUOTES]
+    parts: list[str] = []
+    at, is_in_comment = 0, False
+    while (mark := marks.search(text, at)) is not None:
+        begun, end = _CODE_MARK.match(text, mark.start()), mark.end()
+        is_comment = True
+        if begun is not None and _is_code(begun, dialect):
+            end, is_in_comment = begun.end(), True
+        elif mark[0] == "/*":
+            end = _end_of_comment(text, end, may_nest=begun is not None)
+        elif mark[0] in ("--", "#"):
+            line_end = text.find("\n", end)
+            end = len(text) if line_end < 0 else line_end
+        elif mark[0] == "*/" and is_in_comment:
+            is_in_comment = False
+        else:
+            is_comment, end = False, mark.start() + 1 if mark[0] == "*/" else end
+        parts += (text[at : mark.start()], " ") if is_comment else (text[at:end],)
+        at = end
+    return "".join((*parts, text[at:]))
+
+
+def _is_code(mark: re.Match[str], dialect: Dialect) -> bool:
+    """Whether ``/*!`` or ``/*M!``, with or without a version, begins code.
+
+    Source: ``sql_lex.cc`` of both servers. MariaDB leaves out what is for MySQL 5.7 and later.
+    """
+    is_mariadb_only, version = bool(mark[1]), int(mark[2] or 0)
+    if is_mariadb_only and not dialect.is_mariadb:
+        return False
+    is_of_mysql = dialect.is_mariadb and 50700 <= version <= 99999 and not is_mariadb_only
+    return version <= dialect.version and not is_of_mysql
+
+
+def _end_of_comment(text: str, at: int, *, may_nest: bool) -> int:
+    """Behind the ``*/`` of a comment; one that would be code to another version may hold another comment."""
+    while True:
+        end = text.find("*/", at)
+        if end < 0:
+            return len(text)
+        inner = text.find("/*", at, end) if may_nest else -1
+        if inner < 0:
+            return end + 2
+        at = _end_of_comment(text, inner + 2, may_nest=False)
