@@ -9,7 +9,7 @@ from typing import Protocol, overload
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.position import Position
-from deltaforge.core.routing import row_key
+from deltaforge.core.routing import row_key_bytes
 
 GROUP_BYTES = 700
 """What the objects around the bytes of a small group take."""
@@ -125,7 +125,11 @@ class EncodedValues(Protocol):
     def __iter__(self) -> Iterator[bytes]: ...
 
     def key(self, index: int) -> bytes:
-        """The row key of an event (:func:`deltaforge.core.routing.row_key`) in UTF-8."""
+        """The row key of an event (:func:`deltaforge.core.routing.row_key`) in UTF-8.
+
+        Raises:
+            RecordError: It has none; ``index`` is the event's place.
+        """
 
     def lines(self) -> bytes:
         """All values, each followed by a line end."""
@@ -155,7 +159,7 @@ class EncodedList(Sequence[bytes]):
         return self._values[index]
 
     def key(self, index: int) -> bytes:
-        return row_key(self._events[index]).encode()
+        return row_key_bytes(self._events[index], index)
 
     def lines(self) -> bytes:
         return b"".join(value + b"\n" for value in self._values)

@@ -6,6 +6,7 @@ engine does about a kind (retry, stop, ask the operator) is one table: :mod:`del
 
 from __future__ import annotations
 
+import traceback
 from typing import Any
 
 
@@ -176,3 +177,15 @@ class StorageError(DeltaForgeError):
     """The storage backend failed."""
 
     default_kind = "storage"
+
+
+def unforeseen(error: BaseException) -> str:
+    """What can be said of an exception that is not ours: its type, our line that it left last, and its notes, which
+    say what was being read. Not its text, which may hold values of a row.
+    """
+    at = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        _, package, module = frame.filename.rpartition("deltaforge/")
+        at = f" at {package}{module}:{frame.lineno}" if package else at
+    notes = getattr(error, "__notes__", ())
+    return "; ".join((f"{type(error).__name__}{at}", *notes, "the log has the traceback: report it"))

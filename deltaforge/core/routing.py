@@ -34,6 +34,23 @@ def row_key(event: ChangeEvent) -> str:
     return idempotency_key(event) if key is None else encode_json(key).decode()
 
 
+def row_key_bytes(event: ChangeEvent, index: int) -> bytes:
+    """The row key of the event at ``index`` of its batch, in UTF-8.
+
+    Raises:
+        RecordError: The key has no JSON text or is not Unicode.
+    """
+    try:
+        return row_key(event).encode()
+    except ValueError as exc:
+        raise _no_key(event, index, exc) from exc
+
+
+def _no_key(event: ChangeEvent, index: int, cause: ValueError) -> RecordError:
+    text = f"cannot make the key of an event of {event.source.qualified_table}: {cause}"
+    return RecordError(text, index=index, event_id=event.event_id)
+
+
 MAX_KNOWN = 10_000
 
 
@@ -149,11 +166,7 @@ class MessageKey:
         try:
             return self._text(event).encode()
         except ValueError as exc:
-            raise RecordError(
-                f"cannot make the key of an event of {event.source.qualified_table}: {exc}",
-                index=index,
-                event_id=event.event_id,
-            ) from exc
+            raise _no_key(event, index, exc) from exc
 
     def _text(self, event: ChangeEvent) -> str:
         if event.routing is not None and event.routing.key is not None:

@@ -10,7 +10,7 @@ from deltaforge.core.batch import EncodedValues, EventEncoder, EventGroup, encod
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
-from deltaforge.core.routing import row_key
+from deltaforge.core.routing import row_key_bytes
 from deltaforge.envelopes.base import Envelope
 from deltaforge.protocol.kernel import kernel
 
@@ -53,7 +53,7 @@ class JsonEncoder:
                 return cast("EncodedValues", values)
             for event in groups[at].events():  # what the kernel leaves to Python
                 try:
-                    values.append(self.encode(event), row_key(event).encode())
+                    values.append(self.encode(event), row_key_bytes(event, 0))
                 except RecordError as error:
                     error.index = len(values)
                     raise

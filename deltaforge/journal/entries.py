@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from deltaforge.core.errors import StorageError
+from deltaforge.core.errors import StorageError, UnsupportedValueError
 from deltaforge.core.event import ChangeEvent, Routing, SourceInfo
 from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.json_text import encode_json
@@ -16,6 +16,7 @@ from deltaforge.storage.base import QueueEntry
 
 STREAM = "dlq"
 _CURSOR_KEYS = ("server_id", "gtid", "file", "pos", "row", "lsn", "txId")
+_IMAGES = ("before", "after")
 _document = NativeEnvelope().document
 
 
@@ -28,8 +29,14 @@ class Meta(msgspec.Struct):
     attempts: int = 1
 
 
+MAX_BRACKETS = 200
+"""An event whose JSON has more is stored as text: readers of JSON go down with every level, and only so deep."""
+
+
 class Entry(msgspec.Struct):
-    """An entry as it is stored. ``event`` is native JSON; ``schema`` and ``routing`` are for a retry, never shown."""
+    """An entry as it is stored. ``event`` is native JSON, on disk also as a JSON string; ``schema`` and ``routing`` are
+    for a retry, never shown.
+    """
 
     timestamp: int
     pipeline: str
@@ -75,6 +82,11 @@ def entry_of(event: ChangeEvent, meta: Meta, *, pipeline: str, max_bytes: int, n
         now: Unix seconds.
     """
     text, is_cut = _text(event, max_bytes)
+    if text.count(b"[") + text.count(b"{") > MAX_BRACKETS:
+        text = encode_json(text.decode())
+    schema, routing = event.schema, event.routing
+    if not _has_json_form([schema, routing]):
+        schema, routing, is_cut = None, None, True  # it could not be delivered again as it was
     return Entry(
         timestamp=now,
         pipeline=pipeline,
@@ -83,8 +95,8 @@ def entry_of(event: ChangeEvent, meta: Meta, *, pipeline: str, max_bytes: int, n
         event=msgspec.Raw(text),
         payload_truncated=is_cut,
         meta=meta,
-        schema=event.schema,
-        routing=event.routing,
+        schema=schema,
+        routing=routing,
     )
 
 
@@ -95,9 +107,12 @@ def decode_entry(stored: QueueEntry) -> Entry:
         StorageError: It is not one.
     """
     try:
-        return _decode(stored.val)
-    except msgspec.MsgspecError as exc:
+        entry = _decode(stored.val)
+        if bytes(memoryview(entry.event)[:1]) == b'"':
+            entry.event = msgspec.Raw(msgspec.json.decode(entry.event, type=str))
+    except (msgspec.MsgspecError, RecursionError) as exc:
         raise StorageError(f"dead letter {stored.id} cannot be read: {exc}") from exc
+    return entry
 
 
 def view_of(seq: int, entry: Entry) -> EntryView:
@@ -126,7 +141,7 @@ def event_of(entry: Entry) -> ChangeEvent:
     try:
         values = parse_json_exact(bytes(entry.event).decode())
         event = msgspec.convert(values, ChangeEvent)
-    except (ValueError, msgspec.MsgspecError) as exc:
+    except (ValueError, msgspec.MsgspecError, RecursionError, UnsupportedValueError) as exc:
         raise StorageError(f"the stored event cannot be read: {exc}") from exc
     event.schema, event.routing = entry.schema, entry.routing
     return event
@@ -146,8 +161,17 @@ def _text(event: ChangeEvent, max_bytes: int) -> tuple[bytes, bool]:
 
 def _cut(document: NativeDocument, notice: str) -> tuple[bytes, bool]:
     fields = {name: getattr(document, name) for name in document.__struct_fields__}
-    kept = {name: value for name, value in fields.items() if value not in (None, False)}
+    is_set = {name: value for name, value in fields.items() if value is not None and value is not False}
+    kept = {name: value for name, value in is_set.items() if name in _IMAGES or _has_json_form(value)}
     return encode_json({**kept, "before": notice, "after": notice}), True
+
+
+def _has_json_form(value: Any) -> bool:
+    try:
+        encode_json(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _cursor(source: SourceInfo) -> dict[str, Any] | None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from deltaforge.core.errors import DeltaForgeError, SourceError, SpecError
+from deltaforge.core.errors import DeltaForgeError, SourceError, SpecError, unforeseen
 from deltaforge.observability.logging import configure
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime.context import PipelineContext
@@ -136,7 +136,7 @@ def _reason(error: BaseException) -> DeltaForgeError:
             return cause
         cause = cause.__cause__ or cause.__context__
     log.error("pipeline crashed", exc_info=error)
-    return SourceError(f"the dataflow failed unexpectedly: {type(error).__name__}: {error}")
+    return SourceError(f"the dataflow failed unexpectedly: {unforeseen(error)}")
 
 
 def _report(failure: DeltaForgeError | None) -> int:

@@ -18,7 +18,7 @@ from bytewax.operators import StatefulBatchLogic
 
 from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
 from deltaforge.core.covered import Replay, advanced
-from deltaforge.core.errors import DeltaForgeError
+from deltaforge.core.errors import DeltaForgeError, unforeseen
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.position import SinkProgress
 from deltaforge.core.table import TableSchema
@@ -74,6 +74,10 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
                 self._observe(batch)
         except DeltaForgeError as error:
             self._context.fail(error)
+            raise
+        except Exception as error:
+            log.exception("sensing crashed")
+            self._context.fail(DeltaForgeError(f"sensing failed unexpectedly: {unforeseen(error)}"))
             raise
         self._metrics.note_stage(time.monotonic() - began)
         return values, self.RETAIN

@@ -11,7 +11,7 @@ from deltaforge.checkpoint.spool import Spool
 from deltaforge.checkpoint.state import Place, SpoolMark
 from deltaforge.core.batch import Batch
 from deltaforge.core.covered import Replay
-from deltaforge.core.errors import DeltaForgeError, StorageError
+from deltaforge.core.errors import DeltaForgeError, StorageError, unforeseen
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.position import Position, SinkProgress, lies_before
 from deltaforge.observability.threads import show_thread_name
@@ -324,7 +324,7 @@ class SinkFeed:
             self.failure = error
         except Exception as error:
             log.exception("the spool of sink %s crashed", self.id, extra={"sink": self.id})
-            self.failure = StorageError(f"the spool of sink {self.id} failed unexpectedly: {error}")
+            self.failure = StorageError(f"the spool of sink {self.id} failed unexpectedly: {unforeseen(error)}")
 
     def _feed_one(self) -> bool:
         with self._changed:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.batch import Batch
 from deltaforge.core.covered import Replay, advanced
-from deltaforge.core.errors import DeadLettersFullError, DeltaForgeError, RecordError, SinkError
+from deltaforge.core.errors import DeadLettersFullError, DeltaForgeError, RecordError, SinkError, unforeseen
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.position import Position, SinkProgress
 from deltaforge.core.retry import Backoff, Retry, retry_of
@@ -165,7 +165,7 @@ class SinkWorker:
                     self._back_off(error, next(delays))
         except Exception as error:
             log.exception("sink crashed", extra={"sink": self.id})
-            self._fail(SinkError(f"sink {self.id} failed unexpectedly: {type(error).__name__}: {error}", kind="other"))
+            self._fail(SinkError(f"sink {self.id} failed unexpectedly: {unforeseen(error)}", kind="other"))
         finally:
             self._sink.close()
             self._refuse_redeliveries()

@@ -298,8 +298,9 @@ def _add_example(record: DriftRecord, value: Any) -> None:
         return
     try:
         text = encode_json(value).decode()
-    except ValueError:  # e.g. an integer that JSON writers refuse
-        text = encode_json(_clean(repr(value))).decode()
+    except ValueError as error:  # repr() would fail with it: it is too deep, or has too many digits
+        is_odd = isinstance(value, int | list | dict)
+        text = f"[{_kind_name(value)}: {error}]" if is_odd else encode_json(_clean(repr(value))).decode()
     text = text[:MAX_EXAMPLE_LENGTH]
     if text not in record.examples:
         record.examples.append(text)

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from deltaforge.core.batch import Batch
 from deltaforge.core.covered import transaction_of, without_first
-from deltaforge.core.errors import ControlError, DeltaForgeError, SourceError
+from deltaforge.core.errors import ControlError, DeltaForgeError, SourceError, unforeseen
+from deltaforge.core.json_text import encode_json
 from deltaforge.core.position import LogEdge, Position, Start
 from deltaforge.core.retry import SOURCE_RECONNECT, Backoff, Retry, retry_of
 from deltaforge.observability.metrics import PipelineMetrics
@@ -230,8 +231,9 @@ class LogReader:
                     return
                 self._wait_to_reconnect(error, next(delays))
             except Exception as error:
+                self._note_place(error, stream)
                 log.exception("reader crashed", extra={"source_id": self._source_id})
-                self._fail(SourceError(f"reading failed unexpectedly: {type(error).__name__}: {error}", kind="other"))
+                self._fail(SourceError(f"reading failed unexpectedly: {unforeseen(error)}", kind="other"))
                 return
             finally:
                 self._disconnected()
@@ -329,6 +331,12 @@ class LogReader:
             self._is_connected, self._last_error = False, str(error)
             self._reconnects += 1
             self._changed.wait_for(lambda: self._is_stopping, timeout=delay_secs)
+
+    def _note_place(self, error: Exception, stream: LogStream | None) -> None:
+        """Where in the log the reading was. The events of a stream move its end; batches alone move the position."""
+        ends = {"behind": self._position, "log read or known up to": stream.log_end() if stream else None}
+        places = (f"{name} {encode_json(end.view()).decode()}" for name, end in ends.items() if end is not None)
+        error.add_note(", ".join(places) or "before the first position")
 
     def _fail(self, error: DeltaForgeError) -> None:
         self._metrics.source_errors.labels(self._metrics.pipeline, self._source_id, error.kind).inc()

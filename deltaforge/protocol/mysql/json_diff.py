@@ -15,7 +15,8 @@ from deltaforge.protocol.mysql.jsonb import json_from_binary
 
 REPLACE, INSERT, REMOVE = 0, 1, 2
 
-_LEG = re.compile(r'\.(?:"((?:[^"\\]|\\.)*)"|([^."\[\]]+))|\[(\d+)\]')
+_LEG = re.compile(r'\.(?:"((?:[^"\\]|\\.)*)"|([^."\[\]]+))|\[(\d{1,10})\]', re.ASCII)
+"""Places in arrays are numbers of 32 bits."""
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from deltaforge.core.errors import ProtocolError, TruncatedMessageError, UnsupportedValueError
+from deltaforge.core.errors import ProtocolError, TruncatedMessageError, UnsupportedValueError, unforeseen
 from deltaforge.protocol.buffer import read_packed, read_uint, take
 from deltaforge.protocol.mysql.json_diff import apply_json_diffs
 from deltaforge.protocol.mysql.types import Code, ColumnType
@@ -68,10 +68,7 @@ class RowDecoder:
         at, data = event.start, event.data
         try:
             while True:
-                begin = at
                 before, after, at = self._row(event, at)
-                if at == begin:
-                    raise UnsupportedValueError("row without any column", hint="set binlog_row_image=FULL")
                 yield before, after
                 if at >= len(data):
                     return
@@ -81,15 +78,20 @@ class RowDecoder:
             if not error.context.get("table"):
                 error.message, error.context["table"] = f"row of {self.table}: {error.message}", self.table
             raise
+        except Exception as exc:  # whatever a decoder has not foreseen: where it is counts more than what it is
+            raise ProtocolError(f"row of {self.table} cannot be decoded: {unforeseen(exc)}", table=self.table) from exc
 
     def _row(self, event: Rows, at: int) -> tuple[RowImage | None, RowImage | None, int]:
         before = after = None
+        begin = at
         if event.kind != "write":
             before, at = self._image(event.data, at, self._plan(event.before))
         if event.kind == "partial_update":
             after, at = self._partial_image(event.data, at, event.after, before or {})
         elif event.kind != "delete":
             after, at = self._image(event.data, at, self._plan(event.after))
+        if at == begin:
+            raise UnsupportedValueError("row without any column", hint="set binlog_row_image=FULL")
         return before, after, at
 
     def _image(self, data: bytes, at: int, plan: list[tuple[int, str, Decoder]]) -> tuple[RowImage, int]:

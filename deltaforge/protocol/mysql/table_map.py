@@ -144,7 +144,10 @@ def _collations(fields: dict[int, bytes], kinds: tuple[int, int], count: int) ->
         return collations
     if by_default is None:
         return []
-    default, *pairs = _packed_list(by_default)
+    defaults = _packed_list(by_default)
+    if len(defaults) % 2 == 0:
+        raise ProtocolError(f"table map has {len(defaults)} numbers for a default character set and its exceptions")
+    default, *pairs = defaults
     exceptions = dict(zip(pairs[::2], pairs[1::2], strict=True))
     return [exceptions.get(place, default) for place in range(count)]
 

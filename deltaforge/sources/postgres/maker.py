@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from deltaforge import __version__
-from deltaforge.core.errors import DeltaForgeError, ProtocolError, SchemaError
+from deltaforge.core.errors import DeltaForgeError, ProtocolError, SchemaError, unforeseen
 from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, Op, RowImage, SourceInfo, Transaction
 from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.postgres.messages import UNCHANGED, Delete, Insert, Relation, Tuple, Update, decode_message
@@ -70,6 +70,8 @@ class CapturedTable:
                     image[name] = decode(value.decode())
                 except (DeltaForgeError, UnicodeDecodeError) as exc:
                     raise ProtocolError(f"column {name} of {self.name} cannot be decoded: {exc}") from exc
+                except Exception as exc:  # whatever a decoder has not foreseen: where it is counts more than what it is
+                    raise ProtocolError(f"column {name} of {self.name} cannot be decoded: {unforeseen(exc)}") from exc
         return image
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from deltaforge.core.errors import StorageError
 from deltaforge.core.event import Routing, Transaction
+from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.journal.entries import Meta, decode_entry, entry_of, event_of, view_of
 from deltaforge.storage.base import QueueEntry
 from deltaforge.testing.fakes import make_event
@@ -95,3 +96,48 @@ def test_an_event_without_a_json_form_is_kept_without_its_images():
 def test_what_is_no_entry_is_a_storage_error():
     with pytest.raises(StorageError, match="dead letter 7"):
         decode_entry(QueueEntry(7, b"{}", 0.0))
+
+
+@pytest.mark.parametrize("depth", [10, 300, 850])
+def test_a_nested_event_is_shown_and_comes_back_as_it_was_whoever_reads_it(depth):
+    value = [1]
+    for _ in range(depth):
+        value = {"a": value} if depth == 10 else [value]
+    event = event_with(after={"id": 1, "doc": value})
+
+    made = entry_of(event, Meta("k", "serialization", "m"), pipeline="p", max_bytes=10_000, now=1700)
+    stored = QueueEntry(7, msgspec.json.encode(made), 0.0)
+
+    found = at_depth(150, lambda: decode_entry(stored))
+
+    assert found.payload_truncated is False
+    assert msgspec.json.encode(event_of(found)) == msgspec.json.encode(event)
+    assert b'"doc":%s' % msgspec.json.encode(value) in msgspec.json.encode(view_of(7, found))
+
+
+def at_depth(depth, call):
+    """The result of a call with a deeper stack than that of the writer."""
+    return call() if depth == 0 else at_depth(depth - 1, call)
+
+
+def test_what_is_nested_too_deeply_to_be_an_entry_is_a_storage_error():
+    with pytest.raises(StorageError, match="dead letter 7"):
+        decode_entry(QueueEntry(7, b'{"event":' + b"[" * 5000, 0.0))
+
+
+def test_routing_and_definitions_without_a_json_form_are_not_kept():
+    for fields in (
+        {"routing": Routing(topic="\ud800")},
+        {"schema": TableSchema(TableId("d", None, "t"), (Column("\ud800", "int"),))},
+    ):
+        found = entry(event_with(**fields))
+
+        assert (found.payload_truncated, found.schema, found.routing) == (True, None, None)
+        assert shown(found)["event"]["after"] == {"id": 1}
+
+
+def test_an_event_whose_other_fields_have_no_json_form_keeps_those_that_have():
+    found = shown(entry(event_with(tags=["\ud800"])))
+
+    assert "tags" not in found["event"]
+    assert found["event"]["source"]["table"] == "t"

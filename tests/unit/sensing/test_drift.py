@@ -185,6 +185,17 @@ def test_values_without_json_text_still_make_an_example():
     assert watcher.drift.encoded()
 
 
+def test_an_example_that_cannot_be_written_is_described():
+    deep = []
+    for _ in range(5000):
+        deep = [deep]
+    watcher = Watcher()
+    watcher.feed({**GOOD, "level": deep}, {**GOOD, "level": 10**5000}, checks_values=True)
+    assert watcher.record("level", "type_mismatch").examples == ["[array: nested too deeply]"]
+    (example,) = watcher.record("level", "value_out_of_range").examples
+    assert example.startswith("[integer: ")
+
+
 def test_empty_sample_creates_nothing():
     watcher = Watcher()
     assert watcher.feed() == []

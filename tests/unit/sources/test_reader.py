@@ -51,6 +51,23 @@ def test_reconnect_continues_behind_the_last_queued_batch():
     reader.close()
 
 
+def test_an_error_that_nobody_foresaw_says_where_the_reading_was_and_no_value():
+    def fault(row):
+        if row == 3:
+            int("secret")
+
+    reader = reader_of(ScriptedStream(last=5, fault=fault))
+    reader.start(PostgresPosition(1))
+    assert take(reader, 2) == [1, 2]
+    with pytest.raises(SourceError) as caught:
+        reader.get(5)
+    reader.close()
+    text = str(caught.value)
+    assert text.startswith("reading failed unexpectedly: ValueError at deltaforge/testing/fakes.py:")
+    assert 'behind {"lsn":"0/3","tx_id":null}, log read or known up to {"lsn":"0/6","tx_id":null}' in text
+    assert "secret" not in text
+
+
 class SplitTransactions(ScriptedStream):
     """Each transaction leaves in batches of one row, and is read from its beginning after a reconnection."""
 
