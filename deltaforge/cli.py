@@ -82,6 +82,13 @@ def _parser() -> argparse.ArgumentParser:
     checkpoints.add_argument("--sink", metavar="ID", help="set back only this sink")
     checkpoints.set_defaults(verb=_checkpoints)
 
+    skip = verbs.add_parser("skip", help="print the event that holds a pipeline up, or go past it")
+    _add_document(skip)
+    _add_state_dir(skip)
+    skip.add_argument("--at", metavar="FILE:POS", help="where the event ends, as the error says")
+    skip.add_argument("--reason", metavar="TEXT", help="why it may be left out; kept and logged")
+    skip.set_defaults(verb=_skip)
+
     explain = verbs.add_parser("explain", help="print what a document compiles to")
     _add_document(explain)
     explain.add_argument("--mermaid", action="store_true", help="as a mermaid diagram")
@@ -195,6 +202,26 @@ def _place(text: str) -> object:
         return json.loads(text) if text.startswith("{") else text
     except ValueError as exc:
         raise SpecError(f"--reset is neither earliest, latest nor JSON: {exc}") from exc
+
+
+def _skip(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from deltaforge.control.skips import add_skip, skip_views
+    from deltaforge.runtime.paths import PipelinePaths
+
+    paths = PipelinePaths(args.state_dir, _load(args).spec.metadata.name)
+    if args.at is None:
+        if args.reason is not None:
+            raise SpecError("--reason is for the event that --at names", hint="give --at too")
+        print(json.dumps(asyncio.run(skip_views(paths)), indent=2))  # noqa: T201 - the output of the command
+        return 0
+    file, _, pos = args.at.rpartition(":")
+    if not file or not pos.isdigit():
+        raise SpecError(f"--at is {args.at!r}, expected FILE:POS", hint="as the error of the pipeline says")
+    body = {"position": {"file": file, "pos": int(pos)}, "reason": args.reason or ""}
+    print(asyncio.run(add_skip(paths, body))["message"])  # noqa: T201 - the output of the command
+    return 0
 
 
 def _explain(args: argparse.Namespace) -> int:

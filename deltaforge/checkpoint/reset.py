@@ -8,7 +8,6 @@ the reset, before which nothing was delivered, and a crash after it finds the id
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from deltaforge.checkpoint.durable import sync_folder
+from deltaforge.checkpoint.durable import sync_folder, write_durably
 from deltaforge.core.errors import CheckpointError, SpecError
 from deltaforge.core.gtid import GtidSet, MariadbGtids
 from deltaforge.core.lsn import lsn_from_text
@@ -94,13 +93,7 @@ def request_from_body(
 
 def write_reset(path: Path, request: ResetRequest) -> None:
     """Put the request where the next start finds it; replaces an earlier one. Durable when this returns."""
-    partial = path.with_suffix(".partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(request))
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
-    sync_folder(path.parent)
+    write_durably(path, msgspec.json.encode(request))
 
 
 def read_reset(path: Path) -> ResetRequest | None:

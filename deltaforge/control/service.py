@@ -22,6 +22,7 @@ from deltaforge.control.dead_letters import DeadLetterService
 from deltaforge.control.options import ServeOptions
 from deltaforge.control.schemas import SourceSchemas
 from deltaforge.control.shapes import DriftView, SensingView, read_shapes
+from deltaforge.control.skips import add_skip, skip_views, skips_in_ops
 from deltaforge.control.supervisor import Supervisor
 from deltaforge.core.errors import (
     CheckpointError,
@@ -230,6 +231,20 @@ class PipelineService:
         async with self._locks[name]:
             return await reset_checkpoints(self.get(name), body)
 
+    async def skips(self, name: str) -> dict[str, Any]:
+        """The event that holds a pipeline up, and those that were let pass."""
+        return await skip_views(self.get(name).supervisor.paths)
+
+    async def add_skip(self, name: str, body: Any) -> dict[str, Any]:
+        """Let the event pass that holds a pipeline up.
+
+        Raises:
+            SpecError: The body is wrong.
+            ControlError: The pipeline does not stand at that event.
+        """
+        async with self._locks[name]:
+            return await add_skip(self.get(name).supervisor.paths, body)
+
     async def sensing(self, name: str) -> SensingView:
         """What schema sensing knows, from the recovery store: also when nothing runs.
 
@@ -262,6 +277,7 @@ class PipelineService:
             "lag_seconds": live.get("lag_seconds"),
             **{key: live[key] for key in ("lag_bytes",) if key in live},
             **pending_reset(pipeline.supervisor.paths),
+            **skips_in_ops(pipeline.supervisor.paths),
         }
         source_error = (live.get("source") or {}).get("last_error")
         if source_error or pipeline.supervisor.reason:

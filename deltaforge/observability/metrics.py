@@ -63,6 +63,7 @@ class PipelineMetrics:
         self.sink_last_checkpoint_ts = self._gauge("sink_last_checkpoint_ts", "When this sink last acked.", sink)
         self.schema_cache_hits = self._counter("source_schema_cache_hits", "Table definitions reused.", source)
         self.schema_cache_misses = self._counter("source_schema_cache_misses", "Table definitions built.", source)
+        self.skipped_events = self._counter("source_skipped_events", "Events that an operator let pass unread.", source)
         self.null_dates = self._counter("source_null_dates", "Zero dates delivered as null.", (*source, "table"))
         self.slot_retained_bytes = self._gauge("source_slot_retained_bytes", "WAL that the slot holds back.", source)
         self._add_spools()

@@ -90,6 +90,16 @@ class Statement(msgspec.Struct, frozen=True, dict=True):
         return self.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
     @property
+    def outline(self) -> str:
+        """The beginning of it for a reader: literals, which may be values of rows, are question marks."""
+        try:
+            parts = [_shown(token) for token in self.tokens[:_OUTLINE]]
+        except SchemaError:
+            return "a statement that cannot be read"
+        text = _TIGHT.sub(r"\1", " ".join(parts))
+        return text if len(text) <= _OUTLINE else f"{text[:_OUTLINE]}…"
+
+    @property
     def words(self) -> list[str]:
         """The first words in lower case, up to the first token that is none, four at most."""
         words: list[str] = []
@@ -112,6 +122,17 @@ class Statement(msgspec.Struct, frozen=True, dict=True):
                 if token.text.lower() == "for":
                     return tokens[at + 1 :]
         return tokens
+
+
+_OUTLINE = 200
+_TIGHT = re.compile(r" ?([.]) ?| (?=[,)])|(?<=\() ")
+
+
+def _shown(token: Token) -> str:
+    if token.kind is Kind.QUOTED:
+        return "`" + token.text.replace("`", "``") + "`"
+    is_literal = token.kind is Kind.STRING or (token.kind is Kind.OTHER and token.text[:1].isalnum())
+    return "?" if is_literal else token.text
 
 
 def statement_of(query: Query, dialect: Dialect) -> Statement:

@@ -36,6 +36,7 @@ from deltaforge.sources.batching import TransactionBatcher
 from deltaforge.sources.failover import Arrival
 from deltaforge.sources.loader import TableReload, reload
 from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
+from deltaforge.sources.mysql.gate import Gate
 from deltaforge.sources.mysql.group import row_group
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.maker import EventMaker, Place
@@ -49,14 +50,7 @@ from deltaforge.sources.mysql.server import (
 )
 from deltaforge.sources.mysql.spec import MysqlSourceConfig
 from deltaforge.sources.mysql.statement import Statement, dialect_of, statement_of
-from deltaforge.sources.mysql.statements import (
-    EXACT,
-    Meaning,
-    changed_table,
-    meaning_of,
-    savepoint_name,
-    truncated_table,
-)
+from deltaforge.sources.mysql.statements import EXACT, Meaning, Statements, meaning_of, savepoint_name
 from deltaforge.sources.mysql.tables import Tables, captured_tables
 from deltaforge.sources.transaction import new_transaction
 
@@ -77,6 +71,8 @@ class MysqlStream:
         self._history = SchemaHistory(context.state_dir / HISTORY_FILE, captured_tables(config).matches)
         self._maker = EventMaker(context.pipeline, context.tenant)
         self._tables = Tables(config, self._history, self._maker, context.registry)
+        self._gate = Gate(context, config.id)
+        self._statements = Statements(self._tables, self._history, self._maker, self._gate)
         self._resume = MysqlPosition("", 4)
         self._batcher = TransactionBatcher(context.limits, self._position)
         self._file, self._end_pos = "", 0
@@ -158,6 +154,7 @@ class MysqlStream:
             self._dump = None
 
     def _start_at(self, start: MysqlPosition, facts: ServerFacts, *, is_failover: bool) -> None:
+        self._gate.open(facts.uuid)
         self._resume = start
         self._file, self._end_pos = start.file, start.pos
         self._dump = DumpConnection(self._config.dsn.get_secret_value(), self._config.id, is_failover=is_failover)
@@ -308,37 +305,14 @@ class MysqlStream:
     def _on_statement(self, meaning: Meaning, statement: Statement, header: Header, outer: Header, now: float) -> None:
         """DDL, or rows logged as a statement; outside of BEGIN it is a transaction of its own."""
         tx = self._tx or self._begin("", self._facts.uuid, outer, None)
-        position = MysqlPosition(self._file, outer.log_pos)
-        if meaning is Meaning.XA_ROLLBACK:
-            log.error("an XA transaction was rolled back after its rows were delivered with its prepare")
-        elif meaning is Meaning.ROWS:
-            self._refuse_statement(statement)
-        elif meaning is Meaning.TRUNCATE and statement.error_code == 0:
-            self._truncate(tx, statement, header, now)
-        elif meaning is Meaning.OTHER and not self._history.is_empty:
-            self._history.apply(statement, position)
+        place = Place(tx, tx.ordinal + 1, self._ms(header), header.server_id, self._file, outer.log_pos)
+        event = self._statements.act(meaning, statement, place)
+        if event is not None:
+            tx.ordinal += 1
+            self._batcher.add(DecodedGroup([event]), len(statement.text), now)
+            self._counts[event.source.qualified_table, event.op] += 1
         if not self._is_begun:
             self._end(outer, now)
-
-    def _truncate(self, tx: Any, statement: Statement, header: Header, now: float) -> None:
-        named = truncated_table(statement)
-        if self._tables.is_captured(*named):
-            tx.ordinal += 1
-            place = Place(tx, tx.ordinal, self._ms(header), header.server_id, self._file, header.log_pos)
-            event = self._maker.truncate(place, *named, statement.printable)
-            self._batcher.add(DecodedGroup([event]), len(statement.text), now)
-            self._counts[event.source.qualified_table, "t"] += 1
-
-    def _refuse_statement(self, statement: Statement) -> None:
-        named = changed_table(statement)
-        if named is not None and not self._tables.is_captured(*named):
-            return
-        what = f"rows of {'.'.join(named)}" if named else f"rows in database {statement.db}"
-        raise SourceError(
-            f"{what} were logged as a statement in {self._file}, not as rows",
-            kind="incompatible",
-            hint="set binlog_format=ROW for every session, then delete the pipeline and create it again",
-        )
 
     def _begin(self, gtid: str, origin: str, outer: Header, commit_us: int | None) -> Any:
         self._is_begun = False

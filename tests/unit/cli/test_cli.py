@@ -9,6 +9,7 @@ import pytest
 
 import deltaforge
 from deltaforge.checkpoint.reset import read_reset
+from deltaforge.checkpoint.skips import HeldEvent, Skips
 from deltaforge.cli import main
 from deltaforge.core.errors import MissingDependencyError, SourceError
 from deltaforge.protocol.kernel import description
@@ -223,3 +224,21 @@ def test_checkpoints_are_shown_and_reset_while_nothing_runs(document, tmp_path, 
     assert main(["checkpoints", str(document), *state, "--reset", "latest"]) == 1
     assert "is running: its checkpoint can be reset only while it is stopped" in capsys.readouterr().err
     lock.close()
+
+
+def test_an_event_that_holds_a_pipeline_up_is_shown_and_let_pass(document, tmp_path, capsys):
+    command = ["skip", str(document), "--state-dir", str(tmp_path / "state")]
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out) == {"held": None, "skipped": []}
+    assert main([*command, "--at", "b.000001:4", "--reason", "r"]) == 1
+    paths = PipelinePaths(tmp_path / "state", "orders-cdc")
+    paths.create()
+    event = HeldEvent(position={"file": "b.000001", "pos": 812}, server="s", digest="", what="delete from t")
+    Skips(paths.root).hold(event)
+    for wrong in (["--at", "812"], ["--at", "b.000001:x"], ["--reason", "r"], ["--at", "b.000001:812"]):
+        assert main([*command, *wrong]) == 2
+    assert main([*command, "--at", "b.000001:813", "--reason", "r"]) == 1
+    assert "stands at" in capsys.readouterr().err
+    assert main([*command, "--at", "b.000001:812", "--reason", "done by hand"]) == 0
+    assert "goes past this event and no other" in capsys.readouterr().out
+    assert Skips(paths.root).of(event).reason == "done by hand"
