@@ -58,8 +58,9 @@ fuzz-asan: $(READY)
 	rm -f build/asan/deltaforge/protocol/kernel/*.so
 	cd build/asan && DELTAFORGE_CFLAGS="-fsanitize=address -O1 -g" DELTAFORGE_LDFLAGS="-fsanitize=address" \
 	  ../../$(BIN)/python setup.py -q build_ext --inplace
-	cd build/asan && LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \
-	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH=. \
+	cd build/asan && export LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \
+	  ASAN_OPTIONS=detect_leaks=0 PYTHONMALLOC=malloc PYTHONPATH=. && \
+	  ../../$(BIN)/python -m tests.fuzz.misuse --calls $(or $(CALLS),1000000) && \
 	  ../../$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),10000000)
 
 golden: $(READY)

@@ -93,6 +93,11 @@ class Destination:
         return self._static is None or bool(event.routing is not None and event.routing.topic)
 
     @property
+    def fixed(self) -> str | None:
+        """The destination of every event that is not routed elsewhere; None if it depends on the event."""
+        return self._static
+
+    @property
     def is_of_table(self) -> bool:
         """Whether a group has one destination for all its events."""
         return self._template.is_of_table

@@ -110,7 +110,7 @@ cdef class TransactionScanner:
     cdef readonly uint64_t end_pos       # behind the last transaction
     cdef readonly bint is_cut            # it stopped where a transaction goes on behind the last event
 
-    def __init__(self, bint has_checksum, bint is_mariadb, str server_uuid, dict tables):
+    def __cinit__(self, bint has_checksum, bint is_mariadb, str server_uuid not None, dict tables not None):
         self._has_checksum, self._is_mariadb, self._server_uuid = has_checksum, is_mariadb, server_uuid
         self._tables, self._map_body = tables, b""
 
@@ -143,7 +143,8 @@ cdef class TransactionScanner:
         return event.timestamp != 0
 
     def scan(
-        self, list events, Py_ssize_t index, str file, uint64_t end_pos, Py_ssize_t room_events, Py_ssize_t room_bytes
+        self, list events not None, Py_ssize_t index, str file not None, uint64_t end_pos,
+        Py_ssize_t room_events, Py_ssize_t room_bytes,
     ):
         """Take transactions from ``index`` on until a limit is reached; the index behind the last one taken.
 
@@ -154,6 +155,8 @@ cdef class TransactionScanner:
             room_events, room_bytes: The limits.
         """
         cdef Py_ssize_t stop
+        if not 0 <= index <= len(events):
+            raise IndexError(index)
         self.groups, self.gtids, self.counts, self.null_dates = [], [], [], []
         if file != self._file_name:
             self._file_name, self._file = file, file.encode()
@@ -328,7 +331,7 @@ cdef class TransactionScanner:
         if raw not in self._tables:
             return False
         table = self._tables[raw]
-        self._map_body, self._map_plan = raw, None if table is None else table.plan
+        self._map_body, self._map_plan = raw, None if table is None else _plan_of(table, True)
         return True
 
     cdef RowGroup _group(self, Event* event, bytes item, Transaction transaction):

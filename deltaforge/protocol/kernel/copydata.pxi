@@ -38,9 +38,11 @@ cdef class CopyReader:
 
     cdef void* _connection
 
-    def __init__(self, str library, size_t connection):
+    def __cinit__(self, str library not None, size_t connection):
         if not df_pq_load(library.encode()):
             raise OSError(f"{library} is not a libpq")
+        if connection == 0:
+            raise ValueError("no connection")
         self._connection = <void*>connection
 
     def read(self, Py_ssize_t max_bytes, CopyData begun=None, Py_ssize_t index=0):
@@ -50,6 +52,8 @@ cdef class CopyReader:
         cdef CopyData found = CopyData.__new__(CopyData)
         cdef int state
         if begun is not None:
+            if not 0 <= index <= begun.count:
+                raise IndexError(index)
             for n in range(index, begun.count):
                 if not found._append(<char*>begun._block.data + begun._offsets[n], begun._size(n)):
                     raise MemoryError
@@ -142,7 +146,7 @@ cdef class CopyData:
                 if tag != 73 and tag != 85 and tag != 68 or oid not in tables:
                     break
                 table = tables[oid]
-                plan = None if table is None else table.plan
+                plan = None if table is None else _plan_of(table, False)
             elif at[FRAME_BYTES] != tag or <uint32_t>big(at + FRAME_BYTES + 1, 4) != oid:
                 break
             if plan is not None and not is_whole_row(&plan.layout, op, at + FRAME_BYTES, end):
@@ -151,7 +155,10 @@ cdef class CopyData:
         self._op, self._plan = op, plan
         return stop
 
-    def rows(self, Py_ssize_t index, dict tables, Transaction transaction, int64_t ts_ms, uint32_t xid, bytes lsn):
+    def rows(
+        self, Py_ssize_t index, dict tables not None, Transaction transaction not None, int64_t ts_ms, uint32_t xid,
+        bytes lsn not None,
+    ):
         """The row messages of one table and kind that begin at ``index``.
 
         Args:
@@ -164,7 +171,12 @@ cdef class CopyData:
             WAL that they say. The index itself if Python has to look at the message.
         """
         cdef RowGroup group = None
-        cdef Py_ssize_t stop = self._run(index, tables)
+        cdef Py_ssize_t stop
+        if not 0 <= index <= self.count:
+            raise IndexError(index)
+        if transaction._gtid is None:
+            raise ValueError("a transaction without an identity")
+        stop = self._run(index, tables)
         if stop == index:
             return index, None, 0, 0
         if self._plan is not None:
@@ -179,14 +191,7 @@ def copy_data(messages):
     """A block of messages with their frames, as :meth:`CopyReader.read` makes them."""
     cdef CopyData found = CopyData.__new__(CopyData)
     cdef bytes data
-    cdef Py_ssize_t n
-    found._offsets = <uint32_t*>calloc(len(messages) + 1, sizeof(uint32_t))
-    if found._offsets == NULL:
-        raise MemoryError
-    for n, data in enumerate(messages):
-        put(&found._block, <const char*>data, len(data))
-        found._offsets[n + 1] = <uint32_t>found._block.size
-    if found._block.is_exhausted:
-        raise MemoryError
-    found.count = len(messages)
+    for data in messages:
+        if not found._append(<const char*>data, len(data)):
+            raise MemoryError
     return found

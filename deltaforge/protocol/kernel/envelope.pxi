@@ -12,7 +12,7 @@ cdef class JsonForm:
     cdef bytes type_prefix
     cdef Text prefix
 
-    def __init__(self, str envelope, bytes type_prefix=b"", bint include_nulls=False):
+    def __cinit__(self, str envelope, bytes type_prefix not None=b"", bint include_nulls=False):
         self.shape = {"native": NATIVE, "debezium": DEBEZIUM, "cloudevents": CLOUDEVENTS}[envelope]
         self.include_nulls = include_nulls
         self.type_prefix = type_prefix

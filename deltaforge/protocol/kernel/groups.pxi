@@ -33,8 +33,10 @@ cdef class Transaction:
     cdef bint _has_commit
     cdef char id_prefix[24]
 
-    def __init__(self, str connector, str origin, str identity, str gtid, object commit_ms):
+    def __init__(self, str connector, str origin, str identity, str gtid not None, object commit_ms):
         cdef bytes text = f"{connector}|{origin}|{identity}".encode()
+        if self._gtid is not None:   # groups point into it
+            raise ValueError("the transaction has its identity")
         self._has_commit = commit_ms is not None
         self._commit_ms = commit_ms if self._has_commit else 0
         self._gtid = gtid.encode()
@@ -77,12 +79,12 @@ cdef class RowGroup:
     cdef bytes _file
     cdef bytes _lsn
     cdef CopyData _copy
-    cdef object _events
+    cdef list _events
 
     @property
     def table(self):
         """The captured table; equal for groups whose events are alike but for op, images, ids and place."""
-        return self._plan.table
+        return _placed(self)._plan.table
 
     @property
     def file(self):
@@ -145,8 +147,10 @@ cdef class RowGroup:
     @property
     def messages(self):
         """The pgoutput messages as the Python decoder wants them."""
-        cdef Facts* facts = &self.facts
+        cdef Facts* facts = &_placed(self).facts
         cdef Py_ssize_t n, size
+        if facts.is_mysql:
+            raise ValueError("a group of a row event has no messages")
         found = []
         for n in range(facts.count):
             size = facts.offsets[n + 1] - facts.offsets[n] - FRAME_BYTES
@@ -156,7 +160,9 @@ cdef class RowGroup:
     @property
     def rows(self):
         """The rows as the Python decoder wants them."""
-        cdef Facts* facts = &self.facts
+        cdef Facts* facts = &_placed(self).facts
+        if not facts.is_mysql:
+            raise ValueError("a group of messages has no row event")
         kind = "write" if facts.op == c"c" else "delete" if facts.op == c"d" else "update"
         data = PyBytes_FromStringAndSize(<const char*>facts.data, facts.end - facts.data)
         return Rows(
@@ -200,8 +206,9 @@ cdef class RowGroup:
             ProtocolError: The bytes break the format.
         """
         if self._events is None:
-            self._events = self._decoded()
-        self._events[self.facts.count - 1].tx_end = self.facts.is_tx_end
+            self._events = _placed(self)._decoded()
+        if self._events:
+            self._events[len(self._events) - 1].tx_end = self.facts.is_tx_end
         return self._events
 
     cdef list _decoded(self):
@@ -222,12 +229,37 @@ cdef class RowGroup:
         return self if wants(self.head()) else None
 
 
+cdef inline RowGroup _placed(group):
+    """The group, which only the functions of the kernel make.
+
+    Raises:
+        ValueError: It was made otherwise and has no rows.
+    """
+    if (<RowGroup>group).facts.layout == NULL:
+        raise ValueError("a row group without rows")
+    return <RowGroup>group
+
+
+cdef RowPlan _plan_of(table, bint is_mysql):
+    """The plan of a captured table, for rows of this database.
+
+    Raises:
+        ValueError: It has none, or its columns are of another database.
+    """
+    cdef RowPlan plan = table.plan
+    if plan is None or (plan._has_types and plan.is_mysql != is_mysql):
+        raise ValueError("a table without a plan for rows of this kind")
+    return plan
+
+
 cdef inline void _set_texts(Facts* facts, TableTexts texts) noexcept:
     facts.source_head, facts.source_table, facts.tail = texts.source_head, texts.source_table, texts.tail
     facts.uri, facts.subject, facts.identity = texts.uri, texts.subject, texts.identity
 
 
-def mysql_group(table, rows, Transaction transaction, int64_t ts_ms, uint32_t server_id, str file, uint64_t pos):
+def mysql_group(
+    table, rows, Transaction transaction not None, int64_t ts_ms, uint32_t server_id, str file not None, uint64_t pos
+):
     """A lazy group of a row event; None if the Python decoder has to look at it.
 
     Args:
@@ -238,10 +270,12 @@ def mysql_group(table, rows, Transaction transaction, int64_t ts_ms, uint32_t se
     """
     cdef RowGroup group = RowGroup.__new__(RowGroup)
     cdef Facts* facts = &group.facts
-    cdef RowPlan plan = table.plan
+    cdef RowPlan plan = _plan_of(table, True)
     cdef bytes data = rows.data, before, after
     cdef str kind = rows.kind
     cdef Py_ssize_t start = rows.start, size = (plan.layout.count + 7) // 8
+    if start < 0 or transaction._gtid is None:
+        raise ValueError("rows that begin nowhere, or a transaction without an identity")
     if kind == "partial_update" or rows.column_count != plan.layout.count or start > len(data):
         return None
     facts.op = c"c" if kind == "write" else c"d" if kind == "delete" else c"u"
@@ -346,20 +380,22 @@ cdef class EncodedEvents:
         self.count += 1
         return True
 
-    def append(self, bytes value, bytes key):
+    def append(self, bytes value not None, bytes key not None):
         """Add an event that was encoded elsewhere."""
         put(&self.values, <const char*>value, len(value))
         put(&self.keys, <const char*>key, len(key))
         if not self._close_event() or self.values.is_exhausted or self.keys.is_exhausted:
             raise MemoryError
 
-    def extend(self, list groups, Py_ssize_t start, JsonForm form):
+    def extend(self, list groups not None, Py_ssize_t start, JsonForm form not None):
         """Encode groups from ``start`` on; the index of the first that is not encoded here, or their number.
 
         Of a group that is declined nothing is added.
         """
         cdef Py_ssize_t stop = start, count = len(groups), at = 0
         cdef Facts** todo
+        if not 0 <= start <= count:
+            raise IndexError(start)
         while stop < count and type(groups[stop]) is RowGroup:
             stop += 1
         if stop == start:
@@ -369,6 +405,9 @@ cdef class EncodedEvents:
             raise MemoryError
         for at in range(stop - start):
             todo[at] = &(<RowGroup>groups[start + at]).facts
+            if todo[at].layout == NULL:
+                free(todo)
+                _placed(groups[start + at])
         with nogil:
             at = self._encode(todo, stop - start, form)
         free(todo)

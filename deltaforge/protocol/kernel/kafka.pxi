@@ -8,6 +8,8 @@ cdef extern from *:
     #include <dlfcn.h>
     typedef struct { int err; void* rkt; int32_t partition; void* payload; size_t len;
                      void* key; size_t key_len; int64_t offset; void* opaque; } df_message;
+    typedef struct { char* topic; int partition_count; void* partitions; int err; } df_topic;
+    typedef struct { int broker_count; void* brokers; int topic_count; df_topic* topics; } df_metadata;
     static struct {
         void* (*conf_new)(void);
         void (*conf_destroy)(void*);
@@ -17,6 +19,7 @@ cdef extern from *:
         void (*destroy)(void*);
         void* (*topic_new)(void*, const char*, void*);
         void (*topic_destroy)(void*);
+        const char* (*topic_name)(const void*);
         int (*produce)(void*, int32_t, int, void*, size_t, const void*, size_t, void*);
         int (*producev)(void*, ...);
         void* (*headers_new)(size_t);
@@ -25,8 +28,8 @@ cdef extern from *:
         int (*flush)(void*, int);
         int (*purge)(void*, int);
         int (*outq_len)(void*);
-        int (*metadata)(void*, int, void*, const void**, int);
-        void (*metadata_destroy)(const void*);
+        int (*metadata)(void*, int, void*, const df_metadata**, int);
+        void (*metadata_destroy)(const df_metadata*);
         void* (*queue_get_main)(void*);
         void (*queue_destroy)(void*);
         void* (*queue_poll)(void*, int);
@@ -63,7 +66,7 @@ cdef extern from *:
         DF_FIND(conf_new, "conf_new") DF_FIND(conf_destroy, "conf_destroy") DF_FIND(conf_set, "conf_set")
         DF_FIND(conf_set_events, "conf_set_events") DF_FIND(create, "new") DF_FIND(destroy, "destroy")
         DF_FIND(topic_new, "topic_new") DF_FIND(topic_destroy, "topic_destroy") DF_FIND(produce, "produce")
-        DF_FIND(producev, "producev") DF_FIND(headers_new, "headers_new") DF_FIND(header_add, "header_add")
+        DF_FIND(topic_name, "topic_name") DF_FIND(producev, "producev") DF_FIND(headers_new, "headers_new") DF_FIND(header_add, "header_add")
         DF_FIND(headers_destroy, "headers_destroy") DF_FIND(flush, "flush") DF_FIND(purge, "purge")
         DF_FIND(outq_len, "outq_len") DF_FIND(metadata, "metadata") DF_FIND(metadata_destroy, "metadata_destroy")
         DF_FIND(queue_get_main, "queue_get_main") DF_FIND(queue_destroy, "queue_destroy")
@@ -87,8 +90,14 @@ cdef extern from *:
         return df_rk.producev(rk, 2, rkt, 7, 2, 4, value, size, 5, key, key_size, 10, headers, 0);
     }
     """
+    ctypedef struct df_topic:
+        int err
+    ctypedef struct df_metadata:
+        int topic_count
+        df_topic* topics
     ctypedef struct df_message:
         int err
+        void* rkt
         void* payload
         size_t len
     cdef struct df_functions:
@@ -100,6 +109,7 @@ cdef extern from *:
         void (*destroy)(void*) noexcept nogil
         void* (*topic_new)(void*, const char*, void*) noexcept nogil
         void (*topic_destroy)(void*) noexcept nogil
+        const char* (*topic_name)(const void*) noexcept nogil
         int (*produce)(void*, int, int, void*, size_t, const void*, size_t, void*) noexcept nogil
         void* (*headers_new)(size_t) noexcept nogil
         int (*header_add)(void*, const char*, Py_ssize_t, const void*, Py_ssize_t) noexcept nogil
@@ -107,8 +117,8 @@ cdef extern from *:
         int (*flush)(void*, int) noexcept nogil
         int (*purge)(void*, int) noexcept nogil
         int (*outq_len)(void*) noexcept nogil
-        int (*metadata)(void*, int, void*, const void**, int) noexcept nogil
-        void (*metadata_destroy)(const void*) noexcept nogil
+        int (*metadata)(void*, int, void*, const df_metadata**, int) noexcept nogil
+        void (*metadata_destroy)(const df_metadata*) noexcept nogil
         void* (*queue_get_main)(void*) noexcept nogil
         void (*queue_destroy)(void*) noexcept nogil
         void* (*queue_poll)(void*, int) noexcept nogil
@@ -173,7 +183,7 @@ cdef class KafkaProducer:
     cdef void* _queue
     cdef dict _topics   # name to the address of its handle
 
-    def __cinit__(self, str library, dict settings):
+    def __cinit__(self, str library not None, dict settings not None):
         cdef char text[512]
         cdef void* conf
         cdef const char* missing
@@ -182,9 +192,9 @@ cdef class KafkaProducer:
         missing = df_rk_load(path)
         if missing != NULL:
             raise OSError(f"librdkafka cannot be used: {(<bytes>missing).decode()} is missing")
+        encoded = [(name.encode(), value.encode()) for name, value in {**settings, "log.queue": "true"}.items()]
         conf = df_rk.conf_new()
-        for name, value in {**settings, "log.queue": "true"}.items():
-            name_bytes, value_bytes = name.encode(), value.encode()
+        for name_bytes, value_bytes in encoded:
             if df_rk.conf_set(conf, name_bytes, value_bytes, text, sizeof(text)) != 0:
                 df_rk.conf_destroy(conf)
                 raise KafkaRefusal("_INVALID_ARG", (<bytes><char*>text).decode("utf-8", "replace"))
@@ -200,7 +210,7 @@ cdef class KafkaProducer:
         self.close()
 
     def close(self):
-        """Disconnect; what waits is thrown away. Nothing else may be called after it."""
+        """Disconnect; what waits is thrown away. May be called twice; anything else then raises ``ValueError``."""
         cdef size_t address
         if self._rk == NULL:
             return
@@ -215,6 +225,14 @@ cdef class KafkaProducer:
 
     def __len__(self):
         return df_rk.outq_len(self._rk) if self._rk != NULL else 0
+
+    cdef int _check(self, int timeout_ms=0) except -1:
+        """Raise unless it is open, and the time limit is one: librdkafka takes those below 0 for no limit."""
+        if self._rk == NULL:
+            raise ValueError("the producer is closed")
+        if timeout_ms < 0:
+            raise ValueError(timeout_ms)
+        return 0
 
     cdef void* _topic(self, str name) except NULL:
         cdef size_t address
@@ -239,17 +257,19 @@ cdef class KafkaProducer:
         said = (<bytes><char*>text).decode("utf-8", "replace") or (<bytes>df_rk.err2str(error)).decode()
         return KafkaRefusal((<bytes>df_rk.err2name(error)).decode(), said)
 
-    def produce_block(self, str topic, EncodedEvents values, Py_ssize_t start, Py_ssize_t stop):
+    def produce_block(self, str topic not None, EncodedEvents values not None, Py_ssize_t start, Py_ssize_t stop):
         """Hand messages over with their row keys; the index of the first that found the queue full, or ``stop``.
 
         Raises:
             KafkaRefusal: A message can never be taken; its second argument has the index as a third.
         """
-        cdef void* rkt = self._topic(topic)
+        cdef void* rkt
         cdef Py_ssize_t index = start, value_at, key_at
         cdef int failed = 0, error = 0
+        self._check()
         if not 0 <= start <= stop <= values.count:
             raise IndexError(start)
+        rkt = self._topic(topic)
         with nogil:
             while index < stop:
                 value_at = values.value_ends[index - 1] + 1 if index else 0
@@ -269,20 +289,22 @@ cdef class KafkaProducer:
             raise refusal
         return index
 
-    def produce(self, str topic, bytes value, bytes key, dict headers):
+    def produce(self, str topic not None, bytes value not None, bytes key not None, dict headers not None):
         """Hand one message over; False if the queue is full.
 
         Raises:
             KafkaRefusal: It can never be taken.
         """
-        cdef void* rkt = self._topic(topic)
+        cdef void* rkt
         cdef void* list_of = NULL
         cdef int error
         cdef bytes name_bytes, text_bytes
-        if headers:
-            list_of = df_rk.headers_new(len(headers))
-            for name, text in headers.items():
-                name_bytes, text_bytes = name.encode(), text.encode()
+        self._check()
+        rkt = self._topic(topic)
+        encoded = [(name.encode(), text.encode()) for name, text in headers.items()]
+        if encoded:
+            list_of = df_rk.headers_new(len(encoded))
+            for name_bytes, text_bytes in encoded:
                 df_rk.header_add(list_of, name_bytes, len(name_bytes), <const char*>text_bytes, len(text_bytes))
             error = df_rk_with_headers(
                 self._rk, rkt, <void*><char*>value, len(value), <void*><char*>key, len(key), list_of
@@ -301,11 +323,13 @@ cdef class KafkaProducer:
 
     def flush(self, int timeout_ms):
         """Send without lingering, and wait for acknowledgements. Reports still have to be polled."""
+        self._check(timeout_ms)
         with nogil:
             df_rk.flush(self._rk, timeout_ms)
 
     def purge(self):
         """Throw away what waits and what is in flight; each is reported."""
+        self._check()
         df_rk.purge(self._rk, 3)
 
     def connect(self, int timeout_ms):
@@ -314,13 +338,29 @@ cdef class KafkaProducer:
         Raises:
             KafkaRefusal: None answered in time.
         """
-        cdef const void* found = NULL
+        self._ask_brokers(NULL, timeout_ms)
+
+    def find_topic(self, str topic not None, int timeout_ms):
+        """Ask for a topic, which brokers may create then.
+
+        Raises:
+            KafkaRefusal: It is not there (yet), or none answered in time.
+        """
+        self._check(timeout_ms)
+        self._ask_brokers(self._topic(topic), timeout_ms)
+
+    cdef _ask_brokers(self, void* rkt, int timeout_ms):
+        cdef const df_metadata* found = NULL
         cdef int error
+        self._check(timeout_ms)
         with nogil:
-            error = df_rk.metadata(self._rk, 0, NULL, &found, timeout_ms)
+            error = df_rk.metadata(self._rk, 0, rkt, &found, timeout_ms)
+        if not error:
+            if rkt != NULL and found.topic_count:
+                error = found.topics[0].err
+            df_rk.metadata_destroy(found)
         if error:
             raise self._refusal(error)
-        df_rk.metadata_destroy(found)
 
     def init_transactions(self, int timeout_ms):
         """Fence older producers of the same ``transactional.id`` and end their transactions.
@@ -329,6 +369,7 @@ cdef class KafkaProducer:
             KafkaRefusal: It failed, or takes longer; a retriable one goes on where it was.
         """
         cdef void* error
+        self._check(timeout_ms)
         with nogil:
             error = df_rk.init_transactions(self._rk, timeout_ms)
         self._check_transaction(error)
@@ -340,6 +381,7 @@ cdef class KafkaProducer:
             KafkaRefusal: A transaction is open, or the producer has failed.
         """
         cdef void* error
+        self._check()
         with nogil:
             error = df_rk.begin_transaction(self._rk)
         self._check_transaction(error)
@@ -351,6 +393,7 @@ cdef class KafkaProducer:
             KafkaRefusal: It failed, or takes longer; a retriable one goes on where it was.
         """
         cdef void* error
+        self._check(timeout_ms)
         with nogil:
             error = df_rk.commit_transaction(self._rk, timeout_ms)
         self._check_transaction(error)
@@ -362,6 +405,7 @@ cdef class KafkaProducer:
             KafkaRefusal: It failed, or takes longer; a retriable one goes on where it was.
         """
         cdef void* error
+        self._check(timeout_ms)
         with nogil:
             error = df_rk.abort_transaction(self._rk, timeout_ms)
         self._check_transaction(error)
@@ -378,10 +422,11 @@ cdef class KafkaProducer:
     def poll(self, int timeout_ms):
         """Reports that have come, waiting at most ``timeout_ms`` for the first: pairs of kind and content.
 
-        Kinds: ``delivery`` (error name, text, value), ``error`` and ``fatal`` (error name, text),
+        Kinds: ``delivery`` (error name, text, topic, value), ``error`` and ``fatal`` (error name, text),
         ``statistics`` (JSON), ``log`` (syslog level, text).
         """
         cdef void* event
+        self._check(timeout_ms)
         reports = []
         while True:
             with nogil:
@@ -406,7 +451,8 @@ cdef class KafkaProducer:
                     return
                 if message.err:
                     value = PyBytes_FromStringAndSize(<char*>message.payload, message.len)
-                    reports.append(("delivery", (*self._refusal(message.err).args, value)))
+                    topic = (<bytes>df_rk.topic_name(message.rkt)).decode("utf-8", "replace")
+                    reports.append(("delivery", (*self._refusal(message.err).args, topic, value)))
         elif kind == EVENT_ERROR:
             error = df_rk.event_error(event)
             if error == ERROR_FATAL:

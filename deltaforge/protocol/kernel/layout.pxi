@@ -77,14 +77,19 @@ cdef class RowPlan:
     """
 
     cdef Layout layout
+    cdef bint is_mysql       # which database its columns are of, once they have types
+    cdef bint _has_types
     cdef readonly object table
     cdef TableTexts texts
     cdef TableTexts insert_texts
     cdef list _kept   # objects whose bytes the columns point into
 
-    def __cinit__(self, table, list names, primary_key, TableTexts texts not None, TableTexts insert_texts not None):
+    def __cinit__(
+        self, table, list names not None, primary_key, TableTexts texts not None, TableTexts insert_texts not None
+    ):
         cdef Py_ssize_t n
         cdef bytes text
+        cdef list key = list(primary_key)
         self._kept = []
         self.table, self.texts, self.insert_texts = table, texts, insert_texts
         self.layout.count = len(names)
@@ -94,9 +99,9 @@ cdef class RowPlan:
         for n, name in enumerate(names):
             text = encode_json(name) + b":"
             self.layout.columns[n].name, self.layout.columns[n].name_length = self._keep(text), len(text)
-        if len(primary_key) <= MAX_KEY_COLUMNS and all(name in names for name in primary_key):
-            self.layout.key_count = len(primary_key)
-            for n, name in enumerate(primary_key):
+        if len(key) <= MAX_KEY_COLUMNS and all(name in names for name in key):
+            self.layout.key_count = len(key)
+            for n, name in enumerate(key):
                 self.layout.key_columns[n] = names.index(name)
                 self.layout.columns[names.index(name)].is_key = True
 
@@ -115,12 +120,23 @@ cdef class RowPlan:
     def set_mysql(self, types):
         """Columns of a MySQL row event: resolved :class:`ColumnType`, in table order."""
         cdef Py_ssize_t n
-        for n, column in enumerate(types):
-            _set_mysql_column(self, &self.layout.columns[n], column)
+        cdef list columns = self._begin_types(types, True)
+        for n in range(len(columns)):
+            _set_mysql_column(self, &self.layout.columns[n], columns[n])
 
     def set_postgres(self, types):
         """Columns of pgoutput messages: name of the base type, whether it is an array of it, and its delimiter."""
         cdef Py_ssize_t n
-        for n, (name, is_array, delimiter) in enumerate(types):
+        for n, (name, is_array, delimiter) in enumerate(self._begin_types(types, False)):
             self.layout.columns[n].kind = _PG_KINDS.get(name, DECLINED)
             self.layout.columns[n].is_array, self.layout.columns[n].delimiter = is_array, ord(delimiter)
+
+    cdef list _begin_types(self, types, bint is_mysql):
+        """The types as a list, one for each column."""
+        cdef list found = list(types)
+        if len(found) != self.layout.count:
+            raise ValueError(f"{len(found)} types for {self.layout.count} columns")
+        if self._has_types:   # row groups may be reading them, without the GIL
+            raise ValueError("the columns have their types")
+        self._has_types, self.is_mysql = True, is_mysql
+        return found

@@ -136,13 +136,15 @@ cdef void _set_kind(Column* column, Kind kind, int width) noexcept:
 
 cdef _set_mysql_column(RowPlan plan, Column* to, column):
     code = column.code
+    if not (0 <= column.scale <= 255 and 0 <= column.precision <= 255 and 0 <= column.length <= 0xFFFFFFFF):
+        raise ValueError("a column type of impossible size")
     to.scale, to.precision = column.scale, column.precision
     if code in _INTEGER_BYTES:
         _set_kind(to, UNSIGNED if column.unsigned else SIGNED, _INTEGER_BYTES[code])
     elif code in _KINDS:
         kind, width = _KINDS[code]
         _set_kind(to, kind, width)
-    elif code in _TIME_BYTES:
+    elif code in _TIME_BYTES and column.scale <= 6:
         kind, width = _TIME_BYTES[code]
         _set_kind(to, kind, width + (column.scale + 1) // 2)
     elif code == Code.NEWDECIMAL and 0 < column.precision <= 81 and 0 <= column.scale <= column.precision:
@@ -175,7 +177,7 @@ cdef _set_text(RowPlan plan, Column* to, column, int width):
 cdef _set_labels(RowPlan plan, Column* to, column):
     cdef Py_ssize_t n
     cdef bytes text
-    labels = column.labels
+    cdef list labels = None if column.labels is None else list(column.labels)
     if labels is None or (column.code == Code.SET and len(labels) > 64):
         return
     to.labels = <const char**>calloc(max(len(labels), 1), sizeof(char*))

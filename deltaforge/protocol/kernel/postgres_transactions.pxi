@@ -51,10 +51,12 @@ cdef class CopyTransactions:
     cdef uint8_t _text[96]                   # postgresql|{system identifier}|{commit LSN}
     cdef Py_ssize_t _origin_size
 
-    def __init__(
-        self, CopyData block, Py_ssize_t index, dict tables, bytes origin, uint64_t ahead, tuple room, tuple open_room,
+    def __cinit__(
+        self, CopyData block not None, Py_ssize_t index, dict tables not None, bytes origin not None, uint64_t ahead,
+        tuple room not None, tuple open_room not None,
     ):
-        cdef Py_ssize_t stop, room_events = room[0], room_bytes = room[1]
+        cdef Py_ssize_t stop, room_events, room_bytes
+        room_events, room_bytes = room
         if not 0 <= index <= block.count or len(origin) > 64:
             raise IndexError(index)
         self._block, self._tables, self._ahead = block, tables, ahead

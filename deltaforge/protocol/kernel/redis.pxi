@@ -27,7 +27,7 @@ cdef void _put_xadd(Output* out, Output* text, EncodedEvents values, Py_ssize_t 
     _put_bulk(out, text.data + text.size - 36, 36)
 
 
-def xadd_commands(group, values, Py_ssize_t index, bytes stream):
+def xadd_commands(group, values, Py_ssize_t index, bytes stream not None):
     """The commands that add the events of a group to a stream, as bytes on the wire; None if it is not a group of
     the kernel with values of the kernel.
 
@@ -38,7 +38,7 @@ def xadd_commands(group, values, Py_ssize_t index, bytes stream):
     """
     if type(group) is not RowGroup or type(values) is not EncodedEvents:
         return None
-    return _xadd_commands(<RowGroup>group, <EncodedEvents>values, index, stream)
+    return _xadd_commands(_placed(group), <EncodedEvents>values, index, stream)
 
 
 cdef bytes _xadd_commands(RowGroup group, EncodedEvents values, Py_ssize_t index, bytes stream):
@@ -49,7 +49,7 @@ cdef bytes _xadd_commands(RowGroup group, EncodedEvents values, Py_ssize_t index
     memset(&out, 0, sizeof(out))
     memset(&text, 0, sizeof(text))
     try:
-        if index < 0 or index + facts.count > values.count:
+        if index < 0 or index > values.count - facts.count:
             raise IndexError(index)
         with nogil:
             for row in range(facts.count):

@@ -533,7 +533,7 @@ cdef const uint8_t* after_of_message(Facts* facts, const uint8_t* at, const uint
     return at if is_there else NULL
 
 
-def row_sample(list groups, columns, Py_ssize_t seen, Py_ssize_t warmup, Py_ssize_t rate, int max_depth):
+def row_sample(list groups not None, columns, Py_ssize_t seen, Py_ssize_t warmup, Py_ssize_t rate, int max_depth):
     """The sample of groups of one captured table; None if Python has to look at the events.
 
     Args:
@@ -546,6 +546,9 @@ def row_sample(list groups, columns, Py_ssize_t seen, Py_ssize_t warmup, Py_ssiz
     cdef RowPlan plan = None
     cdef Py_ssize_t n, count = 0
     cdef int state = 1
+    columns = list(columns)
+    if seen < 0 or warmup < 0:
+        raise ValueError("numbers of rows below 0")
     if len(columns) > MAX_ASKED or "" in columns or rate < 1:
         return None
     sample._groups = <Facts**>malloc((len(groups) + 1) * sizeof(Facts*))
@@ -554,7 +557,7 @@ def row_sample(list groups, columns, Py_ssize_t seen, Py_ssize_t warmup, Py_ssiz
     for item in groups:
         if type(item) is not RowGroup or plan is not None and (<RowGroup>item)._plan is not plan:
             return None
-        group = <RowGroup>item
+        group = _placed(item)
         plan = group._plan
         if group.facts.op != c"d":
             sample._groups[count] = &group.facts

@@ -125,7 +125,7 @@ cdef void _put_group(Output* out, RowGroup group, RowGroup last, Py_ssize_t tabl
     _put_rows(out, facts)
 
 
-def pack_groups(list groups, Py_ssize_t start):
+def pack_groups(list groups not None, Py_ssize_t start):
     """The row groups from ``start`` on, up to the first that is another one's.
 
     Returns:
@@ -138,8 +138,10 @@ def pack_groups(list groups, Py_ssize_t start):
     cdef object place = None
     cdef PyObject* block
     cdef Output out
+    if not 0 <= start <= len(groups):
+        raise IndexError(start)
     while stop < len(groups) and type(groups[stop]) is RowGroup:
-        most += _most_bytes(<RowGroup>groups[stop])
+        most += _most_bytes(_placed(groups[stop]))
         stop += 1
     block = new_bytes(NULL, most)
     out = output_in(<uint8_t*>bytes_data(block), most)
@@ -263,10 +265,10 @@ cdef class BlockReader:
         if place >= <uint64_t>len(self._tables):
             raise self._broken("a table that was not given")
         plan = self._tables[place].plan
-        if plan is self._plan and is_mysql == self._is_mysql:
-            return
         if plan is None:
             raise self._broken("a table without a plan")
+        if plan is self._plan and is_mysql == self._is_mysql:
+            return
         for n in range(plan.layout.count):
             if plan.layout.columns[n].kind != DECLINED and is_mysql != (plan.layout.columns[n].kind < PG_TEXT):
                 raise self._broken("rows of another database than their table's")

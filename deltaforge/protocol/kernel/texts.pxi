@@ -20,8 +20,9 @@ cdef class TableTexts:
     cdef Text identity       # {tenant}|{db}.{table}|, as it stands in a key
     cdef tuple _kept
 
-    def __init__(
-        self, bytes source_head, bytes source_table, bytes tail, bytes uri, bytes subject, bytes identity
+    def __cinit__(
+        self, bytes source_head not None, bytes source_table not None, bytes tail not None, bytes uri not None,
+        bytes subject not None, bytes identity not None,
     ):
         self._kept = (source_head, source_table, tail, uri, subject, identity)
         self.source_head = Text(source_head, len(source_head))

@@ -32,10 +32,20 @@ _KINDS = {
     "routing": ("_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION", "UNKNOWN_TOPIC_OR_PART", "TOPIC_EXCEPTION"),
 }  # fmt: skip
 _KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names}
+_ABOUT_TOPIC = {
+    "_UNKNOWN_TOPIC": "has no topic ",
+    "UNKNOWN_TOPIC_OR_PART": "has no topic ",
+    "_UNKNOWN_PARTITION": "has lost a partition of topic ",
+    "TOPIC_AUTHORIZATION_FAILED": "did not let us use topic ",
+}
+_CREATE = "create the topic, or let the brokers create topics (auto.create.topics.enable)"
 _HINTS = {
     "MSG_SIZE_TOO_LARGE": "raise message.max.bytes in client_conf and max.message.bytes of the topic",
     "INVALID_TRANSACTION_TIMEOUT": "the broker's transaction.max.timeout.ms is below transaction.timeout.ms",
-    "_UNKNOWN_TOPIC": "create the topic, or let the broker create topics",
+    "_UNKNOWN_TOPIC": _CREATE,
+    "UNKNOWN_TOPIC_OR_PART": _CREATE,
+    "_UNKNOWN_PARTITION": f"if it was deleted: {_CREATE}",
+    "TOPIC_AUTHORIZATION_FAILED": "give the user Write and Describe on the topic, and Create if it is to be made",
 }
 
 
@@ -71,11 +81,20 @@ class FailedError(SinkError):
 
     is_alone = True
 
-    def __init__(
-        self, name: str, text: str, value: bytes | None, *, index: int | None = None, what: str = "take a message"
+    def __init__(  # noqa: PLR0913 - all that is known of a failure
+        self,
+        name: str,
+        text: str,
+        value: bytes | None,
+        *,
+        topic: str = "",
+        index: int | None = None,
+        what: str = "take a message",
     ) -> None:
+        # Named where it is what has to be mended, and only there: it may be made of a row's values.
+        about = _ABOUT_TOPIC.get(name) if topic else None
         super().__init__(
-            f"kafka did not {what}: {text} ({name})",
+            f"kafka {f'did not {what}' if about is None else about + topic}: {text} ({name})",
             kind=kind_of(name),
             hint=_HINTS.get(name, ""),
         )
@@ -135,6 +154,27 @@ class Client:
                 self._trouble = None
                 return
 
+    def find_topic(self, topic: str, patience_secs: float) -> None:
+        """Return once the brokers have a topic. Asking for it makes those that create topics create it.
+
+        Raises:
+            SinkError: It is not there after ``patience_secs``, may not be used, or no broker answered.
+        """
+        progress, until = self._progress(), time.monotonic() + patience_secs
+        while True:
+            try:
+                return self._driver.find_topic(topic, POLL_SECS)
+            except RefusedError as exc:
+                error = FailedError(exc.name, exc.text, None, topic=topic, what="show a topic")
+                if exc.name == "LEADER_NOT_AVAILABLE":
+                    return None  # it is there; messages wait for its leader
+                if error.kind == "auth" or (error.kind == "routing" and time.monotonic() > until):
+                    raise error from exc
+                self._take_reports()
+                self._check()
+                progress.check(0)
+                time.sleep(ROOM_SECS)
+
     def send(self, value: bytes, topic: str, key: bytes, headers: dict[str, str], *, index: int | None = None) -> None:
         """Put a message into the producer's queue; waits while the queue is full. ``index``: for errors."""
         try:
@@ -145,7 +185,7 @@ class Client:
                 self._wait_for_room(progress)
         except RefusedError as exc:
             exc.index = index
-            raise self._refusal(exc, value) from exc
+            raise self._refusal(exc, topic, value) from exc
 
     def send_block(self, topic: str, values: EncodedValues, start: int, stop: int) -> Iterator[int]:
         """Put messages with their row keys into the queue, waiting for room.
@@ -161,7 +201,7 @@ class Client:
                     self._wait_for_room(progress)
         except RefusedError as exc:
             value = values[exc.index] if exc.index is not None else None
-            raise self._refusal(exc, value) from exc
+            raise self._refusal(exc, topic, value) from exc
 
     def drain(self) -> None:
         """Return when every message is acknowledged."""
@@ -225,8 +265,8 @@ class Client:
         self._thread.join()
         self._driver.close()
 
-    def _refusal(self, refused: RefusedError, value: bytes | None) -> FailedError:
-        error = FailedError(refused.name, refused.text, value, index=refused.index)
+    def _refusal(self, refused: RefusedError, topic: str, value: bytes | None) -> FailedError:
+        error = FailedError(refused.name, refused.text, value, topic=topic, index=refused.index)
         if error.index is not None and error.kind == "serialization" and not self._failures:
             return error
         error.index = None
@@ -285,7 +325,7 @@ class Client:
         else:
             self._log.warning("%s", content[1])
 
-    def _on_failed_delivery(self, name: str, text: str, value: bytes | None) -> None:
+    def _on_failed_delivery(self, name: str, text: str, topic: str, value: bytes | None) -> None:
         if name in ("_PURGE_QUEUE", "_PURGE_INFLIGHT"):
             return
         known = self._failures.get(name)
@@ -293,7 +333,7 @@ class Client:
             known.is_alone = False
         # A whole request is refused for the size of one message in it: most likely the largest.
         if known is None or len(value or b"") > len(known.value or b""):
-            self._failures[name] = FailedError(name, text, value)
+            self._failures[name] = FailedError(name, text, value, topic=topic)
             self._failures[name].is_alone = known is None
 
     def _on_error(self, trouble: Trouble) -> None:

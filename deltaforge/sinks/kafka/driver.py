@@ -1,7 +1,7 @@
 """Two ways into librdkafka: through the compiled kernel, and through confluent-kafka where there is none.
 
 Both open the library that confluent-kafka brings along. Reports of what happened are pairs of kind and
-content: ``delivery`` (error name, text, value), ``error`` and ``fatal`` (error name, text), ``statistics``
+content: ``delivery`` (error name, text, topic, value), ``error`` and ``fatal`` (error name, text), ``statistics``
 (JSON), ``log`` (syslog level, text).
 """
 
@@ -47,6 +47,13 @@ class Driver(Protocol):
 
         Raises:
             RefusedError: None answered in time.
+        """
+
+    def find_topic(self, topic: str, secs: float) -> None:
+        """Ask a broker for a topic, which may make it create the topic.
+
+        Raises:
+            RefusedError: It is not there (yet), or none answered in time.
         """
 
     def produce(self, topic: str, value: bytes, key: bytes, headers: dict[str, str]) -> bool:
@@ -138,6 +145,9 @@ class CompiledDriver:
     def connect(self, secs: float) -> None:
         self._asked(self._producer.connect, int(secs * 1000))
 
+    def find_topic(self, topic: str, secs: float) -> None:
+        self._asked(self._producer.find_topic, topic, int(secs * 1000))
+
     def produce(self, topic: str, value: bytes, key: bytes, headers: dict[str, str]) -> bool:
         return bool(self._asked(self._producer.produce, topic, value, key, headers))
 
@@ -203,6 +213,14 @@ class ConfluentDriver:
     def connect(self, secs: float) -> None:
         self._asked(lambda: self._producer.list_topics(timeout=secs))
 
+    def find_topic(self, topic: str, secs: float) -> None:
+        try:
+            error = self._producer.list_topics(topic, timeout=secs).topics[topic].error
+        except self._errors as exc:
+            raise _refused(exc) from exc
+        if error is not None:
+            raise RefusedError(error.name(), error.str())
+
     def produce(self, topic: str, value: bytes, key: bytes, headers: dict[str, str]) -> bool:
         try:
             self._producer.produce(topic, value, key, headers=[*headers.items()], on_delivery=self._on_delivery)
@@ -256,7 +274,8 @@ class ConfluentDriver:
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            self._reports.append(("delivery", (error.name(), error.str(), message.value())))
+            about = (error.name(), error.str(), message.topic() or "", message.value())
+            self._reports.append(("delivery", about))
 
 
 def _one_by_one(driver: Driver, topic: str, values: EncodedValues, start: int, stop: int) -> int:

@@ -15,6 +15,8 @@ from deltaforge.sinks.kafka.writer import KafkaSink
 _PRODUCER_SETTINGS = {
     "socket.keepalive.enable": "true",
     "compression.type": "lz4",
+    # A key goes where Java's producers put it; librdkafka's own default is another hash, and scatters empty keys.
+    "partitioner": "murmur2_random",
     "linger.ms": "5",
     "batch.size": "1048576",
     "enable.idempotence": "true",
@@ -106,12 +108,10 @@ class KafkaSinkConfig(EncodedSinkConfig):
         Args:
             pipeline: Its name, which makes the ``transactional.id`` together with the sink's.
         """
-        # A missing topic is reported before the sink gives up waiting.
-        propagation_ms = int(min(30.0, self.send_timeout_secs / 2) * 1000)
         defaults = {
             "bootstrap.servers": self.brokers,
             "client.id": f"deltaforge-{self.id}",
-            "topic.metadata.propagation.max.ms": str(propagation_ms),
+            "topic.metadata.propagation.max.ms": str(int(self.topic_patience_secs * 1000)),
             **_PRODUCER_SETTINGS,
         }
         queue_kbytes = int(_PRODUCER_SETTINGS["queue.buffering.max.kbytes"])
@@ -123,6 +123,11 @@ class KafkaSinkConfig(EncodedSinkConfig):
             del defaults["enable.gapless.guarantee"]  # a transaction with a gap is never committed
         own = {_ALIASES.get(name, name) for name in self.client_conf}
         return {k: v for k, v in defaults.items() if _ALIASES.get(k, k) not in own} | self.client_conf
+
+    @property
+    def topic_patience_secs(self) -> float:
+        """How long a topic may be missing, since it may be about to come. It is named before the sink gives up."""
+        return min(30.0, self.send_timeout_secs / 2)
 
     def _largest_message_kbytes(self) -> int:
         """Of ``message.max.bytes``, rounded up; 0: as the client has it. It never takes what its queue cannot hold."""

@@ -101,6 +101,8 @@ class KafkaSink:
         )
         try:
             client.connect()
+            if self._topic.fixed is not None:
+                client.find_topic(self._topic.fixed, self._config.topic_patience_secs)
         except SinkError:
             client.close()
             raise

@@ -98,7 +98,7 @@ def connect(dsn: str) -> psycopg.Connection[TupleRow]:
         return psycopg.connect(conninfo_of(dsn), autocommit=True)
 
 
-def _libpq_path() -> str | None:
+def libpq_path() -> str | None:
     """The libpq that psycopg's binary package brings along; None with another build of psycopg."""
     if pq.__impl__ != "binary":
         return None
@@ -122,7 +122,7 @@ class ReplicationConnection:
         self._poll = select.poll()
         self._reader: Any = None
         self._end_state = 0
-        library = _libpq_path()
+        library = libpq_path()
         if kernel is not None and library is not None:
             self._reader = kernel.CopyReader(library, self._pg.pgconn_ptr)  # type: ignore[attr-defined]  # of the binary build alone
 

@@ -4,7 +4,7 @@ import uuid
 from pathlib import Path
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewTopic
 
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.retry import Retry, retry_of
@@ -21,6 +21,7 @@ from deltaforge.testing.sink_contract import (
     with_row,
     without_repeats,
 )
+from tests.pipelines import wait_for
 from tests.unit.waiting import wait_until
 
 
@@ -151,17 +152,48 @@ def test_a_killed_broker_is_waited_for(private_kafka):
     assert without_repeats([event.number for event in target.delivered()]) == list(range(1, 31))
 
 
-@pytest.mark.parametrize("topic", ["missing", "missing.${source.table}"])
-def test_a_missing_topic_is_the_fault_of_the_event_only_if_the_event_chose_it(private_kafka, topic):
-    broker = private_kafka("auto.create.topics.enable=false")
-    sink = KafkaTarget(broker, broker.bootstrap).sink(destination=topic, send_timeout_secs=2)
-    sink.open()
-    with pytest.raises(SinkError) as caught:
-        write_all(sink, numbered_batch(1, 3))
-    end(sink)
+@pytest.fixture
+def strict_kafka(private_kafka):
+    """A broker that creates no topics."""
+    return private_kafka("auto.create.topics.enable=false")
+
+
+def test_a_missing_topic_is_named_with_what_mends_it(strict_kafka):
+    """By the sink at once if all events go there; else by the event that chose it, which alone is at fault."""
+    target = KafkaTarget(strict_kafka, strict_kafka.bootstrap)
+    fixed = target.sink(destination="missing", send_timeout_secs=2)
+    with pytest.raises(SinkError, match=r"kafka has no topic missing: .*create the topic") as caught:
+        fixed.open()
+    end(fixed)
+    assert (caught.value.kind, retry_of(caught.value)) == ("routing", Retry.OPERATOR)
+    assert not isinstance(caught.value, RecordError)
+    chosen = target.sink(destination="missing.${source.table}", send_timeout_secs=2)
+    chosen.open()
+    with pytest.raises(RecordError, match=r"kafka has no topic missing\.t: .*create the topic") as caught:
+        write_all(chosen, numbered_batch(1, 3))
+    end(chosen)
     assert caught.value.kind == "routing"
-    assert retry_of(caught.value) is Retry.OPERATOR
-    assert isinstance(caught.value, RecordError) == ("$" in topic)
+
+
+def test_a_topic_that_vanishes_is_named(strict_kafka):
+    target = KafkaTarget(strict_kafka, strict_kafka.bootstrap)
+    admin = AdminClient({"bootstrap.servers": strict_kafka.bootstrap})
+    admin.create_topics([NewTopic("gone", num_partitions=1)])["gone"].result(20)
+    sink = target.sink(destination="gone", send_timeout_secs=4, client_conf={"topic.metadata.refresh.interval.ms": 200})
+    write_all(sink, numbered_batch(1, 3))
+    admin.delete_topics(["gone"])["gone"].result(20)
+
+    def is_missed():
+        try:
+            write_all(sink, numbered_batch(4, 1))
+        except SinkError as error:
+            sink.close()
+            return error if error.kind == "routing" else None
+
+    error = wait_for(is_missed)
+    end(sink)
+    assert "topic gone: " in str(error)
+    assert "create the topic" in error.hint
 
 
 def test_a_topic_name_that_kafka_cannot_have_is_a_routing_error(target):

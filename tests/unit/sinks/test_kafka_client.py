@@ -28,7 +28,7 @@ class LateDriver:
         self._is_first = False
         self.is_fetched.set()
         self.may_return.wait(10)
-        return [("delivery", ("MSG_SIZE_TOO_LARGE", "too large", b"value"))]
+        return [("delivery", ("MSG_SIZE_TOO_LARGE", "too large", "t", b"value"))]
 
     def flush(self, _secs):
         assert self.is_fetched.wait(10)
@@ -94,7 +94,9 @@ def client_of(monkeypatch):
 
 @pytest.mark.parametrize(("values", "is_alone"), [([b"large"], True), ([b"s", b"large", b"t"], False)])
 def test_the_largest_message_of_a_refused_request_is_blamed_and_known_only_if_it_was_alone(client_of, values, is_alone):
-    client = client_of(RefusingDriver(*(("delivery", ("MSG_SIZE_TOO_LARGE", "too large", value)) for value in values)))
+    client = client_of(
+        RefusingDriver(*(("delivery", ("MSG_SIZE_TOO_LARGE", "too large", "t", value)) for value in values))
+    )
     with pytest.raises(FailedError) as caught:
         client.drain()
     assert (caught.value.value, caught.value.is_alone) == (b"large", is_alone)
@@ -110,7 +112,7 @@ def test_a_message_that_the_producer_does_not_take_leaves_the_others_in_it(clien
 
 def test_a_message_that_is_refused_while_others_failed_is_not_the_first_cause(client_of):
     client = client_of(RefusingDriver())
-    client._on_failed_delivery("MSG_SIZE_TOO_LARGE", "too large", b"earlier")
+    client._on_failed_delivery("MSG_SIZE_TOO_LARGE", "too large", "t", b"earlier")
     with pytest.raises(FailedError) as caught:
         client.send(b"large", "t", b"k", {}, index=4)
     assert caught.value.index is None
