@@ -7,8 +7,11 @@ streams (Redis 5 or later, Valkey); no cluster.
 Fields of an entry: ``event_id``, ``idempotency_key``, ``df-event`` (the encoded event), ``df-key``
 unless it is empty, and ``df-headers`` (JSON) when a processor routed any.
 
+Rights: ``XADD`` on the streams, and ``SELECT`` with a database other than 0. Nothing else is needed.
+
 Order over an outage: each connection ends those before it on the server, so that nothing they still
-hold is taken after newer entries. That needs the right to ``CLIENT LIST`` and ``CLIENT KILL``.
+hold is taken after newer entries. That takes ``CLIENT SETNAME``, ``ID``, ``LIST`` and ``KILL``; a user
+who may not run them all is told so in the log, once.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
@@ -45,7 +49,20 @@ PIPELINE_COMMANDS = 5000
 _SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
 _SCHEMES = ("redis", "rediss", "unix", *_SENTINEL_SCHEMES)
 _SENTINEL_PORT = 26379
-_TRANSIENT_REPLIES = ("OOM", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "NOREPLICAS", "BUSY")
+_KINDS = {
+    "auth": ("NOAUTH", "WRONGPASS", "NOPERM", "DENIED"),
+    "io": ("OOM", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY"),
+    "incompatible": ("MOVED", "ASK", "CROSSSLOT"),
+}
+"""The kinds of our errors for the words that replies begin with. Of the others a person has to know what they mean."""
+_KIND_OF = {word: kind for kind, words in _KINDS.items() for word in words}
+_NO_CLUSTER = "the sink writes to one server and follows no redirections: give it one that is not in a cluster"
+_HINTS = {
+    "NOPERM": "give the user `+xadd` and the streams' names, and `+select` for a database other than 0",
+    "MOVED": _NO_CLUSTER,
+    "ASK": _NO_CLUSTER,
+    "NOREPLICAS": "the server has fewer replicas than its min-replicas-to-write",
+}
 
 
 def _checked_uri(uri: Any) -> Any:
@@ -92,14 +109,38 @@ class RedisSink:
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
         self._name = f"deltaforge-{token_hex(8)}"
         self._client: Redis | None = None
+        self._is_warned = False
 
     def open(self) -> None:
         self.close()
         client = _client_of(self._config, self._name)
         with _errors("connect to redis"):
-            client.ping()
-            _end_others(client, self._name)
+            self._greet(client)
         self._client = client
+
+    def _greet(self, client: Redis) -> None:
+        """Connect, and end what earlier connections left on the server, as far as the user may."""
+        from redis.exceptions import NoPermissionError, ResponseError
+
+        connection: Any = client.connection_pool.get_connection()
+        try:
+            connection.send_command("PING")
+            with suppress(NoPermissionError):
+                connection.read_response()
+        finally:
+            client.connection_pool.release(connection)
+        try:
+            _end_others(client, self._name)
+        except ResponseError as refused:
+            if not self._is_warned:
+                log.warning(
+                    "sink %s may not end its earlier connections (%s): after an outage what they still hold may come "
+                    "late; the user needs +client|setname +client|id +client|list +client|kill",
+                    self._config.id,
+                    _said(refused),
+                    extra={"sink": self._config.id},
+                )
+            self._is_warned = True
 
     def write(self, batch: Batch) -> None:
         values = batch.encoded(self._encoder)
@@ -200,14 +241,26 @@ def _event_id(event: ChangeEvent) -> str:
 
 
 def _end_others(client: Redis, name: str) -> None:
-    """End the server's side of earlier connections: what they still bring after an outage is old."""
+    """End the server's side of earlier connections: what they still bring after an outage is old.
+
+    Raises:
+        ResponseError: The user may not; then readers have the idempotency key alone.
+    """
+    client.client_setname(name)  # which the connection did, unless it may not
+    own = client.client_id()
+    for other in client.client_list():
+        if other["name"] == name and int(other["id"]) != own:
+            client.client_kill_filter(_id=other["id"])
+
+
+def _begin_named(name: str, connection: Any) -> None:
+    """Begin a connection and give it its name, if the user may; the client library insists on it."""
     from redis.exceptions import ResponseError
 
-    with suppress(ResponseError):  # the user may not be allowed to; then readers have the idempotency key alone
-        own = client.client_id()
-        for other in client.client_list():
-            if other["name"] == name and int(other["id"]) != own:
-                client.client_kill_filter(_id=other["id"])
+    connection.on_connect()
+    connection.send_command("CLIENT", "SETNAME", name)
+    with suppress(ResponseError):
+        connection.read_response()
 
 
 def _client_of(config: RedisSinkConfig, name: str) -> Redis:
@@ -227,7 +280,7 @@ def _client_of(config: RedisSinkConfig, name: str) -> Redis:
         "socket_timeout": config.send_timeout_secs,
         "socket_connect_timeout": config.connect_timeout_secs,
         "retry": Retry(NoBackoff(), 0),
-        "client_name": name,
+        "redis_connect_func": partial(_begin_named, name),
     }
     parts = urlsplit(uri)
     if parts.scheme not in _SENTINEL_SCHEMES:
@@ -261,32 +314,48 @@ def _errors(action: str) -> Iterator[None]:
     try:
         yield
     except RedisError as exc:
-        raise SinkError(f"cannot {action}: {exc}", kind=_kind(exc)) from exc
+        raise _sink_error(f"cannot {action}", exc) from exc
     except OSError as exc:
         raise SinkError(f"cannot {action}: {exc.strerror or exc}", kind="connect") from exc
 
 
 def _refusal(reply: Exception, index: int) -> SinkError:
     """The error for one entry that the server refused; a stream name of another type is the event's own fault."""
-    if str(reply).startswith("WRONGTYPE"):
+    if _word(reply) == "WRONGTYPE":
         refused = RecordError("redis key is not a stream", index=index, kind="routing")
         refused.written_count = index
         return refused
-    return SinkError(f"redis refused an entry: {reply}", kind=_kind(reply))
+    return _sink_error("redis refused an entry", reply)
+
+
+def _sink_error(what: str, error: Exception) -> SinkError:
+    return SinkError(f"{what}: {_said(error)}", kind=_kind(error), hint=_HINTS.get(_word(error), ""))
+
+
+def _word(error: Exception) -> str:
+    """The word that a server's reply begins with: what it means. Empty for an error of the client's own.
+
+    The client library makes a class of some words and takes them out of the text.
+    """
+    known = getattr(error, "status_code", None)
+    return str(known) if known else str(error).partition(" ")[0]
+
+
+def _said(error: Exception) -> str:
+    """What the server said, with its word."""
+    text, word = str(error), _word(error)
+    return text if text.startswith(word) else f"{word} {text}"
 
 
 def _kind(error: Exception) -> str:
     """The kind of a client's error or server's reply. First match wins: some classes are cases of others."""
     from redis import exceptions as e
 
-    kinds: list[tuple[tuple[type[Exception], ...], tuple[str, ...], str]] = [
-        ((e.AuthenticationError, e.AuthorizationError, e.NoPermissionError), ("NOAUTH", "WRONGPASS", "NOPERM"), "auth"),
-        ((e.TimeoutError,), (), "timeout"),
-        ((e.BusyLoadingError, e.OutOfMemoryError, e.ReadOnlyError, e.ClusterDownError), _TRANSIENT_REPLIES, "io"),
-        ((e.ConnectionError,), (), "connect"),
+    if (known := _KIND_OF.get(_word(error))) is not None:
+        return known
+    kinds: list[tuple[tuple[type[Exception], ...], str]] = [
+        ((e.AuthenticationError, e.AuthorizationError), "auth"),
+        ((e.TimeoutError,), "timeout"),
+        ((e.ConnectionError,), "connect"),
     ]
-    text = str(error)
-    for classes, beginnings, kind in kinds:
-        if isinstance(error, classes) or text.startswith(beginnings):
-            return kind
-    return "other"
+    return next((kind for classes, kind in kinds if isinstance(error, classes)), "other")
