@@ -15,8 +15,8 @@ from deltaforge.protocol.mysql.jsonb import json_from_binary
 
 REPLACE, INSERT, REMOVE = 0, 1, 2
 
-_LEG = re.compile(r'\.(?:"((?:[^"\\]|\\.)*)"|([^."\[\]]+))|\[(\d{1,10})\]', re.ASCII)
-"""Places in arrays are numbers of 32 bits."""
+_LEG = re.compile(r'\.(?:"((?:[^"\\]|\\.)*)"|([^."\[\]]+))|\[(?:(\d{1,10})|last(?:-(\d{1,10}))?)\]', re.ASCII)
+"""A key, or a place in an array, which is a number of 32 bits and may be counted from the end."""
 _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 
@@ -50,9 +50,19 @@ def _legs(raw: bytes) -> list[str | int]:
         match = _LEG.match(path, at)
         if match is None:
             raise ProtocolError("JSON path cannot be read", offset=at)
-        legs.append(int(match[3]) if match[3] else _unescaped(match[1]) if match[1] is not None else match[2])
+        legs.append(_leg(match))
         at = match.end()
     return legs
+
+
+def _leg(match: re.Match[str]) -> str | int:
+    """A key, or a place in an array: as in Python, a negative one counts from the end."""
+    quoted, plain, place, from_end = match.groups()
+    if quoted is not None:
+        return _unescaped(quoted)
+    if plain is not None:
+        return plain
+    return int(place) if place is not None else -1 - int(from_end or 0)
 
 
 def _unescaped(text: str) -> str:

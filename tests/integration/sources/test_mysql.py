@@ -1,5 +1,7 @@
 """The MySQL and MariaDB source against real servers."""
 
+import json
+
 import pytest
 
 from deltaforge.core.errors import PositionLostError, SchemaError, SourceError
@@ -127,6 +129,25 @@ def test_partial_json_updates_give_the_whole_document(mysql_database, reader_of)
         )
     (_, update) = reader.read(2)
     assert update.after == {"id": 1, "j": {"a": {"b": "new", "k": 2.5}, "c": [1, 9, 2, 3]}, "k": [1, 2]}
+
+
+def test_partial_json_updates_may_count_places_from_the_end(mysql_database, reader_of):
+    mysql_database.execute(
+        "create table t (id int primary key, j json)", "insert into t values (1, '[1, 2, [3, 4], 5]')"
+    )
+    reader = reader_of(mysql_database)
+    changes = (
+        "json_remove(j, '$[last]')", "json_set(j, '$[last][last-1]', 'x')", "json_array_insert(j, '$[last]', null)",
+        "json_array_insert(j, '$[last-9]', 0)", "json_replace(j, '$[last-2]', true)",
+    )  # fmt: skip
+    selected = []
+    with mysql_database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("set session binlog_row_value_options = 'PARTIAL_JSON'")
+        for change in changes:
+            cursor.execute(f"update t set j = {change}")
+            cursor.execute("select j from t")
+            selected.append(json.loads(cursor.fetchone()[0]))
+    assert [event.after["j"] for event in reader.read(len(changes))] == selected
 
 
 def test_minimal_images_hold_the_columns_that_the_server_logged(mysql_database, reader_of):

@@ -170,6 +170,13 @@ def test_partial_json_applies_every_difference():
     assert before == {"a": 1, "b": 2, "c": [1, 3]}
 
 
+def test_partial_json_counts_places_from_the_end_too():
+    diffs = b"\x02\x07$[last]" + b"\x00\x09$[last-1]\x03\x05\x05\x00" + b"\x01\x07$[last]\x03\x05\x09\x00"
+    assert apply_json_diffs([1, 2, 3, 4], diffs) == [1, 5, 9, 3]
+    with pytest.raises(ProtocolError, match="does not have"):
+        apply_json_diffs([1], b"\x02\x09$[last-1]")
+
+
 def test_difference_to_a_path_that_is_not_there_is_an_error():
     with pytest.raises(ProtocolError, match="does not have"):
         apply_json_diffs({}, b"\x00\x03$.a\x03\x05\x05\x00")
