@@ -24,7 +24,8 @@ from benchmarks.backlog import Backlog
 from benchmarks.processes import cpu_secs
 from benchmarks.servers import Servers
 from deltaforge.core.lsn import lsn_from_text
-from deltaforge.sources.postgres.client import ReplicationConnection, conninfo_of
+from deltaforge.sources.postgres.client import ReplicationConnection
+from deltaforge.sources.postgres.session import conninfo_of
 from tests.fixtures.local_server import installed
 
 BLOCK_BYTES = 1 << 20

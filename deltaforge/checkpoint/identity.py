@@ -1,7 +1,7 @@
 """Which server a source was read from last, and what was found when it became another one. Contract 04 section 8.
 
-Kept in the key-value part of the storage, namespace ``failover``: ``identity:{source_id}`` and
-``{source_id}/reconciliation``.
+Kept in the key-value part of the storage, namespace ``failover``: ``identity:{source_id}``,
+``{source_id}/reconciliation`` and ``{source_id}/published``.
 """
 
 from __future__ import annotations
@@ -46,6 +46,46 @@ class Known(msgspec.Struct, frozen=True):
 
     identity: ServerIdentity
     tables: tuple[TableName, ...] | None = None
+
+
+class PublishedTable(msgspec.Struct, frozen=True):
+    """A table that a publication names. ``entry`` is the oid of its entry there."""
+
+    schema: str
+    table: str
+    entry: int
+    has_filter: bool
+    has_columns: bool
+
+    @property
+    def id(self) -> TableName:
+        """Schema and table."""
+        return self.schema, self.table
+
+    @property
+    def name(self) -> str:
+        """Both in one text."""
+        return f"{self.schema}.{self.table}"
+
+
+class Published(msgspec.Struct, frozen=True):
+    """What a PostgreSQL publication published when it was looked at last.
+
+    Attributes:
+        server: The system it is on; oids mean nothing elsewhere.
+        digest: Of the entries of its tables.
+        schemas: Oids of its entries for all tables of a schema, by schema.
+        tables: By oid.
+    """
+
+    server: str
+    oid: int
+    is_all: bool
+    is_via_root: bool
+    operations: tuple[str, ...]
+    digest: str
+    schemas: dict[str, int]
+    tables: dict[int, PublishedTable]
 
 
 class Delta(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -99,6 +139,7 @@ class FailoverLog:
     ) -> None:
         self._kv = kv
         self._identity_key, self._reconciliation_key = f"identity:{source_id}", f"{source_id}/reconciliation"
+        self._published_key = f"{source_id}/published"
         self._now = now
 
     def known(self) -> Known | None:
@@ -137,8 +178,21 @@ class FailoverLog:
         if stored is None or msgspec.structs.replace(stored, recorded_at=record.recorded_at) != record:
             self._kv.put(NAMESPACE, self._reconciliation_key, msgspec.json.encode(record))
 
+    def published(self) -> Published | None:
+        """What was published when the publication was looked at last; None before.
+
+        Raises:
+            CheckpointError: What is stored was not written by this version.
+        """
+        return self._read(self._published_key, Published)
+
+    def remember_published(self, published: Published) -> None:
+        """This is published now."""
+        self._kv.put(NAMESPACE, self._published_key, msgspec.json.encode(published))
+
     def forget(self) -> None:
-        """Delete both; the pipeline is deleted."""
+        """Delete all of it; the pipeline is deleted."""
+        self._kv.delete(NAMESPACE, self._published_key)
         self._kv.delete(NAMESPACE, self._identity_key)
         self._kv.delete(NAMESPACE, self._reconciliation_key)
 

@@ -10,9 +10,16 @@ from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr
 REDACTED = "***"
 
 _URL_PASSWORD = re.compile(r"(?P<head>[a-zA-Z][a-zA-Z0-9+.-]*://[^:/?#@\s]*:)(?P<secret>[^\s]*)@")
+_SENSITIVE_NAME = r"\b\w*(?:password|passwd|token|secret|api_?key|scram_(?:client|server)_key)"
 _KEY_PASSWORD = re.compile(
-    r"(?P<head>\b(?:password|passwd|sslpassword|token|access_token|secret|api_?key)\s*=\s*)(?P<secret>'(?:[^'\\]|\\.)*'|[^\s&]+)",
+    rf"(?P<head>{_SENSITIVE_NAME}\s*=\s*)(?P<secret>'(?:[^'\\]|\\.)*'|[^\s&]+)",
     re.IGNORECASE,
+)
+# In a text that is nothing but a connection string a password may also hold blanks, or end in the middle of a quote.
+_DSN_URL_PASSWORD = re.compile(r"(?P<head>^\s*[a-zA-Z][a-zA-Z0-9+.-]*://[^:/?#@\s]*:).*@", re.DOTALL)
+_DSN_KEY_PASSWORD = re.compile(
+    rf"(?P<head>{_SENSITIVE_NAME}\s*=\s*)(?:'(?:[^'\\]|\\.)*(?:'|$)|(?:[^'\\]|\\.)(?:[^\\]|\\.)*?(?=\s+\w+\s*=|\s*$))",
+    re.IGNORECASE | re.DOTALL,
 )
 _SECRET_NAME = re.compile(
     r"passw(?:or)?d|secret|token|credential|authorization|cookie|jaas|(?:api|access|private|ssl|signing)[-_.]?key"
@@ -25,6 +32,13 @@ def redacted(text: str) -> str:
     """The text with every password in a URL or ``password=…`` pair replaced by ``***``."""
     text = _URL_PASSWORD.sub(lambda m: m["head"] + REDACTED + "@", text)
     return _KEY_PASSWORD.sub(lambda m: m["head"] + REDACTED, text)
+
+
+def redacted_dsn(dsn: str) -> str:
+    """A connection string without its password, also one that cannot be read."""
+    if "://" in dsn:
+        return redacted(_DSN_URL_PASSWORD.sub(lambda m: m["head"] + REDACTED + "@", dsn))
+    return _DSN_KEY_PASSWORD.sub(lambda m: m["head"] + REDACTED, dsn)
 
 
 def is_redacted(text: str) -> bool:
@@ -54,7 +68,7 @@ def _without_secrets(settings: dict[str, Any]) -> dict[str, Any]:
 Dsn = Annotated[
     SecretStr,
     BeforeValidator(_secret),
-    PlainSerializer(lambda v: redacted(v.get_secret_value()), return_type=str, when_used="json"),
+    PlainSerializer(lambda v: redacted_dsn(v.get_secret_value()), return_type=str, when_used="json"),
 ]
 """A connection string. ``repr`` shows nothing; JSON output shows it without its password."""
 

@@ -26,6 +26,9 @@ class PipelineMetrics:
         self.source_identity_changes = self._counter(
             "source_identity_changes", "Connections to another server than before.", source
         )
+        self.publication_changes = self._counter(
+            "source_publication_changes", "Ways in which the publication left out changes.", (*source, "change")
+        )
         self.source_errors = self._counter("source_errors", "Errors that a retry cannot mend.", (*source, "kind"))
         self.source_lag_seconds = self._gauge(
             "source_lag_seconds", "Now minus the time of the last event.", ("pipeline",)

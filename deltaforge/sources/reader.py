@@ -26,7 +26,7 @@ from deltaforge.sources.loader import TableReload
 log = logging.getLogger(__name__)
 
 POLL_SECS = 0.2
-KEEP_ALIVE_SECS = 1.0
+KEEP_ALIVE_SECS = 0.2
 RELOAD_SECS = 60.0
 
 

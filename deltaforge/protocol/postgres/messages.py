@@ -172,8 +172,13 @@ def decode_message(data: bytes) -> Message:
         return decoder(data)
     except (struct.error, IndexError):
         raise TruncatedMessageError(f"pgoutput message {data[:1]!r} is cut short", offset=len(data)) from None
-    except UnicodeDecodeError as exc:
-        raise ProtocolError(f"name in pgoutput message {data[:1]!r} is not UTF-8", offset=exc.start) from None
+
+
+def name_of(data: bytes) -> str:
+    r"""A name. The server sends UTF-8, except from a database whose encoding is SQL_ASCII: there bytes that are not
+    UTF-8 become ``\xHH``, so that the table has a name.
+    """
+    return data.decode(errors="backslashreplace")
 
 
 def _begin(data: bytes) -> Begin:
@@ -282,7 +287,7 @@ def _text(data: bytes, at: int) -> tuple[str, int]:
     end = data.find(b"\0", at)
     if end < 0:
         raise TruncatedMessageError("name without an end", offset=at)
-    return data[at:end].decode(), end + 1
+    return name_of(data[at:end]), end + 1
 
 
 def _expect(data: bytes, at: int, kind: bytes) -> None:

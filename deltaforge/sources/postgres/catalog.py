@@ -10,7 +10,7 @@ from deltaforge.core.errors import SourceError
 from deltaforge.core.lsn import lsn_from_text
 from deltaforge.protocol.postgres.messages import Relation
 from deltaforge.protocol.postgres.values import TypeInfo
-from deltaforge.sources.postgres.client import source_errors
+from deltaforge.sources.postgres.client import SERVER_START, source_errors
 
 _TYPES = """
 with recursive reached(oid) as (
@@ -50,6 +50,16 @@ select pg_wal_lsn_diff(
 """
 
 
+# Amazon RDS lets the members of a role replicate, and has no superuser to give the attribute.
+_ROLE = """
+select quote_ident(r.rolname),
+       r.rolreplication or r.rolsuper or coalesce(pg_has_role(r.oid, amazon.oid, 'usage'), false),
+       amazon.oid is not null
+  from pg_roles r left join pg_roles amazon on amazon.rolname = 'rds_replication'
+ where r.rolname = session_user
+"""
+
+
 class ColumnFacts(msgspec.Struct, frozen=True):
     """What the catalog says of a column and a relation message does not."""
 
@@ -76,6 +86,7 @@ class SlotFacts(msgspec.Struct, frozen=True):
         lost_reason: Why the server has invalidated it; empty if it has not.
         is_endangered: The WAL that it needs is over ``max_slot_wal_keep_size`` already.
         is_synced_copy: A standby keeps it in step with the primary's.
+        is_two_phase: It sends transactions when they are prepared.
     """
 
     plugin: str
@@ -84,6 +95,7 @@ class SlotFacts(msgspec.Struct, frozen=True):
     lost_reason: str = ""
     is_endangered: bool = False
     is_synced_copy: bool = False
+    is_two_phase: bool = False
 
 
 class Catalog:
@@ -113,6 +125,42 @@ class Catalog:
                 hint=f"create it: CREATE PUBLICATION {publication} FOR TABLE …",
             )
 
+    def check_replicates(self) -> None:
+        """Check that the role may open a replication connection; to be asked when it could not.
+
+        Raises:
+            SourceError: It may not; with the statement that mends it.
+        """
+        row = self._one(_ROLE)
+        role, may_replicate, is_amazon = row
+        if not may_replicate:
+            mend = "grant rds_replication to {}" if is_amazon else "alter role {} replication"
+            raise SourceError(
+                f"role {role} may not read the log",
+                kind="permission",
+                hint=f"as a superuser: {mend.format(role)}",
+            )
+
+    def check_same_server(self, server_start: str) -> None:
+        """Check that a second connection has led to the same server: hosts, a name or a balancer may lead to several.
+
+        Args:
+            server_start: What the other connection answered to :data:`SERVER_START`.
+
+        Raises:
+            SourceError: It has not; retryable.
+        """
+        if self._one(SERVER_START)[0] != server_start:
+            raise SourceError(
+                "two connections of the same DSN have led to different servers",
+                kind="connect",
+                hint="let the DSN lead to one server, for example with target_session_attrs=read-write",
+            )
+
+    def sender_timeout_secs(self) -> float:
+        """How long a walsender waits for a word before it disconnects (``wal_sender_timeout``); 0: for ever."""
+        return int(self._one("select setting from pg_settings where name = 'wal_sender_timeout'")[0]) / 1000
+
     def database(self) -> str:
         """Name of the database."""
         return str(self._one("select current_database()")[0])
@@ -139,6 +187,7 @@ class Catalog:
             facts.get("invalidation_reason") or ("wal removed" if status == "lost" else ""),
             is_endangered=status == "unreserved",
             is_synced_copy=is_standby and bool(facts.get("synced")),
+            is_two_phase=bool(facts.get("two_phase")),
         )
 
     def is_standby(self) -> bool:

@@ -16,53 +16,57 @@ from typing import Any
 
 import psycopg
 from psycopg import pq
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.abc import Buffer
+from psycopg.adapt import Loader
 from psycopg.rows import TupleRow
 
 from deltaforge.core.errors import SourceError
 from deltaforge.core.lsn import text_from_lsn
 from deltaforge.protocol.kernel import kernel
-from deltaforge.protocol.postgres.messages import EPOCH_OFFSET_US
-
-SESSION = "-c TimeZone=UTC -c DateStyle=ISO -c IntervalStyle=postgres -c bytea_output=hex -c extra_float_digits=1"
-"""Fixes the text forms that :mod:`deltaforge.protocol.postgres.values` reads."""
+from deltaforge.protocol.postgres.messages import EPOCH_OFFSET_US, name_of
+from deltaforge.sources.postgres.session import conninfo_of, is_unconverted, set_session
 
 BURST_BYTES = 128 << 10
 BURST_SECS = 0.0005
 TRICKLE_SECS = 0.001
 FAILED_COPY = -2
 FAILOVER_SLOTS_VERSION = 170000
+NO_PUBLICATION = "42704"
 
-_AUTH = re.compile(r"password authentication failed|no pg_hba\.conf entry|authentication failed|no password supplied")
 _TLS = re.compile(r"SSL|certificate|TLS", re.IGNORECASE)
+_ENCODING_HINT = (
+    "a text of the database is not valid in its encoding, or has no UTF-8 form: correct the row, then reset the"
+    " checkpoint to a position behind it"
+)
 _STATES = {
     "28": ("auth", "check user and password, and pg_hba.conf"),
-    "42501": ("permission", "grant REPLICATION and SELECT to the user"),
+    "42501": ("permission", "grant the role of the DSN what the message names"),
     "3D": ("not_found", "create the database or correct the DSN"),
     "08": ("connect", ""),
+    "53300": ("connect", "max_connections, max_wal_senders or a limit of the role is reached: free one or raise it"),
+    "53400": ("connect", "all replication slots are in use: drop one, or raise max_replication_slots"),
     "53": ("connect", ""),
     "57": ("connect", ""),
     "55006": ("connect", "another process reads this slot: stop it, or use another slot"),
+    "55P03": ("timeout", "another session holds a lock on a published table"),
     "42": ("schema", ""),
+    "22021": ("incompatible", _ENCODING_HINT),
+    "22P05": ("incompatible", _ENCODING_HINT),
+    "0A": ("incompatible", "the server cannot do what is asked of it"),
 }
-
-
-def conninfo_of(dsn: str, **extra: str) -> str:
-    """The DSN with our defaults and session settings, as libpq reads it.
-
-    Raises:
-        SourceError: Not a connection string.
-    """
-    try:
-        given = conninfo_to_dict(dsn)
-    except psycopg.ProgrammingError as exc:
-        raise SourceError(
-            "the PostgreSQL DSN cannot be read", kind="incompatible", hint="write postgres://user:password@host:port/db"
-        ) from exc
-    defaults = {"user": "postgres", "dbname": "postgres", "connect_timeout": "30", "application_name": "deltaforge"}
-    options = f"{given.pop('options', '')} {SESSION}".strip()
-    merged = {**defaults, **{k: str(v) for k, v in given.items() if v is not None}, **extra}
-    return make_conninfo(**merged, options=options, client_encoding="UTF8")
+# What is refused before a session begins comes without its SQLSTATE: the text, and what it is like.
+_TEXTS = (
+    (r"password authentication failed|no pg_hba\.conf entry|authentication failed|no password supplied", "28", ""),
+    (r'role "(.*)" is not permitted to log in', "28", 'alter role "{}" login'),
+    (r'role "(.*)" does not exist', "28", ""),
+    (r'database "(.*)" does not exist', "3D", ""),
+    (r'permission denied for database "(.*)"', "42501", 'grant connect on database "{}" to the role of the DSN'),
+    (r"too many (?:clients|connections)|connection slots are reserved|exceeds .?max_wal_senders", "53300", ""),
+    (r"conversion between \S+ and \S+ is not supported", "0A", "the database needs an encoding that converts to UTF-8"),
+)
+SERVER_START = "select pg_postmaster_start_time()::text"
+LOCK_TIMEOUT = "5s"
+"""How long the catalog is waited for: some of its functions want a lock on the table that they are asked about."""
 
 
 def error_of(text: str, sqlstate: str | None, doing: str) -> SourceError:
@@ -72,13 +76,33 @@ def error_of(text: str, sqlstate: str | None, doing: str) -> SourceError:
         if prefix and prefix in _STATES:
             kind, hint = _STATES[prefix]
             return SourceError(f"{doing}: {text.strip()}", kind=kind, hint=hint)
-    if _AUTH.search(text):
-        return SourceError(f"{doing}: {text.strip()}", kind="auth", hint=_STATES["28"][1])
-    if re.search(r'database ".*" does not exist', text):
-        return SourceError(f"{doing}: {text.strip()}", kind="not_found", hint=_STATES["3D"][1])
+    for pattern, like, mend in _TEXTS:
+        found = None if state else re.search(pattern, text)
+        if found:
+            kind, hint = _STATES[like]
+            return SourceError(f"{doing}: {text.strip()}", kind=kind, hint=mend.format(*found.groups()) or hint)
     if _TLS.search(text) and "closed the connection" not in text and "SYSCALL" not in text:
         return SourceError(f"{doing}: {text.strip()}", kind="incompatible", hint="check sslmode and certificates")
     return SourceError(f"{doing}: {text.strip()}", kind="connect")
+
+
+def is_left_out(notice: pq.abc.PGresult) -> bool:
+    """Whether a message of the server says that it leaves out changes because the publication is not there.
+
+    Source: ``pgoutput.c``, ``LoadPublications``, PostgreSQL 18; the text may be in any language.
+    """
+    function = notice.error_field(pq.DiagnosticField.SOURCE_FUNCTION)
+    return function == b"LoadPublications"
+
+
+def gap_error(publication: str) -> SourceError:
+    """The error of a place in the WAL at which there was no publication."""
+    return SourceError(
+        f"changes were written while there was no publication {publication}: the server cannot send them any more",
+        kind="incompatible",
+        hint="create it if it is not there, reset the checkpoint to latest or to an LSN behind its creation, and copy"
+        " the rows of the time between; on PostgreSQL 18 on_publication_gap: warn goes on without them",
+    )
 
 
 @contextmanager
@@ -94,8 +118,24 @@ def source_errors(doing: str) -> Iterator[None]:
 
 def connect(dsn: str) -> psycopg.Connection[TupleRow]:
     """An ordinary connection in autocommit mode. The caller closes it."""
-    with source_errors("cannot connect to PostgreSQL"):
-        return psycopg.connect(conninfo_of(dsn), autocommit=True)
+    doing = "cannot connect to PostgreSQL"
+    with source_errors(doing):
+        connection = psycopg.connect(conninfo_of(dsn), autocommit=True)
+    refused = set_session(connection.pgconn, lock_timeout=LOCK_TIMEOUT)
+    if refused:
+        connection.close()
+        raise error_of(refused, None, doing)
+    if is_unconverted(connection.pgconn):
+        for name in ("text", "name", "varchar", "bpchar"):
+            connection.adapters.register_loader(name, UnconvertedText)
+    return connection
+
+
+class UnconvertedText(Loader):
+    """A text of a database whose encoding is not known, in the form of the names in the log."""
+
+    def load(self, data: Buffer) -> str:
+        return name_of(bytes(data))
 
 
 def libpq_path() -> str | None:
@@ -111,14 +151,23 @@ def libpq_path() -> str | None:
 class ReplicationConnection:
     """A walsender connection. Used by one thread.
 
+    Attributes:
+        has_left_out: The server has said that it leaves out changes; whoever reads it sets it back.
+
     The size of the receive buffer is left to the kernel. With a large one every small message of the walsender becomes
     a segment of its own, which doubles the server's CPU time; with the kernel's they gather while the window is closed.
     """
 
     def __init__(self, dsn: str) -> None:
         self._pg = pq.PGconn.connect(conninfo_of(dsn, replication="database").encode())
-        if self._pg.status != pq.ConnStatus.OK:
-            raise error_of(self._pg.get_error_message(), None, "cannot open a replication connection")
+        is_open = self._pg.status == pq.ConnStatus.OK
+        refused = set_session(self._pg) if is_open else self._pg.get_error_message()
+        if refused:
+            self._pg.finish()
+            raise error_of(refused, None, "cannot open a replication connection")
+        self._pg.notice_handler = self._noted
+        self.has_left_out = False
+        self._publication = ""
         self._poll = select.poll()
         self._reader: Any = None
         self._end_state = 0
@@ -135,6 +184,10 @@ class ReplicationConnection:
         """The system identifier and the timeline."""
         row = self._row("IDENTIFY_SYSTEM")
         return row[0], int(row[1])
+
+    def server_start(self) -> str:
+        """When the server was started, in the form of the session."""
+        return self._row(SERVER_START)[0]
 
     def timeline_history(self, timeline: int) -> str:
         """The history file of a timeline above 1."""
@@ -154,6 +207,7 @@ class ReplicationConnection:
 
     def start(self, slot: str, lsn: int, publication: str) -> None:
         """Begin to stream from ``lsn``."""
+        self._publication = publication
         names = '"' + publication.replace('"', '""') + '"'
         quoted = names.replace("'", "''")
         options = f"proto_version '1', publication_names '{quoted}', messages 'true'"
@@ -232,9 +286,14 @@ class ReplicationConnection:
         """Disconnect. Never raises."""
         self._pg.finish()
 
+    def _noted(self, notice: pq.abc.PGresult) -> None:
+        self.has_left_out = self.has_left_out or is_left_out(notice)
+
     def _end_of_stream(self) -> SourceError:
         result = self._pg.get_result()
         if result is not None and result.status != pq.ExecStatus.COMMAND_OK:
+            if result.error_field(pq.DiagnosticField.SQLSTATE) == NO_PUBLICATION.encode():
+                return gap_error(self._publication)
             return self._refused(result, "the server ended the replication stream")
         return SourceError("the server ended the replication stream", kind="connect")
 
@@ -242,7 +301,7 @@ class ReplicationConnection:
         result = self._pg.exec_(command.encode())
         if result.status != pq.ExecStatus.TUPLES_OK:
             raise self._refused(result, f"{command.split(' ', maxsplit=1)[0]} was refused")
-        return [(result.get_value(0, n) or b"").decode() for n in range(result.nfields)]
+        return [(result.get_value(0, n) or b"").decode(errors="replace") for n in range(result.nfields)]
 
     def _refused(self, result: pq.abc.PGresult, doing: str) -> SourceError:
         state = result.error_field(pq.DiagnosticField.SQLSTATE)

@@ -63,8 +63,8 @@ def check_slot(facts: SlotFacts, slot: str, database: str, *, is_failover: bool)
     """Check that a slot can be read by us.
 
     Raises:
-        SourceError: Another plugin or another database; or it is kept in step with a primary, which ends with the
-            promotion and is waited for.
+        SourceError: Another plugin or another database, or prepared transactions; or it is kept in step with a
+            primary, which ends with the promotion and is waited for.
         PositionLostError: The server has invalidated it.
     """
     if facts.lost_reason:
@@ -75,6 +75,13 @@ def check_slot(facts: SlotFacts, slot: str, database: str, *, is_failover: bool)
             f"replication slot {slot} is for plugin {facts.plugin} in database {facts.database}",
             kind="incompatible",
             hint=f"use another slot name: this pipeline needs pgoutput in {database}",
+        )
+    if facts.is_two_phase:
+        raise SourceError(
+            f"replication slot {slot} was made with two_phase = true:"
+            " it sends rows of prepared transactions, which may still be rolled back",
+            kind="incompatible",
+            hint="name another slot, which the pipeline makes itself, or drop this one and make it without two_phase",
         )
     if facts.is_synced_copy:
         raise SourceError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -68,7 +69,9 @@ class CapturedTable:
             else:
                 try:
                     image[name] = decode(value.decode())
-                except (DeltaForgeError, UnicodeDecodeError) as exc:
+                except UnicodeDecodeError:  # of a database whose encoding is SQL_ASCII
+                    image[name] = {"_base64": base64.b64encode(value).decode("ascii")}
+                except DeltaForgeError as exc:
                     raise ProtocolError(f"column {name} of {self.name} cannot be decoded: {exc}") from exc
                 except Exception as exc:  # whatever a decoder has not foreseen: where it is counts more than what it is
                     raise ProtocolError(f"column {name} of {self.name} cannot be decoded: {unforeseen(exc)}") from exc

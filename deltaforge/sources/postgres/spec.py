@@ -50,6 +50,11 @@ class PostgresSourceConfig(SourceConfig):
     start_position: Literal["earliest", "latest"] | StartLsn = Field(
         "earliest", description="Where the very first start begins; later the saved position wins."
     )
+    on_publication_gap: Literal["halt", "warn"] = Field(
+        "halt",
+        description="At changes that were written while there was no publication, which PostgreSQL 18 leaves out: stop,"
+        " or go on with a warning and a count. Older servers end the stream there.",
+    )
     outbox: PostgresOutbox | None = Field(None, description="Logical messages that are outbox events.")
 
     @field_validator("slot")

@@ -38,11 +38,13 @@ from deltaforge.sources.postgres.client import ReplicationConnection, connect
 from deltaforge.sources.postgres.definitions import load_definitions
 from deltaforge.sources.postgres.failover import check_covers, check_history, check_reached, check_slot
 from deltaforge.sources.postgres.mapper import Mapper
+from deltaforge.sources.postgres.publication import PublicationWatch
 from deltaforge.sources.postgres.spec import PostgresSourceConfig, StartLsn
 
 log = logging.getLogger(__name__)
 
 STATUS_SECS = 10.0
+STATUSES_PER_TIMEOUT = 4
 SILENCE_SECS = 60.0
 IDLE_MOVE_SECS = 3.0
 SLOT_CHECK_SECS = 10.0
@@ -63,6 +65,7 @@ class PostgresStream:
         self._is_tx_open = False
         self._received = self._wal_end = 0
         self._confirmed = 0
+        self._status_secs = STATUS_SECS
         self._sent_at = self._heard_at = self._moved_at = self._checked_at = 0.0
         self._bytes = 0
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -75,7 +78,9 @@ class PostgresStream:
         self._side = connect(dsn)
         catalog = self._catalog = Catalog(self._side)
         catalog.check_server(self._config.publication)
-        self._wire = ReplicationConnection(dsn)
+        self._wire = _wire_of(dsn, catalog)
+        catalog.check_same_server(self._wire.server_start())
+        self._status_secs = _status_secs(catalog.sender_timeout_secs())
         system_id, timeline = self._wire.identify()
         self._system_id, is_standby = system_id, catalog.is_standby()
         # The timeline of a standby may change under us: its positions are of no timeline.
@@ -98,6 +103,15 @@ class PostgresStream:
             arrival.reconcile(loaded, self._mapper.captures)
         self._wire.start(self._config.slot, start, self._config.publication)
         arrival.settle(loaded)
+        self._publication = PublicationWatch(
+            self._side,
+            self._config,
+            self._context.failover,
+            server=system_id,
+            captured=self._mapper.captures,
+            changed=self._count_publication_change,
+        )
+        self._publication.check()
         self._resume = PostgresPosition(start, saved.tx_id if saved else None, system_id, current.timeline)
         self._received = self._confirmed = start
         if loaded is not None:
@@ -126,13 +140,15 @@ class PostgresStream:
         if wire is None:
             return
         lsn = confirmed.lsn if isinstance(confirmed, PostgresPosition) else 0
-        if now - self._sent_at >= STATUS_SECS or (lsn > self._confirmed and now - self._sent_at >= 1.0):
+        if now - self._sent_at >= self._status_secs or (lsn > self._confirmed and now - self._sent_at >= 1.0):
             self._confirmed = max(self._confirmed, lsn)
             self._send_status(wire, wants_reply=True)
         if now - self._checked_at >= SLOT_CHECK_SECS:
             self._checked_at = now
             retained = self._catalog.retained_bytes(self._config.slot)
             self._wal_end = self._catalog.current_lsn()
+            self._status_secs = _status_secs(self._catalog.sender_timeout_secs())
+            self._publication.check()
             if retained is not None:
                 metrics, labels = self._context.metrics, (self._context.pipeline, self._config.id)
                 metrics.slot_retained_bytes.labels(*labels).set(retained)
@@ -197,6 +213,7 @@ class PostgresStream:
         if wire.reads_blocks:
             begun, index = self._begun
             block, is_all = wire.read_block(MAX_BLOCK_BYTES, begun, index)
+            self._check_left_out(wire)
             if begun is not None and block.count == begun.count - index:
                 return is_all  # nothing new
             if block.count:
@@ -205,6 +222,7 @@ class PostgresStream:
             return is_all
         for _ in range(MAX_MESSAGES):
             data = wire.read()
+            self._check_left_out(wire)
             if data is None:
                 return True
             self._heard_at = time.monotonic()
@@ -314,6 +332,15 @@ class PostgresStream:
         wire.send_status(self._received, self._confirmed, wants_reply=wants_reply)
         self._sent_at = time.monotonic()
 
+    def _check_left_out(self, wire: ReplicationConnection) -> None:
+        if wire.has_left_out:
+            wire.has_left_out = False
+            self._publication.left_out()
+
+    def _count_publication_change(self, change: str) -> None:
+        metrics, labels = self._context.metrics, (self._context.pipeline, self._config.id)
+        metrics.publication_changes.labels(*labels, change).inc()
+
     def _check_silence(self, now: float) -> None:
         if now - self._heard_at > SILENCE_SECS:
             raise SourceError(f"nothing heard from the server for {SILENCE_SECS:.0f} s", kind="timeout")
@@ -334,6 +361,19 @@ class PostgresStream:
         if self._mapper.schema_misses:
             metrics.schema_cache_misses.labels(*labels).inc(self._mapper.schema_misses)
             self._mapper.schema_misses = 0
+
+
+def _wire_of(dsn: str, catalog: Catalog) -> ReplicationConnection:
+    try:
+        return ReplicationConnection(dsn)
+    except SourceError:
+        catalog.check_replicates()  # the refusal of a connection has no SQLSTATE, and a text in the server's language
+        raise
+
+
+def _status_secs(timeout_secs: float) -> float:
+    """How often the server has to hear of us. It asks at half of its timeout, which we do not hear while paused."""
+    return min(STATUS_SECS, timeout_secs / STATUSES_PER_TIMEOUT) if timeout_secs else STATUS_SECS
 
 
 def _server_of(position: PostgresPosition | None) -> ServerIdentity | None:

@@ -249,6 +249,14 @@ def test_slot_of_another_plugin_is_refused(postgres_database, reader_of):
     assert caught.value.kind == "incompatible"
 
 
+def test_slot_with_prepared_transactions_is_refused_by_name(database, reader_of):
+    slot = f"slot_{database.name}"
+    database.execute(f"select pg_create_logical_replication_slot('{slot}', 'pgoutput', false, true)")
+    with pytest.raises(SourceError, match=f"{slot} was made with two_phase") as caught:
+        reader_of(database)
+    assert caught.value.kind == "incompatible"
+
+
 def test_slot_in_use_is_retried(database, reader_of):
     reader_of(database)
     with pytest.raises(SourceError) as caught:

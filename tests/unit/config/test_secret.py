@@ -2,7 +2,7 @@ import pytest
 from pydantic import SecretStr
 
 from deltaforge.config.model import StrictModel
-from deltaforge.config.secret import Dsn, Secret, SecretMap, is_redacted, is_secret_name, redacted
+from deltaforge.config.secret import Dsn, Secret, SecretMap, is_redacted, is_secret_name, redacted, redacted_dsn
 
 TEXTS = [
     ("mysql://u:pw@h/db", "mysql://u:***@h/db"),
@@ -25,6 +25,26 @@ def test_passwords_are_cut_out_of_text(text, expected):
     assert redacted(expected) == expected
     assert is_redacted(expected) == (text != expected)
     assert is_redacted(text) is False
+
+
+@pytest.mark.parametrize(
+    ("dsn", "expected"),
+    [
+        *(pair for pair in TEXTS if "today" not in pair[0]),
+        ("pg://u:my pass@h/db", "pg://u:***@h/db"),
+        ("pg://u:a b@c d@h/db?sslpassword=x&y=1", "pg://u:***@h/db?sslpassword=***&y=1"),
+        ("host=h password=a\\ b user=u", "host=h password=*** user=u"),
+        ("host=h password=a&b", "host=h password=***"),
+        ("host=h password=a b user=u", "host=h password=*** user=u"),
+        ("host=h password='a b user=u", "host=h password=***"),
+        ("oauth_client_secret=x host=h", "oauth_client_secret=*** host=h"),
+        ("password='' host=h", "password=*** host=h"),
+    ],
+)
+def test_a_connection_string_shows_no_part_of_its_password(dsn, expected):
+    assert redacted_dsn(dsn) == expected
+    assert redacted_dsn(expected) == expected
+    assert is_redacted(expected) == (dsn != expected)
 
 
 @pytest.mark.parametrize("name", ["Authorization", "X-Api-Key", "sasl.password", "ssl.key.pem", "Cookie", "auth_token"])
