@@ -49,6 +49,7 @@ class SpooledEvent(msgspec.Struct, array_like=True):
     tx_end: bool
     schema: int | None
     routing: Routing | None
+    zero_dates: dict[str, str] | None = None
 
 
 class SpooledEvents(msgspec.Struct, array_like=True, tag="events"):
@@ -89,6 +90,7 @@ def spooled_events(events: Iterable[ChangeEvent], *, looks_at_all: bool) -> Spoo
                 event.tx_end,
                 schemas.place(event.schema),
                 event.routing,
+                event.zero_dates,
             )
         )
     return SpooledEvents(schemas.all, found)
@@ -125,6 +127,7 @@ def restored_events(spooled: SpooledEvents) -> Sequence[ChangeEvent]:
                 tx_end=event.tx_end,
                 schema=None if place is None else schemas[place],
                 routing=event.routing,
+                zero_dates=event.zero_dates,
             )
         )
     return events

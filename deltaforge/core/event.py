@@ -74,7 +74,8 @@ class Routing(msgspec.Struct):
 class ChangeEvent(msgspec.Struct, kw_only=True):
     """One row change. The wire form is made by the envelopes; ``schema`` and ``routing`` stay inside.
 
-    ``schema`` is the definition the row was decoded with; None for logical messages.
+    ``schema`` is the definition the row was decoded with; None for logical messages. ``zero_dates`` are key columns
+    whose value is null because a part of the date is zero, as the server prints them: a key tells rows apart.
     """
 
     before: RowImage | None
@@ -94,6 +95,7 @@ class ChangeEvent(msgspec.Struct, kw_only=True):
     tx_end: bool = False
     schema: TableSchema | None = None
     routing: Routing | None = None
+    zero_dates: dict[str, str] | None = None
 
     def key(self) -> RowImage | None:
         """The primary key columns of the row, in key order; None without a key or an image."""
@@ -101,9 +103,12 @@ class ChangeEvent(msgspec.Struct, kw_only=True):
         if self.schema is None or image is None or not self.schema.primary_key:
             return None
         try:
-            return {name: image[name] for name in self.schema.primary_key}
+            key = {name: image[name] for name in self.schema.primary_key}
         except KeyError:
             return None
+        if self.zero_dates:
+            key |= {name: text for name, text in self.zero_dates.items() if key.get(name, text) is None}
+        return key
 
 
 class EventIds:

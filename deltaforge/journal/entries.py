@@ -34,8 +34,8 @@ MAX_BRACKETS = 200
 
 
 class Entry(msgspec.Struct):
-    """An entry as it is stored. ``event`` is native JSON, on disk also as a JSON string; ``schema`` and ``routing`` are
-    for a retry, never shown.
+    """An entry as it is stored. ``event`` is native JSON, on disk also as a JSON string; ``schema``, ``routing`` and
+    ``zero_dates`` are for a retry, never shown.
     """
 
     timestamp: int
@@ -47,6 +47,7 @@ class Entry(msgspec.Struct):
     meta: Meta
     schema: TableSchema | None = None
     routing: Routing | None = None
+    zero_dates: dict[str, str] | None = None
 
     @property
     def identity(self) -> tuple[str, str] | None:
@@ -97,6 +98,7 @@ def entry_of(event: ChangeEvent, meta: Meta, *, pipeline: str, max_bytes: int, n
         meta=meta,
         schema=schema,
         routing=routing,
+        zero_dates=event.zero_dates,
     )
 
 
@@ -143,7 +145,7 @@ def event_of(entry: Entry) -> ChangeEvent:
         event = msgspec.convert(values, ChangeEvent)
     except (ValueError, msgspec.MsgspecError, RecursionError, UnsupportedValueError) as exc:
         raise StorageError(f"the stored event cannot be read: {exc}") from exc
-    event.schema, event.routing = entry.schema, entry.routing
+    event.schema, event.routing, event.zero_dates = entry.schema, entry.routing, entry.zero_dates
     return event
 
 

@@ -22,6 +22,7 @@ from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.json_text import encode_json
 from deltaforge.protocol.mysql.charsets import text_decoder
 from deltaforge.protocol.mysql.rows import Rows
+from deltaforge.protocol.mysql.temporal import DATETIME_BYTES, TIME_BYTES
 from deltaforge.protocol.mysql.types import Code
 
 include "output.pxi"

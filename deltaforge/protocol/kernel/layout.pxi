@@ -7,7 +7,8 @@ cdef enum:
 cdef enum Kind:
     # MySQL
     DECLINED, SIGNED, UNSIGNED, YEAR, SINGLE, DOUBLE, DECIMAL, BITS, DATE, TIME2, DATETIME2, TIMESTAMP2
-    OLD_TIME, OLD_DATETIME, OLD_TIMESTAMP, TEXT, TABLE_TEXT, BINARY, JSON_BINARY, GEOMETRY, VECTOR, ENUM, SET
+    OLD_TIME, OLD_DATETIME, OLD_TIMESTAMP, HIRES_TIME, HIRES_DATETIME, HIRES_TIMESTAMP
+    TEXT, TABLE_TEXT, BINARY, JSON_BINARY, GEOMETRY, VECTOR, ENUM, SET
     # PostgreSQL
     PG_TEXT, PG_BOOLEAN, PG_INTEGER, PG_FLOAT, PG_BYTES, PG_JSON, PG_TIMESTAMP, PG_TIMESTAMPTZ
 
@@ -25,6 +26,7 @@ cdef struct Column:
     Py_ssize_t* label_lengths
     Py_ssize_t label_count
     bint is_key
+    bint is_hidden         # in the log, and in no image
     bint is_array          # PostgreSQL: kind is that of the elements
     char delimiter
 

@@ -46,6 +46,14 @@ cdef const uint8_t* put_image(
         if not has_bit(bits, n):
             continue
         column = &layout.columns[n]
+        if column.is_hidden:
+            if not nulls[bit >> 3] >> (bit & 7) & 1:
+                size = value_size(column, at, end)
+                if size < 0:
+                    return NULL
+                at += size
+            bit += 1
+            continue
         if not is_first:
             put_byte(out, 44)
         is_first = False
@@ -57,6 +65,8 @@ cdef const uint8_t* put_image(
             size = value_size(column, at, end)
             if size < 0 or not put_value(out, column, at, size):
                 return NULL
+            if column.is_key and layout.has_dates and is_null_date(column, at):
+                return NULL   # the key has it as text
             at += size
         bit += 1
         if column.is_key:
@@ -92,6 +102,10 @@ _KINDS = {
     Code.YEAR: (YEAR, 1), Code.FLOAT: (SINGLE, 4), Code.DOUBLE: (DOUBLE, 8), Code.DATE: (DATE, 3),
     Code.NEWDATE: (DATE, 3), Code.TIME: (OLD_TIME, 3), Code.DATETIME: (OLD_DATETIME, 8),
     Code.TIMESTAMP: (OLD_TIMESTAMP, 4),
+}
+_HIRES = {   # by fraction digits
+    Code.TIME: (HIRES_TIME, TIME_BYTES), Code.DATETIME: (HIRES_DATETIME, DATETIME_BYTES),
+    Code.TIMESTAMP: (HIRES_TIMESTAMP, (4, 5, 5, 6, 6, 7, 7)),
 }
 _INTEGER_BYTES = {Code.TINY: 1, Code.SHORT: 2, Code.INT24: 3, Code.LONG: 4, Code.LONGLONG: 8}
 _TIME_BYTES = {Code.TIME2: (TIME2, 3), Code.DATETIME2: (DATETIME2, 5), Code.TIMESTAMP2: (TIMESTAMP2, 4)}
@@ -138,9 +152,12 @@ cdef _set_mysql_column(RowPlan plan, Column* to, column):
     code = column.code
     if not (0 <= column.scale <= 255 and 0 <= column.precision <= 255 and 0 <= column.length <= 0xFFFFFFFF):
         raise ValueError("a column type of impossible size")
-    to.scale, to.precision = column.scale, column.precision
+    to.scale, to.precision, to.is_hidden = column.scale, column.precision, column.is_hidden
     if code in _INTEGER_BYTES:
         _set_kind(to, UNSIGNED if column.unsigned else SIGNED, _INTEGER_BYTES[code])
+    elif code in _HIRES and 0 < column.scale <= 6:
+        kind, widths = _HIRES[code]
+        _set_kind(to, kind, widths[column.scale])
     elif code in _KINDS:
         kind, width = _KINDS[code]
         _set_kind(to, kind, width)
@@ -159,7 +176,7 @@ cdef _set_mysql_column(RowPlan plan, Column* to, column):
         _set_kind(to, _DOCUMENTS[code], column.length)
     elif code in (Code.ENUM, Code.SET):
         _set_labels(plan, to, column)
-    if to.kind in (DATE, DATETIME2, TIMESTAMP2, OLD_DATETIME, OLD_TIMESTAMP):
+    if to.kind in (DATE, DATETIME2, TIMESTAMP2, OLD_DATETIME, OLD_TIMESTAMP, HIRES_DATETIME, HIRES_TIMESTAMP):
         plan.layout.has_dates = True
 
 

@@ -171,25 +171,67 @@ cdef void _put_time2(Output* out, const uint8_t* at, int decimals) noexcept nogi
     put_byte(out, 34)
 
 
-cdef void _put_old_datetime(Output* out, uint64_t value) noexcept nogil:
-    cdef uint64_t day = value // 1000000, clock = value % 1000000
-    if day // 100 % 100 == 0 or day % 100 == 0:
+cdef bint _put_checked_datetime(
+    Output* out, uint64_t year, uint64_t month, uint64_t day, uint64_t clock, uint64_t micros
+) noexcept nogil:
+    """``clock``: the second of the day."""
+    if year > 9999 or month > 12 or day > 31 or clock >= 86400:
+        return False
+    if month == 0 or day == 0:
         put(out, b"null", 4)
-        return
+        return True
     put_byte(out, 34)
-    put_date(out, day // 10000, day // 100 % 100, day % 100)
+    put_date(out, year, month, day)
     put_byte(out, 84)
-    put_clock(out, clock // 10000, clock // 100 % 100, clock % 100, 0)
+    put_clock(out, clock // 3600, clock // 60 % 60, clock % 60, micros)
     put_byte(out, 34)
+    return True
 
 
-cdef void _put_old_time(Output* out, int64_t value) noexcept nogil:
+cdef bint _put_old_datetime(Output* out, uint64_t value) noexcept nogil:
+    cdef uint64_t day = value // 1000000, clock = value % 1000000
+    if clock // 10000 > 23 or clock // 100 % 100 > 59 or clock % 100 > 59:
+        return False
+    clock = (clock // 10000 * 60 + clock // 100 % 100) * 60 + clock % 100
+    return _put_checked_datetime(out, day // 10000, day // 100 % 100, day % 100, clock, 0)
+
+
+cdef bint _put_old_time(Output* out, int64_t value) noexcept nogil:
     put_byte(out, 34)
     if value < 0:
         put_byte(out, 45)
         value = -value
     put_clock(out, value // 10000, value // 100 % 100, value % 100, 0)
     put_byte(out, 34)
+    return value // 100 % 100 < 60 and value % 100 < 60
+
+
+cdef uint64_t* _TEN_TO = [1, 10, 100, 1000, 10000, 100000, 1000000]
+
+
+cdef bint _put_hires_datetime(Output* out, uint64_t value, int decimals) noexcept nogil:
+    cdef uint64_t seconds = value // _TEN_TO[decimals]
+    cdef uint64_t months = seconds // 86400 // 32
+    return _put_checked_datetime(
+        out, months // 13, months % 13, seconds // 86400 % 32, seconds % 86400,
+        value % _TEN_TO[decimals] * _TEN_TO[6 - decimals],
+    )
+
+
+cdef bint _put_hires_time(Output* out, uint64_t value, int decimals) noexcept nogil:
+    cdef int64_t packed = <int64_t>value - 3020400 * <int64_t>_TEN_TO[decimals]   # 839 hours
+    cdef uint64_t seconds
+    put_byte(out, 34)
+    if packed < 0:
+        put_byte(out, 45)
+        packed = -packed
+    seconds = <uint64_t>packed // _TEN_TO[decimals]
+    put_clock(
+        out, seconds // 3600, seconds // 60 % 60, seconds % 60,
+        <uint64_t>packed % _TEN_TO[decimals] * _TEN_TO[6 - decimals],
+    )
+    put_byte(out, 34)
+    return seconds < 3020400
 
 
 cdef bint _put_set(Output* out, Column* column, uint64_t bits) noexcept nogil:
@@ -313,9 +355,17 @@ cdef bint put_value(Output* out, Column* column, const uint8_t* at, Py_ssize_t s
     elif kind == OLD_TIMESTAMP:
         _put_timestamp(out, little(at, 4), 0)
     elif kind == OLD_DATETIME:
-        _put_old_datetime(out, little(at, 8))
+        return _put_old_datetime(out, little(at, 8))
     elif kind == OLD_TIME:
-        _put_old_time(out, extended(little(at, 3), 3))
+        return _put_old_time(out, extended(little(at, 3), 3))
+    elif kind == HIRES_DATETIME:
+        return _put_hires_datetime(out, big(at, column.width), column.scale)
+    elif kind == HIRES_TIME:
+        return _put_hires_time(out, big(at, column.width), column.scale)
+    elif kind == HIRES_TIMESTAMP:
+        value = big(at + 4, column.width - 4)
+        _put_timestamp(out, big(at, 4), value * _TEN_TO[6 - column.scale])
+        return value < _TEN_TO[column.scale]
     else:
         return False
     return True
@@ -337,4 +387,9 @@ cdef bint is_null_date(Column* column, const uint8_t* at) noexcept nogil:
     if column.kind == OLD_DATETIME:
         value = little(at, 8) // 1000000
         return value // 100 % 100 == 0 or value % 100 == 0
+    if column.kind == HIRES_DATETIME:
+        value = big(at, column.width) // _TEN_TO[column.scale] // 86400
+        return value // 32 % 13 == 0 or value % 32 == 0
+    if column.kind == HIRES_TIMESTAMP:
+        return big(at, 4) == 0 and big(at + 4, column.width - 4) == 0
     return column.kind == OLD_TIMESTAMP and little(at, 4) == 0

@@ -15,11 +15,12 @@ from deltaforge.core.errors import ProtocolError, TruncatedMessageError, Unsuppo
 from deltaforge.protocol.buffer import read_packed, read_uint, take
 from deltaforge.protocol.mysql.json_diff import apply_json_diffs
 from deltaforge.protocol.mysql.types import Code, ColumnType
-from deltaforge.protocol.mysql.values import Decoder, resolve_decoder
+from deltaforge.protocol.mysql.values import Decoder, resolve_decoder, resolve_zero_date
 
 RowImage = dict[str, Any]
 Kind = Literal["write", "update", "delete", "partial_update"]
-_DATES = frozenset({Code.DATE, Code.NEWDATE, Code.DATETIME, Code.DATETIME2, Code.TIMESTAMP, Code.TIMESTAMP2})
+_ENDLESS = frozenset({"2038-01-19T03:14:07.999999Z", "2106-02-07T06:28:15.999999Z"})
+"""When the current rows of a system-versioned table end: with the last timestamp of MariaDB before and since 11.5."""
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -42,23 +43,33 @@ class RowDecoder:
     """Decodes the rows of one table definition.
 
     Columns that an image does not hold (``binary_log_row_image`` MINIMAL or NOBLOB) are absent from
-    its dictionary.
+    its dictionary, as are hidden ones.
 
     Args:
         table: For messages.
         columns: Name and resolved type of every column, in table order.
+        key: Names of the columns that tell rows apart.
+
+    Attributes:
+        null_date_count: Dates with a zero part so far.
+        zero_dates: Such dates as text in the key of the row that came last.
     """
 
-    def __init__(self, table: str, columns: Sequence[tuple[str, ColumnType]]) -> None:
+    def __init__(self, table: str, columns: Sequence[tuple[str, ColumnType]], key: Sequence[str] = ()) -> None:
         self.table = table
         self.null_date_count = 0
+        self.zero_dates: dict[str, str] = {}
         self._columns = columns
-        self._decoders = [self._decoder(name, column) for name, column in columns]
+        self._decoders = [self._decoder(name, column, is_key=name in key) for name, column in columns]
+        self._hidden = [name for name, column in columns if column.is_hidden]
+        self._row_end = next((name for name, column in columns if column.ends_row), None)
         self._json = [n for n, (_, column) in enumerate(columns) if column.code == Code.JSON]
         self._plans: dict[int, list[tuple[int, str, Decoder]]] = {}
 
     def rows(self, event: Rows) -> Iterator[tuple[RowImage | None, RowImage | None]]:
         """Each row's image before and after; None where the kind has none.
+
+        Of a system-versioned table an image is that of the current row, and None if it is one of its history.
 
         Raises:
             ProtocolError: The bytes break the format; names the table.
@@ -68,7 +79,12 @@ class RowDecoder:
         at, data = event.start, event.data
         try:
             while True:
+                self.zero_dates = {}
                 before, after, at = self._row(event, at)
+                if self._row_end is not None:
+                    before, after = _of_current_row(self._row_end, before, after)
+                if self._hidden:
+                    self._hide(before, after)
                 yield before, after
                 if at >= len(data):
                     return
@@ -93,6 +109,12 @@ class RowDecoder:
         if at == begin:
             raise UnsupportedValueError("row without any column", hint="set binlog_row_image=FULL")
         return before, after, at
+
+    def _hide(self, *images: RowImage | None) -> None:
+        for image in images:
+            if image is not None:
+                for name in self._hidden:
+                    image.pop(name, None)
 
     def _image(self, data: bytes, at: int, plan: list[tuple[int, str, Decoder]]) -> tuple[RowImage, int]:
         size = (len(plan) + 7) >> 3
@@ -146,15 +168,37 @@ class RowDecoder:
             ]
         return plan
 
-    def _decoder(self, name: str, column: ColumnType) -> Decoder:
-        decode = resolve_decoder(column, name)
-        if column.code not in _DATES:
+    def _decoder(self, name: str, column: ColumnType, *, is_key: bool) -> Decoder:
+        decode, zero_date = resolve_decoder(column, name), resolve_zero_date(column)
+        if zero_date is None:
             return decode
 
         def counted(data: bytes, at: int) -> tuple[Any, int]:
             value, end = decode(data, at)
             if value is None:
                 self.null_date_count += 1
+                if is_key:
+                    self.zero_dates[name] = zero_date(data, at)[0]
             return value, end
 
         return counted
+
+
+def _of_current_row(
+    row_end: str, before: RowImage | None, after: RowImage | None
+) -> tuple[RowImage | None, RowImage | None]:
+    """What an event of a system-versioned table means for the current row: the server logs a DELETE as an update of
+    the row's end, and what an UPDATE puts into the history as an insert.
+    """
+    ends = before or {}
+    found = []
+    for image in (before, after):
+        if image is not None:
+            ends = image if row_end in image else ends  # an end that an update leaves alone may not be logged again
+            if row_end not in ends:
+                raise UnsupportedValueError(
+                    "the log does not say when the row ended: system-versioned tables need whole images",
+                    hint="set binlog_row_image=FULL",
+                )
+        found.append(image if image is not None and ends[row_end] in _ENDLESS else None)
+    return found[0], found[1]

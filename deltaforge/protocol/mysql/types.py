@@ -56,6 +56,8 @@ CHARACTER = frozenset(
     {Code.STRING, Code.VAR_STRING, Code.VARCHAR, Code.BLOB, Code.BLOB_COMPRESSED, Code.VARCHAR_COMPRESSED}
 )
 LABELLED = frozenset({Code.ENUM, Code.SET})
+OLD_TIMES = frozenset({Code.TIME, Code.DATETIME, Code.TIMESTAMP})
+"""Whose fraction digits the log leaves out. MySQL's have none."""
 
 
 class ColumnType(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,10 +68,12 @@ class ColumnType(msgspec.Struct, frozen=True, kw_only=True):
         length: Bytes at most (strings, enum and set storage), bits (BIT), or the number of length
             bytes (blobs, JSON, geometry, vector).
         precision: Digits of a decimal.
-        scale: Decimals of a decimal; fraction digits of a time type.
+        scale: Decimals of a decimal; fraction digits of a time type. The log does not say those of the old formats.
         unsigned: None when the log does not say.
         charset: Name of the character set; ``binary`` for byte columns; None when not said.
         labels: Of an enum or set, in order; None when not said.
+        is_hidden: Whether the server keeps the column for itself: it is in the log, and in no event.
+        ends_row: Whether it says when a row of a system-versioned table ended.
     """
 
     code: Code
@@ -79,6 +83,8 @@ class ColumnType(msgspec.Struct, frozen=True, kw_only=True):
     unsigned: bool | None = None
     charset: str | None = None
     labels: tuple[str, ...] | None = None
+    is_hidden: bool = False
+    ends_row: bool = False
 
 
 _INTEGERS = {

@@ -95,25 +95,59 @@ def _year(_column: ColumnType, _name: str) -> Decoder:
     return decode
 
 
-def _date(_column: ColumnType, _name: str) -> Decoder:
-    return temporal.read_date
-
-
 def _time(column: ColumnType, _name: str) -> Decoder:
-    decimals = column.scale
-    if decimals > 6:
-        raise ProtocolError(f"{decimals} fraction digits, expected at most 6")
-    if column.code == Code.TIME2:
-        return lambda data, at: temporal.read_time2(data, at, decimals)
-    if column.code == Code.DATETIME2:
-        return lambda data, at: temporal.read_datetime2(data, at, decimals)
-    if column.code == Code.TIMESTAMP2:
-        return lambda data, at: temporal.read_timestamp2(data, at, decimals)
-    return {
-        Code.TIME: temporal.read_old_time,
-        Code.DATETIME: temporal.read_old_datetime,
-        Code.TIMESTAMP: temporal.read_old_timestamp,
-    }[column.code]
+    _check_fraction(column)
+    read, decimals = _TIMES[column.code, bool(column.scale)], column.scale
+    return (lambda data, at: read(data, at, decimals)) if column.code == Code.TIME2 or decimals else read
+
+
+def _datetime(column: ColumnType, _name: str) -> Decoder:
+    read, decimals = _reader_of_dates(column)
+    return read if decimals is None else lambda data, at: read(data, at, decimals)
+
+
+def resolve_zero_date(column: ColumnType) -> Decoder | None:
+    """What gives a date with a zero part as text; None if the column has no dates."""
+    if column.code not in _DATES:
+        return None
+    read, decimals = _reader_of_dates(column)
+    if decimals is None:
+        return lambda data, at: read(data, at, keeps_zero=True)
+    return lambda data, at: read(data, at, decimals, keeps_zero=True)
+
+
+def _reader_of_dates(column: ColumnType) -> tuple[Callable[..., tuple[str | None, int]], int | None]:
+    """What reads a column of dates, and the fraction digits that it wants to know."""
+    _check_fraction(column)
+    if column.scale and column.code in _HIRES:
+        return _HIRES[column.code], column.scale
+    is_new = column.code in (Code.DATETIME2, Code.TIMESTAMP2)
+    return _DATES[column.code], column.scale if is_new else None
+
+
+def _check_fraction(column: ColumnType) -> None:
+    if column.scale > 6:
+        raise ProtocolError(f"{column.scale} fraction digits, expected at most 6")
+
+
+_TIMES: dict[tuple[Code, bool], Callable[..., tuple[str, int]]] = {
+    (Code.TIME2, True): temporal.read_time2,
+    (Code.TIME2, False): temporal.read_time2,
+    (Code.TIME, True): temporal.read_hires_time,
+    (Code.TIME, False): temporal.read_old_time,
+}
+_DATES: dict[Code, Callable[..., tuple[str | None, int]]] = {
+    Code.DATE: temporal.read_date,
+    Code.NEWDATE: temporal.read_date,
+    Code.DATETIME: temporal.read_old_datetime,
+    Code.DATETIME2: temporal.read_datetime2,
+    Code.TIMESTAMP: temporal.read_old_timestamp,
+    Code.TIMESTAMP2: temporal.read_timestamp2,
+}
+_HIRES: dict[Code, Callable[..., tuple[str | None, int]]] = {
+    Code.DATETIME: temporal.read_hires_datetime,
+    Code.TIMESTAMP: temporal.read_hires_timestamp,
+}
 
 
 def _string(column: ColumnType, name: str) -> Decoder:
@@ -225,11 +259,8 @@ _FAMILIES: tuple[tuple[frozenset[Code], Callable[[ColumnType, str], Decoder]], .
     (frozenset({Code.NEWDECIMAL}), _decimal),
     (frozenset({Code.BIT}), _bit),
     (frozenset({Code.YEAR}), _year),
-    (frozenset({Code.DATE, Code.NEWDATE}), _date),
-    (
-        frozenset({Code.TIME, Code.TIME2, Code.DATETIME, Code.DATETIME2, Code.TIMESTAMP, Code.TIMESTAMP2}),
-        _time,
-    ),
+    (frozenset(_DATES), _datetime),
+    (frozenset({Code.TIME, Code.TIME2}), _time),
     (frozenset({Code.STRING, Code.VAR_STRING, Code.VARCHAR}), _string),
     (frozenset({Code.BLOB, Code.TINY_BLOB, Code.MEDIUM_BLOB, Code.LONG_BLOB}), _blob),
     (frozenset({Code.JSON}), _json),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -14,6 +15,12 @@ from deltaforge.sources.mysql.column_types import column_type_from_text
 from deltaforge.sources.mysql.ddl_columns import charset_from_collation
 from deltaforge.sources.mysql.ddl_table import Key, TableDefinition
 
+OLD_FORMAT = "/* mariadb-5.3 */"
+"""In :attr:`Column.type` of what MariaDB stores in an old temporal format."""
+_NEW_FORMAT = "/* mysql-5.6 */"
+_TIMES = re.compile(r"(?:time|datetime|timestamp)\b")
+ROW_START, ROW_END = "ROW START", "ROW END"
+"""In :attr:`Column.extra` of the columns that bound the life of a row of a system-versioned table."""
 SYSTEM_DATABASES = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
 
 
@@ -23,7 +30,8 @@ select table_schema, table_name, column_name from information_schema.key_column_
  order by table_schema, table_name, ordinal_position
 """
 _COLUMNS = """
-select table_schema, table_name, column_name, column_type, is_nullable, column_default, extra, character_set_name
+select table_schema, table_name, column_name, column_type, is_nullable, column_default, extra, character_set_name,
+       generation_expression
   from information_schema.columns
  where table_schema not in ('mysql', 'information_schema', 'performance_schema', 'sys') /*only*/
  order by table_schema, table_name, ordinal_position
@@ -68,14 +76,28 @@ def _tables(connection: Connection[Any], only: Key | None) -> tuple[dict[Key, Ta
     for row in execute(connection, _COLUMNS.replace("/*only*/", where), only):
         columns.setdefault((row[0], row[1]), []).append(row)
     is_mariadb = "mariadb" in str(execute(connection, "select version()")).lower()
+    is_old = is_mariadb and execute(connection, "select @@global.mysql56_temporal_format") == [(0,)]
     tables, errors = {}, {}
     for db, table, collation in execute(connection, _TABLES.replace("/*only*/", where), only):
         key = (db, table)
         if db.lower() not in SYSTEM_DATABASES and key in columns:
             charset = charset_from_collation(_text(collation or "default"))
-            rows = [(*row[:5], _default(row[5], is_mariadb=is_mariadb), *row[6:]) for row in columns[key]]
+            rows = [
+                (
+                    *row[:3],
+                    _type(row[3], is_old=is_old),
+                    row[4],
+                    _default(row[5], is_mariadb=is_mariadb),
+                    _extra(row[6], row[8], is_mariadb=is_mariadb),
+                    row[7],
+                )
+                for row in columns[key]
+            ]
+            # The end of a row of a system-versioned table, often hidden, is in each of its unique keys.
+            ends = {row[2] for row in rows if ROW_END in row[6]}
+            names = {row[2] for row in rows} - ends
             try:
-                tables[key] = _definition(key, rows, tuple(keys.get(key, ())), charset)
+                tables[key] = _definition(key, rows, tuple(c for c in keys.get(key, ()) if c in names), charset)
             except SchemaError as error:  # its rows, if they are captured, will stop with the remedy
                 errors[key] = str(error)
     return tables, errors
@@ -91,11 +113,25 @@ def _default(value: Any, *, is_mariadb: bool) -> str | None:
     return text[1:-1].replace("''", "'") if text[:1] == text[-1:] == "'" else text
 
 
+def _type(value: Any, *, is_old: bool) -> str:
+    """A type with its temporal format said always in one way: MariaDB marks the one that is not its present setting."""
+    text = _text(value)
+    if is_old and _TIMES.match(text) and _NEW_FORMAT not in text:
+        return f"{text} {OLD_FORMAT}"
+    return text.replace(_NEW_FORMAT, "").rstrip() if is_old else text
+
+
+def _extra(text: Any, expression: Any, *, is_mariadb: bool) -> str:
+    """What the catalog says besides, with the part that a column has in system versioning."""
+    is_bound = is_mariadb and _text(expression or "") in (ROW_START, ROW_END)
+    return f"{_text(text)}, {_text(expression)}" if is_bound else _text(text)
+
+
 def _definition(
     name: Key, rows: list[tuple[Any, ...]], primary_key: tuple[str, ...], charset: str | None
 ) -> TableDefinition:
-    columns = tuple(Column(row[2], _text(row[3]), row[4] == "YES", row[5], _text(row[6])) for row in rows)
-    types = tuple(column_type_from_text(_text(row[3]), row[7]) for row in rows)
+    columns = tuple(Column(row[2], row[3], row[4] == "YES", row[5], row[6]) for row in rows)
+    types = tuple(column_type_from_text(row[3], row[7]) for row in rows)
     return TableDefinition(TableSchema(TableId(name[0], None, name[1]), columns, primary_key), types, charset)
 
 

@@ -27,6 +27,7 @@ _BINARY = frozenset(
     {"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob", "uuid", "inet6", "inet4", "vector"}
 )
 _WORD = re.compile(r"[a-z0-9]+")
+_FRACTION = re.compile(r"(?:time|datetime|timestamp)\s*\((\d)\)", re.IGNORECASE)
 _LABEL = re.compile(r"'((?:[^'\\]|''|\\.)*)'")
 _SIGNED = frozenset(
     {Code.TINY, Code.SHORT, Code.INT24, Code.LONG, Code.LONGLONG, Code.FLOAT, Code.DOUBLE, Code.NEWDECIMAL}
@@ -61,6 +62,12 @@ def column_type_from_text(text: str, charset: str | None) -> ColumnType:
     elif code in CHARACTER | LABELLED:
         name = {"utf8": "utf8mb3"}.get(charset or "", charset)
     return ColumnType(code=code, unsigned=is_unsigned, charset=name, labels=labels)
+
+
+def fraction_digits(text: str) -> int | None:
+    """Of a time type such as ``datetime(6)``; None if the text names none."""
+    match = _FRACTION.match(text)
+    return int(match[1]) if match else None
 
 
 def _unquoted(raw: str) -> str:

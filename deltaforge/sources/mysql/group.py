@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from deltaforge.core.batch import HeldEvents
+from deltaforge.core.batch import DecodedGroup, HeldEvents
 from deltaforge.core.event import ChangeEvent, Op
 from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.mysql.rows import Rows
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
 OPS: dict[str, Op] = {"write": "c", "update": "u", "partial_update": "u", "delete": "d"}
 
 
-class RowGroup(HeldEvents):
-    """The rows of one row event, decoded at once; see :class:`deltaforge.core.batch.EventGroup`."""
+class RawRows:
+    """A row event with its place, as an :class:`EventMaker` wants it."""
 
     def __init__(self, table: CapturedTable, rows: Rows, transaction: Any, place: tuple[int, int, str, int]) -> None:
         self.table = table
@@ -26,20 +27,49 @@ class RowGroup(HeldEvents):
         self.transaction = transaction
         self.ordinal = transaction.ordinal
         self.ts_ms, self.server_id, self.file, self.pos = place
+
+
+class RowGroup(RawRows, HeldEvents):
+    """The rows of one row event, decoded at once; see :class:`deltaforge.core.batch.EventGroup`."""
+
+    def __init__(self, table: CapturedTable, rows: Rows, transaction: Any, place: tuple[int, int, str, int]) -> None:
+        RawRows.__init__(self, table, rows, transaction, place)
         counted = table.decoder.null_date_count
-        super().__init__(table.maker.events(self))
+        HeldEvents.__init__(self, table.maker.events(self))
         self.null_date_count = table.decoder.null_date_count - counted
 
     def where(self, wants: Callable[[ChangeEvent], bool]) -> RowGroup | None:
         return self if wants(self.head()) else None
 
 
+class VersionedGroup(DecodedGroup):
+    """What a row event means for the current rows of a system-versioned table."""
+
+    __slots__ = ("null_date_count",)
+
+    def __init__(self, events: Sequence[ChangeEvent], null_date_count: int) -> None:
+        super().__init__(events)
+        self.null_date_count = null_date_count
+
+
+def op_counts(group: Any) -> Iterable[tuple[str, int]]:
+    """The ops of a row group's events, and how many have each."""
+    if isinstance(group, VersionedGroup):
+        return Counter(event.op for event in group.events()).items()
+    return ((group.op, group.event_count),)
+
+
 def row_group(table: CapturedTable, rows: Rows, transaction: Any, place: tuple[int, int, str, int]) -> Any:
-    """The group of a row event. ``place``: time in ms, server id, file, end position.
+    """The group of a row event; None if it is about the history of rows alone. ``place``: time in ms, server id, file,
+    end position.
 
     Raises:
         ProtocolError: The bytes break the format.
     """
+    if table.is_versioned:
+        counted = table.decoder.null_date_count
+        events = table.maker.versioned_events(RawRows(table, rows, transaction, place))
+        return VersionedGroup(events, table.decoder.null_date_count - counted) if events else None
     if table.plan is not None and kernel is not None:
         group = kernel.mysql_group(table, rows, transaction, *place)
         if group is not None:

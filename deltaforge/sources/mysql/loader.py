@@ -77,14 +77,22 @@ class SchemaLoader:
         finally:
             connection.close()
 
-    def describe(self, db: str, table: str) -> TableSchema | None:
-        """One table as the catalog has it now; None if it is not there or the catalog cannot be read."""
+    def look_up(self, db: str, table: str) -> TableSchema | None:
+        """One table as the catalog has it now; None if it is not there.
+
+        Raises:
+            SourceError: The catalog cannot be read.
+        """
+        connection = connect(self._dsn)
         try:
-            connection = connect(self._dsn)
-            try:
-                return load_table(connection, (db, table))
-            finally:
-                connection.close()
+            return load_table(connection, (db, table))
+        finally:
+            connection.close()
+
+    def describe(self, db: str, table: str) -> TableSchema | None:
+        """As :meth:`look_up`; None also if the catalog cannot be read."""
+        try:
+            return self.look_up(db, table)
         except SourceError as error:
             log.warning("the declared types of %s.%s are not known: %s", db, table, error)
             return None

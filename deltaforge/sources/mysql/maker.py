@@ -50,6 +50,7 @@ class EventMaker:
             for row, (before, after) in enumerate(group.table.decoder.rows(group.rows)):
                 event = msgspec.structs.replace(head) if row else head
                 event.before, event.after = before, after
+                event.zero_dates = group.table.decoder.zero_dates or None
                 event.source = msgspec.structs.replace(head.source, row=row)
                 event.event_id = ids.at(group.ordinal, row)
                 events.append(event)
@@ -57,6 +58,27 @@ class EventMaker:
             error.message = f"{error.message}; in {group.file} before {group.pos}"
             error.context["file"] = group.file
             raise
+        return events
+
+    def versioned_events(self, group: Any) -> list[ChangeEvent]:
+        """The events of a row group of a system-versioned table; rows of its history have none.
+
+        Raises:
+            ProtocolError: As :meth:`events`.
+        """
+        events = []
+        for row in self.events(group):
+            if row.before is None and row.after is None:
+                continue
+            event = self.event_of(group.table, "c" if row.before is None else "d" if row.after is None else "u")
+            self._put(event, group)
+            event.before, event.after, event.event_id, event.source.row = (
+                row.before,
+                row.after,
+                row.event_id,
+                row.source.row,
+            )
+            events.append(event)
         return events
 
     def head(self, group: Any) -> ChangeEvent:

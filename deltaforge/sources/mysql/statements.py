@@ -135,8 +135,10 @@ class Statements:
             named = truncated_table(statement)
             if self._tables.is_captured(*named):
                 return self._maker.truncate(place, *named, statement.printable)
-        elif meaning is Meaning.OTHER and not self._history.is_empty:
-            self._history.apply(statement, position)
+        elif meaning is Meaning.OTHER:
+            self._tables.forget_completed()
+            if not self._history.is_empty:
+                self._history.apply(statement, position)
         return None
 
     def _refuse_rows(self, statement: Statement) -> None:

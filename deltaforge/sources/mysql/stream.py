@@ -37,7 +37,7 @@ from deltaforge.sources.failover import Arrival
 from deltaforge.sources.loader import TableReload, reload
 from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
 from deltaforge.sources.mysql.gate import Gate
-from deltaforge.sources.mysql.group import row_group
+from deltaforge.sources.mysql.group import op_counts, row_group
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.maker import EventMaker, Place
 from deltaforge.sources.mysql.server import (
@@ -212,9 +212,9 @@ class MysqlStream:
             self._null_dates[table.name] += count
         self._batcher.add_ended(found.groups, found.byte_count, found.event_count, now)
 
-    def _count_group(self, group: Any) -> None:
-        name = group.table.name
-        self._counts[name, group.op] += group.event_count
+    def _count_group(self, name: str, group: Any) -> None:
+        for op, count in op_counts(group):
+            self._counts[name, op] += count
         if group.null_date_count:
             self._null_dates[name] += group.null_date_count
 
@@ -275,8 +275,9 @@ class MysqlStream:
         if table is None:
             return
         group = row_group(table, rows, tx, (self._ms(header), header.server_id, self._file, outer.log_pos))
-        self._batcher.add(group, size, now)
-        self._count_group(group)
+        if group is not None:
+            self._batcher.add(group, size, now)
+            self._count_group(table.name, group)
 
     def _on_query(self, query: Query, header: Header, outer: Header, now: float) -> None:
         statement = statement_of(query, self._dialect)

@@ -13,16 +13,18 @@ from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.mysql.events import end_of
 from deltaforge.protocol.mysql.rows import RowDecoder
 from deltaforge.protocol.mysql.table_map import TableMap
-from deltaforge.protocol.mysql.types import ColumnType, declared_type
+from deltaforge.protocol.mysql.types import OLD_TIMES, ColumnType
 from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.mysql.catalog import SYSTEM_DATABASES
+from deltaforge.sources.mysql.column_types import fraction_digits
 from deltaforge.sources.mysql.ddl_table import TableDefinition
 from deltaforge.sources.mysql.fingerprint import canonical_type
 from deltaforge.sources.mysql.history import SchemaHistory, check_against, resolve
 from deltaforge.sources.mysql.loader import SchemaLoader, definition_of, point_of
 from deltaforge.sources.mysql.maker import EventMaker
 from deltaforge.sources.mysql.server import ServerFacts
+from deltaforge.sources.mysql.unsaid import completed_columns, declaration_of, with_fraction
 from deltaforge.sources.texts import table_texts
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ class CapturedTable:
     Attributes:
         registered: The version as the registry has it; ``version`` is its fingerprint, ``sequence`` that of its
             registration.
-        columns: Names and types in table order.
+        columns: Names and types in table order, hidden ones too.
+        is_versioned: Whether the table keeps a history of its rows, so that events of the log are not those of rows.
         plan: The kernel's row plan, None without a kernel.
     """
 
@@ -48,7 +51,8 @@ class CapturedTable:
         self.version = version.hash
         self.sequence = version.sequence
         self.columns = columns
-        self.decoder = RowDecoder(schema.table.qualified, columns)
+        self.is_versioned = any(column.ends_row for _, column in columns)
+        self.decoder = RowDecoder(schema.table.qualified, columns, schema.primary_key)
         self.maker = maker
         self.is_outbox = is_outbox
         self.plan = None
@@ -85,6 +89,7 @@ class Tables:
         self.forget_map: Callable[[], object] = lambda: None
         self._map_of: dict[TableName, bytes] = {}
         self._resolved: dict[bytes, tuple[TableDefinition, CapturedTable]] = {}
+        self._completed: dict[bytes, CapturedTable] = {}
         self._ahead: list[tuple[int, int]] = []
         self.hits = 0
         self.misses = 0
@@ -125,10 +130,22 @@ class Tables:
             return None
         if not table_map.is_full:
             return self._from_history(table_map, position)
+        completed = self._completed.get(table_map.raw)
+        if completed is not None:
+            self.hits += 1
+            return completed
         self.misses += 1
-        table = self.by_map[table_map.raw] = self._from_map(table_map, position)
+        table = self._from_map(table_map, position)
         self._replace_map(table_map)
+        if table.is_versioned or any(column.code in OLD_TIMES for _, column in table.columns):
+            self._completed[table_map.raw] = table  # not for the scanner: the map alone does not say it
+        else:
+            self.by_map[table_map.raw] = table
         return table
+
+    def forget_completed(self) -> None:
+        """A definition changed: what maps leave out may be another thing now."""
+        self._completed.clear()
 
     def look_ahead(self, here: MysqlPosition) -> None:
         """Note what is registered behind the place where the reading stands: rows there look for their versions
@@ -162,6 +179,7 @@ class Tables:
         self.by_map.clear()
         self._map_of.clear()
         self._resolved.clear()
+        self._completed.clear()
         self.forget_map()
 
     def _replace_map(self, table_map: TableMap) -> None:
@@ -170,18 +188,27 @@ class Tables:
         older = self._map_of.get(name)
         if older is not None:
             self.by_map.pop(older, None)
+            self._completed.pop(older, None)
         self._map_of[name] = table_map.raw
         self.forget_map()
 
     def _from_map(self, table_map: TableMap, position: MysqlPosition) -> CapturedTable:
         names = table_map.column_names or ()
+        is_mariadb = self._facts is not None and self._facts.flavor == "mariadb"
+        kinds = self._completed_columns(table_map, position) if is_mariadb else table_map.columns
         columns = tuple(
-            Column(name, declared_type(column), bool(table_map.null_bits >> n & 1))
-            for n, (name, column) in enumerate(zip(names, table_map.columns, strict=True))
+            Column(name, declaration_of(kind, is_mariadb=is_mariadb), bool(table_map.null_bits >> n & 1))
+            for n, (name, kind) in enumerate(zip(names, kinds, strict=True))
+            if not kind.is_hidden
         )
-        key = tuple(names[n] for n in table_map.primary_key or ())
+        key = tuple(names[n] for n in table_map.primary_key or () if not kinds[n].ends_row)
         schema = TableSchema(TableId(table_map.db, None, table_map.table), columns, key)
-        return self._captured(schema, list(zip(names, table_map.columns, strict=True)), position)
+        return self._captured(schema, list(zip(names, kinds, strict=True)), position)
+
+    def _completed_columns(self, table_map: TableMap, position: MysqlPosition) -> Sequence[ColumnType]:
+        name = table_map.db, table_map.table
+        known = self._registry.at_point(name, point_of(position, self._facts.uuid)) if self._facts else None
+        return completed_columns(table_map, known.schema if known else None, lambda: self.loader.look_up(*name))
 
     def _from_history(self, table_map: TableMap, position: MysqlPosition) -> CapturedTable:
         definition = self._history.definition(table_map.db, table_map.table, position)
@@ -197,7 +224,8 @@ class Tables:
         self.misses += 1
         check_against(definition, table_map)
         names = [column.name for column in definition.schema.columns]
-        columns = list(zip(names, resolve(definition, table_map), strict=True))
+        digits = [fraction_digits(column.type) for column in definition.schema.columns]
+        columns = list(zip(names, map(with_fraction, resolve(definition, table_map), digits), strict=True))
         table = self._captured(definition.schema, columns, position)
         self._resolved[table_map.raw] = definition, table
         return table
