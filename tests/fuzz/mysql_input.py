@@ -4,9 +4,10 @@ import random
 import struct
 
 from deltaforge.core.table import Column, TableId, TableSchema
+from deltaforge.protocol.mysql import temporal
 from deltaforge.protocol.mysql.numbers import decimal_size
 from deltaforge.protocol.mysql.rows import Rows
-from deltaforge.protocol.mysql.types import Code, ColumnType
+from deltaforge.protocol.mysql.types import OLD_TIMES, Code, ColumnType
 
 TEXTS = ("", "a", 'quote " and \\', "tab\tline\n\x00\x1f", "\u00fc\u20ac\U0001f600", "x" * 300, "\x7f\x80")
 CHARSETS = (
@@ -34,6 +35,8 @@ def column(rnd: random.Random) -> ColumnType:
     code = rnd.choice(CODES)
     if code in (Code.TIME2, Code.DATETIME2, Code.TIMESTAMP2):
         return ColumnType(code=code, scale=rnd.randint(0, 6))
+    if code in OLD_TIMES:
+        return ColumnType(code=code, scale=rnd.choice((0, rnd.randint(1, 6))))
     if code == Code.NEWDECIMAL:
         precision = rnd.randint(1, 65)
         return ColumnType(code=code, precision=precision, scale=rnd.randint(0, min(30, precision)))
@@ -56,8 +59,10 @@ def value(rnd: random.Random, column: ColumnType) -> bytes:
     code = column.code
     sizes = {
         Code.TINY: 1, Code.SHORT: 2, Code.INT24: 3, Code.LONG: 4, Code.LONGLONG: 8, Code.YEAR: 1, Code.DATE: 3,
-        Code.NEWDATE: 3, Code.TIME: 3, Code.DATETIME: 8, Code.TIMESTAMP: 4,
+        Code.NEWDATE: 3,
     }  # fmt: skip
+    if code in OLD_TIMES:
+        return old_time(rnd, column)
     if code in sizes:
         return _raw(rnd, sizes[code])
     if code == Code.FLOAT:
@@ -89,9 +94,34 @@ def value(rnd: random.Random, column: ColumnType) -> bytes:
     return len(content).to_bytes(width, "little") + content
 
 
+def old_time(rnd: random.Random, column: ColumnType) -> bytes:
+    """A value of an old temporal format, mostly one that a server could store."""
+    code, unit = column.code, 10**column.scale
+    hour, minute, second = rnd.randint(0, 23), rnd.randint(0, 59), rnd.choice((0, 59, 60))
+    year, month, day = rnd.choice(((0, 0, 0), (9999, 12, 31), (2024, rnd.randint(0, 13), rnd.randint(0, 32))))
+    clock, fraction = (hour * 60 + minute) * 60 + second, rnd.randrange(unit)
+    if code == Code.TIMESTAMP:
+        seconds = rnd.choice((0, rnd.getrandbits(32)))
+        width = temporal._FRACTION_BYTES[column.scale]
+        part = fraction if rnd.random() < 0.9 else rnd.getrandbits(8 * width)
+        return seconds.to_bytes(4, "big" if column.scale else "little") + part.to_bytes(width, "big")
+    if code == Code.DATETIME and not column.scale:
+        return (((year * 100 + month) * 100 + day) * 10**6 + hour * 10**4 + minute * 100 + second).to_bytes(8, "little")
+    if code == Code.DATETIME:
+        value = (((year * 13 + month) * 32 + day) * 86_400 + clock) * unit + fraction
+        return value.to_bytes(temporal.DATETIME_BYTES[column.scale], "big")
+    sign = rnd.choice((1, -1))
+    if not column.scale:
+        return (sign * (rnd.randint(0, 838) * 10**4 + minute * 100 + second)).to_bytes(3, "little", signed=True)
+    value = (839 * 3600 + sign * rnd.randint(0, 839 * 3600)) * unit + sign * fraction
+    return max(value, 0).to_bytes(temporal.TIME_BYTES[column.scale], "big")
+
+
 def row_event(rnd: random.Random) -> tuple[list[tuple[str, ColumnType]], Rows, tuple[str, ...]]:
     """Columns with names, a valid row event of them, and the primary key."""
     columns = [(rnd.choice(TEXTS) + f"c{n}", column(rnd)) for n in range(rnd.randint(1, 12))]
+    hidden = rnd.choice((0, 0, 0, 1))
+    columns += [(f"hidden{n}", ColumnType(code=Code.LONGLONG, is_hidden=True)) for n in range(hidden)]
     kind = rnd.choice(("write", "update", "delete"))
     everything = (1 << len(columns)) - 1
     bits = [everything if rnd.random() < 0.7 else rnd.randint(1, everything) for _ in range(2)]
@@ -100,7 +130,7 @@ def row_event(rnd: random.Random) -> tuple[list[tuple[str, ColumnType]], Rows, t
     for _ in range(rnd.randint(1, 3)):
         for present in (before, after) if kind == "update" else (before,):
             data += _image(rnd, [c for n, (_, c) in enumerate(columns) if present >> n & 1])
-    key = tuple(name for name, _ in columns if rnd.random() < 0.3)
+    key = tuple(name for name, kind in columns if rnd.random() < 0.3 and not kind.is_hidden)
     return columns, Rows(kind, 1, len(columns), before, after, data, 0), key
 
 
@@ -119,7 +149,8 @@ def damaged(rnd: random.Random, data: bytes) -> bytes:
 
 
 def schema_of(columns: list[tuple[str, ColumnType]], key: tuple[str, ...]) -> TableSchema:
-    return TableSchema(TableId("d\u00fc", None, 't"'), tuple(Column(name, "x") for name, _ in columns), key)
+    shown = tuple(Column(name, "x") for name, kind in columns if not kind.is_hidden)
+    return TableSchema(TableId("d\u00fc", None, 't"'), shown, key)
 
 
 def json_binary(rnd: random.Random) -> bytes:

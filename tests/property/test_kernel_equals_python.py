@@ -67,7 +67,8 @@ def test_samples():
             events = case.table.maker.events(group)
         except DeltaForgeError:
             continue
-        if any(value != value for event in events for value in (event.after or {}).values()):
+        values = [value for event in events for value in (event.after or {}).values()]
+        if any(part != part for value in values for part in (value if isinstance(value, list) else [value])):
             continue  # not a number: no server stores it, and JSON writes it as null
         names = [column.name for column in case.table.schema.columns]
         for asked in (names[:60], rnd.sample(names, min(len(names), 2)), []):
