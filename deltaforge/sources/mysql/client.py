@@ -34,14 +34,23 @@ _NO_TLS = 2026
 _READ_BYTES = 1 << 20
 _LONGEST_PACKET = 0xFFFFFF
 _KINDS = {
-    1044: ("permission", "grant REPLICATION SLAVE, REPLICATION CLIENT and SELECT to the user"),
+    1044: ("permission", "grant SELECT on the database to the user"),
     1045: ("auth", "check user and password in the DSN"),
     1049: ("not_found", "create the database or correct the DSN"),
+    1054: ("incompatible", "the server has not got what this version asks it for"),
+    1064: ("incompatible", "the server does not understand a statement of this version"),
+    1130: ("auth", "let the user log in from this host"),
     1142: ("permission", "grant SELECT to the user"),
-    1227: ("permission", "grant REPLICATION SLAVE and REPLICATION CLIENT to the user"),
+    1143: ("permission", "grant SELECT to the user"),
+    1193: ("incompatible", "the server has not got what this version asks it for"),
+    1227: ("permission", "grant REPLICATION SLAVE, REPLICATION CLIENT on *.* to the user"),
     1251: ("auth", "the server asks for an authentication that this client does not have"),
+    1370: ("permission", "grant EXECUTE to the user"),
     1698: ("auth", "check user and password in the DSN"),
+    1820: ("auth", "set a new password for the user, and in the DSN"),
+    1862: ("auth", "set a new password for the user, and in the DSN"),
     2059: ("auth", "the server asks for an authentication that this client does not have"),
+    3118: ("auth", "unlock the account of the user"),
     3159: ("auth", "the server requires TLS: add ?ssl-mode=required to the DSN"),
 }
 
@@ -67,6 +76,20 @@ def error_of(code: int, text: str, doing: str) -> DeltaForgeError:
         )
     kind, hint = _KINDS.get(code, ("connect", ""))
     return SourceError(f"{doing}: {text} (error {code})", kind=kind, hint=hint)
+
+
+@contextmanager
+def replication_rights(connection: Connection[Any]) -> Iterator[None]:
+    """Names the GRANT that mends a refusal. What replicas may do is refused to others like a wrong password, too."""
+    try:
+        yield
+    except SourceError as error:
+        if error.kind in ("permission", "auth"):
+            ((user,),) = execute(connection, "select current_user()")
+            name, _, host = str(user).rpartition("@")
+            error.kind = "permission"
+            error.hint = f"as an administrator: grant REPLICATION SLAVE, REPLICATION CLIENT on *.* to '{name}'@'{host}'"
+        raise
 
 
 @contextmanager
@@ -271,7 +294,7 @@ class DumpConnection:
         """COM_REGISTER_SLAVE: makes us visible in SHOW REPLICAS."""
         name = b"deltaforge"
         packet = struct.pack("<IB", self._server_id, len(name)) + name + b"\0\0" + struct.pack("<HII", 0, 0, 0)
-        with source_errors("the server refused the replica"):
+        with replication_rights(self._connection), source_errors("the server refused the replica"):
             self._connection._execute_command(0x15, packet)  # type: ignore[attr-defined]  # noqa: SLF001
             self._connection._read_packet()  # type: ignore[no-untyped-call]  # noqa: SLF001
 

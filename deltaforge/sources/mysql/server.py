@@ -12,7 +12,7 @@ from deltaforge.core.errors import SourceError
 from deltaforge.core.gtid import GtidSet, MariadbGtids, split_mariadb_gtid
 from deltaforge.core.position import MysqlPosition, log_order
 from deltaforge.sources.failover import lost
-from deltaforge.sources.mysql.client import MAX_DUMP_OFFSET, execute, query_row
+from deltaforge.sources.mysql.client import MAX_DUMP_OFFSET, execute, query_row, replication_rights
 
 log = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ def oldest_position(connection: Connection[Any], facts: ServerFacts) -> MysqlPos
             kind="incompatible",
             hint="reset the checkpoint to latest; with binlog_row_metadata=FULL the log itself holds them",
         )
-    file = str(execute(connection, "show binary logs")[0][0])
+    file = str(_binary_logs(connection)[0][0])
     if facts.flavor == "mariadb":
         return MysqlPosition(file, _FIRST_EVENT, _mariadb_gtids(connection, file, _FIRST_EVENT), "mariadb", facts.uuid)
     ((purged,),) = execute(connection, "select @@global.gtid_purged")
@@ -178,7 +178,7 @@ def _check_domains(connection: Connection[Any], position: MysqlPosition, *, is_s
 
 def _check_file(connection: Connection[Any], position: MysqlPosition) -> None:
     """Numbers of files only grow, so smaller ones are another history, even if its GTIDs look like ours."""
-    sizes = {str(row[0]): int(row[1]) for row in execute(connection, "show binary logs")}
+    sizes = {str(row[0]): int(row[1]) for row in _binary_logs(connection)}
     base = position.file.rpartition(".")[0]
     newest = max((log_order(MysqlPosition(file, 0)) for file in sizes if file.rpartition(".")[0] == base), default=None)
     if newest is not None and newest < log_order(MysqlPosition(position.file, 0)):
@@ -193,6 +193,11 @@ _WHY_SAME = "its history was reset, or a crash took the last transactions"
 _WHY_OTHER = "it does not have all transactions that were read before"
 
 
+def _binary_logs(connection: Connection[Any]) -> list[tuple[Any, ...]]:
+    with replication_rights(connection):
+        return execute(connection, "show binary logs")
+
+
 def _gtids(text: object) -> GtidSet:
     return GtidSet(str(text or "").replace("\n", ""))
 
@@ -201,9 +206,11 @@ def _status(connection: Connection[Any], statements: tuple[str, str]) -> dict[st
     refused: SourceError | None = None
     for sql in statements:
         try:
-            row = query_row(connection, sql)
+            with replication_rights(connection):
+                row = query_row(connection, sql)
         except SourceError as error:
-            refused = error
+            if refused is None or error.kind == "permission":  # the other spelling is a syntax error
+                refused = error
             continue
         if row is not None:
             return row

@@ -101,8 +101,9 @@ class _Completion:
         raise SchemaError(
             f"column {name} of {self._table} is stored in the old format of {word}, and how many fraction digits it has"
             " there is not known",
-            hint=f"leave the table out, or reset the checkpoint to latest; with mysql56_temporal_format=ON an"
-            f" alter table {self._map.table} force brings its columns into the format that the log describes",
+            hint="leave the table out, or reset the checkpoint to latest; with mysql56_temporal_format=ON an"
+            f" alter table {self._map.table} force brings its columns into the format that the log describes; the user"
+            " needs SELECT on the table",
         )
 
     def _is_hash(self, n: int) -> bool:
@@ -126,7 +127,7 @@ class _Completion:
             return True
         raise SchemaError(
             f"table {self._table} is gone, and the log does not tell whether it was system-versioned",
-            hint="leave the table out, or reset the checkpoint to a position behind it",
+            hint="leave the table out, or reset the checkpoint to a position behind it; the user needs SELECT on a table",
         )
 
     def _is_declared_end(self, n: int) -> bool:
