@@ -127,7 +127,7 @@ class _Completion:
             return True
         raise SchemaError(
             f"table {self._table} is gone, and the log does not tell whether it was system-versioned",
-            hint="leave the table out, or reset the checkpoint to a position behind it; the user needs SELECT on a table",
+            hint="leave the table out, or reset the checkpoint to a position behind it; the user needs SELECT on it",
         )
 
     def _is_declared_end(self, n: int) -> bool:
