@@ -37,8 +37,8 @@ class PipelineContext:
         stop_grace_secs: How long a stop waits for sinks that do not answer.
         failure: Why the pipeline ends, if it does not end because it was told to.
         start_saved: Set when the position that this run started from is in the recovery store.
-        raises_failure: Whether a failed source raises; otherwise it ends the flow cleanly, which saves
-            what was delivered, and leaves the reason in ``failure`` for our own launcher.
+        is_embedded: Whether it is somebody else's Bytewax run. A failed source raises there; otherwise it ends the
+            flow cleanly, which saves what was delivered, and leaves the reason in ``failure`` for our own launcher.
         tables: Packs the captured tables of what waits on disk for a sink; set when the dataflow is built.
         reset: Of the checkpoint, pending when this run began. Carried out already if a state holds its id.
         check_owner: Raises if another process owns the pipeline now: nothing may be written or saved any more.
@@ -60,7 +60,7 @@ class PipelineContext:
     tables: TableCodec = field(init=False)
     storage_path: Path | None = None
     starts_paused: bool = False
-    raises_failure: bool = False
+    is_embedded: bool = False
     reset: ResetRequest | None = None
     check_owner: Callable[[], None] = lambda: None
     _stop_at: float | None = None

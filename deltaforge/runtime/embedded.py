@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from deltaforge.checkpoint.reset import read_reset
 from deltaforge.core.errors import SpecError
 from deltaforge.observability.logging import configure
 from deltaforge.runtime.dataflow import build_dataflow
+from deltaforge.runtime.first_start import check_has_store
 from deltaforge.runtime.launcher import make_context
 from deltaforge.runtime.resets import new_sinks_from_earliest
 from deltaforge.spec import load_file
@@ -27,12 +29,14 @@ def flow_of_file(document: Path, state_dir: Path) -> Dataflow:
     """The dataflow of a document file; SIGTERM and SIGINT then drain it, save, and end it.
 
     Raises:
-        SpecError: The document is wrong, asks for something that this version cannot do, or a reset is pending.
+        SpecError: The document is wrong, asks for something that this version cannot do, or a reset is pending; or
+            there is no recovery store.
         CheckpointError: The saved state cannot be read.
     """
     configure(os.environ)
     context = make_context(load_file(document, dict(os.environ)), state_dir)
-    context.raises_failure = True
+    context.is_embedded = True
+    check_has_store(sys.argv[1:], os.environ)
     context.paths.create()
     if read_reset(context.paths.reset) is not None or new_sinks_from_earliest(context):
         raise SpecError(

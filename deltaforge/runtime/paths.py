@@ -53,6 +53,11 @@ class PipelinePaths:
         return self.root / "reset.json"
 
     @property
+    def started(self) -> Path:
+        """There once a position was saved in somebody else's Bytewax run."""
+        return self.root / "started"
+
+    @property
     def spools(self) -> Path:
         """What waits for sinks, a directory for each; made when there is something."""
         return self.root / "spool"

@@ -15,6 +15,7 @@ from deltaforge.core.batch import Batch
 from deltaforge.core.errors import CheckpointError, DeltaForgeError
 from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.first_start import check_first_start, note_started
 from deltaforge.runtime.learned import Learned, learned_path
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.reader import LogReader
@@ -89,7 +90,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         except DeltaForgeError as error:
             log.error("source failed: %s", error, extra={"source_id": self._source_id, "kind": error.kind})  # noqa: TRY400 - the message says it all
             self._context.fail(error)
-            if self._context.raises_failure:
+            if self._context.is_embedded:
                 raise
             raise StopIteration from None
         if batch is None:
@@ -123,6 +124,8 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
             return
         reached("between_save_and_confirm")
         self._reader.confirm(self._unsaved.position)
+        if self._context.is_embedded and not self._context.start_saved.is_set():
+            note_started(self._context)
         self._context.start_saved.set()
         self._is_first_start = False
         self._unsaved = None
@@ -188,6 +191,8 @@ class LogSource(FixedPartitionedSource[Batch, bytes | None]):
                 return LogPartition(self._context, None, reset=reset, state_before_reset=resume_state)
             remove_reset(self._context.paths.reset, reset)  # saved, and then killed before the file was removed
         state = decode_source_state(resume_state) if resume_state else None
+        if self._context.is_embedded:
+            check_first_start(self._context) if state is None else note_started(self._context)
         source_id = self._context.spec.spec.source.config.id
         if state is not None and state.source_id != source_id:
             raise CheckpointError(

@@ -1,5 +1,6 @@
 """The flow under Bytewax's own launcher: one worker, two workers, two processes."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,7 +10,7 @@ import sys
 
 import pytest
 
-from tests.pipelines import file_events, file_sink, postgres_source, wait_for
+from tests.pipelines import PipelineProcess, file_events, file_sink, mysql_source, postgres_source, wait_for
 
 
 @pytest.fixture
@@ -93,6 +94,77 @@ def test_two_processes_deliver_everything_over_a_kill(run, postgres_database, tm
     wait_for(lambda: {event["after"]["id"] for event in file_events(out)} == set(range(100)))
     seen = list(dict.fromkeys(event["after"]["id"] for event in file_events(out)))
     assert seen == list(range(100))
+
+
+@pytest.mark.parametrize("kind", ["postgres", "mysql"])
+def test_without_the_store_of_before_it_does_not_begin_anew(request, tmp_path, kind):
+    database = request.getfixturevalue(f"{kind}_database")
+    database.execute("create table t (id int primary key)")
+    if kind == "postgres":
+        database.execute("create publication pub for all tables")
+    pipeline = Embedded(tmp_path, (postgres_source if kind == "postgres" else mysql_source)(database))
+    assert "without a recovery store" in pipeline.refused()
+    with pipeline.running("-r", pipeline.store("first")):
+        wait_for(pipeline.has_started)
+        insert(database, range(10))
+        wait_for(lambda: len(file_events(pipeline.out)) == 10)
+    insert(database, range(10, 20))
+    assert "was read before" in pipeline.refused("-r", pipeline.store("second"))
+    with pipeline.running("-r", pipeline.store("first")):
+        wait_for(lambda: [event["after"]["id"] for event in file_events(pipeline.out)] == list(range(20)))
+
+
+def test_the_store_of_our_own_launcher_is_not_left_for_another(tmp_path, postgres_database):
+    postgres_database.execute("create table t (id int primary key)", "create publication pub for all tables")
+    source = postgres_source(postgres_database)
+    ours = PipelineProcess(tmp_path, source, [file_sink(tmp_path / "out.jsonl")]).start()
+    assert ours.stop() == 0
+    pipeline = Embedded(tmp_path, source)
+    assert f"start with -r {ours.paths.recovery}" in pipeline.refused("-r", pipeline.store("other"))
+    insert(postgres_database, range(5))
+    with pipeline.running("-r", ours.paths.recovery):
+        wait_for(lambda: len(file_events(pipeline.out)) == 5)
+
+
+class Embedded:
+    """A pipeline under Bytewax's own launcher, with whatever recovery store the test names."""
+
+    def __init__(self, folder, source):
+        self.out, self._folder = folder / "out.jsonl", folder
+        self._document = folder / "p.json"
+        spec = {"source": source, "processors": [], "sinks": [file_sink(self.out)]}
+        self._document.write_text(json.dumps({"metadata": {"name": "p", "tenant": "acme"}, "spec": spec}))
+
+    def store(self, name):
+        """A recovery store; made when it is new."""
+        store = self._folder / name
+        if not store.exists():
+            store.mkdir()
+            subprocess.run([sys.executable, "-m", "bytewax.recovery", str(store), "1"], check=True)
+        return store
+
+    def has_started(self):
+        return (self._folder / "state" / "pipelines" / "p" / "started").exists()
+
+    def refused(self, *options):
+        """What a start says that ends by itself."""
+        with self.running(*options) as process:
+            assert process.wait(timeout=60) != 0
+        return (self._folder / "log").read_text()
+
+    @contextlib.contextmanager
+    def running(self, *options):
+        """A process that is stopped at the end."""
+        flow = f"flows.pipeline:get_flow('{self._document}')"
+        command = [sys.executable, "-m", "bytewax.run", flow, "-s", "1", "-b", "0", *map(str, options)]
+        environment = {**os.environ, "DELTAFORGE_STATE_DIR": str(self._folder / "state"), "RUST_BACKTRACE": "0"}
+        with (self._folder / "log").open("wb") as log:
+            process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
 
 
 def test_wrong_document_ends_with_a_readable_error(tmp_path):

@@ -1,0 +1,68 @@
+"""Whether a start without a saved position is a first start. Our own launcher has one recovery store for a pipeline;
+inside somebody else's Bytewax run it may be another one each time, or none. A source that began "from now" then would
+leave out what was written while it was down.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+
+from deltaforge.checkpoint.reader import read_source_state
+from deltaforge.core.errors import CheckpointError, SpecError
+from deltaforge.runtime.context import PipelineContext
+
+RUNNER = "bytewax.run"
+STORE_VARIABLE = "BYTEWAX_RECOVERY_DIRECTORY"
+_HINT = (
+    "make a recovery store once (python -m bytewax.recovery DIR 1) and start with -r DIR -s 1 -b 0,"
+    " or use `deltaforge run`"
+)
+
+
+def check_has_store(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Check that ``python -m bytewax.run``, if that is what runs here, was given a recovery store.
+
+    Args:
+        arguments: Of the process, without the program.
+        environment: Of the process.
+
+    Raises:
+        SpecError: It was not: nothing would keep the position.
+    """
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    if spec is None or spec.name != RUNNER:
+        return
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("-r", "--recovery-directory", default=environment.get(STORE_VARIABLE))
+    known, _ = parser.parse_known_args(arguments)
+    if known.recovery_directory is None:
+        raise SpecError(
+            "without a recovery store no position is kept: rows written between two runs are lost", hint=_HINT
+        )
+
+
+def check_first_start(context: PipelineContext) -> None:
+    """Check that a source for which nothing is saved has not been read before.
+
+    Raises:
+        CheckpointError: It has, with another recovery store or without one.
+    """
+    name, own = context.name, context.paths.recovery
+    if read_source_state(own) is not None:
+        raise CheckpointError(
+            f"the position of pipeline {name} is in another recovery store",
+            hint=f"start with -r {own}, or use `deltaforge run`",
+        )
+    if context.paths.started.exists():
+        raise CheckpointError(
+            f"pipeline {name} was read before, and this recovery store has no position of it: what was written"
+            " since is lost if it begins anew",
+            hint=f"start with -r and the store of before; to begin anew, remove {context.paths.started}",
+        )
+
+
+def note_started(context: PipelineContext) -> None:
+    """A position of the source is saved: from now on a start without one is no first start."""
+    context.paths.started.touch(mode=0o600)
