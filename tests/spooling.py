@@ -53,9 +53,9 @@ def values_of(batch, encoder):
     """Values with their keys, or the error."""
     try:
         values = encoder.encode_groups(batch.groups)
+        return [(values.key(n), values[n]) for n in range(len(values))]
     except DeltaForgeError as error:
         return f"{type(error).__name__}: {error}"
-    return [(values.key(n), values[n]) for n in range(len(values))]
 
 
 def plain_events(batch):

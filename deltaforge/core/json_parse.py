@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
+import re
+from decimal import Decimal, DecimalException
 from typing import Any
 
 from deltaforge.core.errors import UnsupportedValueError
 
+MAX_DEPTH = 200
+"""Levels of a stored document that becomes a value: readers of JSON, ours and others, end at a few hundred."""
+
 _MIN, _MAX = -(1 << 63), (1 << 64) - 1
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+
+
+class UnheldJsonError(UnsupportedValueError):
+    """JSON by its grammar, which holds what values cannot."""
 
 
 def parse_json_exact(text: str) -> Any:
@@ -16,14 +26,54 @@ def parse_json_exact(text: str) -> Any:
     become :class:`decimal.Decimal`.
 
     Raises:
-        UnsupportedValueError: Not JSON, or nested too deeply.
+        UnheldJsonError: Nested too deeply, a number too large or too small, or half of a surrogate pair.
+        UnsupportedValueError: Not JSON.
     """
     try:
-        return _decode(text)
+        value = _decode(text)
+        is_unicode = _SURROGATE.search(text) is None or _is_unicode(value)
     except ValueError as exc:
         raise UnsupportedValueError("text of a JSON column is not JSON") from exc
     except RecursionError:
-        raise UnsupportedValueError("JSON is nested too deeply") from None
+        raise UnheldJsonError("JSON is nested too deeply") from None
+    if not is_unicode:
+        raise UnheldJsonError("JSON text that is not Unicode")
+    return value
+
+
+def parse_json_stored(text: str) -> Any:
+    """The value of a JSON text as :func:`parse_json_exact` gives it; of one that values cannot hold, or that is nested
+    more than :data:`MAX_DEPTH` levels, the text itself as ``{"_json": "…"}``.
+
+    Raises:
+        UnsupportedValueError: Not JSON.
+    """
+    if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+        return {"_json": text}
+    try:
+        return parse_json_exact(text)
+    except UnheldJsonError:
+        return {"_json": text}
+
+
+def _depth(text: str) -> int:
+    """How deeply the brackets outside of strings are nested."""
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(text):
+        if bracket in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif bracket in "]}":
+            depth -= 1
+    return deepest
+
+
+def _is_unicode(value: Any) -> bool:
+    try:
+        json.dumps(value, ensure_ascii=False, default=str).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _integer(text: str) -> int | Decimal:
@@ -35,7 +85,10 @@ def _integer(text: str) -> int | Decimal:
 
 def _number(text: str) -> float | Decimal:
     value = float(text)
-    exact = Decimal(text)
+    try:
+        exact = Decimal(text)
+    except DecimalException:
+        raise UnheldJsonError("a number in JSON is too large or too small") from None
     return value if Decimal(repr(value)) == exact and len(exact.as_tuple().digits) <= 17 else exact
 
 

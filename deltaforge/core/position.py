@@ -43,13 +43,15 @@ class PostgresPosition(msgspec.Struct, frozen=True, tag_field="type", tag="postg
     """Place in a PostgreSQL WAL: ``lsn`` is the *end* of the last commit record.
 
     It means something on the server ``system_id`` alone, up to where another timeline branched off ``timeline``
-    (0: not known).
+    (0: not known). ``commit_ms`` is when the newest transaction before it was committed, as far as one was read, else
+    when the reading began (0: not known): the time of messages that the log has none for.
     """
 
     lsn: int
     tx_id: int | None = None
     system_id: str = ""
     timeline: int = 0
+    commit_ms: int = 0
 
     def view(self) -> dict[str, Any]:
         """The shape of contract 01: ``{"lsn": "X/Y", "tx_id"}``."""

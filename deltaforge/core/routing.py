@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from deltaforge.core.errors import RecordError
-from deltaforge.core.event import ChangeEvent
+from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.template import Template
 
@@ -28,17 +28,23 @@ def row_key(event: ChangeEvent) -> str:
     An update that changed the key goes by the new key.
 
     Raises:
-        ValueError: The key has no JSON text.
+        ValueError: The key has no JSON text, or the log of PostgreSQL does not hold it.
     """
     key = event.key()
-    return idempotency_key(event) if key is None else encode_json(key).decode()
+    if key is None:
+        return idempotency_key(event)
+    if event.source.connector == "postgresql":
+        for name, value in key.items():
+            if value is None or value == UNCHANGED_TOAST:
+                raise ValueError(f"the log does not hold key column {name}: see the table's REPLICA IDENTITY")
+    return encode_json(key).decode()
 
 
 def row_key_bytes(event: ChangeEvent, index: int) -> bytes:
     """The row key of the event at ``index`` of its batch, in UTF-8.
 
     Raises:
-        RecordError: The key has no JSON text or is not Unicode.
+        RecordError: As :func:`row_key`.
     """
     try:
         return row_key(event).encode()

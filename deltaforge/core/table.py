@@ -37,7 +37,8 @@ class Column(msgspec.Struct, frozen=True):
 class TableSchema(msgspec.Struct, frozen=True):
     """A table definition that is valid for some stretch of the log.
 
-    Invariant: every name in ``primary_key`` is the name of a column, in key order.
+    ``primary_key`` names the columns that tell rows apart in events, in key order: the primary key; on PostgreSQL the
+    columns of the replica identity, where that is another index. Each is the name of a column.
     """
 
     table: TableId

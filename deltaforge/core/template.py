@@ -11,7 +11,7 @@ from typing import Any
 
 from msgspec import UNSET
 
-from deltaforge.core.event import ChangeEvent, SourceInfo, Transaction
+from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, SourceInfo, Transaction
 from deltaforge.core.json_text import encode_json
 
 MAX_SEGMENTS = 3
@@ -82,7 +82,7 @@ class Template:
                 stands for it, or raises.
 
         Raises:
-            ValueError: A value has no JSON text.
+            ValueError: A value has no JSON text, or the log does not hold it.
         """
         return "".join(
             part if isinstance(part, str) else _text(_value(event, part), part, missing) for part in self._parts
@@ -120,4 +120,6 @@ def _text(value: Any, path: tuple[str, ...], missing: Callable[[str], str]) -> s
         return value
     if value is None:
         return missing(".".join(path))
+    if value == UNCHANGED_TOAST:
+        raise ValueError(f"the log does not hold `{'.'.join(path)}`: the update did not touch this TOAST value")
     return encode_json(value).decode()

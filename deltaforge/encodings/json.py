@@ -53,10 +53,14 @@ class JsonEncoder:
                 return cast("EncodedValues", values)
             for event in groups[at].events():  # what the kernel leaves to Python
                 try:
-                    values.append(self.encode(event), row_key_bytes(event, 0))
+                    value = self.encode(event)
                 except RecordError as error:
                     error.index = len(values)
                     raise
+                try:
+                    values.append(value, row_key_bytes(event, 0))
+                except RecordError:  # of those alone who ask for its key
+                    return encode_each(self, groups)
             at += 1
 
 

@@ -34,6 +34,11 @@ TYPES = {1000 + n: TypeInfo(1000 + n, name) for n, name in enumerate(DECODERS)}
 ARRAY_TYPES = {oid + 1000: TypeInfo(oid + 1000, "_" + info.name, element=oid) for oid, info in TYPES.items()}
 
 
+def keyed(values) -> list[bytes]:
+    """Values with their keys."""
+    return [b"%s %s" % (values.key(n), values[n]) for n in range(len(values))]
+
+
 class Case:
     """A relation and a few row messages of it."""
 
@@ -68,10 +73,9 @@ class Case:
                     group, stop = DecodedGroup([self.table.maker.row(self.table, message, place)]), index + 1
                 groups.append(group)
                 index = stop
-            values = self.encoder.encode_groups(groups)
+            return keyed(self.encoder.encode_groups(groups))
         except DeltaForgeError as error:
             return f"{type(error).__name__}: {error}"
-        return [b"%s %s" % (values.key(n), values[n]) for n in range(len(values))]
 
     def by_python(self) -> list[bytes] | str:
         """The same from the Python decoders."""
@@ -81,10 +85,9 @@ class Case:
             for data in self.messages:
                 place.ordinal += 1
                 events.append(self.table.maker.row(self.table, decode_message(data), place))
-            values = encode_each(self.encoder, [DecodedGroup(events)])
+            return keyed(encode_each(self.encoder, [DecodedGroup(events)]))
         except DeltaForgeError as error:
             return f"{type(error).__name__}: {error}"
-        return [b"%s %s" % (values.key(n), values[n]) for n in range(len(values))]
 
     def _message(self, rnd: random.Random, tag: int, oids: list[int]) -> bytes:
         data = bytes((tag,)) + struct.pack(">I", 77)

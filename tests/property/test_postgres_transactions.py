@@ -30,12 +30,6 @@ LIMITS = (
 )
 
 
-@pytest.fixture(autouse=True)
-def still_clock(monkeypatch):
-    """Messages outside of transactions have no time but that of their reading."""
-    monkeypatch.setattr("deltaforge.sources.postgres.stream.time.time", lambda: 1_700_000_000.0)
-
-
 class Log:
     """Random frames of a replication connection, mostly small transactions."""
 

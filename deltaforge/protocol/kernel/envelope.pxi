@@ -143,11 +143,11 @@ cdef void fill_frame(Frame* frame, Facts* facts, Shape shape, Text* prefix) noex
 
 
 cdef const uint8_t* _put_one_image(
-    Output* out, Facts* facts, bint is_before, const uint8_t* at, const uint8_t* end, KeySpan* key
+    Output* out, Facts* facts, bint is_before, const uint8_t* old, const uint8_t* at, const uint8_t* end, KeySpan* key
 ) noexcept nogil:
     if facts.is_mysql:
         return put_image(out, facts.layout, facts.before if is_before else facts.after, at, end, key)
-    return put_pg_image(out, facts.layout, at, end, key)
+    return put_pg_image(out, facts.layout, old, at, end, key)
 
 
 cdef const uint8_t* put_event(
@@ -157,6 +157,7 @@ cdef const uint8_t* put_event(
     """One event with its envelope. ``key`` becomes the spans in its newest image. NULL to decline."""
     cdef Shape shape = form.shape
     cdef uint64_t number = event_number(facts, row)
+    cdef const uint8_t* old = NULL
     cdef bint has_before = facts.op != c"c"
     cdef bint has_after = facts.op != c"d"
     cdef bint writes_nulls = shape != CLOUDEVENTS or form.include_nulls
@@ -174,10 +175,12 @@ cdef const uint8_t* put_event(
         at = pg_image_at(facts.op, True, at, end, &has_before)
         if at == NULL:
             return NULL
+        if has_before:
+            old = at
     if has_before or writes_nulls:
         put(out, b'"before":', 9)
         if has_before:
-            at = _put_one_image(out, facts, True, at, end, key)
+            at = _put_one_image(out, facts, True, NULL, at, end, key)
             if at == NULL:
                 return NULL
         else:
@@ -190,7 +193,7 @@ cdef const uint8_t* put_event(
     if has_after or writes_nulls:
         put(out, b'"after":', 8)
         if has_after:
-            at = _put_one_image(out, facts, False, at, end, key)
+            at = _put_one_image(out, facts, False, old, at, end, key)
             if at == NULL:
                 return NULL
         else:
@@ -233,6 +236,20 @@ cdef void put_key(Output* out, Output* values, Facts* facts, uint64_t row, KeySp
         put_byte(out, 125)
         return
     put_identity(out, facts, number)
+
+
+cdef bint is_pg_key_known(Output* values, Facts* facts, KeySpan* key) noexcept nogil:
+    """Whether the log holds the key of a row: a key column is never null, only not there."""
+    cdef int n
+    cdef Py_ssize_t size
+    for n in range(key.found):
+        size = key.end[n] - key.begin[n]
+        if (
+            size == 4 and memcmp(values.data + key.begin[n], b"null", 4) == 0
+            or size == 19 and memcmp(values.data + key.begin[n], b'{"_unchanged":true}', 19) == 0
+        ):
+            return False
+    return True
 
 
 cdef void put_identity(Output* out, Facts* facts, uint64_t number) noexcept nogil:

@@ -449,6 +449,8 @@ cdef class EncodedEvents:
                 return 0
             if self.values.is_exhausted:
                 return -1
+            if not facts.is_mysql and not is_pg_key_known(&self.values, facts, &key):
+                return 0
             put_key(&self.keys, &self.values, facts, row, &key)
             if not self._close_event():
                 return -1

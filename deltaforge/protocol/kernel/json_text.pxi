@@ -1,5 +1,5 @@
 # JSON text of a database to the JSON text that we write: compact, with our escapes and numbers.
-# The oracle is parse_json_exact in deltaforge/core/json_parse.py followed by encode_json.
+# The oracle is parse_json_stored in deltaforge/core/json_parse.py followed by encode_json.
 
 cdef extern from *:
     """

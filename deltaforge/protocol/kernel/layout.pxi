@@ -44,6 +44,7 @@ cdef struct Layout:
     int key_count
     int key_columns[MAX_KEY_COLUMNS]
     bint has_dates
+    bint keeps_marker      # PostgreSQL: what the log does not hold in a new row is not taken from the old one
 
 
 cdef void note_key(Layout* layout, KeySpan* key, int column, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
@@ -126,9 +127,13 @@ cdef class RowPlan:
         for n in range(len(columns)):
             _set_mysql_column(self, &self.layout.columns[n], columns[n])
 
-    def set_postgres(self, types):
-        """Columns of pgoutput messages: name of the base type, whether it is an array of it, and its delimiter."""
+    def set_postgres(self, types, bint keeps_marker=False):
+        """Columns of pgoutput messages: name of the base type, whether it is an array of it, and its delimiter.
+
+        With ``keeps_marker`` unchanged TOAST values of other than key columns stay unknown.
+        """
         cdef Py_ssize_t n
+        self.layout.keeps_marker = keeps_marker
         for n, (name, is_array, delimiter) in enumerate(self._begin_types(types, False)):
             self.layout.columns[n].kind = _PG_KINDS.get(name, DECLINED)
             self.layout.columns[n].is_array, self.layout.columns[n].delimiter = is_array, ord(delimiter)

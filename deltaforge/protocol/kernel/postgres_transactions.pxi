@@ -42,6 +42,7 @@ cdef class CopyTransactions:
     cdef readonly list counts                # [table, op, number of rows], neighbours put together
     cdef readonly uint64_t end_lsn           # of the last transaction, where reading goes on
     cdef readonly uint32_t xid
+    cdef readonly int64_t commit_ms          # of that transaction
     cdef readonly uint64_t received          # newest place in the WAL
     cdef readonly bint is_cut                # it stopped where a small transaction goes on behind the block
     cdef CopyData _block
@@ -141,6 +142,7 @@ cdef class CopyTransactions:
         self.event_count += events
         self.byte_count += size
         self.end_lsn, self.xid = big(commit + 10, 8), xid
+        self.commit_ms = (micros + EPOCH_OFFSET_US) // 1000
         self.received = max(self.received, big(commit - FRAME_BYTES + 1, 8))
         return at + 1
 

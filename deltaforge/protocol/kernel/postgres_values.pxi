@@ -251,17 +251,31 @@ cdef bint is_whole_row(Layout* layout, char op, const uint8_t* at, const uint8_t
     return at == end
 
 
+cdef inline const uint8_t* after_pg_value(const uint8_t* at) noexcept nogil:
+    return at + 5 + big(at + 1, 4) if at[0] == 116 else at + 1
+
+
+cdef inline bint takes_old(Layout* layout, int column) noexcept nogil:
+    """Whether a value that the new row does not hold is that of the old one, if it is there."""
+    return not layout.keeps_marker or layout.columns[column].is_key
+
+
 cdef const uint8_t* put_pg_image(
-    Output* out, Layout* layout, const uint8_t* at, const uint8_t* end, KeySpan* key
+    Output* out, Layout* layout, const uint8_t* old, const uint8_t* at, const uint8_t* end, KeySpan* key
 ) noexcept nogil:
-    """A tuple as a JSON object; the end of its bytes, or NULL to decline."""
-    cdef int n
+    """A tuple as a JSON object; the end of its bytes, or NULL to decline.
+
+    ``old`` is the tuple of the old row, whose lengths were checked, where this one is the new row; else NULL.
+    """
+    cdef int n, old_column = 0
     cdef Column* column
     cdef Py_ssize_t begin, length
     key.found = 0
     if skip_pg_image(layout, at, end) == NULL:
         return NULL
     at += 2
+    if old != NULL:
+        old += 2
     put_byte(out, 123)
     for n in range(layout.count):
         column = &layout.columns[n]
@@ -273,7 +287,15 @@ cdef const uint8_t* put_pg_image(
             put(out, b"null", 4)
             at += 1
         elif at[0] == 117:
-            put(out, b'{"_unchanged":true}', 19)
+            if old != NULL:
+                while old_column < n:
+                    old = after_pg_value(old)
+                    old_column += 1
+            if old != NULL and old[0] == 116 and takes_old(layout, n):
+                if not _put_pg_value(out, column, old + 5, <Py_ssize_t>big(old + 1, 4)):
+                    return NULL
+            else:
+                put(out, b'{"_unchanged":true}', 19)
             at += 1
         else:
             length = <Py_ssize_t>big(at + 1, 4)

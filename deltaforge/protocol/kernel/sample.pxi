@@ -412,6 +412,7 @@ cdef class RowSample:
         cdef Py_ssize_t due = next_sampled(number, warmup, rate), behind = number + facts.count
         cdef const uint8_t* at = facts.data
         cdef const uint8_t* end = facts.end
+        cdef const uint8_t* old = NULL
         cdef int state
         cdef bint is_written
         self.row_count += facts.count
@@ -421,7 +422,7 @@ cdef class RowSample:
             if not facts.is_mysql:
                 at = facts.data + facts.offsets[number - behind + facts.count]
                 end = facts.data + facts.offsets[number - behind + facts.count + 1] - FRAME_BYTES
-                at = after_of_message(facts, at, end)
+                at = after_of_message(facts, at, end, &old)
             elif facts.op != c"c":
                 at = self._past_image(facts.layout, facts.before, at, end, False)
             if at == NULL:
@@ -431,7 +432,7 @@ cdef class RowSample:
                 if facts.is_mysql:
                     is_written = put_image(&self._images, facts.layout, facts.after, at, end, &key) != NULL
                 else:
-                    is_written = put_pg_image(&self._images, facts.layout, at, end, &key) != NULL
+                    is_written = put_pg_image(&self._images, facts.layout, old, at, end, &key) != NULL
                 state = self._add(facts.layout, begin, max_depth) if is_written else 0
                 if state <= 0:
                     return state
@@ -441,7 +442,7 @@ cdef class RowSample:
                 if at == NULL:
                     return 0
             else:
-                self._count_pg_values(facts.layout, at + 2)
+                self._count_pg_values(facts.layout, old, at + 2)
         return 1
 
     cdef const uint8_t* _past_image(
@@ -483,12 +484,12 @@ cdef class RowSample:
             self._totals[self._columns[n].place] += is_value(layout, column, at, size)
         return at + size
 
-    cdef void _count_pg_values(self, Layout* layout, const uint8_t* tuple_at) noexcept nogil:
+    cdef void _count_pg_values(self, Layout* layout, const uint8_t* old, const uint8_t* tuple_at) noexcept nogil:
         """Count the asked columns that hold a value in a tuple whose lengths were checked."""
         cdef int n
         for n in range(self._asked_count):
             if self._asked[n] >= 0:
-                self._totals[n] += has_pg_value(layout, tuple_at, self._asked[n])
+                self._totals[n] += has_pg_value(layout, old, tuple_at, self._asked[n])
 
 
 cdef inline bint is_value(Layout* layout, Column* column, const uint8_t* at, Py_ssize_t size) noexcept nogil:
@@ -500,11 +501,15 @@ cdef inline bint is_value(Layout* layout, Column* column, const uint8_t* at, Py_
     return size > 0 and not (size >= 2 and at[0] == 4 and at[1] == 0)   # 4: a literal; 0: null
 
 
-cdef bint has_pg_value(Layout* layout, const uint8_t* at, int wanted) noexcept nogil:
-    """Whether a column of a tuple is neither null nor a document that is null; ``at`` is behind their number."""
+cdef bint has_pg_value(Layout* layout, const uint8_t* old, const uint8_t* at, int wanted) noexcept nogil:
+    """Whether a column of a tuple is neither null nor a document that is null; ``at`` is behind their number, ``old``
+    before that of the old row, if there is one.
+    """
     cdef int n
     for n in range(wanted):
-        at += 5 + big(at + 1, 4) if at[0] == 116 else 1
+        at = after_pg_value(at)
+    if at[0] == 117 and old != NULL and takes_old(layout, wanted):
+        return has_pg_value(layout, NULL, old + 2, wanted) or not is_pg_value_there(old + 2, wanted)
     if at[0] == 116 and layout.columns[wanted].kind == PG_JSON and not layout.columns[wanted].is_array:
         return not is_null_text(at + 5, at + 5 + big(at + 1, 4))
     return at[0] != 110
@@ -519,12 +524,23 @@ cdef bint is_null_text(const uint8_t* at, const uint8_t* end) noexcept nogil:
     return end - at == 4 and memcmp(at, b"null", 4) == 0
 
 
-cdef const uint8_t* after_of_message(Facts* facts, const uint8_t* at, const uint8_t* end) noexcept nogil:
-    """Where the new tuple of a row message begins; NULL to decline."""
+cdef bint is_pg_value_there(const uint8_t* at, int wanted) noexcept nogil:
+    cdef int n
+    for n in range(wanted):
+        at = after_pg_value(at)
+    return at[0] == 116
+
+
+cdef const uint8_t* after_of_message(
+    Facts* facts, const uint8_t* at, const uint8_t* end, const uint8_t** old
+) noexcept nogil:
+    """Where the new tuple of a row message begins, and the old one; NULL to decline."""
     cdef bint is_there = False
+    old[0] = NULL
     if facts.op != c"c":
         at = pg_image_at(facts.op, True, at, end, &is_there)
         if at != NULL and is_there:
+            old[0] = at
             at = skip_pg_image(facts.layout, at, end)
         if at == NULL:
             return NULL

@@ -119,13 +119,23 @@ class LogicalMessage(msgspec.Struct, frozen=True):
     content: bytes
 
 
+class TypeName(msgspec.Struct, frozen=True):
+    """What a type that is not built in was called where the rows after it were written. Of a domain these are the
+    names of what it is over. ``schema`` is ``pg_catalog`` for a built-in one.
+    """
+
+    oid: int
+    schema: str
+    name: str
+
+
 class Ignored(msgspec.Struct, frozen=True):
-    """A message that carries no rows and says nothing we need: origin and type."""
+    """A message that carries no rows and says nothing we need: an origin."""
 
     name: str
 
 
-Message = Begin | Commit | Relation | Insert | Update | Delete | Truncate | LogicalMessage | Ignored
+Message = Begin | Commit | Relation | Insert | Update | Delete | Truncate | LogicalMessage | TypeName | Ignored
 
 _U16 = struct.Struct(">H").unpack_from
 _I32 = struct.Struct(">i").unpack_from
@@ -206,6 +216,13 @@ def _relation(data: bytes) -> Relation:
         at += 8
         columns.append(RelationColumn(column, type_oid, modifier, bool(flags & 1)))
     return Relation(oid, schema or "pg_catalog", name, identity, tuple(columns))
+
+
+def _type(data: bytes) -> TypeName:
+    (oid,) = _U32(data, 1)
+    schema, at = _text(data, 5)
+    name, _ = _text(data, at)
+    return TypeName(oid, schema or "pg_catalog", name)
 
 
 def _insert(data: bytes) -> Insert:
@@ -305,5 +322,5 @@ _DECODERS: dict[bytes, Callable[[bytes], Message]] = {
     b"T": _truncate,
     b"M": _message,
     b"O": lambda _: Ignored("origin"),
-    b"Y": lambda _: Ignored("type"),
+    b"Y": _type,
 }

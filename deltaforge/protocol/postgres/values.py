@@ -15,9 +15,12 @@ from typing import Any
 
 import msgspec
 
-from deltaforge.core.errors import ProtocolError, UnsupportedValueError
-from deltaforge.core.json_parse import parse_json_exact
+from deltaforge.core.errors import ProtocolError
+from deltaforge.core.json_parse import parse_json_stored
 from deltaforge.protocol.postgres.arrays import array_from_text, hstore_from_text
+
+FIRST_USER_OID = 16384
+"""Oids below are those of what every database of a server has (``FirstNormalObjectId``)."""
 
 ValueDecoder = Callable[[str], Any]
 """From the text form of a value that is not null."""
@@ -27,7 +30,8 @@ class TypeInfo(msgspec.Struct, frozen=True):
     """What ``pg_type`` says of a type.
 
     ``kind`` is ``typtype``: b base, c composite, d domain, e enum, p pseudo, r range, m multirange.
-    ``element`` is set for arrays, ``base`` for domains; ``delimiter`` separates array elements.
+    ``element`` is set for arrays, ``base`` for domains; ``delimiter`` separates array elements. ``extension`` is the
+    one that brought the type.
     """
 
     oid: int
@@ -36,6 +40,15 @@ class TypeInfo(msgspec.Struct, frozen=True):
     element: int = 0
     base: int = 0
     delimiter: str = ","
+    extension: str = ""
+
+    @property
+    def decoder_name(self) -> str:
+        """Its name in :data:`DECODERS`; empty for text. A name says nothing of a type that somebody made: an enum may
+        be called ``bool``.
+        """
+        is_known = self.kind == "b" and (self.oid < FIRST_USER_OID or self.extension == self.name)
+        return self.name if is_known else ""
 
 
 def _boolean(text: str) -> bool:
@@ -99,7 +112,7 @@ def _timestamptz(text: str) -> str:
 
 
 def _json(text: str) -> Any:
-    return parse_json_exact(text)
+    return parse_json_stored(text)
 
 
 def _text(text: str) -> str:
@@ -154,7 +167,7 @@ DECODERS: dict[str, ValueDecoder] = {
     "pg_lsn": _text,
     "hstore": hstore_from_text,
 }
-"""Base types by name. Enums, ranges, multiranges, composites and types of extensions are text."""
+"""Built-in base types by name, and those of extensions that have their name. All others are text."""
 
 
 def resolve_decoder(oid: int, types: dict[int, TypeInfo]) -> ValueDecoder:
@@ -162,16 +175,13 @@ def resolve_decoder(oid: int, types: dict[int, TypeInfo]) -> ValueDecoder:
 
     Args:
         oid: The type of the column.
-        types: Everything reachable from it, by oid.
-
-    Raises:
-        UnsupportedValueError: The type is not in ``types``.
+        types: Everything reachable from it, by oid. What is not there was dropped: its values are text.
     """
     info = _without_domains(oid, types)
     if info.element:
         element, delimiter = resolve_decoder(info.element, types), info.delimiter
         return lambda text: array_from_text(text, element, delimiter)
-    return DECODERS.get(info.name, _text)
+    return DECODERS.get(info.decoder_name, _text)
 
 
 def kernel_type(oid: int, types: dict[int, TypeInfo]) -> tuple[str, bool, str]:
@@ -182,7 +192,8 @@ def kernel_type(oid: int, types: dict[int, TypeInfo]) -> tuple[str, bool, str]:
     if info.element:
         name, is_nested, _ = kernel_type(info.element, types)
         return "" if is_nested else name, True, info.delimiter
-    return "text" if DECODERS.get(info.name, _text) is _text else info.name, False, ","
+    name = info.decoder_name
+    return "text" if DECODERS.get(name, _text) is _text else name, False, ","
 
 
 def reachable_types(oids: Iterable[int], types: dict[int, TypeInfo]) -> dict[int, TypeInfo]:
@@ -203,8 +214,4 @@ def _without_domains(oid: int, types: dict[int, TypeInfo]) -> TypeInfo:
         if info is None or info.kind != "d":
             break
         info = types.get(info.base)
-    if info is None:
-        raise UnsupportedValueError(
-            f"type {oid} is not in the catalog any more", hint="the type was dropped: re-create the pipeline"
-        )
-    return info
+    return info or TypeInfo(oid, "", "p")

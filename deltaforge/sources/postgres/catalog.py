@@ -8,7 +8,7 @@ from psycopg.rows import TupleRow
 
 from deltaforge.core.errors import SourceError
 from deltaforge.core.lsn import lsn_from_text
-from deltaforge.protocol.postgres.messages import Relation
+from deltaforge.protocol.postgres.messages import Relation, TypeName
 from deltaforge.protocol.postgres.values import TypeInfo
 from deltaforge.sources.postgres.client import SERVER_START, source_errors
 
@@ -19,9 +19,14 @@ with recursive reached(oid) as (
     select unnest(array[t.typbasetype, e.oid])
       from reached r join pg_type t on t.oid = r.oid left join pg_type e on e.typarray = t.oid
 )
-select t.oid, t.typname, t.typtype::text, coalesce(e.oid, 0), t.typbasetype, coalesce(e.typdelim::text, ',')
+select t.oid, t.typname, t.typtype::text, coalesce(e.oid, 0), t.typbasetype, coalesce(e.typdelim::text, ','),
+       coalesce(x.extname, '')
   from reached r join pg_type t on t.oid = r.oid left join pg_type e on e.typarray = t.oid
+  left join pg_depend d on d.classid = 'pg_type'::regclass and d.objid = t.oid and d.deptype = 'e'
+  left join pg_extension x on x.oid = d.refobjid
 """
+
+_BUILT_IN = "select oid from pg_type where typname = %s and typnamespace = 'pg_catalog'::regnamespace"
 
 _KEY = """
 select a.attname
@@ -104,6 +109,8 @@ class Catalog:
     def __init__(self, connection: psycopg.Connection[TupleRow]) -> None:
         self._connection = connection
         self._types: dict[int, TypeInfo] = {}
+        self._names: dict[int, TypeName] = {}
+        self._gone: dict[int, TypeInfo] = {}
 
     def check_server(self, publication: str) -> None:
         """Check ``wal_level`` and that the publication exists.
@@ -200,23 +207,55 @@ class Catalog:
         return None if row is None or row[0] is None else int(row[0])
 
     def types(self, oids: list[int]) -> dict[int, TypeInfo]:
-        """Everything reachable from these types: domain bases and array elements."""
+        """Everything reachable from these types: domain bases and array elements. A type that was dropped is what the
+        stream said of it, see :meth:`note_type`.
+        """
         if any(oid not in self._types for oid in oids):
-            with source_errors("cannot read the type catalog"):
-                rows = self._connection.execute(_TYPES, [oids]).fetchall()
-            self._types |= {row[0]: TypeInfo(*row) for row in rows}
+            self._read_types(oids)
+            gone = {oid: self._dropped(oid) for oid in oids if oid not in self._types}
+            if gone:
+                self._read_types([info.base for info in gone.values() if info.base])
+                self._gone |= gone
+                self._types |= gone
         return self._types
+
+    def note_type(self, name: TypeName) -> None:
+        """Remember what the stream says of a type, for when the catalog does not know it any more."""
+        self._names[name.oid] = name
+
+    def _read_types(self, oids: list[int]) -> None:
+        with source_errors("cannot read the type catalog"):
+            rows = self._connection.execute(_TYPES, [oids]).fetchall()
+        self._types |= {row[0]: TypeInfo(*row) for row in rows}
+
+    def _dropped(self, oid: int) -> TypeInfo:
+        """A dropped type: text, but a domain over a built-in type, which is named instead of it, is that type."""
+        said = self._names.get(oid)
+        if said is None:
+            return TypeInfo(oid, "", "p")
+        built_in = self._find(_BUILT_IN, said.name) if said.schema == "pg_catalog" else None
+        return TypeInfo(oid, said.name, "p") if built_in is None else TypeInfo(oid, said.name, "d", 0, built_in[0])
 
     def type_names(self, relation: Relation) -> list[str]:
         """Declared type texts of a relation's columns, e.g. ``character varying(40)``."""
-        oids = [column.type_oid for column in relation.columns]
+        said = [column.type_oid for column in relation.columns]
         modifiers = [column.type_modifier for column in relation.columns]
+        self.types(said)
+        oids = [self._gone[oid].base or oid if oid in self._gone else oid for oid in said]
         query = (
             "select format_type(c.oid, c.mod) from unnest(%s::oid[], %s::int4[]) with ordinality as c(oid, mod, n)"
             " order by n"
         )
         with source_errors("cannot read the type catalog"):
-            return [str(row[0]) for row in self._connection.execute(query, [oids, modifiers]).fetchall()]
+            names = [str(row[0]) for row in self._connection.execute(query, [oids, modifiers]).fetchall()]
+        return [self._name_of(oid) if name == "???" else name for oid, name in zip(oids, names, strict=True)]
+
+    def _name_of(self, oid: int) -> str:
+        """What the stream called a type that was dropped, the way ``format_type`` writes it."""
+        said = self._names.get(oid)
+        if said is None:
+            return "???"
+        return said.name if said.schema in ("pg_catalog", "public") else f"{said.schema}.{said.name}"
 
     def primary_key(self, relation: Relation) -> tuple[str, ...]:
         """Primary key columns in key order, as of now; empty when the table has none or is gone."""

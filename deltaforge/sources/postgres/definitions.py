@@ -56,6 +56,19 @@ def signature_of(relation: Relation) -> str:
     return "sha256:" + hashlib.sha256(msgspec.json.encode([relation.identity, columns])).hexdigest()
 
 
+def row_key_of(relation: Relation, primary_key: tuple[str, ...]) -> tuple[str, ...]:
+    """The columns that are the key of every row event of a relation.
+
+    With a DEFAULT identity or that of an index they are the columns of the identity: the log marks them at its place,
+    and holds them for deletes too. The catalog tells their order at most. With FULL and NOTHING the log does not say
+    what the key is: it is the primary key of the catalog, if that is published.
+    """
+    if relation.identity in ("d", "i"):
+        marked = tuple(column.name for column in relation.columns if column.is_key)
+        return primary_key if set(primary_key) == set(marked) else marked
+    return primary_key if {column.name for column in relation.columns}.issuperset(primary_key) else ()
+
+
 def definition_of(
     database: str, relation: Relation, types: Sequence[str], facts: Mapping[str, ColumnFacts], key: tuple[str, ...]
 ) -> Definition:
@@ -66,15 +79,13 @@ def definition_of(
         relation: As pgoutput describes it.
         types: Declared types of its columns.
         facts: Of columns by name, as far as the catalog still has them.
-        key: Its primary key; if that is not published, the columns of the replica identity take its place.
+        key: Its primary key, as the catalog has it.
     """
-    if not key or not {column.name for column in relation.columns}.issuperset(key):
-        key = tuple(c.name for c in relation.columns if c.is_key) if relation.identity == "d" else ()
     columns = []
     for column, text in zip(relation.columns, types, strict=True):
         known = facts.get(column.name, ColumnFacts())
         columns.append(Column(column.name, text, known.nullable, known.default, known.extra))
-    schema = TableSchema(TableId(database, relation.schema, relation.name), tuple(columns), key)
+    schema = TableSchema(TableId(database, relation.schema, relation.name), tuple(columns), row_key_of(relation, key))
     return Definition(schema, schema.fingerprint(), signature_of(relation))
 
 

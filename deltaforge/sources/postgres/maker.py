@@ -13,7 +13,15 @@ from deltaforge import __version__
 from deltaforge.core.errors import DeltaForgeError, ProtocolError, SchemaError, unforeseen
 from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, Op, RowImage, SourceInfo, Transaction
 from deltaforge.protocol.kernel import kernel
-from deltaforge.protocol.postgres.messages import UNCHANGED, Delete, Insert, Relation, Tuple, Update, decode_message
+from deltaforge.protocol.postgres.messages import (
+    UNCHANGED,
+    Delete,
+    Insert,
+    Relation,
+    Tuple,
+    Update,
+    decode_message,
+)
 from deltaforge.protocol.postgres.values import TypeInfo, kernel_type, reachable_types, resolve_decoder
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.texts import table_texts
@@ -49,7 +57,18 @@ class CapturedTable:
         if kernel is not None:
             texts = table_texts(maker.event_of(self, "u"))
             self.plan = kernel.RowPlan(self, [name for name, _ in self.decoders], schema.primary_key, texts, texts)
-            self.plan.set_postgres([kernel_type(column.type_oid, types) for column in relation.columns])
+            column_types = [kernel_type(column.type_oid, types) for column in relation.columns]
+            self.plan.set_postgres(column_types, maker.keeps_marker)
+
+    def filled(self, new: Tuple, old: Tuple) -> Tuple:
+        """The new row with the TOAST values that the update did not touch, as far as the old row holds them."""
+        if UNCHANGED not in new or len(old) != len(new) or len(new) != len(self.decoders):
+            return new
+        key = self.schema.primary_key if self.maker.keeps_marker else None
+        return [
+            last if value is UNCHANGED and last is not None and (key is None or name in key) else value
+            for (name, _), value, last in zip(self.decoders, new, old, strict=True)
+        ]
 
     def image(self, values: Tuple) -> RowImage:
         """The values of a tuple by column name.
@@ -98,12 +117,15 @@ class EventMaker:
         pipeline: ``metadata.name``, the ``source.name`` of events.
         tenant: ``metadata.tenant``.
         database: Name of the database.
+        keeps_marker: Whether a TOAST value that an update did not touch stays the marker where ``before`` holds it.
+            Key columns are filled in any case.
     """
 
-    def __init__(self, pipeline: str, tenant: str, database: str) -> None:
+    def __init__(self, pipeline: str, tenant: str, database: str, *, keeps_marker: bool = False) -> None:
         self._pipeline = pipeline
         self._tenant = tenant
         self.database = database
+        self.keeps_marker = keeps_marker
 
     def events(self, group: Any) -> list[ChangeEvent]:
         """The events of a group of the kernel.
@@ -136,8 +158,10 @@ class EventMaker:
         if isinstance(message, Insert):
             after, op = table.image(message.new), "c"
         elif isinstance(message, Update):
-            before = None if message.old is None else table.image(message.old)
-            after = table.image(message.new)
+            new = message.new
+            if message.old is not None:
+                before, new = table.image(message.old), table.filled(new, message.old)
+            after = table.image(new)
         elif isinstance(message, Delete):
             before, op = table.image(message.old), "d"
         else:

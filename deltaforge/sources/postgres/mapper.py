@@ -9,16 +9,18 @@ from typing import Any
 from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.errors import ProtocolError, SchemaError
 from deltaforge.core.event import ChangeEvent
-from deltaforge.core.json_parse import parse_json_exact
+from deltaforge.core.json_parse import parse_json_stored
 from deltaforge.core.lsn import text_from_lsn
 from deltaforge.protocol.postgres.messages import (
     Begin,
     Delete,
+    Ignored,
     Insert,
     LogicalMessage,
     Message,
     Relation,
     Truncate,
+    TypeName,
     Update,
 )
 from deltaforge.schema.registry import SchemaRegistry
@@ -54,6 +56,7 @@ class Mapper:
         catalog: For types and primary keys.
         registry: Of the source.
         system_id: The server's system identifier, part of every event id.
+        keeps_marker: See :class:`EventMaker`.
     """
 
     def __init__(  # noqa: PLR0913 - what identifies a connection's events
@@ -66,6 +69,7 @@ class Mapper:
         catalog: Catalog,
         registry: SchemaRegistry,
         system_id: str,
+        keeps_marker: bool = False,
     ) -> None:
         self._patterns = TablePatterns(tables, system=SYSTEM_SCHEMAS, default_qualifier="public")
         self._outbox = TablePatterns(outbox) if outbox is not None else None
@@ -74,7 +78,7 @@ class Mapper:
         self._registry = registry
         self._system_id = system_id
         self.id_origin = f"{CONNECTOR}|{system_id}|".encode()
-        self._maker = EventMaker(pipeline, tenant, self._database)
+        self._maker = EventMaker(pipeline, tenant, self._database, keeps_marker=keeps_marker)
         self.tables: dict[int, CapturedTable | None] = {}
         self._described: dict[int, Relation] = {}
         self._ahead: list[int] = []
@@ -133,6 +137,11 @@ class Mapper:
             SchemaError: A row of a relation that was never described.
         """
         self._begun()
+        if isinstance(message, TypeName | Ignored):
+            # Sent with the first row of a table that a connection sees: event ids must not count them.
+            if isinstance(message, TypeName):
+                self._catalog.note_type(message)
+            return
         self.transaction.ordinal += 1
         if isinstance(message, Insert | Update | Delete):
             table = self._known(message.relation, lsn)
@@ -143,9 +152,14 @@ class Mapper:
         elif isinstance(message, LogicalMessage):
             yield from self._message(message)
 
-    def standalone(self, message: LogicalMessage, now_ms: int) -> Iterator[ChangeEvent]:
-        """The event of a message that belongs to no transaction: it is one of its own."""
-        self.begin(Begin(message.lsn, now_ms, 0))
+    def standalone(self, message: LogicalMessage, commit_ms: int) -> Iterator[ChangeEvent]:
+        """The event of a message that belongs to no transaction: it is one of its own.
+
+        Args:
+            message: The log holds no time of it.
+            commit_ms: That of the newest transaction before it.
+        """
+        self.begin(Begin(message.lsn, commit_ms, 0))
         yield from self.events(message)
 
     def _known(self, oid: int, lsn: int) -> CapturedTable | None:
@@ -196,7 +210,7 @@ class Mapper:
 
     def _message(self, message: LogicalMessage) -> Iterator[ChangeEvent]:
         try:
-            content = parse_json_exact(message.content.decode())
+            content = parse_json_stored(message.content.decode())
         except (ProtocolError, UnicodeDecodeError):
             log.warning("logical message of prefix %s is not JSON and is left out", message.prefix)
             return

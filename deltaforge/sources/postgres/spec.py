@@ -55,6 +55,11 @@ class PostgresSourceConfig(SourceConfig):
         description="At changes that were written while there was no publication, which PostgreSQL 18 leaves out: stop,"
         " or go on with a warning and a count. Older servers end the stream there.",
     )
+    toast: Literal["fill", "marker"] = Field(
+        "fill",
+        description="A TOAST value that an update did not touch: taken from the old row where the log holds that,"
+        " which is with REPLICA IDENTITY FULL; or always the marker.",
+    )
     outbox: PostgresOutbox | None = Field(None, description="Logical messages that are outbox events.")
 
     @field_validator("slot")

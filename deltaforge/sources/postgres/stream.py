@@ -97,6 +97,7 @@ class PostgresStream:
             catalog=catalog,
             registry=self._context.registry,
             system_id=system_id,
+            keeps_marker=self._config.toast == "marker",
         )
         loaded = arrival.load(self._loaded)
         if loaded is not None:
@@ -112,7 +113,8 @@ class PostgresStream:
             changed=self._count_publication_change,
         )
         self._publication.check()
-        self._resume = PostgresPosition(start, saved.tx_id if saved else None, system_id, current.timeline)
+        commit_ms = (saved.commit_ms if saved else 0) or int(time.time() * 1000)
+        self._resume = PostgresPosition(start, saved.tx_id if saved else None, system_id, current.timeline, commit_ms)
         self._received = self._confirmed = start
         if loaded is not None:
             self._context.registry.record(loaded.definitions.values(), loaded.point)
@@ -271,7 +273,7 @@ class PostgresStream:
             self._received = max(self._received, found.received)
             for table, op, count, _ in found.counts:
                 self._counts[table.name, op] += count
-            self._resume_at(found.end_lsn, found.xid, now)
+            self._resume_at(found.end_lsn, found.xid, now, found.commit_ms)
             batcher.add_ended(found.groups, found.byte_count, found.event_count, now)
         return index
 
@@ -301,13 +303,15 @@ class PostgresStream:
                 self._xid = message.xid
             elif isinstance(message, Commit):
                 self._is_tx_open = False
-                self._move(message.end_lsn, self._xid, now)
+                begun = self._mapper.begun
+                self._move(message.end_lsn, self._xid, now, None if begun is None else begun.commit_ms)
             elif isinstance(message, Relation):
                 self._mapper.relation(message)
             elif isinstance(message, LogicalMessage) and not message.is_transactional:
-                for event in self._mapper.standalone(message, int(time.time() * 1000)):
+                for event in self._mapper.standalone(message, self._resume.commit_ms):
                     self._add(event, len(frame.data), now)
-                self._move(max(message.lsn + 1, self._resume.lsn), self._resume.tx_id, now)
+                # Its LSN is where it ends, and the next record begins: one more, and that would be passed over.
+                self._move(max(message.lsn, self._resume.lsn), self._resume.tx_id, now)
             else:
                 for event in self._mapper.events(message, frame.start):
                     self._add(event, len(frame.data), now)
@@ -320,12 +324,14 @@ class PostgresStream:
         self._batcher.add(DecodedGroup([event]), byte_count, now)
         self._counts[event.source.qualified_table, event.op] += 1
 
-    def _move(self, lsn: int, tx_id: int | None, now: float) -> None:
-        self._resume_at(lsn, tx_id, now)
+    def _move(self, lsn: int, tx_id: int | None, now: float, commit_ms: int | None = None) -> None:
+        self._resume_at(lsn, tx_id, now, commit_ms)
         self._batcher.end_transaction(now)
 
-    def _resume_at(self, lsn: int, tx_id: int | None, now: float) -> None:
-        self._resume = PostgresPosition(lsn, tx_id, self._resume.system_id, self._resume.timeline)
+    def _resume_at(self, lsn: int, tx_id: int | None, now: float, commit_ms: int | None = None) -> None:
+        known = self._resume
+        at_ms = known.commit_ms if commit_ms is None else commit_ms
+        self._resume = PostgresPosition(lsn, tx_id, known.system_id, known.timeline, at_ms)
         self._moved_at = now
 
     def _send_status(self, wire: ReplicationConnection, *, wants_reply: bool) -> None:

@@ -12,12 +12,15 @@ from deltaforge.sources.postgres.maker import CapturedTable, EventMaker
 
 
 class PackedTable(msgspec.Struct, tag_field="format", tag="postgres 1"):
-    """What a captured table is made of. ``types``: everything that its columns are made of; ``database``: its name."""
+    """What a captured table is made of. ``types``: everything that its columns are made of; ``database``: its name;
+    ``keeps_marker``: as :class:`EventMaker` has it.
+    """
 
     relation: Relation
     version: SchemaVersion
     types: list[TypeInfo]
     database: str
+    keeps_marker: bool = False
 
 
 _decode = msgspec.json.Decoder(PackedTable).decode
@@ -38,7 +41,9 @@ class PostgresTableCodec:
     def pack(self, table: CapturedTable) -> bytes:
         """A table as JSON."""
         types = list(table.types.values())
-        return msgspec.json.encode(PackedTable(table.relation, table.registered, types, table.maker.database))
+        maker = table.maker
+        packed = PackedTable(table.relation, table.registered, types, maker.database, maker.keeps_marker)
+        return msgspec.json.encode(packed)
 
     def unpack(self, data: bytes) -> CapturedTable:
         """The table again.
@@ -48,7 +53,7 @@ class PostgresTableCodec:
         """
         try:
             packed = _decode(data)
-            maker = EventMaker(self._pipeline, self._tenant, packed.database)
+            maker = EventMaker(self._pipeline, self._tenant, packed.database, keeps_marker=packed.keeps_marker)
             types = {info.oid: info for info in packed.types}
             return CapturedTable(packed.relation, packed.version, types, maker)
         except (msgspec.MsgspecError, ValueError, DeltaForgeError) as exc:

@@ -7,7 +7,7 @@ import pytest
 from deltaforge.core.errors import PositionLostError, SourceError
 from deltaforge.core.lsn import text_from_lsn
 from deltaforge.core.position import PostgresPosition
-from tests.reading import brief, postgres_reader
+from tests.reading import brief, postgres_reader, wire
 
 
 @pytest.fixture
@@ -139,6 +139,33 @@ def test_logical_messages(database, reader_of):
     assert [event.tx_end for event in events] == [True, False, True]
     reader.open()
     reader.read_nothing()
+
+
+def test_a_replay_of_messages_outside_of_transactions_is_equal_in_every_byte(database, reader_of):
+    reader = reader_of(database)
+    emit = "select pg_logical_emit_message(false, 'm', '{}')"
+    starts, events = [], []
+    for statement in (emit, "insert into t values (1, 'a')", emit, emit, "truncate t", emit):
+        starts.append(reader.position)
+        database.execute(statement)
+        events += reader.read(1)
+    times = [event.ts_ms for event in events]
+    assert times[1] == times[2] == times[3] <= times[4] == times[5]
+    for n, start in enumerate(starts):
+        again = reader.open(start).read(len(events) - n)
+        assert [wire(event) for event in again] == [wire(event) for event in events[n:]]
+
+
+def test_what_stands_right_behind_a_message_outside_of_transactions_is_read_after_a_restart(database, reader_of):
+    reader = reader_of(database)
+    emit = "select pg_logical_emit_message(false, 'm', '{}')"
+    for n in range(3):  # other records may come between, but hardly every time
+        with database.connect() as connection, connection.transaction():
+            connection.execute("insert into t values (%s, 'a')", [n])
+            database.execute(emit)
+            assert [event.source.table for event in reader.read(1)] == ["m"]
+            reader.close()
+        assert [event.after["id"] for event in reader.open().read(1)] == [n]
 
 
 def test_alter_table_while_streaming_replays_with_each_rows_own_columns(database, reader_of):

@@ -7,6 +7,7 @@ import pytest
 
 from tests import printed
 from tests.reading import postgres_reader, wire
+from tests.second_reader import SecondReader, differences
 
 # type, literals, SELECT expression ({} is the column), how to read its text
 TEXT, NUMBER, JSON = str, int, json.loads
@@ -110,6 +111,22 @@ def test_types_are_what_the_server_prints(prepared, tmp_path):
         }
         del found["id"]
         assert found == expected
+
+
+@pytest.mark.parametrize("any_postgres_database", ["postgres_15"], indirect=True)
+def test_types_are_what_test_decoding_reads(prepared, tmp_path):
+    database, cases = prepared
+    columns = ", ".join(f"c{n} {case[0]}" for n, case in enumerate(cases))
+    database.execute(f"create table t (id serial primary key, {columns})", "alter table t replica identity full")
+    reader, judge = postgres_reader(database, tmp_path / "state").open(), SecondReader(database)
+    for n, case in enumerate(cases):
+        database.execute(*(f"insert into t (c{n}) values ({literal})" for literal in case[1]))
+    database.execute("update t set id = -id", "delete from t")
+    changes = judge.changes()
+    events = reader.read(len(changes))
+    reader.close()
+    assert len(changes) == 3 * sum(len(case[1]) for case in cases)
+    assert differences(judge, changes, events)[:5] == []
 
 
 def test_instant_in_an_array_is_in_utc(prepared, tmp_path):
