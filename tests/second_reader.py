@@ -57,6 +57,9 @@ class SecondReader:
         """What was committed since the last call, in the order of commits; messages outside of transactions too."""
         query = f"select data from pg_logical_slot_get_changes('{self._slot}', null, null)"
         with self._session() as connection:
+            # SQL sees the log as far as it is on disk; the servers of the tests do not wait for that.
+            connection.execute("set synchronous_commit = on")
+            connection.execute("create temporary table flushed ()")
             lines = [row[0] for row in connection.execute(query)]
         changes, xid = [], ""
         for line in lines:

@@ -168,6 +168,7 @@ class Wire:
     """A connection on which the frames come in pieces."""
 
     reads_blocks = True
+    has_left_out = False
 
     def __init__(self, frames, rnd, sizes):
         self._frames, self._rnd, self._sizes = frames, rnd, sizes
