@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
 
 import pymysql
 from pymysql.connections import Connection
@@ -22,6 +21,7 @@ from pymysql.connections import Connection
 from deltaforge.core.errors import DeltaForgeError, PositionLostError, SourceError, SpecError
 from deltaforge.core.gtid import GtidSet
 from deltaforge.protocol.kernel import kernel
+from deltaforge.sources.mysql.dsn import read_dsn
 
 HEARTBEAT_SECS = 15
 MAX_DUMP_OFFSET = 0xFFFFFFFF
@@ -113,14 +113,14 @@ def connect(dsn: str) -> Connection[Any]:
     ``ssl-mode`` is that of the MySQL clients: disabled, preferred (default), required, verify_ca,
     verify_identity; with ``ssl-ca``, ``ssl-cert`` and ``ssl-key`` as paths.
     """
-    url = urlsplit(dsn)
-    query = {key: values[-1] for key, values in parse_qs(url.query).items()}
+    given = read_dsn(dsn)
+    query = given.parameters
     mode = query.get("ssl-mode", "preferred").lower()
     settings: dict[str, Any] = {
-        "host": url.hostname or "127.0.0.1",
-        "port": url.port or 3306,
-        "user": unquote(url.username or ""),
-        "password": unquote(url.password or ""),
+        "host": given.host,
+        "port": given.port,
+        "user": given.user,
+        "password": given.password.encode(),  # as the mysql client sends it; PyMySQL would take latin-1
         "connect_timeout": CONNECT_TIMEOUT_SECS,
         "read_timeout": READ_TIMEOUT_SECS,
         "autocommit": True,
@@ -143,6 +143,13 @@ def _tls(mode: str, query: dict[str, str]) -> ssl.SSLContext | None:
         return None
     if mode not in ("preferred", "required", "verify_ca", "verify_identity"):
         raise SpecError(f"ssl-mode {mode!r} is not known", hint="use disabled, preferred, required or verify_identity")
+    try:
+        return _tls_context(mode, query)
+    except OSError as exc:
+        raise SpecError(f"ssl-ca, ssl-cert or ssl-key cannot be read: {exc}") from exc
+
+
+def _tls_context(mode: str, query: dict[str, str]) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=query.get("ssl-ca"))
     context.check_hostname = mode == "verify_identity"
     context.verify_mode = ssl.CERT_REQUIRED if mode.startswith("verify") else ssl.CERT_NONE

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from typing import Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 
 from deltaforge.checkpoint.spooled_batch import TableCodec
 from deltaforge.config.model import StrictModel
 from deltaforge.config.patterns import TablePattern
+from deltaforge.core.errors import SpecError
 from deltaforge.sources.base import LogStream, SourceConfig, SourceContext
-
-_SCHEMES = ("mysql", "mariadb")
+from deltaforge.sources.mysql.dsn import read_dsn
 
 
 class MysqlOutbox(StrictModel):
@@ -29,9 +28,12 @@ class MysqlSourceConfig(SourceConfig):
     @field_validator("dsn")
     @classmethod
     def _is_url(cls, dsn: SecretStr) -> SecretStr:
-        parts = urlsplit(dsn.get_secret_value())
-        if parts.scheme not in _SCHEMES or not parts.hostname:
-            raise ValueError("must be a URL such as mysql://user:password@host:3306/database")
+        text = dsn.get_secret_value()
+        if "${" not in text:  # else it is not known yet
+            try:
+                read_dsn(text)
+            except SpecError as exc:
+                raise ValueError(str(exc)) from exc
         return dsn
 
 
