@@ -114,6 +114,9 @@ class Catalog:
     def primary_key(self, _relation):
         return ("id",)
 
+    def hides_key(self, _relation):
+        return False
+
 
 def make_stream(tmp_path, limits, commits):
     registry, metrics = memory_registry(), PipelineMetrics("p")

@@ -37,6 +37,22 @@ select a.attname
  order by k.place
 """
 
+# Key columns of the identity index that no row message has: not in the column list, or generated before PostgreSQL 18.
+_HIDDEN_KEY = """
+select exists (
+    select from pg_class c
+      join pg_namespace n on n.oid = c.relnamespace
+      join pg_index i on i.indrelid = c.oid and i.indisvalid
+       and case c.relreplident when 'd' then i.indisprimary and i.indimmediate
+                               when 'i' then i.indisreplident else false end
+     cross join unnest(i.indkey::int2[]) with ordinality as k(attnum, place)
+      join pg_attribute a on a.attrelid = c.oid and a.attnum = k.attnum
+      join pg_publication_tables t on t.pubname = %s and t.schemaname = n.nspname and t.tablename = c.relname
+     where c.oid = %s and k.place <= i.indnkeyatts
+       and (not coalesce(to_jsonb(t) -> 'attnames' ? a.attname, true)
+            or a.attgenerated <> '' and current_setting('server_version_num')::int < 180000))
+"""
+
 _COLUMNS = """
 select a.attname, a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity::text, a.attgenerated::text
   from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
@@ -108,6 +124,7 @@ class Catalog:
 
     def __init__(self, connection: psycopg.Connection[TupleRow]) -> None:
         self._connection = connection
+        self._publication = ""
         self._types: dict[int, TypeInfo] = {}
         self._names: dict[int, TypeName] = {}
         self._gone: dict[int, TypeInfo] = {}
@@ -118,6 +135,7 @@ class Catalog:
         Raises:
             SourceError: With the remedy. A missing publication is retryable: it is waited for.
         """
+        self._publication = publication
         (wal_level,) = self._one("show wal_level")
         if wal_level != "logical":
             raise SourceError(
@@ -262,6 +280,12 @@ class Catalog:
         with source_errors("cannot read the primary key"):
             rows = self._connection.execute(_KEY, [relation.oid]).fetchall()
         return tuple(str(row[0]) for row in rows)
+
+    def hides_key(self, relation: Relation) -> bool:
+        """Whether the replica identity has columns that are not published, as of now."""
+        with source_errors("cannot read the replica identity"):
+            row = self._connection.execute(_HIDDEN_KEY, [self._publication, relation.oid]).fetchone()
+        return row is not None and bool(row[0])
 
     def column_facts(self, relation: Relation) -> dict[str, ColumnFacts]:
         """What a relation message does not say of its columns, by name, as of now."""

@@ -27,7 +27,7 @@ select c.oid, n.nspname, c.relname, c.relreplident::text, key.names,
        a.attname, a.atttypid, a.atttypmod,
        c.relreplident = 'f' or coalesce(a.attnum = any((identity.indkey::int2[])[0:identity.indnkeyatts - 1]), false),
        format_type(a.atttypid, a.atttypmod),
-       a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity::text, a.attgenerated::text
+       a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity::text, a.attgenerated::text, identity.indnkeyatts
   from pg_publication_tables t
   join pg_namespace n on n.nspname = t.schemaname
   join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
@@ -56,13 +56,16 @@ def signature_of(relation: Relation) -> str:
     return "sha256:" + hashlib.sha256(msgspec.json.encode([relation.identity, columns])).hexdigest()
 
 
-def row_key_of(relation: Relation, primary_key: tuple[str, ...]) -> tuple[str, ...]:
+def row_key_of(relation: Relation, primary_key: tuple[str, ...], *, is_hidden: bool = False) -> tuple[str, ...]:
     """The columns that are the key of every row event of a relation.
 
     With a DEFAULT identity or that of an index they are the columns of the identity: the log marks them at its place,
-    and holds them for deletes too. The catalog tells their order at most. With FULL and NOTHING the log does not say
-    what the key is: it is the primary key of the catalog, if that is published.
+    and holds them for deletes too. The catalog tells their order at most, and whether the identity has columns that
+    are not published: a part of a key is none. With FULL and NOTHING the log does not say what the key is: it is the
+    primary key of the catalog, if that is published.
     """
+    if is_hidden:
+        return ()
     if relation.identity in ("d", "i"):
         marked = tuple(column.name for column in relation.columns if column.is_key)
         return primary_key if set(primary_key) == set(marked) else marked
@@ -79,13 +82,13 @@ def definition_of(
         relation: As pgoutput describes it.
         types: Declared types of its columns.
         facts: Of columns by name, as far as the catalog still has them.
-        key: Its primary key, as the catalog has it.
+        key: That of its rows, see :func:`row_key_of`.
     """
     columns = []
     for column, text in zip(relation.columns, types, strict=True):
         known = facts.get(column.name, ColumnFacts())
         columns.append(Column(column.name, text, known.nullable, known.default, known.extra))
-    schema = TableSchema(TableId(database, relation.schema, relation.name), tuple(columns), row_key_of(relation, key))
+    schema = TableSchema(TableId(database, relation.schema, relation.name), tuple(columns), key)
     return Definition(schema, schema.fingerprint(), signature_of(relation))
 
 
@@ -131,5 +134,8 @@ def _tables(connection: psycopg.Connection[TupleRow], publication: str) -> dict[
 def _definition(database: str, rows: Sequence[tuple[Any, ...]]) -> Definition:
     oid, schema, name, identity, key = rows[0][:5]
     relation = Relation(oid, schema, name, identity, tuple(RelationColumn(*row[5:9]) for row in rows))
-    facts = {row[5]: ColumnFacts.of(*row[10:]) for row in rows}
-    return definition_of(database, relation, [row[9] for row in rows], facts, tuple(key or ()))
+    facts = {row[5]: ColumnFacts.of(*row[10:14]) for row in rows}
+    identity_size = rows[0][14]
+    is_hidden = identity_size is not None and identity_size > sum(column.is_key for column in relation.columns)
+    row_key = row_key_of(relation, tuple(key or ()), is_hidden=is_hidden)
+    return definition_of(database, relation, [row[9] for row in rows], facts, row_key)

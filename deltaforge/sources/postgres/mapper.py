@@ -26,7 +26,7 @@ from deltaforge.protocol.postgres.messages import (
 from deltaforge.schema.registry import SchemaRegistry
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.postgres.catalog import Catalog
-from deltaforge.sources.postgres.definitions import definition_of, point_of, signature_of
+from deltaforge.sources.postgres.definitions import definition_of, point_of, row_key_of, signature_of
 from deltaforge.sources.postgres.maker import CapturedTable, EventMaker, Place
 from deltaforge.sources.transaction import new_transaction
 
@@ -109,10 +109,10 @@ class Mapper:
         return self._patterns.matches(schema, name)
 
     def look_ahead(self, lsn: int) -> None:
-        """Note what is registered behind the place where the reading stands: transactions that are committed there
-        look for the versions of their rows again.
+        """Note what is registered at the place where the reading stands and behind it: transactions that are committed
+        there look for the versions of their rows again.
         """
-        point = point_of(lsn, 0, self._system_id)
+        point = point_of(lsn - 1, 0, self._system_id)  # a reload of a quiet database stands where the reading does
         self._ahead = sorted({commit_lsn for commit_lsn, _ in self._registry.starts_after(point)})
 
     def relation(self, relation: Relation) -> None:
@@ -121,7 +121,8 @@ class Mapper:
             self.tables[relation.oid] = None
             return
         known = self.tables.get(relation.oid)
-        if known is None or known.relation != relation:
+        # With FULL a description that is equal may come because the primary key has changed.
+        if known is None or known.relation != relation or relation.identity == "f":
             self._described[relation.oid] = relation
             self.tables.pop(relation.oid, None)
 
@@ -192,12 +193,29 @@ class Mapper:
         begun = self._begun()
         point = point_of(begun.commit_lsn, lsn, self._system_id, begun.xid)
         known = self._registry.resolve((relation.schema, relation.name), signature_of(relation), point)
-        if known is not None:
-            return known
         catalog = self._catalog
-        facts, key = catalog.column_facts(relation), catalog.primary_key(relation)
+        if known is not None:
+            if relation.identity == "f":
+                self._compare_key(relation, known)
+            return known
+        key = row_key_of(relation, catalog.primary_key(relation), is_hidden=catalog.hides_key(relation))
+        facts = catalog.column_facts(relation)
         definition = definition_of(self._database, relation, catalog.type_names(relation), facts, key)
         return self._registry.register(definition, point)
+
+    def _compare_key(self, relation: Relation, known: SchemaVersion) -> None:
+        """Say so if the primary key is another one now. Where that began is not in the log."""
+        key = row_key_of(relation, self._catalog.primary_key(relation))
+        if key != known.schema.primary_key:
+            log.warning(
+                "table %s.%s has REPLICA IDENTITY FULL, and its primary key is (%s) now; its events keep the key (%s)"
+                " until its definition is reloaded: do that once the pipeline has caught up",
+                relation.schema,
+                relation.name,
+                ", ".join(key),
+                ", ".join(known.schema.primary_key),
+                extra={"table": f"{relation.schema}.{relation.name}"},
+            )
 
     def _truncated(self, message: Truncate, lsn: int) -> Iterator[ChangeEvent]:
         detail = {"sql": "TRUNCATE", "cascade": message.cascade, "restart_identity": message.restart_identity}

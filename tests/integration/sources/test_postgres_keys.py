@@ -164,3 +164,34 @@ def test_a_key_that_the_log_does_not_hold_is_an_error_of_the_event_and_never_nul
     assert b'"id":null' in values[0]
     with pytest.raises(RecordError, match="key column id"):
         values.key(0)
+
+
+def test_a_part_of_a_key_is_no_key(database, reader_of):
+    database.execute(
+        "create table g (a int, b int generated always as (a * 2) stored, c int, primary key (c, b))",
+        "create table l (a int, b int, v text, primary key (a, b))", "drop publication pub",
+        "create publication pub for table g, l (a, v) with (publish = 'insert')",
+    )  # fmt: skip
+    reader = reader_of(database)
+    database.execute(
+        "insert into l values (1, 1, 'x'), (1, 2, 'x')", "insert into g values (1, default, 7), (2, default, 7)"
+    )
+    events = reader.read(4)
+    assert [row_key(event).rpartition("|")[2] for event in events] == [event.event_id for event in events]
+    assert len({row_key(event) for event in events}) == 4
+    # the catalog as a whole, which a first start or a reload reads, says the same
+    assert {table.changed for table in reader.stream.reload(None)} == {False}
+
+
+def test_a_key_that_changes_under_full_is_told_and_taken_over_by_a_reload(database, reader_of, caplog):
+    database.execute("create table f (a int primary key, b int not null)", "alter table f replica identity full")
+    reader = reader_of(database)
+    database.execute("insert into f values (1, 10)")
+    assert keys_of(reader.read(1)) == [("c", {"a": 1})]
+    database.execute("alter table f drop constraint f_pkey, add primary key (b)", "update f set a = 2")
+    assert keys_of(reader.read(1)) == [("u", {"a": 2})]
+    assert "its primary key is (b) now; its events keep the key (a)" in caplog.text
+    reader.read_nothing(0.1)  # it has caught up
+    reader.stream.reload([("public", "f")])
+    database.execute("delete from f")
+    assert keys_of(reader.read(1)) == [("d", {"b": 10})]
