@@ -135,7 +135,7 @@ def test_crash_with_rows_in_the_spool_loses_nothing_and_repeats_only_what_was_no
     sinks = {"good": good, "opt": opt, "other": crashing}
     context = context_of(tmp_path, ScriptedStream(last=200), sinks, **OPTIONAL)
     crashing._fault = lambda name, number: crash(80 if name == "write" and number > 150 else 0)
-    fail(context, until=lambda: False, match="crash")
+    fail(context, until=lambda: False, match="other failed unexpectedly: RuntimeError")
     at = saved(read_source_state, context).position.lsn
     opt.is_down = False
     context = context_of(tmp_path, ScriptedStream(last=200), {"good": good, "opt": opt}, **OPTIONAL)
