@@ -42,6 +42,21 @@ select table_schema, table_name, table_collation from information_schema.tables
 """
 
 
+_HIDDEN_PARTS = """
+select (select count(*) from information_schema.tables
+         where table_type = 'SYSTEM VERSIONED' and table_schema = %s and table_name = %s),
+       (select count(distinct index_name) from information_schema.statistics
+         where index_type = 'HASH' and not non_unique and table_schema = %s and table_name = %s)
+"""
+
+
+class HiddenParts(msgspec.Struct, frozen=True):
+    """Whether a table of MariaDB keeps a history of its rows, and how many long unique keys it has."""
+
+    is_versioned: bool
+    long_unique_count: int
+
+
 class Catalog(msgspec.Struct, frozen=True):
     """The tables of a server now, and the default character sets of its databases (``""``: of the server)."""
 
@@ -64,6 +79,12 @@ def load_table(connection: Connection[Any], table: Key) -> TableSchema | None:
     """One table as the catalog has it now; None if there is none, or it cannot be read."""
     found = _tables(connection, table)[0].get(table)
     return found.schema if found else None
+
+
+def load_hidden_parts(connection: Connection[Any], table: Key) -> HiddenParts:
+    """What rows of a table may hold besides its columns, as the catalog has it now."""
+    ((versioned, count),) = execute(connection, _HIDDEN_PARTS, (*table, *table))
+    return HiddenParts(bool(versioned), int(count))
 
 
 def _tables(connection: Connection[Any], only: Key | None) -> tuple[dict[Key, TableDefinition], dict[Key, str]]:

@@ -14,7 +14,7 @@ from deltaforge.core.position import MysqlPosition, log_order
 from deltaforge.core.table import TableSchema
 from deltaforge.schema.versions import Definition, LogPoint
 from deltaforge.sources.loader import Loaded, slow_load_warning
-from deltaforge.sources.mysql.catalog import Catalog, load_catalog, load_table
+from deltaforge.sources.mysql.catalog import Catalog, HiddenParts, load_catalog, load_hidden_parts, load_table
 from deltaforge.sources.mysql.client import connect
 from deltaforge.sources.mysql.fingerprint import fingerprint_of
 from deltaforge.sources.mysql.history import SchemaHistory
@@ -86,6 +86,18 @@ class SchemaLoader:
         connection = connect(self._dsn)
         try:
             return load_table(connection, (db, table))
+        finally:
+            connection.close()
+
+    def hidden_parts(self, db: str, table: str) -> HiddenParts:
+        """What MariaDB keeps for itself in the rows of a table as it is now.
+
+        Raises:
+            SourceError: The catalog cannot be read.
+        """
+        connection = connect(self._dsn)
+        try:
+            return load_hidden_parts(connection, (db, table))
         finally:
             connection.close()
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.errors import SchemaError
 from deltaforge.core.position import MysqlPosition, log_order
@@ -16,15 +18,14 @@ from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.protocol.mysql.types import OLD_TIMES, ColumnType
 from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.schema.versions import SchemaVersion
-from deltaforge.sources.mysql.catalog import SYSTEM_DATABASES
-from deltaforge.sources.mysql.column_types import fraction_digits
+from deltaforge.sources.mysql.catalog import ROW_END, SYSTEM_DATABASES
 from deltaforge.sources.mysql.ddl_table import TableDefinition
 from deltaforge.sources.mysql.fingerprint import canonical_type
 from deltaforge.sources.mysql.history import SchemaHistory, check_against, resolve
 from deltaforge.sources.mysql.loader import SchemaLoader, definition_of, point_of
 from deltaforge.sources.mysql.maker import EventMaker
 from deltaforge.sources.mysql.server import ServerFacts
-from deltaforge.sources.mysql.unsaid import completed_columns, declaration_of, with_fraction
+from deltaforge.sources.mysql.unsaid import completed_columns, declaration_of, declared_as, hidden_columns
 from deltaforge.sources.texts import table_texts
 
 if TYPE_CHECKING:
@@ -222,10 +223,19 @@ class Tables:
             self.hits += 1
             return known[1]
         self.misses += 1
-        check_against(definition, table_map)
-        names = [column.name for column in definition.schema.columns]
-        digits = [fraction_digits(column.type) for column in definition.schema.columns]
-        columns = list(zip(names, map(with_fraction, resolve(definition, table_map), digits), strict=True))
+        count = len(definition.columns)
+        hidden = hidden_columns(
+            table_map.columns[count:],
+            has_end=any(ROW_END in column.extra for column in definition.schema.columns),
+            look_up=lambda: self.loader.hidden_parts(table_map.db, table_map.table),
+        )
+        shown = msgspec.structs.replace(table_map, columns=table_map.columns[:count]) if hidden else table_map
+        check_against(definition, shown)
+        columns = [
+            (column.name, declared_as(column, kind))
+            for column, kind in zip(definition.schema.columns, resolve(definition, shown), strict=True)
+        ]
+        columns += hidden
         table = self._captured(definition.schema, columns, position)
         self._resolved[table_map.raw] = definition, table
         return table

@@ -16,7 +16,7 @@ from deltaforge.core.errors import SchemaError
 from deltaforge.core.table import Column, TableSchema
 from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.protocol.mysql.types import OLD_TIMES, Code, ColumnType, declared_type
-from deltaforge.sources.mysql.catalog import OLD_FORMAT, ROW_END
+from deltaforge.sources.mysql.catalog import OLD_FORMAT, ROW_END, HiddenParts
 from deltaforge.sources.mysql.column_types import fraction_digits
 
 _HASH = re.compile(r"DB_ROW_HASH_\d+")
@@ -39,6 +39,36 @@ def completed_columns(
     if not _leaves_open(table_map):
         return table_map.columns
     return _Completion(table_map, registered, look_up()).columns()
+
+
+def hidden_columns(
+    extra: Sequence[ColumnType], *, has_end: bool, look_up: Callable[[], HiddenParts]
+) -> list[tuple[str, ColumnType]]:
+    """The columns that a map without names has beyond those of the table's definition, with names that no column can
+    have; empty if they are not exactly what the catalog accounts for.
+
+    Args:
+        extra: Their types.
+        has_end: Whether one of the columns before them says when a row ended.
+        look_up: Asks the catalog.
+    """
+    if not extra:
+        return []
+    parts = look_up()
+    has_period = parts.is_versioned and not has_end
+    codes = [Code.TIMESTAMP2] * 2 * has_period + [Code.LONGLONG] * parts.long_unique_count
+    if [column.code for column in extra] != codes:
+        return []
+    return [
+        (f"\0{n}", msgspec.structs.replace(column, is_hidden=True, unsigned=True, ends_row=has_period and n == 1))
+        for n, column in enumerate(extra)
+    ]
+
+
+def declared_as(declared: Column, column: ColumnType) -> ColumnType:
+    """A column of a map without names with what its declaration says besides."""
+    completed = with_fraction(column, fraction_digits(declared.type))
+    return msgspec.structs.replace(completed, ends_row=True) if ROW_END in declared.extra else completed
 
 
 def with_fraction(column: ColumnType, digits: int | None) -> ColumnType:
