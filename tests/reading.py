@@ -70,10 +70,16 @@ class StreamReader:
 
     def read(self, count, timeout_secs=20):
         """The next ``count`` events."""
+        events = self.read_until(lambda events: len(events) >= count, timeout_secs)
+        assert len(events) == count, f"{len(events)} events, expected {count}"
+        return events
+
+    def read_until(self, is_enough, timeout_secs=20):
+        """The next events up to the batch with which they are enough."""
         events = []
         deadline = time.monotonic() + timeout_secs
-        while len(events) < count:
-            assert time.monotonic() < deadline, f"{len(events)} of {count} events came"
+        while not is_enough(events):
+            assert time.monotonic() < deadline, f"after {len(events)} events no more came"
             self.stream.keep_alive(self.position)
             for batch in self.stream.poll(0.1):
                 assert_kernel_equals_python(batch)
@@ -81,7 +87,6 @@ class StreamReader:
                 events += batch.events()
                 self.position = batch.position
                 self.batches.append(batch)
-        assert len(events) == count, f"{len(events)} events, expected {count}"
         return events
 
     def read_nothing(self, for_secs=0.5):

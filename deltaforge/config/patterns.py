@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated
+import re
+from collections.abc import Iterable, Sequence
+from typing import Annotated, NamedTuple
 
 from pydantic import AfterValidator, Field
 
 from deltaforge.config.model import StrictModel
 
 _ANYTHING = ("*", "%")
+_QUOTED = re.compile(r"`((?:[^`]|``)+)`|\"((?:[^\"]|\"\")+)\"")
+
+
+class _Half(NamedTuple):
+    """One side of the dot: a text that is compared whole, or the beginning of one."""
+
+    text: str
+    is_prefix: bool
+
+    def matches(self, text: str, *, ignores_case: bool) -> bool:
+        wanted, found = (self.text.lower(), text.lower()) if ignores_case else (self.text, text)
+        return found.startswith(wanted) if self.is_prefix else found == wanted
 
 
 class TablePatterns:
-    """A list of patterns such as ``shop.orders``, ``shop.order%`` or ``orders``.
+    """A list of patterns such as ``shop.orders``, ``shop.order%``, ``orders`` or ``shop.`order.v2` ``.
 
     A pattern is split at its first dot into qualifier (database or schema) and name. A half is ``*`` or
-    ``%`` for anything, ends in one of them for a prefix, and is compared whole and case-sensitively
-    otherwise. An empty list means every table. System schemas never match.
+    ``%`` for anything, ends in one of them for a prefix, and is compared whole otherwise. A half in backticks
+    or double quotes is a name with whatever it holds, the quote itself doubled. An empty list means every
+    table. System schemas never match.
 
     Args:
         patterns: As written in the document.
         system: Qualifiers that are never matched, whatever the patterns say.
         default_qualifier: What a pattern without a dot is qualified with; None means any qualifier.
+
+    Attributes:
+        ignores_case: Whether names are compared without their case: set where the server does so.
     """
 
     def __init__(
@@ -32,23 +49,48 @@ class TablePatterns:
         system: frozenset[str] = frozenset(),
         default_qualifier: str | None = None,
     ) -> None:
+        self.ignores_case = False
         self._system = system
-        self._halves = [_split(pattern, default_qualifier or "*") for pattern in patterns]
+        self._patterns = {pattern: _split(pattern, default_qualifier) for pattern in patterns}
 
     def matches(self, qualifier: str, name: str) -> bool:
         """Whether the table ``qualifier.name`` is meant."""
         if qualifier in self._system:
             return False
-        if not self._halves:
-            return True
-        return any(_half_matches(left, qualifier) and _half_matches(right, name) for left, right in self._halves)
+        return not self._patterns or any(self._is_meant(pattern, qualifier, name) for pattern in self._patterns)
+
+    def unmatched(self, tables: Iterable[tuple[str, str]]) -> list[str]:
+        """The patterns that mean none of these tables."""
+        known = [table for table in tables if table[0] not in self._system]
+        return [pattern for pattern in self._patterns if not any(self._is_meant(pattern, *table) for table in known)]
+
+    @property
+    def all(self) -> list[str]:
+        """The patterns as they are written."""
+        return list(self._patterns)
+
+    def alone(self, pattern: str) -> TablePatterns:
+        """One of the patterns, by itself."""
+        only = TablePatterns([], system=self._system)
+        only._patterns = {pattern: self._patterns[pattern]}
+        return only
+
+    def qualifier_of(self, pattern: str) -> str | None:
+        """The database or schema that a pattern names; None if it may be any or several."""
+        left, _ = self._patterns[pattern]
+        return None if left.is_prefix else left.text
+
+    def _is_meant(self, pattern: str, qualifier: str, name: str) -> bool:
+        left, right = self._patterns[pattern]
+        ignores_case = self.ignores_case
+        return left.matches(qualifier, ignores_case=ignores_case) and right.matches(name, ignores_case=ignores_case)
 
 
 def pattern_fault(pattern: str) -> str | None:
     """What is wrong with a pattern that could never match, or None."""
     if not pattern.strip():
         return "a table pattern must not be empty"
-    if not all(_split(pattern, "*")):
+    if any(not half.text and not half.is_prefix for half in _split(pattern, None)):
         return f"table pattern {pattern!r} has an empty half; write * for anything"
     return None
 
@@ -71,12 +113,18 @@ class PatternLists(StrictModel):
     exclude: list[TablePattern] = Field(default_factory=list, description="Table patterns; beats `include`.")
 
 
-def _split(pattern: str, default_qualifier: str) -> tuple[str, str]:
+def _split(pattern: str, default_qualifier: str | None) -> tuple[_Half, _Half]:
+    default = _Half("", is_prefix=True) if default_qualifier is None else _Half(default_qualifier, is_prefix=False)
+    quoted = _QUOTED.match(pattern)
+    if quoted is not None and quoted.end() == len(pattern):
+        return default, _half(pattern)
+    if quoted is not None and pattern[quoted.end()] == ".":
+        return _half(quoted[0]), _half(pattern[quoted.end() + 1 :])
     left, dot, right = pattern.partition(".")
-    return (left, right) if dot else (default_qualifier, left)
+    return (_half(left), _half(right)) if dot else (default, _half(left))
 
 
-def _half_matches(half: str, text: str) -> bool:
-    if half.endswith(_ANYTHING):
-        return text.startswith(half[:-1])
-    return half == text
+def _half(text: str) -> _Half:
+    if _QUOTED.fullmatch(text):
+        return _Half(text[1:-1].replace(text[0] * 2, text[0]), is_prefix=False)
+    return _Half(text[:-1], is_prefix=True) if text.endswith(_ANYTHING) else _Half(text, is_prefix=False)

@@ -27,6 +27,16 @@ CASES = [
     (["shop.ord.rs"], "shop", "orders", False),
     (["x.y", "shop.orders"], "shop", "orders", True),
     ([], "shop", "orders", True),
+    (["`a.b`.c"], "a.b", "c", True),
+    (["`a.b`.c"], "a", "b`.c", False),
+    (['"a.b"."c.d"'], "a.b", "c.d", True),
+    (["shop.`order%`"], "shop", "order%", True),
+    (["shop.`order%`"], "shop", "orders", False),
+    (["`o``.k`"], "any", "o`.k", True),
+    (['sh%."x.""y"'], "shop", 'x."y', True),
+    (["*.`a.b`"], "any", "a.b", True),
+    (["`half"], "any", "`half", True),
+    (["`a`b.c"], "`a`b", "c", True),
 ]
 
 
@@ -60,3 +70,20 @@ def test_a_pattern_that_can_never_match_is_a_fault(pattern):
 @pytest.mark.parametrize("pattern", ["orders", "shop.orders", "*", "%.x", "a.b.c"])
 def test_a_usable_pattern_is_no_fault(pattern):
     assert pattern_fault(pattern) is None
+
+
+def test_case_is_the_servers_matter():
+    allowed = TablePatterns(["Shop.Ord*", "`My.db`.T"])
+    assert not allowed.matches("shop", "orders")
+    allowed.ignores_case = True
+    assert allowed.matches("shop", "ORDERS")
+    assert allowed.matches("my.DB", "t")
+
+
+def test_patterns_without_a_table_are_found():
+    tables = [("shop", "orders"), ("mysql", "user")]
+    allowed = TablePatterns(["shop.*", "mysql.user", "orders", "Shop.orders"], system=frozenset({"mysql"}))
+    assert allowed.unmatched(tables) == ["mysql.user", "Shop.orders"]
+    assert TablePatterns([]).unmatched([]) == []
+    assert allowed.qualifier_of("shop.*") == "shop"
+    assert allowed.qualifier_of("orders") is None
