@@ -49,8 +49,8 @@ class Servers:
     def _start(self, name: str) -> Any:
         if name in fix_mysql.SCRIPTS:
             return fix_mysql.running_or_ours(self._room, name)
-        if name == "postgres":
-            return fix_postgres.running_or_ours(self._room, 18)
+        if name in ("postgres", "postgres-15"):
+            return fix_postgres.running_or_ours(self._room, 18 if name == "postgres" else 15)
         if name == "redis":
             process = self._room.start("redis", "redis.sh")
             return RedisServer("127.0.0.1", process.port, process)

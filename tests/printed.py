@@ -4,7 +4,9 @@ import base64
 import json
 import struct
 
+from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.protocol.mysql.numbers import float_from_single
+from tests.reading import wire
 
 MYSQL_STAMP = "replace(date_format({}, '%Y-%m-%d %H:%i:%s.%f'), ' ', 'T')"
 """A date and time of MySQL in our form."""
@@ -32,6 +34,11 @@ def mysql_date(text):
 
 def geometry(srid):
     return lambda text: base64_of_hex(text) | {"srid": srid}
+
+
+def json_value(text):
+    """A document, as a consumer of its JSON reads it."""
+    return wire(parse_json_exact(text))
 
 
 def postgres_float(text):

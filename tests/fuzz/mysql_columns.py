@@ -1,6 +1,7 @@
 """What hypothesis may draw for MySQL and MariaDB: columns of every type, keys, character sets, engines, row images."""
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 
 from hypothesis import strategies as st
@@ -27,24 +28,74 @@ def mysql_tables(draw, flavor: str) -> Table:
     """A table of ``mysql`` or ``mariadb``, and the connection that changes it."""
     kinds = draw(st.lists(columns_of(flavor), min_size=1, max_size=12))
     columns = tuple(Column(*draw(names(number)), kind, draw(st.booleans())) for number, kind in enumerate(kinds))
+    columns = tuple(map(invisible, columns)) if draw(st.integers(0, 9)) == 9 else columns
     options = [f"character set {draw(charsets_of(flavor))}"]
     if draw(st.integers(0, 4)) == 4 and not any("vector" in kind.declared for kind in kinds):
         options.append("engine=myisam")
     image = draw(st.sampled_from(("full", "full", "minimal", "noblob")))
     definitions = ", ".join(("id bigint not null", *(column.definition for column in columns), *draw(keys(columns))))
+    session = ["set sql_mode = '', time_zone = '+00:00'", f"set binlog_row_image = {image}"]
+    if flavor == "mysql":
+        session += [
+            f"set binlog_transaction_compression = {draw(st.sampled_from(('off', 'on')))}",
+            f"set binlog_row_value_options = {draw(st.sampled_from(('', 'partial_json'))) if image == 'full' else ''!r}",
+        ]
+    quoted, name = draw(table_names())
     return Table(
         columns,
-        (f"create table t ({definitions}) {' '.join(options)}",),
-        ("set sql_mode = '', time_zone = '+00:00'", f"set binlog_row_image = {image}"),
+        (f"create table {quoted} ({definitions}) {' '.join(options)}",),
+        tuple(session),
         is_partial=image != "full",
+        quoted=quoted,
+        name=name,
     )
+
+
+def invisible(column: Column) -> Column:
+    """A column that ``select *`` leaves out, if it may be one without a default."""
+    if column.is_nullable and not column.kind.is_generated:
+        return replace(column, kind=replace(column.kind, declared=f"{column.kind.declared} invisible"))
+    return column
+
+
+RESERVED = (
+    "select",
+    "from",
+    "key",
+    "a.b",
+    "a b",
+    "`",
+    "``",
+    '"',
+    "'",
+    "\n",
+    "\\",
+    "%s",
+    "{}",
+    "_base64",
+    "before",
+    "ID2",
+)
+BMP = st.characters(min_codepoint=1, max_codepoint=0xD7FF) | st.characters(min_codepoint=0xE000, max_codepoint=0xFFFF)
+
+
+@st.composite
+def table_names(draw) -> tuple[str, str]:
+    """A table's name, quoted and as it is. The name of its file has five characters for each that is odd."""
+    odd = st.text(BMP, max_size=12) | st.text(st.sampled_from("abc_09$ "), max_size=63) | st.sampled_from(RESERVED)
+    name = draw(st.just("t") | odd.map(lambda text: f"{text}t"))
+    return f"`{name.replace('`', '``')}`", name
 
 
 @st.composite
 def names(draw, number: int) -> tuple[str, str]:
     """A column's name, quoted and as it is."""
-    prefix = draw(st.just("c") | st.text(st.characters(min_codepoint=1, max_codepoint=0xD7FF), max_size=5))
-    name = f"{prefix}{number}"
+    prefix = draw(st.just("c") | st.text(BMP, max_size=5) | st.text(BMP, min_size=40, max_size=62))
+    name = (
+        f"{prefix}{number}"
+        if number
+        else draw(st.just(f"{prefix}0") | st.sampled_from(RESERVED).map(str.strip).filter(bool))
+    )
     return f"`{name.replace('`', '``')}`", name
 
 
@@ -71,9 +122,47 @@ def columns_of(flavor: str) -> st.SearchStrategy[Kind]:
         integers(), decimals(), floats(), bits(), dates(), times(), timestamps(), texts(flavor), binaries(), labels(flavor),
         geometries(),
     ]  # fmt: skip
+    kinds.append(generated())
     if flavor == "mysql":
-        kinds += [st.just(Kind("json", JSON_LITERALS, "cast({} as char)", json.loads)), vectors()]
+        kinds += [
+            st.just(Kind("json", JSON_LITERALS, "cast({} as char)", printed.json_value, changes=JSON_CHANGES)),
+            vectors(),
+        ]
+    else:
+        kinds += [st.just(Kind("json", DOCUMENTS.map(json.dumps).map(utf8))), addresses()]
     return st.one_of(kinds)
+
+
+def utf8(text: str) -> str:
+    """A literal of text in whatever character set the connection has."""
+    return f"_utf8mb4 x'{text.encode().hex()}'"
+
+
+def generated() -> st.SearchStrategy[Kind]:
+    """Columns that the server computes of ``id``."""
+    whole = "bigint generated always as (id * 2 + 1)"
+    text = "varchar(30) character set ascii generated always as (concat(id, 'x'))"
+    kinds = [
+        Kind(f"{declared} {how}", st.none(), printed_as, read, is_generated=True)
+        for declared, printed_as, read in ((whole, "{}+0", int), (text, "{}", str))
+        for how in ("virtual", "stored")
+    ]
+    return st.sampled_from(kinds)
+
+
+def addresses() -> st.SearchStrategy[Kind]:
+    """MariaDB's types of a fixed number of bytes."""
+    four, six = st.ip_addresses(v=4), st.ip_addresses(v=6)
+    return st.sampled_from(
+        (
+            Kind("inet4", (four.map(str) | st.just("255.255.255.255")).map(quoted), "hex(cast({} as binary(4)))", printed.base64_of_hex),
+            Kind("inet6", (six.map(str) | four.map(lambda a: f"::{a}") | st.sampled_from(("::", "::1", "1::"))).map(quoted), "hex(cast({} as binary(16)))", printed.base64_of_hex),
+        )
+    )  # fmt: skip
+
+
+def quoted(text: str) -> str:
+    return f"'{text}'"
 
 
 @st.composite
@@ -122,7 +211,9 @@ def bits(draw) -> Kind:
 
 
 def dates() -> st.SearchStrategy[Kind]:
-    zeros = st.sampled_from(("'0000-00-00'", "'2024-00-01'", "'2024-02-00'", "'0000-01-01'"))
+    zeros = st.sampled_from(
+        ("'0000-00-00'", "'2024-00-01'", "'2024-02-00'", "'0000-01-01'", "'9999-12-31'", "'1582-10-10'")
+    )
     year = Kind("year", (st.integers(1901, 2155) | st.just(0)).map(str), "{}+0", int, is_key=True)
     day = Kind(
         "date",
@@ -137,7 +228,10 @@ def dates() -> st.SearchStrategy[Kind]:
 @st.composite
 def times(draw) -> Kind:
     most = timedelta(hours=838, minutes=59, seconds=59)
-    literals = st.timedeltas(-most, most).map(_time_literal)
+    bounds = st.sampled_from(
+        ("'24:00:00'", "'-00:00:00.000001'", "'23:59:59.9999995'", "'838:59:59'", "'-838:59:59'", "'23:59:60'")
+    )
+    literals = st.timedeltas(-most, most).map(_time_literal) | bounds
     return Kind(f"time({draw(st.integers(0, 6))})", literals, "cast(cast({} as time(6)) as char)", is_key=True)
 
 
@@ -151,9 +245,15 @@ def _time_literal(value: timedelta) -> str:
 def timestamps(draw) -> Kind:
     decimals = draw(st.integers(0, 6))
     if draw(st.booleans()):
-        literals = stamps(st.dates()) | st.sampled_from(("'2024-00-01 10:00:00'", "'2024-02-00 00:00:01'", "0"))
+        bounds = st.sampled_from(
+            ("'2024-00-01 10:00:00'", "'2024-02-00 00:00:01'", "0", "'0000-00-00 10:00:00'", "'9999-12-31 23:59:59.499999'",
+             "'2016-12-31 23:59:60'", "'2016-12-31 23:59:59.9999999'", "'0000-01-01 00:00:00'")
+        )  # fmt: skip
+        literals = stamps(st.dates()) | bounds
         return Kind(f"datetime({decimals})", literals, printed.MYSQL_STAMP, printed.mysql_date, is_key=True)
-    bounds = st.sampled_from(("'1970-01-01 00:00:01'", "'2038-01-19 03:14:07'", "0"))
+    bounds = st.sampled_from(
+        ("'1970-01-01 00:00:01'", "'2038-01-19 03:14:07'", "0", "'1970-01-01 00:00:00.5'", "'2038-01-19 03:14:07.999999'", "'2016-12-31 23:59:60'")
+    )  # fmt: skip
     literals = stamps(st.dates(date(1970, 1, 2), date(2038, 1, 18))) | bounds
     return Kind(
         f"timestamp({decimals})", literals, f"concat({printed.MYSQL_STAMP}, 'Z')", printed.mysql_date, is_key=True
@@ -178,7 +278,7 @@ def texts(draw, flavor: str) -> Kind:
     own = draw(st.sampled_from((f" character set {charset}", f" character set {charset}", "")))
     own_text = text_of(charset)
     values = own_text | st.text(ANY_CHARACTER, max_size=9) | own_text.map(lambda text: text[:3] * 90)
-    return Kind(name + own, values.map(lambda text: f"_utf8mb4 x'{text.encode().hex()}'"))
+    return Kind(name + own, values.map(utf8))
 
 
 def text_of(charset: str) -> st.SearchStrategy[str]:
@@ -217,11 +317,16 @@ def geometries() -> st.SearchStrategy[Kind]:
     shapes = {
         "point": points.map(lambda point: f"POINT({point})"),
         "linestring": lines.map(lambda line: f"LINESTRING({line})"),
-        "geometry": lines.map(lambda line: f"MULTIPOINT({line})") | points.map(lambda point: f"POINT({point})"),
+        "geometry": lines.map(lambda line: f"MULTIPOINT({line})")
+        | points.map(lambda point: f"POINT({point})")
+        | st.sampled_from(("GEOMETRYCOLLECTION EMPTY", "GEOMETRYCOLLECTION(GEOMETRYCOLLECTION EMPTY, POINT(1 2))")),
     }
-    return st.sampled_from(list(shapes)).map(
-        lambda name: Kind(
-            name, shapes[name].map(lambda text: f"st_geomfromtext('{text}')"), "hex(st_aswkb({}))", printed.geometry(0)
+    return st.tuples(st.sampled_from(list(shapes)), st.sampled_from((0, 3857))).map(
+        lambda pair: Kind(
+            pair[0],
+            shapes[pair[0]].map(lambda text: f"st_geomfromtext('{text}', {pair[1]})"),
+            "hex(st_aswkb({}))",
+            printed.geometry(pair[1]),
         )
     )
 
@@ -234,8 +339,22 @@ JSON_LITERALS = (
     | stamps(st.dates()).map(
         lambda stamp: f"json_object('t', cast({stamp} as datetime(6)), 'd', cast({stamp} as date), 'm', cast({stamp} as time(6)))"
     )
+    | st.sampled_from((1, 50, 99)).map(lambda depth: f"cast(concat(repeat('[', {depth}), repeat(']', {depth})) as json)")
+    | st.sampled_from((1, 49)).map(lambda depth: f"cast(concat(repeat('{{\"a\":[', {depth}), repeat(']}}', {depth})) as json)")
+    | st.binary(max_size=9).map(lambda raw: f"json_array(cast(x'{raw.hex()}' as binary), b'101', cast(2024 as year), '-838:59:59')")
+    | st.sampled_from(("json_object('', '', '\\0', '\\0')", "cast('-0.0' as json)", "cast('1e308' as json)", "cast('18446744073709551616' as json)",
+                       "cast('\"\\\\ud83d\\\\ude00\"' as json)", "json_array(cast('-838:59:59.000001' as time(6)), cast(0 as decimal(1,0)))",
+                       "json_array(st_geomfromtext('POINT(1 2)'))", "json_object(repeat('k', 300), repeat('v', 300))"))
 )  # fmt: skip
 """Documents out of text, and with the types that only expressions make: exact decimals, dates and times."""
+
+JSON_CHANGES = st.sampled_from(
+    (
+        "json_set({}, '$.a', 1)", "json_set({}, '$.\"\\u00e9 .\"', json_array(1, 'x'))", "json_remove({}, '$[0]')",
+        "json_replace({}, '$[0]', 'longer than it was before')", "json_array_append({}, '$', null)", "json_set({}, '$[1000]', true)",
+        "json_array_insert({}, '$[0]', 1.5)", "json_remove({}, '$.a', '$[last]')", "json_set({}, '$', json_object())",
+    )
+)  # fmt: skip
 
 
 @st.composite

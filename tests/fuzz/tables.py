@@ -34,6 +34,10 @@ class Kind:
     read: Callable[[str], Any] = str
     is_key: bool = False
     """Whether it may be in a key of any table."""
+    changes: SearchStrategy | None = None
+    """SQL that makes a new value of the present one, ``{}`` the column."""
+    is_generated: bool = False
+    """Whether the server makes the value, by what is declared."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +49,18 @@ class Column:
     kind: Kind
     is_nullable: bool
     literals: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()
 
     @property
     def definition(self) -> str:
+        if self.kind.is_generated:
+            return f"{self.quoted} {self.kind.declared}"
         return f"{self.quoted} {self.kind.declared} {'null' if self.is_nullable else 'not null'}"
 
 
 @dataclass(frozen=True)
 class Table:
-    """Table ``t``: column ``id``, which no two rows share, and others.
+    """A table: column ``id``, which no two rows share, and others.
 
     ``statements`` make it, ``session`` are those of the connection that changes it. ``key`` holds the columns that
     alone are in the old image of a PostgreSQL table without full replica identity; None when old images are whole.
@@ -65,6 +72,13 @@ class Table:
     key: frozenset[str] | None = None
     is_partial: bool = False
     """Whether images may lack columns."""
+    quoted: str = "t"
+    name: str = "t"
+
+    @property
+    def assigned(self) -> list[Column]:
+        """The columns that statements name."""
+        return [column for column in self.columns if not column.kind.is_generated]
 
 
 @dataclass(frozen=True)
@@ -107,13 +121,21 @@ def tables(strategy: SearchStrategy, of_seed: str, first: int = 0) -> Iterator[T
     for group in itertools.count(first // TOGETHER):
         together = drawn(strategy, f"{of_seed}-{group}", TOGETHER)
         for number, table in enumerate(together[first % TOGETHER :], first % TOGETHER):
-            literals = [
-                tuple(drawn(column.kind.literals, f"{of_seed}-{group}-{number}-{place}", VALUES))
-                for place, column in enumerate(table.columns)
-            ]
-            columns = zip(table.columns, literals, strict=True)
-            yield replace(table, columns=tuple(replace(column, literals=drawn_now) for column, drawn_now in columns))
+            of_table = f"{of_seed}-{group}-{number}"
+            yield replace(
+                table,
+                columns=tuple(
+                    with_literals(column, f"{of_table}-{place}") for place, column in enumerate(table.columns)
+                ),
+            )
         first = 0
+
+
+def with_literals(column: Column, of_seed: str) -> Column:
+    """The column with what was drawn of its kind."""
+    kind = column.kind
+    changes = () if kind.changes is None else tuple(drawn(kind.changes, f"{of_seed}-changes", VALUES))
+    return replace(column, literals=tuple(drawn(kind.literals, of_seed, VALUES)), changes=changes)
 
 
 def change_rows(cursor, table: Table, rnd: random.Random, count: int) -> list[Change]:
@@ -129,34 +151,40 @@ def change_rows(cursor, table: Table, rnd: random.Random, count: int) -> list[Ch
         changes += [Change("c", None, row, everything) for row in inserted.values()]
         if rnd.random() < 0.5:
             half = (first + last) // 2
-            changed = [column for column in table.columns if rnd.random() < 0.5]
-            assigned = "".join(f", {column.quoted} = {_literal(column, rnd)}" for column in changed)
-            cursor.execute(f"update t set id = -id{assigned} where id between {first} and {half}")
+            changed = [column for column in table.assigned if rnd.random() < 0.5]
+            assigned = "".join(f", {column.quoted} = {_change(column, rnd)}" for column in changed)
+            cursor.execute(f"update {table.quoted} set id = -id{assigned} where id between {first} and {half}")
             updated = _printed(cursor, table, -half, -first)
             names = frozenset(("id", *(column.name for column in changed)))
             changes += [Change("u", inserted[-number], row, names) for number, row in updated.items()]
-            cursor.execute(f"delete from t where id between {-half} and {-first}")
+            cursor.execute(f"delete from {table.quoted} where id between {-half} and {-first}")
             changes += [Change("d", row, None, frozenset()) for row in updated.values()]
         first = last + 1
     return changes
 
 
 def _insert(cursor, table: Table, rnd: random.Random, numbers: range) -> None:
-    names = ", ".join(("id", *(column.quoted for column in table.columns)))
+    names = ", ".join(("id", *(column.quoted for column in table.assigned)))
     rows = ", ".join(
-        f"({', '.join((str(number), *(_literal(column, rnd) for column in table.columns)))})" for number in numbers
+        f"({', '.join((str(number), *(_literal(column, rnd) for column in table.assigned)))})" for number in numbers
     )
-    cursor.execute(f"insert into t ({names}) values {rows}")
+    cursor.execute(f"insert into {table.quoted} ({names}) values {rows}")
 
 
 def _literal(column: Column, rnd: random.Random) -> str:
     return "null" if column.is_nullable and rnd.random() < 0.1 else rnd.choice(column.literals)
 
 
+def _change(column: Column, rnd: random.Random) -> str:
+    if column.changes and rnd.random() < 0.7:
+        return rnd.choice(column.changes).replace("{}", column.quoted)
+    return _literal(column, rnd)
+
+
 def _printed(cursor, table: Table, first: int, last: int) -> dict[int, dict]:
     """Rows by ``id``, as the server prints them now."""
     expressions = ", ".join(("id", *(column.kind.printed.format(column.quoted) for column in table.columns)))
-    cursor.execute(f"select {expressions} from t where id between {first} and {last}")
+    cursor.execute(f"select {expressions} from {table.quoted} where id between {first} and {last}")
     return {row[0]: {"id": row[0]} | _values(table.columns, row[1:]) for row in cursor.fetchall()}
 
 

@@ -18,6 +18,7 @@ from deltaforge.protocol.mysql.types import Code
 MAX_DEPTH = 100
 """The server's own limit for documents."""
 
+_MIN_INTEGER, _MAX_INTEGER = -(1 << 63), (1 << 64) - 1
 _DOUBLE = struct.Struct("<d").unpack
 _INLINE_SMALL = frozenset({4, 5, 6})
 _INLINE_LARGE = frozenset({4, 5, 6, 7, 8})
@@ -117,10 +118,16 @@ def _opaque(code: int, raw: bytes) -> Any:
     if code == Code.NEWDECIMAL:
         if len(raw) < 2:
             raise TruncatedMessageError("JSON decimal is cut short")
-        return Decimal(decimal_text(raw, 2, raw[0], raw[1])[0])
+        return _exact_number(decimal_text(raw, 2, raw[0], raw[1])[0])
     if code in (Code.DATE, Code.DATETIME, Code.TIMESTAMP, Code.TIME):
         return _packed_time(code, int.from_bytes(take(raw, 0, 8), "little", signed=True))
     return f"base64:type{code}:{base64.b64encode(raw).decode('ascii')}"
+
+
+def _exact_number(text: str) -> int | Decimal:
+    """A number as whoever parses its JSON text exactly would have it (``core/json_parse.py``)."""
+    value = Decimal(text)
+    return int(value) if "." not in text and _MIN_INTEGER <= value <= _MAX_INTEGER else value
 
 
 def _packed_time(code: int, packed: int) -> str:

@@ -194,6 +194,12 @@ def test_json_decimal_is_exact():
     assert json_from_binary(raw) == Decimal("1.50")
 
 
+def test_a_json_decimal_without_fraction_is_the_integer_that_its_text_is():
+    for text, raw in (("7", b"\x01\x00\x87"), ("-12", b"\x02\x00\x73")):
+        value = json_from_binary(b"\x0f\xf6" + bytes((len(raw),)) + raw)
+        assert (type(value), value) == (int, int(text))
+
+
 @pytest.mark.parametrize(
     ("column", "expected"),
     [
