@@ -166,7 +166,11 @@ def decode_statement(data: bytes, charset: str) -> str:
     try:
         return text_decoder(charset, "")(data)
     except (UnicodeDecodeError, UnsupportedValueError):
+        pass
+    try:
         return data.decode(_CODECS.get(charset) or "ascii", "surrogateescape")
+    except UnicodeDecodeError:  # not even where characters begin is known: nothing of it can be read
+        return "\udc80" + data.decode("ascii", "surrogateescape")
 
 
 def is_decoded(text: str) -> bool:

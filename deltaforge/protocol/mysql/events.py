@@ -244,16 +244,16 @@ def _rotate(body: bytes) -> Rotate:
     return Rotate(body[8:].decode("utf-8", "replace"), read_uint(body, 0, 8))
 
 
-def _query(body: bytes, *, is_compressed: bool = False) -> Query:
+def _query(body: bytes, *, is_compressed: bool = False, variables_at: int = 13) -> Query:
     db_length, error, status_length = take(body, 8, 1)[0], read_uint(body, 9, 2), read_uint(body, 11, 2)
-    at = 13 + status_length
+    at = variables_at + status_length
     db = take(body, at, db_length).decode("utf-8", "surrogateescape")
     sql = body[at + db_length + 1 :]
     if is_compressed:
         sql = inflate_mariadb(sql)
     if sql in _WORDS:
         return Query(db, _WORDS[sql], error)
-    session = decode_status_vars(take(body, 13, status_length))
+    session = decode_status_vars(take(body, variables_at, status_length))
     return Query(db, decode_statement(sql, session.client_charset or "utf8mb4"), error, session)
 
 
@@ -333,6 +333,7 @@ _ROWS: dict[int, tuple[Kind, bool, bool]] = {
 _BODIES: dict[int, Callable[[bytes], Message]] = {
     2: _query,
     4: _rotate,
+    18: lambda body: _query(body, variables_at=26),  # LOAD DATA: its blocks came before, as events without tables
     16: lambda body: Xid(read_uint(body, 0, 8)),
     33: lambda body: decode_gtid(body, is_anonymous=False),
     34: lambda body: decode_gtid(body, is_anonymous=True),
@@ -347,14 +348,15 @@ _OUTSIDE = frozenset({3, 15, 35, 161, 163})
 """Types of events that stand in no transaction. With GTIDs they are sent although what lies around them is not."""
 
 _WITHOUT_ROWS = {
-    3: "stop", 5: "intvar", 7: "slave", 13: "rand", 14: "user_var", 27: "heartbeat", 28: "ignorable",
+    3: "stop", 5: "intvar", 7: "slave", 9: "append_block", 11: "delete_file", 13: "rand", 14: "user_var",
+    17: "begin_load_query", 27: "heartbeat", 28: "ignorable",
     29: "rows_query", 35: "previous_gtids", 36: "transaction_context", 37: "view_change", 41: "heartbeat_v2",
     160: "annotate_rows", 161: "binlog_checkpoint", 163: "gtid_list",
 }  # fmt: skip
 
-_LOAD_DATA = ("LOAD DATA was logged as a statement", "set binlog_format=ROW on the server")
+_LOAD_DATA = ("LOAD DATA was logged as MySQL 4 did", "upgrade the server")
 _REFUSED = {
-    **dict.fromkeys((6, 8, 9, 10, 11, 12, 17, 18), _LOAD_DATA),
+    **dict.fromkeys((6, 8, 10, 12), _LOAD_DATA),
     **dict.fromkeys((20, 21, 22), ("row events of MySQL 5.1 pre-releases cannot be read", "upgrade the server")),
     26: (
         "the server noted an incident: events may be missing from its log",

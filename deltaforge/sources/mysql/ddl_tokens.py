@@ -27,6 +27,10 @@ class Cursor:
             return self._tokens[at].text.lower()
         return ""
 
+    def peek_text(self) -> str:
+        """The text of the next token."""
+        return self._tokens[self._next].text
+
     def is_symbol(self, symbol: str) -> bool:
         """Whether the next token is this symbol."""
         return not self.is_at_end and self._tokens[self._next] == Token(Kind.OTHER, symbol)

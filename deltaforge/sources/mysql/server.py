@@ -21,13 +21,17 @@ _FIRST_EVENT = 4
 
 
 class ServerFacts(msgspec.Struct, frozen=True):
-    """One server. ``uuid`` is ``server_uuid``; MariaDB has none, there it is server id and host name."""
+    """One server. ``uuid`` is ``server_uuid``; MariaDB has none, there it is server id and host name.
+
+    ``folds_names``: it holds names of tables and databases in lower case, whatever a statement says.
+    """
 
     flavor: str
     version: str
     uuid: str
     has_gtids: bool
     has_full_metadata: bool
+    folds_names: bool = False
 
 
 def read_facts(connection: Connection[Any]) -> ServerFacts:
@@ -36,9 +40,12 @@ def read_facts(connection: Connection[Any]) -> ServerFacts:
     Raises:
         SourceError: A setting is wrong; the hint names it.
     """
-    ((version, log_bin, log_format, image),) = execute(
-        connection, "select version(), @@global.log_bin, @@global.binlog_format, @@global.binlog_row_image"
+    ((version, log_bin, log_format, image, name_case),) = execute(
+        connection,
+        "select version(), @@global.log_bin, @@global.binlog_format, @@global.binlog_row_image,"
+        " @@global.lower_case_table_names",
     )
+    folds_names = int(name_case) == 1
     if not log_bin:
         raise SourceError("the server writes no binary log", kind="incompatible", hint="set log_bin and restart it")
     if log_format != "ROW":
@@ -56,9 +63,16 @@ def read_facts(connection: Connection[Any]) -> ServerFacts:
         log.warning("binlog_row_metadata is not FULL: table definitions are kept in a schema history")
     if is_mariadb:
         ((identity,),) = execute(connection, "select concat(@@server_id, '@', @@hostname)")
-        return ServerFacts("mariadb", str(version), str(identity), has_gtids=True, has_full_metadata=has_full)
+        return ServerFacts(
+            "mariadb",
+            str(version),
+            str(identity),
+            has_gtids=True,
+            has_full_metadata=has_full,
+            folds_names=folds_names,
+        )
     ((identity, mode),) = execute(connection, "select @@server_uuid, @@global.gtid_mode")
-    return ServerFacts("mysql", str(version), str(identity), mode == "ON", has_full)
+    return ServerFacts("mysql", str(version), str(identity), mode == "ON", has_full, folds_names)
 
 
 def tail_position(connection: Connection[Any], facts: ServerFacts) -> MysqlPosition:

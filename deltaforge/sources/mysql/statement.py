@@ -109,6 +109,12 @@ class Statement(msgspec.Struct, frozen=True, dict=True):
             words.append(token.text.lower())
         return words
 
+    @property
+    def first_word(self) -> str:
+        """In lower case, also of a statement that cannot be read."""
+        match = re.match(r"\W*(\w+)", _code(self.text, self.session.sql_mode, self.dialect))
+        return match[1].lower() if match else ""
+
     def _without_settings(self, tokens: list[Token]) -> list[Token]:
         if [token.text.lower() for token in tokens[:2] if token.kind is Kind.WORD] != ["set", "statement"]:
             return tokens

@@ -12,7 +12,8 @@ from deltaforge.sources.mysql.ddl_tokens import Cursor
 from deltaforge.sources.mysql.gate import Gate
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.maker import EventMaker, Place
-from deltaforge.sources.mysql.statement import Kind, Statement
+from deltaforge.sources.mysql.reach import Reach, fills_table
+from deltaforge.sources.mysql.statement import Kind, Statement, Token
 from deltaforge.sources.mysql.tables import Tables
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class Meaning(Enum):
     XA_BEGIN = "xa begin"
     XA_ROLLBACK = "xa rollback"
     XA = "xa"
-    UNREAD = "cannot be read"
+    UNKNOWN = "unknown"
     OTHER = "other"
 
 
@@ -44,15 +45,26 @@ def meaning_of(statement: Statement) -> Meaning:
     try:
         words = statement.words
     except SchemaError:
-        return Meaning.UNREAD
-    if not words:
+        is_harmless = statement.first_word in _OF_DEFINITIONS and "select" not in statement.text.lower()
+        return Meaning.OTHER if is_harmless else Meaning.UNKNOWN
+    if not statement.tokens:
         return Meaning.OTHER
+    if not words:
+        return Meaning.ROWS if statement.tokens[0] == Token(Kind.OTHER, "(") else Meaning.UNKNOWN
     if words[0] == "rollback" and "to" in words[1:3]:
         return Meaning.ROLLBACK_TO
-    return _MEANINGS.get(" ".join(words[:2])) or _MEANINGS.get(words[0], Meaning.OTHER)
+    return _MEANINGS.get(" ".join(words[:2])) or _MEANINGS.get(words[0], Meaning.UNKNOWN)
 
 
+_OF_DEFINITIONS = frozenset({"alter", "create", "drop", "rename"})
+_HARMLESS = """
+    alter analyze backup cache change check checksum clone create deallocate desc describe drop explain flush grant help
+    import install kill lock optimize purge release rename repair reset restart revoke set show shutdown start stop
+    uninstall unlock use
+"""
+"""What changes definitions, rights or the server, and no rows. What is neither here nor below is refused."""
 _MEANINGS = {
+    **dict.fromkeys(_HARMLESS.split(), Meaning.OTHER),
     "begin": Meaning.BEGIN,
     "start transaction": Meaning.BEGIN,
     "commit": Meaning.COMMIT,
@@ -63,7 +75,10 @@ _MEANINGS = {
     "xa start": Meaning.XA_BEGIN,
     "xa begin": Meaning.XA_BEGIN,
     "xa rollback": Meaning.XA_ROLLBACK,
-    **dict.fromkeys(("insert", "update", "delete", "replace", "load"), Meaning.ROWS),
+    **dict.fromkeys(
+        ["insert", "replace", "update", "delete", "load", "with", "select", "do", "call", "values", "table", "handler"],
+        Meaning.ROWS,
+    ),
 }
 
 
@@ -79,19 +94,6 @@ def truncated_table(statement: Statement) -> tuple[str, str]:
     return cursor.take_table(statement.db)
 
 
-def changed_table(statement: Statement) -> tuple[str, str] | None:
-    """Database and table of a statement that changes rows; None if it cannot be read."""
-    cursor = Cursor(statement.tokens)
-    verb = cursor.take().text.lower()
-    while not cursor.is_at_end:
-        if cursor.take_any("into", "from") or (
-            verb == "update" and cursor.peek_word() not in ("low_priority", "ignore")
-        ):
-            return cursor.take_table(statement.db)
-        cursor.take()
-    return None
-
-
 def savepoint_name(statement: Statement) -> str:
     """The name in SAVEPOINT or ROLLBACK TO, which stands at the end."""
     last = statement.tokens[-1]
@@ -103,11 +105,12 @@ def savepoint_name(statement: Statement) -> str:
 class Statements:
     """Acts on the statements of a log that are no transaction control."""
 
-    def __init__(self, tables: Tables, history: SchemaHistory, maker: EventMaker, gate: Gate) -> None:
+    def __init__(self, tables: Tables, history: SchemaHistory, maker: EventMaker, gate: Gate, reach: Reach) -> None:
         self._tables = tables
         self._history = history
         self._maker = maker
         self._gate = gate
+        self._reach = reach
 
     def act(self, meaning: Meaning, statement: Statement, place: Place) -> ChangeEvent | None:
         """The event of a statement: that of a TRUNCATE of a captured table; others have none.
@@ -120,6 +123,8 @@ class Statements:
         try:
             return self._event(meaning, statement, place, position)
         except (SourceError, SchemaError) as error:
+            if isinstance(error, SourceError) and error.kind != "incompatible":
+                raise  # the catalog could not be read
             content = f"{statement.db}\0{statement.text}".encode("utf-8", "surrogateescape")
             self._gate.refuse(error, position, content, statement.outline)
             return None
@@ -130,25 +135,21 @@ class Statements:
         if meaning is Meaning.XA_ROLLBACK:
             log.error("an XA transaction was rolled back after its rows were delivered with its prepare")
         elif meaning is Meaning.ROWS:
-            self._refuse_rows(statement)
+            self._reach.check(statement)
+        elif meaning is Meaning.UNKNOWN:
+            raise SchemaError(f"a statement that begins with {statement.first_word!r} is not known: it may change rows")
         elif meaning is Meaning.TRUNCATE and statement.error_code == 0:
-            named = truncated_table(statement)
+            named = self._tables.name(*truncated_table(statement))
             if self._tables.is_captured(*named):
                 return self._maker.truncate(place, *named, statement.printable)
         elif meaning is Meaning.OTHER:
-            self._tables.forget_completed()
-            if not self._history.is_empty:
-                self._history.apply(statement, position)
+            self._define(statement, position)
         return None
 
-    def _refuse_rows(self, statement: Statement) -> None:
-        named = changed_table(statement)
-        if named is not None and not self._tables.is_captured(*named):
-            return
-        what = f"rows of {'.'.join(named)}" if named else f"rows in database {statement.db}"
-        raise SourceError(
-            f"{what} were logged as a statement, not as rows",
-            kind="incompatible",
-            hint="set binlog_format=ROW for every session",
-            tables=[".".join(named)] if named else [],
-        )
+    def _define(self, statement: Statement, position: MysqlPosition) -> None:
+        self._tables.forget_completed()
+        self._reach.note(statement)
+        if not self._history.is_empty:
+            self._history.apply(statement, position)
+        if "select" in statement.text.lower() and fills_table(statement):
+            self._reach.check(statement)

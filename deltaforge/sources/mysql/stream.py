@@ -40,6 +40,7 @@ from deltaforge.sources.mysql.gate import Gate
 from deltaforge.sources.mysql.group import op_counts, row_group
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.maker import EventMaker, Place
+from deltaforge.sources.mysql.reach import Reach
 from deltaforge.sources.mysql.server import (
     ServerFacts,
     at_new_server,
@@ -72,7 +73,8 @@ class MysqlStream:
         self._maker = EventMaker(context.pipeline, context.tenant)
         self._tables = Tables(config, self._history, self._maker, context.registry)
         self._gate = Gate(context, config.id)
-        self._statements = Statements(self._tables, self._history, self._maker, self._gate)
+        reach = Reach(config.dsn.get_secret_value(), self._tables.is_captured)
+        self._statements = Statements(self._tables, self._history, self._maker, self._gate, reach)
         self._resume = MysqlPosition("", 4)
         self._batcher = TransactionBatcher(context.limits, self._position)
         self._file, self._end_pos = "", 0

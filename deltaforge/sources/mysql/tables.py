@@ -100,8 +100,13 @@ class Tables:
         self._facts = facts
 
     def is_captured(self, db: str, table: str) -> bool:
-        """Whether the document asks for this table."""
-        return self._patterns.matches(db, table)
+        """Whether the document asks for a table that a statement names."""
+        return self._patterns.matches(*self.name(db, table))
+
+    def name(self, db: str, table: str) -> TableName:
+        """How the server calls a table that a statement names: so do the rows."""
+        is_folded = self._facts is not None and self._facts.folds_names
+        return (db.lower(), table.lower()) if is_folded else (db, table)
 
     def canonical(self, declared_type: str) -> str:
         """A declared type as a table map of this server would show it."""

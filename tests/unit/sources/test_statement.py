@@ -105,6 +105,9 @@ def test_bytes_that_are_no_text_are_kept_apart():
     with pytest.raises(SchemaError, match="no text"):
         texts(decode_statement(b"truncate t\xff", "utf8mb4"))
     assert is_decoded(decode_statement(b"select 1", "geostd8"))
+    for charset in ("gbk", "sjis", "big5", "euckr", "utf16", "utf32", "swe7", "collation 9999", "binary"):
+        for data in (b"\x81", b"\x81 \xff", b"t\xff\xa1", bytes(range(128, 256)) + b"x"):
+            assert isinstance(decode_statement(data, charset), str)
 
 
 STATUS = (
