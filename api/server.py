@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 
 from hypercorn.asyncio import serve as hypercorn_serve
@@ -19,6 +20,9 @@ from deltaforge.core.errors import DeltaForgeError, SpecError
 from deltaforge.storage.base import Storage, open_storage
 
 log = logging.getLogger(__name__)
+
+EXIT_BY_SIGNAL = 128
+"""Added to the number of the signal, as shells do."""
 
 
 def serve(options: ServeOptions) -> int:
@@ -45,7 +49,7 @@ async def _serve_owned(storage: Storage, options: ServeOptions) -> int:
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ended.set)
+        loop.add_signal_handler(number, _end, number, ended, options.stop_grace_secs)
     servers = [_listen(create_app(service, token=options.token, metrics=metrics), options.api_addr, ended)]
     if options.metrics_addr:
         servers.append(_listen(_metrics_app(metrics), options.metrics_addr, ended))
@@ -60,6 +64,16 @@ async def _serve_owned(storage: Storage, options: ServeOptions) -> int:
         ended.set()
         await service.close()
     return 0
+
+
+def _end(number: int, ended: asyncio.Event, secs: float) -> None:
+    """The first signal: stop everything. The second: do not wait for it."""
+    if ended.is_set():
+        log.warning("ended at once: pipelines that were asked to stop end by themselves")
+        os._exit(EXIT_BY_SIGNAL + number)
+    how = "press Ctrl-C again" if number == signal.SIGINT else "signal it again"
+    log.warning("stopping every pipeline: up to %g s; %s to end now", secs, how)
+    ended.set()
 
 
 async def _listen(app: Quart, address: str, ended: asyncio.Event) -> None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
+KILL_AFTER_SECS = 5.0
+"""How long after its limit a pipeline process that was stopped may still be there."""
 
 _DEFAULT_STATE_DIR = Path("data")
 
@@ -140,6 +142,7 @@ def _run(args: argparse.Namespace) -> int:
 def _serve(args: argparse.Namespace) -> int:
     _configure_logging(None)
     from deltaforge.control.options import ServeOptions
+    from deltaforge.runtime.context import stop_secs_of
 
     options = ServeOptions(
         config=args.config,
@@ -150,6 +153,7 @@ def _serve(args: argparse.Namespace) -> int:
         storage_dsn=args.storage_dsn,
         state_dir=args.state_dir,
         token=_token(args),
+        stop_grace_secs=stop_secs_of(os.environ) + KILL_AFTER_SECS,
     )
     # By name: the engine does not know the API that is built on it.
     server = importlib.import_module("api.server")

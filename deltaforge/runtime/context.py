@@ -11,18 +11,43 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from deltaforge.core.errors import ControlError, DeltaForgeError
+from deltaforge.core.errors import ControlError, DeltaForgeError, SpecError
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime.paths import PipelinePaths
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from deltaforge.checkpoint.reset import ResetRequest
     from deltaforge.checkpoint.spooled_batch import TableCodec
     from deltaforge.runtime.delivery import Delivery
     from deltaforge.sources.reader import LogReader
     from deltaforge.spec import PipelineSpec
+
+
+STOP_SECS = 10.0
+"""How long a stop takes at most, unless :data:`STOP_VARIABLE` says otherwise."""
+STOP_VARIABLE = "DELTAFORGE_STOP_SECS"
+CLOSE_SECS = 2.0
+"""The part of it that is kept for the end."""
+THREADS_SECS = 1.5
+"""How long the threads of source and sinks get to end, all together; also after a failure."""
+
+
+def stop_secs_of(environment: Mapping[str, str]) -> float:
+    """How long a stop may take.
+
+    Raises:
+        SpecError: The variable is no number of seconds above :data:`CLOSE_SECS`.
+    """
+    text = environment.get(STOP_VARIABLE) or str(STOP_SECS)
+    try:
+        secs = float(text)
+    except ValueError:
+        secs = 0.0
+    if not CLOSE_SECS < secs < float("inf"):
+        raise SpecError(f"{STOP_VARIABLE} is a number of seconds above {CLOSE_SECS:g}, not {text!r}")
+    return secs
 
 
 @dataclass
@@ -34,13 +59,14 @@ class PipelineContext:
 
     Attributes:
         stopping: Set once; the source then ends at the next transaction end.
-        stop_grace_secs: How long a stop waits for sinks that do not answer.
+        stop_grace_secs: How long a stop waits for sinks that do not answer, before :data:`CLOSE_SECS`.
         failure: Why the pipeline ends, if it does not end because it was told to.
         start_saved: Set when the position that this run started from is in the recovery store.
         is_embedded: Whether it is somebody else's Bytewax run. A failed source raises there; otherwise it ends the
             flow cleanly, which saves what was delivered, and leaves the reason in ``failure`` for our own launcher.
         tables: Packs the captured tables of what waits on disk for a sink; set when the dataflow is built.
         reset: Of the checkpoint, pending when this run began. Carried out already if a state holds its id.
+        before_raising: Called when an exception is about to leave our code for Bytewax; see :mod:`.panics`.
         check_owner: Raises if another process owns the pipeline now: nothing may be written or saved any more.
         storage_path: Of the control plane's SQLite backend, if there is one; see :mod:`deltaforge.runtime.learned`.
     """
@@ -49,7 +75,7 @@ class PipelineContext:
     paths: PipelinePaths
     metrics: PipelineMetrics
     document_sha256: str = ""
-    stop_grace_secs: float = 30.0
+    stop_grace_secs: float = STOP_SECS - CLOSE_SECS
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     started_monotonic: float = field(default_factory=time.monotonic)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -63,12 +89,19 @@ class PipelineContext:
     is_embedded: bool = False
     reset: ResetRequest | None = None
     check_owner: Callable[[], None] = lambda: None
+    before_raising: Callable[[], None] = lambda: None
     _stop_at: float | None = None
+    _threads_until: float | None = None
 
     @property
     def name(self) -> str:
         """``metadata.name``."""
         return self.spec.metadata.name
+
+    @property
+    def stop_secs(self) -> float:
+        """How long a stop takes at most."""
+        return self.stop_grace_secs + CLOSE_SECS
 
     def stop(self) -> None:
         """Ask for a drain, a last save, and the end. Safe in a signal handler; may be called again."""
@@ -102,6 +135,22 @@ class PipelineContext:
     def is_grace_over(self) -> bool:
         """Whether a stop was asked for longer ago than the grace allows."""
         return self._stop_at is not None and time.monotonic() - self._stop_at > self.stop_grace_secs
+
+    def close(self) -> None:
+        """End the threads of the parts that Bytewax has not closed: it closes none after an exception."""
+        if self.delivery is not None:
+            self.delivery.begin_close()
+        if self.reader is not None:
+            self.reader.close(self.threads_secs())
+        if self.delivery is not None:
+            self.delivery.close()
+
+    def threads_secs(self) -> float:
+        """How much of :data:`THREADS_SECS` is left, which the first call begins."""
+        now = time.monotonic()
+        if self._threads_until is None:
+            self._threads_until = now + THREADS_SECS
+        return max(0.0, self._threads_until - now)
 
     def fail(self, error: DeltaForgeError) -> None:
         """Note why the pipeline ends. The first reason stays."""

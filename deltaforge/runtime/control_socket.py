@@ -78,6 +78,7 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
         if command == "retry_dead_letters":
             return {"entries": retry(context, request)}
         if command == "stop":
+            log.info("stopping: up to %g s", context.stop_secs)
             context.stop()
         elif command == "log_level":
             set_level(str(request.get("level", "")))

@@ -24,6 +24,7 @@ from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.barrier import Barrier, is_waited_for
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.dead_letters import open_dead_letters
+from deltaforge.runtime.panics import told
 from deltaforge.runtime.sink_feed import SinkFeed
 from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.runtime.spools import Spools
@@ -49,10 +50,16 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         ids = [sink.config.id for sink in context.spec.spec.sinks]
         fresh = DeliveryState(source_id="", sinks=[], incarnation=uuid.uuid4().hex)
         self._state = (state or fresh).with_members(ids, lambda: uuid.uuid4().hex)
-        self.dead_letters = open_dead_letters(context)
         self._spools = Spools(context)
         acked = {sink.sink_id: sink for sink in self._state.sinks}
-        self.feeds = [self._feed(sink, acked.get(sink.config.id)) for sink in context.spec.spec.sinks]
+        self.dead_letters = open_dead_letters(context)
+        self.feeds: list[SinkFeed] = []
+        try:
+            for sink in context.spec.spec.sinks:
+                self.feeds.append(self._feed(sink, acked.get(sink.config.id)))
+        except BaseException:
+            self.close()  # nobody else knows of the threads that run already
+            raise
         self._barrier = Barrier(context, self.feeds)
         self._has_saved = False
         self._is_barrier_asked = False
@@ -76,13 +83,18 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             dead_letters=self.dead_letters.letters if self.dead_letters else None,
             check_owner=context.check_owner,
         )
-        return self._spools.feed(worker, self._state.spools.get(config.id), grows=grows)
+        try:
+            return self._spools.feed(worker, self._state.spools.get(config.id), grows=grows)
+        except BaseException:
+            worker.close()
+            raise
 
     def _sink_context(self, sink_id: str) -> SinkContext:
         context = self._context
         incarnation = self._state.incarnation_of(sink_id)
         return SinkContext(context.name, context.spec.metadata.tenant, context.metrics, incarnation)
 
+    @told
     def write_batch(self, items: list[Batch]) -> None:
         self._state_before_reset = None
         for batch in items:
@@ -91,6 +103,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
                 self._barrier.hand_over(batch)
             self._context.metrics.bytes.labels(self._context.name).inc(batch.byte_count)
 
+    @told
     def snapshot(self) -> bytes | None:
         if self._state_before_reset is not None:
             return self._state_before_reset
@@ -112,10 +125,18 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         return encode_state(msgspec.structs.replace(self._state, source_id=source_id, sinks=sinks, spools=spools))
 
     def close(self) -> None:
+        """End everything, all sinks at a time; may be called again."""
+        self.begin_close()
         for feed in self.feeds:
-            feed.close()
-        if self.dead_letters is not None:
-            self.dead_letters.close()
+            feed.close(self._context.threads_secs())
+        dead_letters, self.dead_letters = self.dead_letters, None
+        if dead_letters is not None:
+            dead_letters.close()
+
+    def begin_close(self) -> None:
+        """Have the threads of all sinks end."""
+        for feed in self.feeds:
+            feed.begin_close()
 
     def checkpoints(self) -> list[SinkCheckpoint]:
         """The acked position of every sink that has one."""
@@ -167,6 +188,7 @@ class DeliverySink(FixedPartitionedSink[Batch, bytes | None]):
     def list_parts(self) -> list[str]:
         return [DELIVERY_KEY]
 
+    @told
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> Delivery:
         del step_id, for_part
         reset = self._context.reset

@@ -10,10 +10,7 @@ import argparse
 import hashlib
 import logging
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,12 +20,14 @@ import msgspec
 from deltaforge.core.errors import DeltaForgeError, SourceError, SpecError, unforeseen
 from deltaforge.observability.logging import configure
 from deltaforge.observability.metrics import PipelineMetrics
-from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.context import CLOSE_SECS, PipelineContext, stop_secs_of
 from deltaforge.runtime.outcome import Outcome
 from deltaforge.runtime.ownership import owned
+from deltaforge.runtime.panics import Panics, kept_out
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.runtime.progress import Progress
 from deltaforge.runtime.resets import reset_of_start
+from deltaforge.runtime.stop_signals import stop_on_signals
 from deltaforge.spec import ParsedDocument, check_supported, load_file, parse_document
 
 if TYPE_CHECKING:
@@ -72,7 +71,14 @@ def make_context(
     paths = PipelinePaths(state_dir, name)
     spec = document.spec.with_environment(os.environ)
     metrics = PipelineMetrics(name)
-    return PipelineContext(spec, paths, metrics, document_sha256=document_sha256, storage_path=storage_path)
+    return PipelineContext(
+        spec,
+        paths,
+        metrics,
+        document_sha256=document_sha256,
+        storage_path=storage_path,
+        stop_grace_secs=stop_secs_of(os.environ) - CLOSE_SECS,
+    )
 
 
 def run(context: PipelineContext, *, epoch_secs: float = EPOCH_SECS) -> DeltaForgeError | None:
@@ -86,17 +92,20 @@ def run(context: PipelineContext, *, epoch_secs: float = EPOCH_SECS) -> DeltaFor
 
     context.paths.create()
     try:
-        with owned(context), _stop_on_signals(context):
+        with owned(context), stop_on_signals(context):
             context.paths.outcome.unlink(missing_ok=True)
             context.reset = reset_of_start(context)
-            socket = ControlSocket(context)
+            socket, panics = ControlSocket(context), Panics()
+            context.before_raising = panics.expect
             try:
                 log.info("pipeline %s starts", context.name)
                 flow = build_dataflow(context)
-                cli_main(flow, epoch_interval=timedelta(seconds=epoch_secs), recovery_config=_recovery(context))
+                with kept_out(panics):
+                    cli_main(flow, epoch_interval=timedelta(seconds=epoch_secs), recovery_config=_recovery(context))
             except Exception as error:  # noqa: BLE001 - Bytewax wraps what an operator raised; sorted out here
                 context.fail(_reason(error))
             finally:
+                context.close()
                 socket.close()
             Outcome.of(context.failure).write(context.paths.outcome)
     except DeltaForgeError as error:
@@ -111,21 +120,6 @@ def _recovery(context: PipelineContext) -> RecoveryConfig:
     if not any(directory.glob("part-*.sqlite3")):
         init_db_dir(directory, 1)
     return RecoveryConfig(str(directory))
-
-
-@contextmanager
-def _stop_on_signals(context: PipelineContext) -> Iterator[None]:
-    def handle(_number: int, _frame: object) -> None:
-        if context.stopping.is_set():
-            context.stop_grace_secs = 0.0  # asked twice: do not wait any longer
-        context.stop()
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _reason(error: BaseException) -> DeltaForgeError:

@@ -24,6 +24,7 @@ from deltaforge.core.position import SinkProgress
 from deltaforge.core.table import TableSchema
 from deltaforge.protocol.kernel import kernel
 from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.panics import told
 from deltaforge.runtime.sensing_metrics import SensingMetrics
 from deltaforge.sensing.declared import is_json_type
 from deltaforge.sensing.pipeline import PipelineSensing
@@ -67,6 +68,7 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
         self._replay = Replay(progress) if progress else None
         self._read: SinkProgress | None = None  # how far the log is read; behind what is counted in a replay
 
+    @told
     def on_batch(self, values: list[Batch]) -> tuple[Iterable[Batch], bool]:
         began = time.monotonic()
         try:
@@ -82,6 +84,7 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
         self._metrics.note_stage(time.monotonic() - began)
         return values, self.RETAIN
 
+    @told
     def snapshot(self) -> bytes:
         self._metrics.refresh()
         return self._sensing.to_bytes()

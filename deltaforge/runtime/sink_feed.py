@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from deltaforge.core.errors import DeltaForgeError, StorageError, unforeseen
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.position import Position, SinkProgress, lies_before
 from deltaforge.observability.threads import show_thread_name
+from deltaforge.runtime.context import THREADS_SECS
 from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.runtime.spool_meter import SpoolMeter
 from deltaforge.sinks.base import SpoolConfig
@@ -189,15 +191,21 @@ class SinkFeed:
             self._remove_acked()
             self._meter.show(self._spool, self._waiting_count, is_detached=self.is_detached)
 
-    def close(self) -> None:
-        """End the threads, and close sink and spool. Never raises."""
+    def begin_close(self) -> None:
+        """Have the threads end."""
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
-            feeder = self._feeder
-        self.worker.close()
+        self.worker.begin_close()
+
+    def close(self, timeout_secs: float = THREADS_SECS) -> None:
+        """End the threads, and close sink and spool. Never raises."""
+        self.begin_close()
+        until = time.monotonic() + timeout_secs
+        self.worker.close(timeout_secs)
+        feeder = self._feeder
         if feeder is not None:
-            feeder.join(timeout=10)
+            feeder.join(max(0.0, until - time.monotonic()))
         self._spool.close()
 
     def _news(self, batch: Batch) -> Batch | None:

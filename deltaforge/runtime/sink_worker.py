@@ -20,6 +20,7 @@ from deltaforge.journal.queue import DeadLetters
 from deltaforge.observability.kill_points import reached
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name
+from deltaforge.runtime.context import THREADS_SECS
 from deltaforge.runtime.in_doubt import InDoubt, Part
 from deltaforge.runtime.kept import checkpoint_at, replay_by_destination
 from deltaforge.runtime.redelivery import Redelivery
@@ -138,12 +139,16 @@ class SinkWorker:
         """The newest acked position; None if this sink never acked anything."""
         return self._acked
 
-    def close(self) -> None:
-        """End the thread and close the sink. What is not acked is not saved. Never raises."""
+    def begin_close(self) -> None:
+        """Have the thread end after the call of the sink that is under way."""
         with self._changed:
             self._is_closing = True
             self._changed.notify_all()
-        self._thread.join(timeout=10)
+
+    def close(self, timeout_secs: float = THREADS_SECS) -> None:
+        """End the thread and close the sink. What is not acked is not saved. Never raises."""
+        self.begin_close()
+        self._thread.join(timeout_secs)
 
     def _run(self) -> None:
         show_thread_name()

@@ -17,6 +17,7 @@ from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.first_start import check_first_start, note_started
 from deltaforge.runtime.learned import Learned, learned_path
+from deltaforge.runtime.panics import told
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.reader import LogReader
 
@@ -73,6 +74,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         if state is not None:
             context.start_saved.set()
 
+    @told
     def next_batch(self) -> list[Batch]:
         self._check_owner()
         self._confirm_saved()
@@ -101,6 +103,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
             reached("after_read")
         return [batch]
 
+    @told
     def snapshot(self) -> bytes | None:
         if self._position is None:
             return self._state_before_reset
@@ -109,7 +112,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         return encode_state(state)
 
     def close(self) -> None:
-        self._reader.close()
+        self._reader.close(self._context.threads_secs())
         self._learned.close()
 
     def _check_owner(self) -> None:
@@ -182,6 +185,7 @@ class LogSource(FixedPartitionedSource[Batch, bytes | None]):
     def list_parts(self) -> list[str]:
         return [SOURCE_KEY]
 
+    @told
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> LogPartition:
         del step_id, for_part
         reset = self._context.reset

@@ -206,13 +206,13 @@ class LogReader:
                 log_end=self._stream.log_end() if self._stream else None,
             )
 
-    def close(self) -> None:
+    def close(self, timeout_secs: float = 10.0) -> None:
         """End the thread and the connection. Never raises."""
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
         if self._thread.is_alive():
-            self._thread.join(timeout=10)
+            self._thread.join(timeout_secs)
 
     def _run(self) -> None:
         show_thread_name()

@@ -1,0 +1,86 @@
+"""Keeps out of logs and terminals what Rust says of a Python exception that passes through it.
+
+An operator has no other way than raising to keep Bytewax from saving an epoch. Bytewax makes a panic of it, Rust
+notes on the standard error that a thread has panicked, without saying why, and Bytewax gives the exception back to
+us, who log it. So the standard error is set aside from the exception until it is back. Whatever else was written
+meanwhile, such as a panic of Rust's own, which has a text, comes out then.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, ParamSpec, TypeVar
+
+_NOTE = re.compile(
+    rb"thread '[^'\n]*' (?:\(\d+\) )?panicked at [^\n]*:\n"
+    rb"Box<dyn Any>\n(?:note: run with `RUST_BACKTRACE[^\n]*\n)?\n?"
+)
+"""Of a panic whose payload is an object, as Python exceptions are."""
+_STDERR = 2
+
+_context_of = operator.attrgetter("_context")
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Panics:
+    """The standard error of the process, which may be set aside once."""
+
+    def __init__(self) -> None:
+        self._kept: IO[bytes] | None = None
+        self._stderr = -1
+
+    def expect(self) -> None:
+        """An exception is about to reach Bytewax."""
+        if self._kept is None:
+            self._kept = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `over`
+            sys.stderr.flush()
+            self._stderr = os.dup(_STDERR)
+            os.dup2(self._kept.fileno(), _STDERR)
+
+    def over(self) -> None:
+        """It is back."""
+        kept, self._kept = self._kept, None
+        if kept is None:
+            return
+        sys.stderr.flush()
+        os.dup2(self._stderr, _STDERR)
+        os.close(self._stderr)
+        with kept:
+            kept.seek(0)
+            text = _NOTE.sub(b"", kept.read())
+        while text:
+            text = text[os.write(_STDERR, text) :]
+
+
+@contextmanager
+def kept_out(panics: Panics) -> Iterator[None]:
+    """Around a run of Bytewax."""
+    try:
+        yield
+    finally:
+        panics.over()
+
+
+def told(method: Callable[P, R]) -> Callable[P, R]:
+    """A method that Bytewax calls: an exception is expected before it gets there. Its object has a ``_context``."""
+
+    @functools.wraps(method)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return method(*args, **kwargs)
+        except StopIteration:
+            raise
+        except BaseException:
+            _context_of(args[0]).before_raising()
+            raise
+
+    return wrapped

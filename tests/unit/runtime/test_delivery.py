@@ -1,0 +1,80 @@
+"""The threads of the sinks when not all of them can be had."""
+
+import threading
+
+import pytest
+from bytewax.recovery import init_db_dir
+
+from deltaforge.checkpoint.state import DeliveryState, Place, SpoolMark
+from deltaforge.core.errors import SpecError, StorageError
+from deltaforge.core.position import PostgresPosition
+from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.runtime.context import PipelineContext, stop_secs_of
+from deltaforge.runtime.delivery import Delivery
+from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.testing.fakes import RecordingSink, ScriptedStream, fake_spec
+
+
+def context_of(tmp_path, sinks, **options):
+    context = PipelineContext(
+        fake_spec(ScriptedStream(last=1), sinks, **options), PipelinePaths(tmp_path, "p"), PipelineMetrics("p")
+    )
+    context.paths.create()
+    init_db_dir(context.paths.recovery, 1)
+    context.tables = None
+    return context
+
+
+def threads():
+    return {thread.name for thread in threading.enumerate() if thread.name.startswith(("sink-", "spool-"))}
+
+
+class Closable(RecordingSink):
+    is_closed = False
+
+    def close(self):
+        self.is_closed = True
+
+
+def test_the_threads_of_the_sinks_before_one_that_cannot_be_built_end(tmp_path):
+    first, second = Closable(), Closable()
+    context = context_of(tmp_path, {"first": first, "second": second, "third": None})
+
+    def fail(_context):
+        raise SpecError("it cannot be built")
+
+    context.spec.spec.sinks[2].build = fail
+    with pytest.raises(SpecError):
+        Delivery(context, None)
+    assert not threads()
+    assert first.is_closed
+    assert second.is_closed
+
+
+def test_the_threads_end_when_what_waits_for_one_cannot_be_opened(tmp_path):
+    sinks = {"first": Closable(), "second": Closable()}
+    context = context_of(tmp_path, sinks, optional=frozenset(sinks))
+    mark = SpoolMark(Place(1, 8), Place(7, 9000), PostgresPosition(5), False)
+    state = DeliveryState(source_id="s1", sinks=[], spools={"second": mark})
+    with pytest.raises(StorageError):
+        Delivery(context, state)
+    assert not threads()
+    assert all(sink.is_closed for sink in sinks.values())
+
+
+def test_closing_again_is_nothing(tmp_path):
+    delivery = Delivery(context_of(tmp_path, {"k": Closable()}), None)
+    delivery.close()
+    delivery.close()
+    assert not threads()
+
+
+@pytest.mark.parametrize(("text", "secs"), [(None, 10), ("", 10), ("30", 30), ("2.5", 2.5)])
+def test_a_stop_takes_as_long_as_the_environment_says(text, secs):
+    assert stop_secs_of({} if text is None else {"DELTAFORGE_STOP_SECS": text}) == secs
+
+
+@pytest.mark.parametrize("text", ["2", "-1", "inf", "nan", "soon"])
+def test_a_stop_needs_a_limit(text):
+    with pytest.raises(SpecError, match="DELTAFORGE_STOP_SECS"):
+        stop_secs_of({"DELTAFORGE_STOP_SECS": text})
