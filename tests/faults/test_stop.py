@@ -93,12 +93,17 @@ def test_a_sink_that_fails_for_good_ends_the_process_without_a_panic(pipeline, p
     assert "panicked" not in pipeline.log_text()
 
 
-def test_a_second_signal_ends_the_control_plane_and_its_pipeline_ends_by_itself(
-    postgres_database, tmp_path, monkeypatch
-):
+@pytest.fixture
+def plane(tmp_path, monkeypatch):
     monkeypatch.setenv("DELTAFORGE_STOP_SECS", "4")
-    postgres_database.execute("create table t (id int primary key)", "create publication pub for all tables")
     plane = ControlPlane(tmp_path).start()
+    yield plane
+    if plane.process.poll() is None:
+        plane.stop()
+
+
+def test_a_second_signal_ends_the_control_plane_and_its_pipeline_ends_by_itself(plane, postgres_database, tmp_path):
+    postgres_database.execute("create table t (id int primary key)", "create publication pub for all tables")
     status, _ = plane.call(
         "POST", "/pipelines", document(postgres_source(postgres_database), DOWN["refuses"], name="p")
     )
