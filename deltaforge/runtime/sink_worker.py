@@ -87,8 +87,7 @@ class SinkWorker:
         self._handed_count = 0
         self.acked_count = 0
         self._changed = threading.Condition()
-        self._is_closing = False
-        self._is_open = False
+        self._is_closing = self._is_open = False
         self._is_clean = True  # nothing in doubt can still be under way in the sink
         self._writing: Batch | None = None
         self.last_error: str | None = None
@@ -191,7 +190,9 @@ class SinkWorker:
             self._sink.open()
             self._is_open = True
             self._in_doubt.rewind()
-            self._ask_keeper()
+            if self._keeper is not None and not self._is_kept_known:  # once per run: what its destination says
+                self._is_kept_known = True
+                self._replay = replay_by_destination(self.id, self._keeper.kept_progress(), self._acked) or self._replay
             if self._is_clean:
                 self._write_redeliveries()
         elif not self._in_doubt:
@@ -317,12 +318,6 @@ class SinkWorker:
         with self._changed:
             while self._redeliveries:
                 self._redeliveries.popleft().end(f"sink {self.id} has ended: {self.last_error or 'stopped'}")
-
-    def _ask_keeper(self) -> None:
-        """Once per run: how far the sink is by what its destination says."""
-        if self._keeper is not None and not self._is_kept_known:
-            self._is_kept_known = True
-            self._replay = replay_by_destination(self.id, self._keeper.kept_progress(), self._acked) or self._replay
 
     def _write_queued(self) -> bool:
         size = 0
