@@ -173,6 +173,33 @@ def decode_statement(data: bytes, charset: str) -> str:
         return "\udc80" + data.decode("ascii", "surrogateescape")
 
 
+def in_charset(text: str, charset: str) -> str:
+    """A text as a server keeps it in a character set: with a ``?`` for each character that the set does not have.
+
+    Raises:
+        UnsupportedValueError: It is not known what the set has.
+    """
+    if text.isascii() or charset in ("utf8mb4", "utf16", "utf16le", "utf32"):
+        return text
+    if charset in ("utf8mb3", "ucs2"):
+        return "".join(character if character <= "\uffff" else "?" for character in text)
+    codec = "cp1252" if charset == "latin1" else _CODECS.get(charset)
+    if codec is None or charset == "binary":
+        raise UnsupportedValueError(f"what the character set {charset} has is not known")
+    return text.encode(codec, "replace").decode(codec)
+
+
+def is_like_utf8(text: str, charset: str) -> bool:
+    """Whether the bytes of a statement in this character set are a text in UTF-8, too, and another one."""
+    if text.isascii():
+        return False
+    try:
+        text.encode(_CODECS.get(charset) or "ascii", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
+
+
 def is_decoded(text: str) -> bool:
     """Whether all of a text that :func:`decode_statement` gave is what its bytes say."""
     return text.isascii() or not any("\udc80" <= character <= "\udcff" for character in text)

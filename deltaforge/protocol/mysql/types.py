@@ -106,8 +106,8 @@ _TIMES = {
 }
 _PLAIN = {Code.DATE: "date", Code.NEWDATE: "date", Code.YEAR: "year", Code.JSON: "json", Code.GEOMETRY: "geometry"}
 _BLOBS = {1: "tiny", 2: "", 3: "medium", 4: "long"}
-_BYTES_PER_CHARACTER = {"utf8mb4": 4, "utf8mb3": 3, "utf16": 4, "utf16le": 4, "utf32": 4, "ucs2": 2, "gb18030": 4}
-_BYTES_PER_CHARACTER |= {"gbk": 2, "gb2312": 2, "big5": 2, "sjis": 2, "cp932": 2, "euckr": 2, "ujis": 3, "eucjpms": 3}
+BYTES_PER_CHARACTER = {"utf8mb4": 4, "utf8mb3": 3, "utf16": 4, "utf16le": 4, "utf32": 4, "ucs2": 2, "gb18030": 4}
+BYTES_PER_CHARACTER |= {"gbk": 2, "gb2312": 2, "big5": 2, "sjis": 2, "cp932": 2, "euckr": 2, "ujis": 3, "eucjpms": 3}
 
 
 def declared_type(column: ColumnType) -> str:
@@ -136,7 +136,7 @@ def _string_type(column: ColumnType) -> str:
     is_binary = column.charset == "binary"
     if column.code in (Code.BLOB, Code.BLOB_COMPRESSED):
         return _BLOBS.get(column.length, "") + ("blob" if is_binary else "text")
-    length = column.length // _BYTES_PER_CHARACTER.get(column.charset or "", 1)
+    length = column.length // BYTES_PER_CHARACTER.get(column.charset or "", 1)
     is_fixed = column.code == Code.STRING
     if is_binary:
         return f"{'binary' if is_fixed else 'varbinary'}({length})"

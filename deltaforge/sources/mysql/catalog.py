@@ -13,7 +13,7 @@ from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.sources.mysql.client import execute
 from deltaforge.sources.mysql.column_types import column_type_from_text
 from deltaforge.sources.mysql.ddl_columns import charset_from_collation
-from deltaforge.sources.mysql.ddl_table import Key, TableDefinition
+from deltaforge.sources.mysql.definitions import Key, TableDefinition
 
 OLD_FORMAT = "/* mariadb-5.3 */"
 """In :attr:`Column.type` of what MariaDB stores in an old temporal format."""
@@ -38,7 +38,7 @@ select table_schema, table_name, column_name, column_type, is_nullable, column_d
 """
 _TABLES = """
 select table_schema, table_name, table_collation from information_schema.tables
- where table_type in ('BASE TABLE', 'SYSTEM VERSIONED') /*only*/
+ where table_type in ('BASE TABLE', 'SYSTEM VERSIONED', 'SEQUENCE') /*only*/
 """
 
 
@@ -152,7 +152,7 @@ def _definition(
     name: Key, rows: list[tuple[Any, ...]], primary_key: tuple[str, ...], charset: str | None
 ) -> TableDefinition:
     columns = tuple(Column(row[2], row[3], row[4] == "YES", row[5], row[6]) for row in rows)
-    types = tuple(column_type_from_text(row[3], row[7]) for row in rows)
+    types = tuple(column_type_from_text(row[3], row[7] or "binary") for row in rows)
     return TableDefinition(TableSchema(TableId(name[0], None, name[1]), columns, primary_key), types, charset)
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 
-from deltaforge.core.errors import SchemaError
-from deltaforge.protocol.mysql.types import CHARACTER, LABELLED, Code, ColumnType
+import msgspec
+
+from deltaforge.core.errors import SchemaError, UnsupportedValueError
+from deltaforge.protocol.mysql.charsets import in_charset, is_decoded
+from deltaforge.protocol.mysql.types import BYTES_PER_CHARACTER, CHARACTER, LABELLED, Code, ColumnType
 
 _CODES = {
     "tinyint": Code.TINY, "smallint": Code.SHORT,
@@ -28,7 +31,7 @@ _BINARY = frozenset(
 )
 _WORD = re.compile(r"[a-z0-9]+")
 _FRACTION = re.compile(r"(?:time|datetime|timestamp)\s*\((\d)\)", re.IGNORECASE)
-_LABEL = re.compile(r"'((?:[^'\\]|''|\\.)*)'")
+_LABEL = re.compile(r"'((?:[^'\\]|''|\\.)*)'", re.DOTALL)
 _SIGNED = frozenset(
     {Code.TINY, Code.SHORT, Code.INT24, Code.LONG, Code.LONGLONG, Code.FLOAT, Code.DOUBLE, Code.NEWDECIMAL}
 )
@@ -70,5 +73,66 @@ def fraction_digits(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
+def stored_text(text: str, charset: str | None) -> str:
+    """What a server makes of a declared type of text in a character set.
+
+    Text in ``binary`` is bytes. What is longer than a VARCHAR may be becomes a TEXT, outside of strict mode.
+    """
+    if charset == "binary":
+        text = _TEXT.sub(lambda match: _OF_BYTES[match[0]], text)
+    match = _LONG.fullmatch(text)
+    if match is None:
+        return text
+    size = int(match[2]) * (1 if match[1] == "binary" else BYTES_PER_CHARACTER.get(charset or "", 1))
+    if size <= _MAX_VARCHAR:
+        return text
+    return ("medium" if size < 1 << 24 else "long") + ("blob" if match[1] == "binary" else "text")
+
+
+def with_charset(text: str, kind: ColumnType, charset: str) -> tuple[str, ColumnType]:
+    """A column of text, enum or set after CONVERT TO CHARACTER SET: its type, and the type in the log.
+
+    Raises:
+        SchemaError: It cannot be known: MySQL takes the bytes of labels as they are for text in the new set.
+    """
+    if kind.code not in CHARACTER | LABELLED:
+        return text, kind
+    if kind.code in LABELLED and charset != kind.charset:
+        is_plain = all(label.isascii() for label in kind.labels or ())
+        if {charset, kind.charset} & _WIDE or not (is_plain or {charset, kind.charset} == {"utf8mb3", "utf8mb4"}):
+            raise SchemaError(f"what a server makes of labels that it converts to {charset} is not known")
+    stored = stored_text(text, charset)
+    converted = column_type_from_text(stored, charset)
+    return stored, msgspec.structs.replace(converted, labels=stored_labels(kind.labels or (), charset) or None)
+
+
+def stored_labels(labels: tuple[str, ...], charset: str | None) -> tuple[str, ...]:
+    """Labels of an enum or set as a server keeps them in a character set.
+
+    Raises:
+        SchemaError: It cannot be known.
+    """
+    if all(label.isascii() for label in labels):
+        return labels
+    if charset is None or not all(map(is_decoded, labels)):
+        raise SchemaError("the characters of a label are not known")
+    try:
+        return tuple(in_charset(label, charset) for label in labels)
+    except UnsupportedValueError as error:
+        raise SchemaError(f"a label cannot be read: {error.message}") from error
+
+
+_WIDE = frozenset({"ucs2", "utf16", "utf16le", "utf32"})
+_TEXT = re.compile(r"^(?:var)?char(?=\(|$)|text$")
+_OF_BYTES = {"char": "binary", "varchar": "varbinary", "text": "blob"}
+_LONG = re.compile(r"var(char|binary)\((\d+)\)")
+_MAX_VARCHAR = 65535
+
+
 def _unquoted(raw: str) -> str:
-    return re.sub(r"\\(.)", r"\1", raw.replace("''", "'"))
+    """A label as the catalog prints it: with doubled quotes, and some characters behind a backslash."""
+    return _ESCAPED.sub(lambda match: _ESCAPES.get(match[1], match[1]), raw.replace("''", "'"))
+
+
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES = {"0": "\0", "n": "\n", "r": "\r"}

@@ -3,174 +3,228 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
 
 import msgspec
 
 from deltaforge.core.errors import SchemaError
-from deltaforge.core.table import TableId
-from deltaforge.sources.mysql.ddl_columns import read_charset
-from deltaforge.sources.mysql.ddl_table import UNKNOWN, Key, TableBuilder, TableDefinition
+from deltaforge.protocol.mysql.charsets import is_like_utf8
+from deltaforge.protocol.mysql.status_vars import NO_BACKSLASH_ESCAPES
+from deltaforge.sources.mysql.ddl_columns import Settings, read_charset
+from deltaforge.sources.mysql.ddl_table import TableBuilder, before_partitioning, clauses_of
 from deltaforge.sources.mysql.ddl_tokens import Cursor, split_by_comma
+from deltaforge.sources.mysql.definitions import Changes, Definitions, Key, State, TableDefinition, Unknown
+from deltaforge.sources.mysql.sequences import sequence_definition
 from deltaforge.sources.mysql.statement import Kind, Statement, Token
 
-_STARTS = re.compile(r"(?:create|alter|drop|rename)\b", re.IGNORECASE)
-Tables = Mapping[Key, TableDefinition]
+_WRITTEN = re.compile(r"CREATE (?:OR REPLACE )?TABLE (?:IF NOT EXISTS )?[`\"].*? \(\n  ", re.DOTALL)
+_MADE = re.compile(
+    r"create\s+(?:or\s+replace\s+)?table\s+(?:if\s+not\s+exists\s+)?(?:[`\"]([^`\"]+)[`\"]|([\w$]+))", re.IGNORECASE
+)
+_VERBS = frozenset({"create", "alter", "drop", "rename"})
 
 
-class Changes(msgspec.Struct):
-    """What a statement changes.
+class _Ddl(msgspec.Struct):
+    """A statement while it is read."""
 
-    Attributes:
-        tables: New definitions; None: the table is gone, or it is not captured and not understood.
-        charsets: New default character sets of databases.
-    """
-
-    tables: dict[Key, TableDefinition | None] = msgspec.field(default_factory=dict)
-    charsets: dict[str, str | None] = msgspec.field(default_factory=dict)
-
-
-class _Statement(msgspec.Struct):
     cursor: Cursor
-    db: str
-    tables: Tables
-    charset_of: Callable[[str], str | None]
+    statement: Statement
+    known: Definitions
+
+    def table(self, cursor: Cursor) -> Key:
+        """The name of a table, with the default database where it names none."""
+        return self.known.key(*cursor.take_table(self.statement.db))
+
+    def unknown(self, why: str) -> Unknown:
+        """A table whose definition this statement leaves unknown."""
+        return Unknown(f"{why}: {self.statement.outline}")
+
+    def settings(self, charset: str | None) -> Settings:
+        """In which column definitions are read."""
+        session = self.statement.session
+        return Settings(charset, session.connection_charset, session.sql_mode, self.statement.dialect.is_mariadb)
 
 
-def apply_ddl(
-    statement: Statement,
-    tables: Tables,
-    captured: Callable[[str, str], bool],
-    charset_of: Callable[[str], str | None] = lambda _: None,
-) -> Changes:
-    """The definitions that a statement changes.
+def apply_ddl(statement: Statement, known: Definitions) -> Changes:
+    """The definitions that a statement changes. Where it is not understood they are unknown from here on.
 
     Args:
         statement: As the log holds it.
-        tables: The definitions before it.
-        captured: Whether ``(db, table)`` is captured.
-        charset_of: Default character set of a database; of the server for the empty name.
-
-    Raises:
-        SchemaError: It changes a captured table in a way that is not understood.
+        known: The definitions before it.
     """
     try:
-        tokens = statement.tokens
-        if not tokens or not _STARTS.match(tokens[0].text):
-            return Changes()
-        changes = _changes(_Statement(Cursor(tokens), statement.db, tables, charset_of))
+        _check_told(statement)
+        cursor = Cursor(statement.tokens)
+        verb = cursor.take_any(*_VERBS)
+        return _changes(_Ddl(cursor, statement, known), verb) if verb else Changes()
     except SchemaError as error:
-        touched = _names_in(statement)
-        if any(captured(*key) for key in touched):
-            raise SchemaError(f"DDL that changes a captured table is not understood: {error.message}") from error
-        return Changes({key: None for key in touched if key in tables})
-    for key, definition in changes.tables.items():
-        if definition is UNKNOWN and captured(*key):
-            raise SchemaError(f"DDL makes {'.'.join(key)} of a table whose definition is not known")
-    changes.tables = {key: None if value is UNKNOWN else value for key, value in changes.tables.items()}
-    return changes
+        why = Unknown(f"{error.message}: {statement.outline}")
+        return Changes(dict.fromkeys(_touched(statement, known), why))
 
 
-def _changes(statement: _Statement) -> Changes:
-    cursor = statement.cursor
-    verb = cursor.take().text.lower()
-    cursor.take_words("or", "replace")
-    if cursor.take_any("temporary"):
-        return Changes()
+def _check_told(statement: Statement) -> None:
+    """Check whether a statement is in the settings that it says.
+
+    Raises:
+        SchemaError: The server seems to have written it itself, as for CREATE TABLE … SELECT: in UTF-8 and with
+            backslashes, whatever the session has.
+    """
+    if not _WRITTEN.match(statement.text):
+        return
+    session = statement.session
+    charset = session.client_charset or "utf8mb4"
+    has_escapes = bool(session.sql_mode & NO_BACKSLASH_ESCAPES) and "\\" in statement.text
+    if has_escapes or (charset not in ("utf8mb4", "utf8mb3") and is_like_utf8(statement.text, charset)):
+        raise SchemaError("a server writes such a statement in other settings than those of its session")
+
+
+def _changes(ddl: _Ddl, verb: str) -> Changes:
+    cursor = ddl.cursor
+    replaces = cursor.take_words("or", "replace")
     while cursor.take_any("online", "offline", "ignore"):
         continue
-    what = cursor.take().text.lower()
+    what = cursor.take_any("database", "schema", "index", "table", "tables", "sequence")
     if what in ("database", "schema"):
-        return _database(statement, verb)
-    if what not in ("table", "tables"):
-        return Changes()  # indexes, views, routines, users: no rows change their form
-    cursor.take_words("if", "exists") or cursor.take_words("if", "not", "exists")
+        return _database(ddl, verb, replaces=replaces)
+    if what == "index":
+        return _drop_index(ddl) if verb == "drop" else Changes()
+    # No rows change their form by views, routines, users, or temporary tables, which have no rows in the log.
+    return _tables(ddl, verb, what, replaces=replaces) if what else Changes()
+
+
+def _tables(ddl: _Ddl, verb: str, what: str, *, replaces: bool) -> Changes:
+    cursor = ddl.cursor
+    is_maybe = cursor.take_words("if", "exists") or cursor.take_words("if", "not", "exists")
     if verb == "drop":
-        return Changes({Cursor(part).take_table(statement.db): None for part in split_by_comma(cursor.rest())})
+        return Changes({ddl.table(Cursor(part)): None for part in split_by_comma(cursor.rest())})
+    error_code = ddl.statement.error_code
+    if error_code and verb != "create":
+        raise SchemaError(f"it ended with error {error_code}, nobody knows where")
     if verb == "rename":
-        return Changes(_rename(statement))
-    table = cursor.take_table(statement.db)
-    return Changes(_create(statement, table) if verb == "create" else _alter(statement, table))
+        return Changes(_rename(ddl))
+    table = ddl.table(cursor)
+    if error_code:
+        return Changes({table: None} if replaces else {})  # what was replaced is gone already
+    if verb == "alter":
+        return Changes({} if what == "sequence" else _alter(ddl, table))
+    if is_maybe and not replaces and ddl.known.table(table) is not None:
+        return Changes()  # it is there, and stays as it is
+    return Changes({table: _sequence(ddl, table) if what == "sequence" else _create(ddl, table)})
 
 
-def _database(statement: _Statement, verb: str) -> Changes:
-    cursor = statement.cursor
-    cursor.take_words("if", "exists") or cursor.take_words("if", "not", "exists")
+def _sequence(ddl: _Ddl, table: Key) -> State:
+    return sequence_definition(table, ddl.cursor, ddl.known.charset_of(table[0]))
+
+
+def _database(ddl: _Ddl, verb: str, *, replaces: bool) -> Changes:
+    cursor = ddl.cursor
+    is_maybe = cursor.take_words("if", "exists") or cursor.take_words("if", "not", "exists")
     if verb == "drop":
-        name = cursor.take_name()
-        return Changes({key: None for key in statement.tables if key[0] == name}, {name: None})
-    is_unnamed = verb == "alter" and cursor.peek_word() in ("default", "character", "charset", "collate")
-    name = statement.db if is_unnamed else cursor.take_name()
-    charset = read_charset(cursor)
-    if charset is None and verb == "alter":
+        name, _ = ddl.known.key(cursor.take_name(), "")
+        return Changes(dict.fromkeys(ddl.known.tables_in(name)), {name: None})
+    options = ("default", "character", "char", "charset", "collate", "comment", "encryption", "read", "upgrade")
+    is_unnamed = verb == "alter" and cursor.peek_word() in options
+    name, _ = ddl.known.key(ddl.statement.db if is_unnamed else cursor.take_name(), "")
+    of_server = ddl.statement.session.server_charset or ddl.known.charset_of("")
+    charset = read_charset(cursor, of_server)
+    if verb == "alter":
+        return Changes(charsets={name: charset}) if charset is not None else Changes()
+    if is_maybe and not replaces and ddl.known.has_database(name):
         return Changes()
-    return Changes(charsets={name: charset or statement.charset_of("")})
+    gone: dict[Key, State] = dict.fromkeys(ddl.known.tables_in(name))
+    return Changes(gone, {name: charset or of_server})
 
 
-def _rename(statement: _Statement) -> dict[Key, TableDefinition | None]:
-    now: dict[Key, TableDefinition | None] = dict(statement.tables)
-    changed: dict[Key, TableDefinition | None] = {}
-    for part in split_by_comma(statement.cursor.rest()):
+def _drop_index(ddl: _Ddl) -> Changes:
+    """``DROP INDEX `PRIMARY` ON t``: other indexes do not matter."""
+    cursor = ddl.cursor
+    cursor.take_words("if", "exists")
+    if cursor.take_name().lower() != "primary" or not cursor.take_any("on"):
+        return Changes()
+    table = ddl.table(cursor)
+    known = ddl.known.table(table)
+    if not isinstance(known, TableDefinition):
+        return Changes()
+    schema = msgspec.structs.replace(known.schema, primary_key=())
+    return Changes({table: msgspec.structs.replace(known, schema=schema)})
+
+
+def _rename(ddl: _Ddl) -> dict[Key, State]:
+    changed: dict[Key, State] = {}
+    for part in split_by_comma(ddl.cursor.rest()):
         cursor = Cursor(part)
-        old = cursor.take_table(statement.db)
+        old = ddl.table(cursor)
         _skip_wait(cursor)
         if not cursor.take_any("to"):
             raise SchemaError("RENAME TABLE does not say what the new name is")
-        new = cursor.take_table(statement.db)
-        definition = now.pop(old, None)
-        now[new] = changed[new] = _named(definition, new)
+        new = ddl.table(cursor)
+        state = changed[old] if old in changed else ddl.known.table(old)
         changed[old] = None
+        changed[new] = _moved(ddl, state, new)
     return changed
 
 
-def _named(definition: TableDefinition | None, key: Key) -> TableDefinition:
-    if definition is None:
-        return UNKNOWN
-    schema = msgspec.structs.replace(definition.schema, table=TableId(key[0], None, key[1]))
-    return msgspec.structs.replace(definition, schema=schema)
+def _moved(ddl: _Ddl, state: State, new: Key) -> State:
+    """A table under a new name. What is not known may be a view, of which there are no rows."""
+    if isinstance(state, TableDefinition):
+        return state.named(new)
+    return state or ddl.unknown("it is made of something that is not in the schema history")
 
 
-def _create(statement: _Statement, table: Key) -> dict[Key, TableDefinition | None]:
-    cursor = statement.cursor
+def _create(ddl: _Ddl, table: Key) -> State:
+    cursor = ddl.cursor
     elements = cursor if cursor.peek_word() == "like" else Cursor(cursor.take_parenthesized())
     if elements.take_any("like"):
-        return {table: _named(statement.tables.get(elements.take_table(statement.db)), table)}
-    options = cursor.rest()
-    if any(token.kind is Kind.WORD and token.text.lower() in ("select", "versioning") for token in options):
+        return _moved(ddl, ddl.known.table(ddl.table(elements)), table)
+    options = before_partitioning(cursor.rest())
+    words = [token.text.lower() if token.kind is Kind.WORD else "" for token in options]
+    if "select" in words or "versioning" in words:
         raise SchemaError("the columns of the table are not all named")
-    charset = read_charset(Cursor(_before_partitions(options))) or statement.charset_of(table[0])
-    builder = TableBuilder(charset)
+    of_database = ddl.known.charset_of(table[0])
+    charset = read_charset(Cursor(options), of_database) or of_database
+    builder = TableBuilder(ddl.settings(charset))
     for part in split_by_comma(elements.rest()):
+        if "versioning" in [token.text.lower() for token in part if token.kind is Kind.WORD]:
+            raise SchemaError("the columns of the table are not all named")
         builder.element(Cursor(part))
-    return {table: builder.definition(table)}
+    return builder.definition(table)
 
 
-def _before_partitions(options: list[Token]) -> list[Token]:
-    for at, token in enumerate(options):
-        if token.kind is Kind.WORD and token.text.lower() == "partition":
-            return options[:at]
-    return options
+def _alter(ddl: _Ddl, table: Key) -> dict[Key, State]:
+    cursor, known = ddl.cursor, ddl.known.table(table)
+    _skip_wait(cursor)
+    if cursor.take_words("convert", "partition"):
+        cursor.take_name()
+        if cursor.take_words("to", "table"):
+            new = ddl.table(cursor)
+            return {new: _moved(ddl, known, new)}
+        return {}
+    if cursor.take_words("convert", "table"):
+        return {ddl.table(cursor): None}
+    clauses = clauses_of(cursor)
+    named = [name for name in (_new_name(ddl, clause) for clause in clauses) if name is not None]
+    new = named[-1] if named else table
+    state = _altered(ddl, known, [clause for clause in clauses if not clause.is_at_end], new)
+    if state is known:
+        return {}
+    return {table: None, new: state} if named else {table: state}
 
 
-def _alter(statement: _Statement, table: Key) -> dict[Key, TableDefinition | None]:
-    known = statement.tables.get(table)
-    builder = TableBuilder(known.charset if known else None, known)
-    new_name: Key | None = None
-    _skip_wait(statement.cursor)
-    for part in split_by_comma(statement.cursor.rest()):
-        cursor = Cursor(part)
-        renamed = _new_name(cursor, statement.db)
-        if renamed is not None:
-            new_name = renamed
-        else:
-            builder.alter(cursor)
+def _altered(ddl: _Ddl, known: State, clauses: list[Cursor], new: Key) -> State:
+    """The table after the clauses, in which no new name of it is left."""
     if known is None:
-        if not builder.is_changed and new_name is None:
-            return {}
-        return {table: UNKNOWN} if new_name is None else {table: None, new_name: UNKNOWN}
-    if new_name is None:
-        return {table: builder.definition(table)} if builder.is_changed else {}
-    return {table: None, new_name: builder.definition(new_name)}
+        return _moved(ddl, known, new) if not clauses else ddl.unknown("it alters what is not in the schema history")
+    if isinstance(known, Unknown):
+        return known
+    builder = TableBuilder(ddl.settings(known.charset), known)
+    of_database = ddl.known.charset_of(new[0])
+    try:
+        for clause in [clause for clause in clauses if not builder.set_options(clause, of_database)]:
+            builder.alter(clause)
+        if not builder.is_changed and known.schema.table.db == new[0] and known.schema.table.name == new[1]:
+            return known
+        return builder.definition(new)
+    except SchemaError as error:
+        return ddl.unknown(error.message)
 
 
 def _skip_wait(cursor: Cursor) -> None:
@@ -179,21 +233,44 @@ def _skip_wait(cursor: Cursor) -> None:
         cursor.take()
 
 
-def _new_name(cursor: Cursor, db: str) -> Key | None:
+def _new_name(ddl: _Ddl, cursor: Cursor) -> Key | None:
     if cursor.peek_word() != "rename" or cursor.peek_word(1) in ("column", "index", "key"):
         return None
     cursor.take()
     cursor.take_any("to", "as")
     cursor.take_symbol("=")
-    return cursor.take_table(db)
+    name = ddl.table(cursor)
+    cursor.rest()
+    return name
 
 
-def _names_in(statement: Statement) -> set[Key]:
-    """Every name in a statement that could be a table's, for one that cannot be read."""
+def _touched(statement: Statement, known: Definitions) -> set[Key]:
+    """Every table that a statement which cannot be followed may have changed or made."""
     try:
         tokens = statement.tokens
     except SchemaError:
-        tokens = [Token(Kind.WORD, word) for word in re.findall(r"[\w$]+", statement.text)]
-    names = {(statement.db, token.text) for token in tokens if token.kind is not Kind.OTHER}
+        made = _MADE.match(statement.text)
+        names = {known.key(statement.db, made[1] or made[2])} if made else set()
+        return names | set(known.mentioned_in(statement.text))
+    names = {known.key(statement.db, token.text) for token in tokens if token.kind is not Kind.OTHER}
+    return _made(tokens, statement, known) | {key for key in names | _qualified(tokens, known) if known.table(key)}
+
+
+def _qualified(tokens: list[Token], known: Definitions) -> set[Key]:
     dotted = zip(tokens, tokens[1:], tokens[2:], strict=False)
-    return names | {(left.text, right.text) for left, dot, right in dotted if dot.text == "."}
+    return {known.key(left.text, right.text) for left, dot, right in dotted if dot == Token(Kind.OTHER, ".")}
+
+
+def _made(tokens: list[Token], statement: Statement, known: Definitions) -> set[Key]:
+    """The table that a CREATE TABLE, which cannot be followed, makes."""
+    cursor = Cursor(tokens)
+    if not cursor.take_any("create"):
+        return set()
+    cursor.take_words("or", "replace")
+    if not cursor.take_any("table"):
+        return set()
+    cursor.take_words("if", "not", "exists")
+    try:
+        return {known.key(*cursor.take_table(statement.db))}
+    except SchemaError:
+        return set()

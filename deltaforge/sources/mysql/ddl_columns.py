@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
-
 import msgspec
 
 from deltaforge.core.errors import SchemaError
 from deltaforge.core.table import Column
 from deltaforge.protocol.mysql.types import ColumnType
-from deltaforge.sources.mysql.column_types import column_type_from_text
+from deltaforge.sources.mysql.column_types import column_type_from_text, stored_labels, stored_text
 from deltaforge.sources.mysql.ddl_tokens import Cursor, split_by_comma
 from deltaforge.sources.mysql.statement import Kind, Token
 
@@ -19,10 +17,28 @@ _SYNONYMS = {
     "int4": "int", "int8": "bigint", "middleint": "mediumint", "float4": "float", "float8": "double",
     "real": "double", "varcharacter": "varchar", "nvarchar": "varchar", "nchar": "char",
 }  # fmt: skip
+_ORACLE = {
+    "varchar2": "varchar", "raw": "varbinary", "clob": "longtext", "blob": "longblob", "date": "datetime",
+}  # fmt: skip
+"""What MariaDB makes of some types in ``sql_mode=ORACLE``."""
 _LABELLED = ("enum", "set")
-# What the server makes of text in the character set ``binary``.
-_OF_BYTES = {"char": "binary", "varchar": "varbinary", "text": "blob"}
-_BYTES = re.compile(r"^(?:var)?char(?=\(|$)|text$")
+_REAL_AS_FLOAT, _ORACLE_MODE, _MAXDB_MODE = 1, 1 << 9, 1 << 12
+_SINGLE_PRECISION_BITS = 24
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What the meaning of a definition depends on: the table's character set, and the session, with that of its
+    ``literals``.
+    """
+
+    charset: str | None
+    literals: str | None = None
+    sql_mode: int = 0
+    is_mariadb: bool = False
+
+    def has_mode(self, mode: int) -> bool:
+        """Whether MariaDB was in one of its modes of other databases."""
+        return self.is_mariadb and bool(self.sql_mode & mode)
 
 
 class ColumnDefinition(msgspec.Struct, frozen=True):
@@ -38,18 +54,26 @@ class ColumnDefinition(msgspec.Struct, frozen=True):
     after: str | None = None
 
 
-def read_column(cursor: Cursor, default_charset: str | None) -> ColumnDefinition:
+def take_column(cursor: Cursor) -> str:
+    """A column's name, which may have those of its table and database before it."""
+    name = cursor.take_name()
+    while cursor.take_symbol("."):
+        name = cursor.take_name()
+    return name
+
+
+def read_column(cursor: Cursor, settings: Settings) -> ColumnDefinition:
     """The column definition that is the whole rest of ``cursor``, its name first.
 
     Args:
         cursor: Stands at the name.
-        default_charset: Character set of the table.
+        settings: In which it is read.
 
     Raises:
         SchemaError: The type is not known.
     """
-    name = cursor.take_name()
-    text, labels, charset = _read_type(cursor)
+    name = take_column(cursor)
+    text, labels, charset = _read_type(cursor, settings)
     found = _Attributes(charset)
     found.read(cursor)
     if text == "serial":
@@ -57,12 +81,14 @@ def read_column(cursor: Cursor, default_charset: str | None) -> ColumnDefinition
         found.extra.append("auto_increment")
     elif found.is_unsigned:
         text += " unsigned"
-    charset = found.charset or default_charset
-    if charset == "binary":
-        text = _BYTES.sub(lambda match: _OF_BYTES[match[0]], text)
+    charset = found.charset or settings.charset
+    text = stored_text(text, charset)
     kind = column_type_from_text(text, charset)
     if labels:
-        kind = msgspec.structs.replace(kind, labels=labels)
+        if charset != "binary":
+            labels = tuple(label.rstrip(" ") for label in labels)
+        literals = stored_labels(labels, settings.literals or "utf8mb4")
+        kind = msgspec.structs.replace(kind, labels=stored_labels(literals, charset))
     is_nullable = found.is_nullable and not found.is_primary
     column = Column(name, text, is_nullable, found.default, " ".join(found.extra))
     return ColumnDefinition(column, kind, found.is_primary, found.is_first, found.after)
@@ -90,8 +116,9 @@ class _Attributes:
                 cursor.take()
 
     def _read_charset(self, cursor: Cursor) -> bool:
-        if cursor.take_words("character", "set") or cursor.take_any("charset"):
-            self.charset = _charset_name(cursor)
+        if cursor.take_words("character", "set") or cursor.take_words("char", "set") or cursor.take_any("charset"):
+            charset = _charset_name(cursor)
+            self.charset = None if charset == "default" else charset
         elif cursor.take_any("collate"):
             self.charset = self.charset or charset_from_collation(_charset_name(cursor))
         elif word := cursor.take_any("ascii", "unicode", "byte"):
@@ -103,13 +130,19 @@ class _Attributes:
     def _read_role(self, cursor: Cursor) -> bool:
         if cursor.take_words("not", "null"):
             self.is_nullable = False
+        elif cursor.take_any("null"):
+            self.is_nullable = True
         elif cursor.take_any("unsigned", "zerofill"):
             self.is_unsigned = True
+        elif cursor.take_words("serial", "default", "value"):
+            self.is_nullable = False
+            self.extra.append("auto_increment")
         elif cursor.take_any("default"):
             self.default = _read_default(cursor)
         elif cursor.take_words("primary", "key") or cursor.take_any("key", "primary"):
             self.is_primary = True
         elif cursor.take_any("auto_increment"):
+            self.is_nullable = False
             self.extra.append("auto_increment")
         elif cursor.take_any("first"):
             self.is_first = True
@@ -124,8 +157,11 @@ class _Attributes:
         """Words whose argument must not be taken for an attribute."""
         if cursor.take_words("unique", "key"):
             return True
-        if cursor.take_any("comment"):
+        if cursor.take_any("comment", "column_format", "storage"):
             cursor.take()
+        elif cursor.take_any("constraint"):
+            if cursor.peek_word() != "check":
+                cursor.take()
         elif cursor.take_any("references"):
             cursor.take_table("")
         elif cursor.take_any("on"):
@@ -137,9 +173,9 @@ class _Attributes:
         return True
 
 
-def _read_type(cursor: Cursor) -> tuple[str, tuple[str, ...], str | None]:
+def _read_type(cursor: Cursor, settings: Settings) -> tuple[str, tuple[str, ...], str | None]:
     """Type text, labels, and the character set that the type itself says."""
-    word = cursor.take_name().lower()
+    word = _type_word(cursor, settings)
     charset: str | None = None
     if word == "national":
         word, charset = cursor.take_name().lower(), "utf8mb3"
@@ -147,26 +183,53 @@ def _read_type(cursor: Cursor) -> tuple[str, tuple[str, ...], str | None]:
         charset = "utf8mb3"
     if word == "long":
         word = "mediumblob" if cursor.take_any("varbinary") else "mediumtext"
-        cursor.take_any("varchar", "varcharacter")
+        cursor.take_words("char", "varying") or cursor.take_any("varchar", "varcharacter")
     elif word == "double":
         cursor.take_any("precision")
-    elif word in ("char", "character", "nchar") and cursor.take_any("varying"):
+    elif word in ("char", "character", "nchar") and cursor.take_any("varying", "varchar", "varcharacter"):
         word = "varchar"
+    elif word == "real" and settings.sql_mode & _REAL_AS_FLOAT:
+        word = "float"
+    elif word == "json" and settings.is_mariadb:
+        word, charset = "longtext", "utf8mb4"
     word = _SYNONYMS.get(word, word)
+    return *_with_arguments(word, cursor), charset
+
+
+def _with_arguments(word: str, cursor: Cursor) -> tuple[str, tuple[str, ...]]:
+    """Type text and labels."""
     if not cursor.is_symbol("("):
-        return word, (), charset
+        return word, ()
     arguments = [part[0] for part in split_by_comma(cursor.take_parenthesized()) if part]
     if word in _LABELLED:
         labels = _labels(arguments)
-        return f"{word}({','.join(map(_quoted, labels))})", labels, charset
-    return word.partition("(")[0] + _printed(arguments), (), charset
+        return f"{word}({','.join(map(_quoted, labels))})", labels
+    if word == "float" and len(arguments) == 1:
+        return ("float" if int(arguments[0].text) <= _SINGLE_PRECISION_BITS else "double"), ()
+    return word.partition("(")[0] + _printed(arguments), ()
+
+
+def _type_word(cursor: Cursor, settings: Settings) -> str:
+    word = cursor.take_name().lower()
+    if cursor.take_symbol("."):  # MariaDB: oracle_schema.date
+        schema, word = word, cursor.take_name().lower()
+        is_oracle = schema == "oracle_schema"
+        is_maxdb = schema == "maxdb_schema"
+    else:
+        is_oracle, is_maxdb = settings.has_mode(_ORACLE_MODE), settings.has_mode(_MAXDB_MODE)
+    if is_maxdb and word == "timestamp":
+        return "datetime"
+    if not is_oracle:
+        return word
+    if word == "number":
+        return "decimal" if cursor.is_symbol("(") else "double"
+    return _ORACLE.get(word, word)
 
 
 def _labels(arguments: list[Token]) -> tuple[str, ...]:
     if any(argument.kind is not Kind.STRING for argument in arguments):
         raise SchemaError("a label of an enum or set is not a plain string")
-    # The server stores labels without trailing spaces.
-    return tuple(argument.text.rstrip(" ") for argument in arguments)
+    return tuple(argument.text for argument in arguments)
 
 
 def _printed(arguments: list[Token]) -> str:
@@ -190,18 +253,30 @@ def _read_default(cursor: Cursor) -> str | None:
     return token.text
 
 
-def read_charset(cursor: Cursor) -> str | None:
-    """The character set among table or database options; None if they name none. Reads to the end."""
+def read_charset(cursor: Cursor, default: str | None) -> str | None:
+    """The character set among table or database options; None if they name none. Reads to the end.
+
+    Args:
+        cursor: Stands before the options.
+        default: What ``DEFAULT`` means there.
+    """
     charset: str | None = None
     from_collation: str | None = None
     while not cursor.is_at_end:
-        if cursor.take_words("character", "set") or cursor.take_any("charset"):
+        if cursor.is_symbol("("):
+            cursor.take_parenthesized()
+        elif cursor.take_words("comment") or cursor.take_words("connection") or cursor.take_words("password"):
+            cursor.take_symbol("=")
+            cursor.take()
+        elif cursor.take_words("character", "set") or cursor.take_words("char", "set") or cursor.take_any("charset"):
             charset = _charset_name(cursor)
         elif cursor.take_any("collate"):
             from_collation = charset_from_collation(_charset_name(cursor))
         else:
             cursor.take()
-    return charset if charset not in (None, "default") else from_collation
+    if charset == "default":
+        charset = default
+    return {"utf8": "utf8mb3"}.get(charset or "", charset) if charset is not None else from_collation
 
 
 def _charset_name(cursor: Cursor) -> str:
@@ -212,11 +287,19 @@ def _charset_name(cursor: Cursor) -> str:
 def charset_from_collation(collation: str) -> str | None:
     """The character set in a collation's name; None for MariaDB's collations that fit several."""
     charset = collation.partition("_")[0]
-    return None if charset in ("uca1400", "default") else charset
+    return None if charset in ("uca1400", "default") else {"utf8": "utf8mb3"}.get(charset, charset)
 
 
-def primary_key_of(cursor: Cursor) -> tuple[str, ...]:
-    """The columns of a key definition that stands after ``PRIMARY KEY``."""
+def primary_key_of(cursor: Cursor) -> tuple[tuple[str, ...], bool]:
+    """The columns of a key definition that begins with ``PRIMARY KEY``, and whether it has IF NOT EXISTS.
+
+    Raises:
+        SchemaError: Some of the columns are not named.
+    """
+    is_maybe = False
     while not cursor.is_symbol("("):
-        cursor.take()
-    return tuple(part[0].text for part in split_by_comma(cursor.take_parenthesized()) if part)
+        is_maybe = is_maybe or cursor.take().text.lower() == "exists"
+    parts = [part for part in split_by_comma(cursor.take_parenthesized()) if part]
+    if any(Cursor(part[1:]).take_words("without", "overlaps") for part in parts):
+        raise SchemaError("the columns of a period in the primary key are not named")
+    return tuple(part[0].text for part in parts), is_maybe

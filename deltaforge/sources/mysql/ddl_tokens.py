@@ -31,9 +31,10 @@ class Cursor:
         """The text of the next token."""
         return self._tokens[self._next].text
 
-    def is_symbol(self, symbol: str) -> bool:
-        """Whether the next token is this symbol."""
-        return not self.is_at_end and self._tokens[self._next] == Token(Kind.OTHER, symbol)
+    def is_symbol(self, symbol: str, ahead: int = 0) -> bool:
+        """Whether the token ``ahead`` from here is this symbol."""
+        at = self._next + ahead
+        return at < len(self._tokens) and self._tokens[at] == Token(Kind.OTHER, symbol)
 
     def take(self) -> Token:
         """The next token.

@@ -7,6 +7,8 @@ compared: after a failover the definitions that were valid where reading goes on
 
 from __future__ import annotations
 
+import bisect
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,15 +20,19 @@ from deltaforge.core.position import MysqlPosition, log_order
 from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.protocol.mysql.types import CHARACTER, LABELLED, NUMERIC, Code, ColumnType
 from deltaforge.sources.mysql.catalog import Catalog
-from deltaforge.sources.mysql.ddl import Changes, apply_ddl
-from deltaforge.sources.mysql.ddl_table import TableDefinition
+from deltaforge.sources.mysql.ddl import apply_ddl
+from deltaforge.sources.mysql.definitions import Changes, Definitions, Key, State, TableDefinition, Unknown
 from deltaforge.sources.mysql.statement import Statement
 
+log = logging.getLogger(__name__)
+
+Order = tuple[int, int]
 REMEDY = "set binlog_row_metadata=FULL on the server, then delete the pipeline and create it again"
 
 
 class _Entry(msgspec.Struct, frozen=True):
-    """One line of the file: from ``file``/``pos`` on the table is defined so; None: it is gone.
+    """One line of the file: from ``file``/``pos`` on the table is defined so; None: it is gone, or ``unknown`` says why
+    its definition is not known.
 
     Without ``table`` it is the default character set of a database, without ``db`` of the server. ``server`` is
     whose log it is; what was known of that log before a line that ``restarts`` is void.
@@ -40,13 +46,52 @@ class _Entry(msgspec.Struct, frozen=True):
     charset: str | None = None
     server: str = ""
     restarts: bool = False
+    unknown: str = ""
 
     @property
-    def order(self) -> tuple[int, int]:
+    def order(self) -> Order:
         return log_order(MysqlPosition(self.file, self.pos))
+
+    @property
+    def state(self) -> State:
+        return self.definition or (Unknown(self.unknown) if self.unknown else None)
 
 
 _decoder = msgspec.json.Decoder(_Entry)
+
+
+class _Log:
+    """What is known of one server's log: of each table its entries by place, and how it is at the end."""
+
+    def __init__(self, *, folds_names: bool) -> None:
+        self.now = Definitions(folds_names=folds_names)
+        self.end: Order = (0, 0)
+        self._entries: dict[Key, list[tuple[Order, _Entry]]] = {}
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no entry."""
+        return not self._entries
+
+    def keep(self, entry: _Entry) -> None:
+        """Add an entry; what it says is valid from its place to the next one of its table."""
+        order, key = entry.order, self.now.key(entry.db, entry.table)
+        known = self._entries.setdefault(key, [])
+        known.insert(bisect.bisect_right(known, order, key=lambda pair: pair[0]), (order, entry))
+        self.end = max(self.end, order)
+        newest = known[-1][1]
+        if entry.table:
+            self.now.apply(Changes({key: newest.state}))
+        else:
+            self.now.apply(Changes(charsets={key[0]: newest.charset}))
+
+    def at(self, key: Key, order: Order) -> _Entry | None:
+        """The entry that is valid at a place."""
+        return next((entry for place, entry in reversed(self._entries.get(key, [])) if place <= order), None)
+
+    def all_at(self, order: Order) -> list[_Entry]:
+        """Every entry that is valid at a place."""
+        return [entry for key in self._entries if (entry := self.at(key, order)) is not None]
 
 
 class SchemaHistory:
@@ -64,65 +109,81 @@ class SchemaHistory:
     def __init__(self, path: Path, captured: Callable[[str, str], bool]) -> None:
         self._path = path
         self._captured = captured
+        self._folds_names = False
         self._server = ""
-        self._by_server: dict[str, dict[tuple[str, str], list[_Entry]]] = {}
+        self._by_server: dict[str, _Log] = {}
         self._load()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing was ever recorded: the server writes full row metadata."""
-        return not self._entries
+        return self._log.is_empty
 
     @property
-    def _entries(self) -> dict[tuple[str, str], list[_Entry]]:
-        return self._by_server.setdefault(self._server, {})
+    def _log(self) -> _Log:
+        return self._log_of(self._server)
 
-    def arrive(self, server: str, position: MysqlPosition | None) -> None:
-        """The log of this server is read from now on; ``position`` is where, in terms of the server it is of."""
+    def _log_of(self, server: str) -> _Log:
+        return self._by_server.setdefault(server, _Log(folds_names=self._folds_names))
+
+    def arrive(self, server: str, position: MysqlPosition | None, *, folds_names: bool = False) -> None:
+        """The log of this server is read from now on.
+
+        Args:
+            server: Whose it is.
+            position: Where, in terms of the server that it is of.
+            folds_names: Whether it takes names of tables as equal whatever their case.
+        """
+        if folds_names != self._folds_names:
+            self._folds_names = folds_names
+            self._load()
         before = position.server_uuid if position is not None and position.server_uuid else server
         if "" in self._by_server and before not in self._by_server:  # written before servers were told apart
             self._by_server[before] = self._by_server.pop("")
         self._server = server
         if position is None or before == server:
             return
-        order = log_order(position)
-        known = self._by_server.get(before, {}).values()
-        valid = [found[-1] for entries in known if (found := [entry for entry in entries if entry.order <= order])]
+        valid = self._by_server[before].all_at(log_order(position)) if before in self._by_server else []
         carried = [msgspec.structs.replace(entry, file="", pos=0, server=server) for entry in valid]
         self._write([_Entry("", 0, "", "", server=server, restarts=True), *carried])
 
     def record(self, catalog: Catalog, position: MysqlPosition) -> None:
         """What the catalog says, valid from ``position`` on."""
-        self._append(catalog, position)
+        unreadable = {key: Unknown(f"the catalog cannot be read: {error}") for key, error in catalog.errors.items()}
+        self._append(Changes({**catalog.tables, **unreadable}, catalog.charsets), position)
 
     def apply(self, statement: Statement, position: MysqlPosition) -> None:
-        """A DDL statement that ends at ``position``.
-
-        Raises:
-            SchemaError: It changes a captured table and is not understood.
-        """
-        if log_order(position) <= max((entries[-1].order for entries in self._entries.values()), default=(0, 0)):
+        """A statement that ends at ``position``, if it is DDL."""
+        if log_order(position) <= self._log.end:
             return
-        newest = {key: entries[-1] for key, entries in self._entries.items()}  # all of them lie before position
-        tables = {key: entry.definition for key, entry in newest.items() if entry.definition}
-        charsets = {name: entry.charset for (name, table), entry in newest.items() if not table}
-        try:
-            changes = apply_ddl(statement, tables, self._captured, charsets.get)
-        except SchemaError as error:
-            error.hint = error.hint or REMEDY
-            raise
+        changes = apply_ddl(statement, self._log.now)
+        for key, state in changes.tables.items():
+            if isinstance(state, Unknown) and self._captured(*key) and self._log.now.table(key) != state:
+                log.warning(
+                    "the definition of %s.%s is not known from %s:%d on: %s",
+                    *key,
+                    position.file,
+                    position.pos,
+                    state.reason,
+                )
         self._append(changes, position)
 
-    def definition(self, db: str, table: str, position: MysqlPosition) -> TableDefinition | None:
-        """The definition valid for a row at ``position``; None if it is not known."""
-        order = log_order(position)
-        valid = [entry for entry in self._entries.get((db, table), ()) if entry.order <= order]
-        return valid[-1].definition if valid else None
+    def definition(self, db: str, table: str, position: MysqlPosition) -> TableDefinition:
+        """The definition valid for a row at ``position``.
 
-    def _append(self, news: Catalog | Changes, position: MysqlPosition) -> None:
-        at = (position.file, position.pos)
-        server = self._server
-        entries = [_Entry(*at, *key, definition, server=server) for key, definition in news.tables.items()]
+        Raises:
+            SchemaError: It is not known; says since when and why.
+        """
+        entry = self._log.at(self._log.now.key(db, table), log_order(position))
+        if entry is not None and entry.definition is not None:
+            return entry.definition
+        where = f"the definition of {db}.{table} at {position.file}:{position.pos} is not known"
+        why = f", since {entry.file}:{entry.pos}: {entry.unknown}" if entry is not None and entry.unknown else ""
+        raise SchemaError(where + why, hint=REMEDY)
+
+    def _append(self, news: Changes, position: MysqlPosition) -> None:
+        at, server = (position.file, position.pos), self._server
+        entries = [_entry(at, key, state, server) for key, state in news.tables.items()]
         entries += [_Entry(*at, db, "", charset=charset, server=server) for db, charset in news.charsets.items()]
         if entries:
             self._write(entries)
@@ -139,12 +200,12 @@ class SchemaHistory:
     def _keep(self, entries: list[_Entry]) -> None:
         for entry in entries:
             if entry.restarts:
-                self._by_server[entry.server] = {}
+                self._by_server[entry.server] = _Log(folds_names=self._folds_names)
             else:
-                known = self._by_server.setdefault(entry.server, {})
-                known.setdefault((entry.db, entry.table), []).append(entry)
+                self._log_of(entry.server).keep(entry)
 
     def _load(self) -> None:
+        self._by_server = {}
         if not self._path.exists():
             return
         data = self._path.read_bytes()
@@ -155,6 +216,12 @@ class SchemaHistory:
             self._keep([_decoder.decode(line) for line in whole.splitlines()])
         except msgspec.MsgspecError as exc:
             raise CheckpointError(f"schema history {self._path.name} cannot be read: {exc}", hint=REMEDY) from exc
+
+
+def _entry(at: tuple[str, int], key: Key, state: State, server: str) -> _Entry:
+    if isinstance(state, Unknown):
+        return _Entry(*at, *key, server=server, unknown=state.reason)
+    return _Entry(*at, *key, state, server=server)
 
 
 def check_against(definition: TableDefinition, table_map: TableMap) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from deltaforge.core.errors import SchemaError
-from deltaforge.sources.mysql.ddl_table import Key
 from deltaforge.sources.mysql.ddl_tokens import Cursor, split_by_comma
+from deltaforge.sources.mysql.definitions import Key
 from deltaforge.sources.mysql.statement import Kind, Token
 
 

@@ -10,7 +10,7 @@ from pymysql.connections import Connection
 from deltaforge.core.errors import SchemaError
 from deltaforge.protocol.mysql.status_vars import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, StatusVars
 from deltaforge.sources.mysql.client import execute
-from deltaforge.sources.mysql.ddl_table import Key
+from deltaforge.sources.mysql.definitions import Key
 from deltaforge.sources.mysql.statement import Dialect, Statement, Token
 
 _TRIGGERS = """

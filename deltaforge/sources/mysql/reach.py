@@ -12,8 +12,8 @@ from collections.abc import Callable
 from deltaforge.core.errors import SchemaError, SourceError
 from deltaforge.sources.mysql.catalog import SYSTEM_DATABASES
 from deltaforge.sources.mysql.client import connect
-from deltaforge.sources.mysql.ddl_table import Key
 from deltaforge.sources.mysql.ddl_tokens import Cursor
+from deltaforge.sources.mysql.definitions import Key
 from deltaforge.sources.mysql.functions import BUILT_IN
 from deltaforge.sources.mysql.named import Named, named_in
 from deltaforge.sources.mysql.objects import Body, Objects, load_objects

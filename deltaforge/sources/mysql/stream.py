@@ -103,7 +103,7 @@ class MysqlStream:
             if saved is not None:
                 with arrival.reaching():
                     check_position(connection, facts, saved)
-            self._history.arrive(facts.uuid, saved)
+            self._history.arrive(facts.uuid, saved, folds_names=facts.folds_names)
             if saved is not None:
                 start, loaded = at_new_server(saved, facts), arrival.load(lambda: loader.load(facts))
             elif position is LogEdge.EARLIEST:

@@ -19,7 +19,7 @@ from deltaforge.protocol.mysql.types import OLD_TIMES, ColumnType
 from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.mysql.catalog import ROW_END, SYSTEM_DATABASES
-from deltaforge.sources.mysql.ddl_table import TableDefinition
+from deltaforge.sources.mysql.definitions import TableDefinition
 from deltaforge.sources.mysql.fingerprint import canonical_type
 from deltaforge.sources.mysql.history import SchemaHistory, check_against, resolve
 from deltaforge.sources.mysql.loader import SchemaLoader, definition_of, point_of
@@ -218,11 +218,6 @@ class Tables:
 
     def _from_history(self, table_map: TableMap, position: MysqlPosition) -> CapturedTable:
         definition = self._history.definition(table_map.db, table_map.table, position)
-        if definition is None:
-            raise SchemaError(
-                f"the definition of {table_map.db}.{table_map.table} at {position.file}:{position.pos} is not known",
-                hint="set binlog_row_metadata=FULL on the server, then delete the pipeline and create it again",
-            )
         known = self._resolved.get(table_map.raw)
         if known is not None and known[0] is definition:
             self.hits += 1

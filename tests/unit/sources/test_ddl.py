@@ -2,22 +2,26 @@
 
 import pytest
 
-from deltaforge.core.errors import SchemaError
 from deltaforge.protocol.mysql.status_vars import ANSI_QUOTES, StatusVars
 from deltaforge.sources.mysql import ddl
+from deltaforge.sources.mysql.definitions import Changes, Definitions, Unknown
 from deltaforge.sources.mysql.statement import Statement
 
 
-def apply_ddl(sql, tables, captured, **session):
-    return ddl.apply_ddl(Statement(sql, "d", StatusVars(**session)), tables, captured)
+def base(**settings):
+    known = Definitions(**settings)
+    known.apply(ddl.apply_ddl(Statement("create table t (id int primary key, a text)", "d"), known))
+    return known
 
 
-BASE = apply_ddl("create table t (id int primary key, a text)", {}, lambda *_: True).tables
+def changed(sql, known=None, **session):
+    return ddl.apply_ddl(Statement(sql, "d", StatusVars(**session)), known or base()).tables
 
 
 def columns_after(sql, **session):
-    changes = apply_ddl(sql, BASE, lambda *_: True, **session)
-    definition = changes.tables[("d", "t")]
+    known = base()
+    known.apply(ddl.apply_ddl(Statement(sql, "d", StatusVars(**session)), known))
+    definition = known.table(("d", "t"))
     return [(column.name, column.type) for column in definition.schema.columns]
 
 
@@ -35,7 +39,7 @@ def test_mariadb_waits_for_locks():
     assert columns_after("alter table t wait 5 add b int") == [("id", "int"), ("a", "text"), ("b", "int")]
     assert columns_after("alter table t nowait drop column a") == [("id", "int")]
     for sql in ("rename table t nowait to u", "rename table t wait 5 to u"):
-        renamed = apply_ddl(sql, BASE, lambda *_: True).tables
+        renamed = changed(sql)
         assert renamed["d", "t"] is None
         assert renamed["d", "u"].schema.table.name == "u"
 
@@ -70,11 +74,55 @@ def test_ansi_quotes_name_columns():
         "rename table t",
     ],
 )
-def test_what_is_not_understood_stops_for_captured_tables_and_is_forgotten_for_others(sql):
-    with pytest.raises(SchemaError):
-        apply_ddl(sql, BASE, lambda *key: key == ("d", "t"))
-    changes = apply_ddl(sql, BASE, lambda *_: False)
-    assert set(changes.tables.values()) <= {None}
+def test_what_is_not_understood_leaves_the_table_unknown_with_the_reason(sql):
+    state = changed(sql)["d", "t"]
+    assert isinstance(state, Unknown)
+    assert "'x" not in state.reason
+
+
+def test_reasons_show_the_statement_without_its_texts():
+    reason = changed("alter table t frobnicate 'a secret'")["d", "t"].reason
+    assert reason.startswith("ALTER TABLE ... FROBNICATE is not known: alter table t frobnicate")
+    assert "secret" not in reason
+    assert len(changed(f"alter table t frobnicate {'x' * 5000}")["d", "t"].reason) < 500
+
+
+def test_what_is_not_known_stays_so_until_it_is_made_again():
+    known = base()
+    for sql in ("alter table t frobnicate", "alter table t add b int", "rename table t to u"):
+        known.apply(ddl.apply_ddl(Statement(sql, "d"), known))
+    assert known.table(("d", "t")) is None
+    assert "FROBNICATE" in known.table(("d", "u")).reason
+    assert not changed("create table if not exists u (id int)", known)
+    assert [column.name for column in changed("create table v (id int)", known)["d", "v"].schema.columns] == ["id"]
+
+
+def test_names_of_a_server_that_folds_them():
+    known = base(folds_names=True)
+    for sql in ("ALTER TABLE T add b int", "rename table D.T to D.U", "create table if not exists u (id int)"):
+        known.apply(ddl.apply_ddl(Statement(sql, "d"), known))
+    assert [column.name for column in known.table(("d", "u")).schema.columns] == ["id", "a", "b"]
+    assert known.table(("d", "t")) is None
+    known.apply(ddl.apply_ddl(Statement("drop database D", "d"), known))
+    assert known.table(("d", "u")) is None
+
+
+def test_one_statement_looks_at_its_own_tables_only():
+    class Counting(Definitions):
+        looked_at = 0
+
+        def table(self, key):
+            self.looked_at += 1
+            return super().table(key)
+
+        def mentioned_in(self, text):
+            raise AssertionError(text)
+
+    known = Counting()
+    known.apply(Changes({("d", f"t{n}"): Unknown("") for n in range(50)}))
+    for sql in ("grant all on *.* to u", "create table t (id int)", "alter table t add a int", "rename table t to u"):
+        known.apply(ddl.apply_ddl(Statement(sql, "d"), known))
+    assert known.looked_at < 10
 
 
 @pytest.mark.parametrize(
@@ -90,4 +138,4 @@ def test_what_is_not_understood_stops_for_captured_tables_and_is_forgotten_for_o
     ],
 )
 def test_statements_that_change_no_table_definition(sql):
-    assert apply_ddl(sql, BASE, lambda *_: True).tables == {}
+    assert changed(sql) == {}

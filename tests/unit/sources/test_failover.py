@@ -6,7 +6,7 @@ from deltaforge.schema.versions import Definition
 from deltaforge.sources.failover import deltas_of, lost
 from deltaforge.sources.loader import Loaded
 from deltaforge.sources.mysql.catalog import Catalog
-from deltaforge.sources.mysql.ddl_table import TableDefinition
+from deltaforge.sources.mysql.definitions import TableDefinition
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.postgres.failover import switches_of
 from tests.schemas import memory_registry, point_at
