@@ -33,7 +33,7 @@ def mysql_date(text):
 
 
 def geometry(srid):
-    return lambda text: base64_of_hex(text) | {"srid": srid}
+    return lambda text: base64_of_hex(text) | ({"srid": srid} if text else {})
 
 
 def json_value(text):

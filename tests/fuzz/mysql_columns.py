@@ -325,7 +325,7 @@ def geometries() -> st.SearchStrategy[Kind]:
         lambda pair: Kind(
             pair[0],
             shapes[pair[0]].map(lambda text: f"st_geomfromtext('{text}', {pair[1]})"),
-            "hex(st_aswkb({}))",
+            "coalesce(hex(st_aswkb({0})), if({0} is null, null, ''))",
             printed.geometry(pair[1]),
         )
     )

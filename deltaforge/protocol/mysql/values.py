@@ -167,6 +167,8 @@ def _json(column: ColumnType, _name: str) -> Decoder:
 
 def _geometry(column: ColumnType, _name: str) -> Decoder:
     def value(raw: bytes) -> dict[str, Any]:
+        if len(raw) < 4:  # MariaDB writes an empty value where a NULL is not allowed and sql_mode is not strict
+            return base64_value(raw)
         return base64_value(raw[4:]) | {"srid": read_uint(raw, 0, 4)}
 
     return _prefixed(_length_bytes(column), value)

@@ -6,6 +6,7 @@ The dump is requested by our own packets over a connection that PyMySQL has auth
 
 from __future__ import annotations
 
+import codecs
 import socket
 import ssl
 import struct
@@ -13,7 +14,7 @@ import uuid
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pymysql
 from pymysql.connections import Connection
@@ -23,6 +24,9 @@ from deltaforge.core.gtid import GtidSet
 from deltaforge.protocol.kernel import kernel
 from deltaforge.sources.mysql.dsn import read_dsn
 
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
+
 HEARTBEAT_SECS = 15
 MAX_DUMP_OFFSET = 0xFFFFFFFF
 """The largest offset in a file that a server can be asked about by file and offset."""
@@ -30,6 +34,8 @@ MAX_DUMP_OFFSET = 0xFFFFFFFF
 READ_TIMEOUT_SECS = 90
 CONNECT_TIMEOUT_SECS = 30
 
+_CATALOG_TEXT = "deltaforge_catalog"
+"""UTF-8 with U+FFFD for what is none. MariaDB sends half of a surrogate pair in a default or label as three bytes."""
 _NO_TLS = 2026
 _READ_BYTES = 1 << 20
 _LONGEST_PACKET = 0xFFFFFF
@@ -54,6 +60,15 @@ _KINDS = {
     3159: ("auth", "the server requires TLS: add ?ssl-mode=required to the DSN"),
 }
 
+
+def _catalog_codec(name: str) -> codecs.CodecInfo | None:
+    def decode(data: Buffer, _errors: str = "", /) -> tuple[str, int]:
+        return codecs.utf_8_decode(data, "replace", True)
+
+    return codecs.CodecInfo(codecs.utf_8_encode, decode, name=name) if name == _CATALOG_TEXT else None
+
+
+codecs.register(_catalog_codec)
 
 # The server sends one number for whatever ends a dump; the log is not gone in these cases.
 _DUMP_ENDS = {
@@ -129,13 +144,15 @@ def connect(dsn: str) -> Connection[Any]:
     with source_errors("cannot connect to MySQL"):
         context = _tls(mode, query)
         try:
-            return pymysql.connect(**settings, ssl=context, ssl_disabled=context is None)
+            connection = pymysql.connect(**settings, ssl=context, ssl_disabled=context is None)
         except pymysql.err.OperationalError as exc:
             if exc.args[0] != _NO_TLS:
                 raise
             if mode != "preferred":
                 raise SourceError(f"the server offers no TLS, ssl-mode is {mode}", kind="incompatible") from exc
-        return pymysql.connect(**settings, ssl_disabled=True)
+            connection = pymysql.connect(**settings, ssl_disabled=True)
+    connection.encoding = _CATALOG_TEXT
+    return connection
 
 
 def _tls(mode: str, query: dict[str, str]) -> ssl.SSLContext | None:

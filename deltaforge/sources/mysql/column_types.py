@@ -54,6 +54,11 @@ def column_type_from_text(text: str, charset: str | None) -> ColumnType:
     labels = None
     if code in (Code.ENUM, Code.SET):
         labels = tuple(_unquoted(raw) for raw in _LABEL.findall(text))
+        if any("\ufffd" in label for label in labels):
+            raise SchemaError(
+                f"the catalog cannot show all labels of a column of type {match[0]}",
+                hint="set binlog_row_metadata=FULL on the server, or give the column labels that are valid text",
+            )
     is_unsigned = "unsigned" in text.lower() or "zerofill" in text.lower() if code in _SIGNED else None
     if code == Code.YEAR:
         is_unsigned = True
