@@ -21,9 +21,11 @@ class SensingMetrics:
         self._sensing = sensing
         self._stage = metrics.stage_latency.labels(metrics.pipeline, "schema_sensing", "limits")
         self._tables: dict[str, tuple[Counter, Histogram]] = {}
-        self._cache_counts: dict[str, tuple[int, int]] = {}
+        # The state counts since the pipeline was created, a counter since its process began, as all others do.
+        self._cache_counts = {table: sensing.cache_counts(table) for table in sensing.tables()}
         self._observed: set[str] = set()
         self._drifting: set[str] = set()
+        self.refresh()
 
     def note_stage(self, seconds: float) -> None:
         """The step was busy for so long with what it was handed."""

@@ -72,6 +72,10 @@ class PipelineSensing:
         for state in self._tables.values():
             yield from state.keys.values()
 
+    def tables(self) -> list[str]:
+        """Every table that is known."""
+        return list(self._tables)
+
     def seen(self, table: str) -> int:
         """Rows with an ``after`` image in all samples of a table so far."""
         known = self._tables.get(table)
