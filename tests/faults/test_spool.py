@@ -33,9 +33,7 @@ def redis_away(database, redis_server, fault_proxy):
 def spooled_events(pipeline):
     """What the metrics say waits for the sink."""
     text = pipeline.ask("metrics")["metrics"]
-    lines = [
-        line for line in text.splitlines() if line.startswith("deltaforge_sink_spool_events{") and "redis" in line
-    ]
+    lines = [line for line in text.splitlines() if line.startswith("deltaforge_sink_spool_events{") and "redis" in line]
     return float(lines[0].rpartition(" ")[2]) if lines else 0.0  # it is starting
 
 
