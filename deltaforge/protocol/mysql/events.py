@@ -22,7 +22,7 @@ from deltaforge.core.errors import (
     UnsupportedValueError,
 )
 from deltaforge.protocol.buffer import read_packed, read_uint, take
-from deltaforge.protocol.mysql.charsets import decode_statement
+from deltaforge.protocol.mysql.charsets import decode_statement, is_decoded
 from deltaforge.protocol.mysql.compression import inflate_mariadb, inflate_payload
 from deltaforge.protocol.mysql.gtid_event import Gtid, decode_gtid, decode_tagged_gtid
 from deltaforge.protocol.mysql.rows import Kind, Rows
@@ -254,7 +254,16 @@ def _query(body: bytes, *, is_compressed: bool = False, variables_at: int = 13) 
     if sql in _WORDS:
         return Query(db, _WORDS[sql], error)
     session = decode_status_vars(take(body, variables_at, status_length))
-    return Query(db, decode_statement(sql, session.client_charset or "utf8mb4"), error, session)
+    return Query(db, _text_of(sql, session.client_charset or "utf8mb4"), error, session)
+
+
+def _text_of(sql: bytes, charset: str) -> str:
+    """The text of a statement. Those for savepoints the server writes itself: in UTF-8, whatever the event says."""
+    if sql.startswith((b"SAVEPOINT `", b"ROLLBACK TO `")):
+        text = decode_statement(sql, "utf8mb4")
+        if is_decoded(text):
+            return text
+    return decode_statement(sql, charset)
 
 
 _WORDS = {b"BEGIN": "BEGIN", b"COMMIT": "COMMIT", b"ROLLBACK": "ROLLBACK"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import unicodedata
 from enum import Enum
 
 from deltaforge.core.errors import SchemaError, SourceError
@@ -95,11 +96,43 @@ def truncated_table(statement: Statement) -> tuple[str, str]:
 
 
 def savepoint_name(statement: Statement) -> str:
-    """The name in SAVEPOINT or ROLLBACK TO, which stands at the end."""
+    """The name in SAVEPOINT or ROLLBACK TO, which stands at the end; case does not matter.
+
+    Raises:
+        SchemaError: There is none.
+    """
     last = statement.tokens[-1]
     if last.kind not in (Kind.WORD, Kind.QUOTED):
         raise SchemaError("a savepoint without a name")
     return last.text.lower()
+
+
+def kept_by(statement: Statement, savepoints: dict[str, int]) -> int:
+    """How many events of its transaction a ROLLBACK TO keeps.
+
+    To MariaDB 10, and not to newer servers, names that differ in accents only are the same. Nobody can tell which one
+    it was where both are there.
+
+    Args:
+        statement: The ROLLBACK TO.
+        savepoints: How many events each savepoint of the transaction has before it.
+
+    Raises:
+        SchemaError: Which savepoint it means is not known.
+    """
+    name = savepoint_name(statement)
+    alike = [known for known in savepoints if _without_accents(known) == _without_accents(name)]
+    if len(alike) != 1:
+        how_many = (
+            "a savepoint that is not in the log" if not alike else "one of two savepoints with names that are alike"
+        )
+        raise SchemaError(f"a transaction was rolled back to {how_many}")
+    return savepoints[alike[0]]
+
+
+def _without_accents(name: str) -> str:
+    letters = unicodedata.normalize("NFD", name)
+    return "".join(letter for letter in letters if not unicodedata.combining(letter)).replace("ß", "s")
 
 
 class Statements:

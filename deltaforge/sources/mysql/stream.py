@@ -51,7 +51,7 @@ from deltaforge.sources.mysql.server import (
 )
 from deltaforge.sources.mysql.spec import MysqlSourceConfig
 from deltaforge.sources.mysql.statement import Statement, dialect_of, statement_of
-from deltaforge.sources.mysql.statements import EXACT, Meaning, Statements, meaning_of, savepoint_name
+from deltaforge.sources.mysql.statements import EXACT, Meaning, Statements, kept_by, meaning_of, savepoint_name
 from deltaforge.sources.mysql.tables import Tables, captured_tables
 from deltaforge.sources.transaction import new_transaction
 
@@ -296,10 +296,9 @@ class MysqlStream:
         elif meaning is Meaning.SAVEPOINT and self._tx is not None:
             self._tx.savepoints[savepoint_name(statement)] = self._batcher.open_count
         elif meaning is Meaning.ROLLBACK_TO and self._tx is not None:
-            self._roll_back(self._tx.savepoints.get(savepoint_name(statement), 0))
-        elif meaning is Meaning.XA_BEGIN:
-            self._is_begun = True
-        elif meaning is Meaning.XA:
+            self._roll_back(kept_by(statement, self._tx.savepoints))
+        elif meaning in (Meaning.XA_BEGIN, Meaning.XA):
+            self._is_begun = self._is_begun or meaning is Meaning.XA_BEGIN
             if not self._is_begun:
                 self._end(outer, now)
         else:
