@@ -52,6 +52,7 @@ _STATES = {
     "42": ("schema", ""),
     "22021": ("incompatible", _ENCODING_HINT),
     "22P05": ("incompatible", _ENCODING_HINT),
+    "22": ("incompatible", "the server cannot send a row as it is stored, or evaluate a row filter of the publication"),
     "0A": ("incompatible", "the server cannot do what is asked of it"),
 }
 # What is refused before a session begins comes without its SQLSTATE: the text, and what it is like.
