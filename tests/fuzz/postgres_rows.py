@@ -49,7 +49,7 @@ class Case:
         columns = tuple(RelationColumn(name, oid, -1, False) for name, oid in zip(names, oids, strict=True))
         key = tuple(name for name in names if rnd.random() < 0.3)
         schema = TableSchema(TableId("d", "s", 't"'), tuple(Column(name, "x") for name in names), key)
-        maker = EventMaker("p", "acm\u00e9", "d")
+        maker = EventMaker("p", "acm\u00e9", "d", keeps_marker=rnd.random() < 0.3)
         self.table = CapturedTable(Relation(77, "s", "t", "f", columns), registered(schema), self._types, maker)
         tag = rnd.choice(b"IUD")
         self.messages = [self._message(rnd, tag, oids) for _ in range(rnd.randint(1, 3))]
