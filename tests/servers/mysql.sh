@@ -40,7 +40,9 @@ C
 MYSQLD=("${AS[@]}" "$PREFIX/usr/sbin/mysqld" "--defaults-file=$FOLDER/server.cnf")
 if [ ! -d data/mysql ]; then
   rm -rf data
-  "${MYSQLD[@]}" --initialize-insecure "--log-error=$FOLDER/init.log" || { tail -n 15 init.log >&2; exit 1; }
+  LASTING=()  # what holds for the life of the data
+  for option; do [[ $option != --lower-case-table-names=* ]] || LASTING+=("$option"); done
+  "${MYSQLD[@]}" --initialize-insecure "--log-error=$FOLDER/init.log" ${LASTING[@]+"${LASTING[@]}"} || { tail -n 15 init.log >&2; exit 1; }
   cat > init.sql <<'S'
 set sql_log_bin=0;
 alter user root@localhost identified by 'root';

@@ -69,12 +69,15 @@ class MariadbGtid(msgspec.Struct, frozen=True):
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A statement: BEGIN, COMMIT, DDL, … ``error_code`` is what it ended with, ``session`` how it is to be read."""
+    """A statement: BEGIN, COMMIT, DDL, … ``error_code`` is what it ended with, ``session`` how it is to be read, and
+    ``thread`` the connection that ran it: temporary tables are its own.
+    """
 
     db: str
     sql: str
     error_code: int
     session: StatusVars = NO_STATUS_VARS
+    thread: int = 0
 
 
 class Xid(msgspec.Struct, frozen=True):
@@ -254,7 +257,7 @@ def _query(body: bytes, *, is_compressed: bool = False, variables_at: int = 13) 
     if sql in _WORDS:
         return Query(db, _WORDS[sql], error)
     session = decode_status_vars(take(body, variables_at, status_length))
-    return Query(db, _text_of(sql, session.client_charset or "utf8mb4"), error, session)
+    return Query(db, _text_of(sql, session.client_charset or "utf8mb4"), error, session, read_uint(body, 0, 4))
 
 
 def _text_of(sql: bytes, charset: str) -> str:

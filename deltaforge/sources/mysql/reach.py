@@ -12,7 +12,7 @@ from collections.abc import Callable
 from deltaforge.core.errors import SchemaError, SourceError
 from deltaforge.sources.mysql.catalog import SYSTEM_DATABASES
 from deltaforge.sources.mysql.client import connect
-from deltaforge.sources.mysql.ddl_tokens import Cursor
+from deltaforge.sources.mysql.ddl_tokens import Cursor, split_by_comma
 from deltaforge.sources.mysql.definitions import Key
 from deltaforge.sources.mysql.functions import BUILT_IN
 from deltaforge.sources.mysql.named import Named, named_in
@@ -40,6 +40,7 @@ class Reach:
         self._captured = captured
         self._objects: Objects | None = None
         self._made: set[Key] = set()
+        self._temporary: set[tuple[int, Key]] = set()
 
     def note(self, statement: Statement) -> None:
         """A DDL statement: what is known of the catalog may be older than it.
@@ -53,7 +54,12 @@ class Reach:
             self._made.clear()
             self._objects = None
 
+    def is_temporary(self, table: Key, thread: int) -> bool:
+        """Whether a connection means a temporary table of its own by this name, as far as the log was read."""
+        return (thread, table) in self._temporary
+
     def _note(self, statement: Statement) -> None:
+        self._note_temporary(statement)
         head = [token.text.lower() if token.kind is Kind.WORD else "" for token in statement.tokens[:24]]
         table = created_table(statement)
         if table is not None and "references" not in _words(statement):
@@ -68,6 +74,20 @@ class Reach:
         elif head[:1] in (["alter"], ["rename"], ["create"], ["drop"]):
             self._objects = None
 
+    def _note_temporary(self, statement: Statement) -> None:
+        created = _created(statement)
+        if created is not None and created[1]:
+            if len(self._temporary) >= _MAX_MADE:
+                self._temporary.clear()
+            self._temporary.add((statement.thread, created[0]))
+        cursor = Cursor(statement.tokens)
+        if self._temporary and cursor.take_words("drop"):
+            cursor.take_words("temporary")
+            if cursor.take_any("table", "tables"):
+                cursor.take_words("if", "exists")
+                for part in split_by_comma(cursor.rest()):
+                    self._temporary.discard((statement.thread, Cursor(part).take_table(statement.db)))
+
     def check(self, statement: Statement) -> None:
         """Return if the statement, which changes rows or fills a table that it makes, has changed no captured table.
 
@@ -80,6 +100,7 @@ class Reach:
         if filled is not None:
             named.changed.add(filled)
             self._made.add(filled)
+        named.changed = {table for table in named.changed if not self.is_temporary(table, statement.thread)}
         direct = {table for table in named.changed if self._captured(*table)}
         if direct:
             raise _refusal(direct)

@@ -61,6 +61,7 @@ class Statement(msgspec.Struct, frozen=True, dict=True):
         session: The settings in which it is to be read.
         dialect: Of the server that wrote the log.
         error_code: What it ended with, 0 for success.
+        thread: The connection that ran it.
     """
 
     text: str
@@ -68,6 +69,7 @@ class Statement(msgspec.Struct, frozen=True, dict=True):
     session: StatusVars = NO_STATUS_VARS
     dialect: Dialect = Dialect()
     error_code: int = 0
+    thread: int = 0
 
     @cached_property
     def tokens(self) -> list[Token]:
@@ -143,7 +145,7 @@ def _shown(token: Token) -> str:
 
 def statement_of(query: Query, dialect: Dialect) -> Statement:
     """The statement of a query event."""
-    return Statement(query.sql, query.db, query.session, dialect, query.error_code)
+    return Statement(query.sql, query.db, query.session, dialect, query.error_code, query.thread)
 
 
 class _Tokenizer(MySQL.Tokenizer):

@@ -172,9 +172,10 @@ class Statements:
         elif meaning is Meaning.UNKNOWN:
             raise SchemaError(f"a statement that begins with {statement.first_word!r} is not known: it may change rows")
         elif meaning is Meaning.TRUNCATE and statement.error_code == 0:
-            named = self._tables.name(*truncated_table(statement))
-            if self._tables.is_captured(*named):
-                return self._maker.truncate(place, *named, statement.printable)
+            named = truncated_table(statement)
+            table = self._tables.name(*named)
+            if self._tables.is_captured(*table) and not self._reach.is_temporary(named, statement.thread):
+                return self._maker.truncate(place, *table, statement.printable)
         elif meaning is Meaning.OTHER:
             self._define(statement, position)
         return None
