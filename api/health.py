@@ -20,9 +20,11 @@ def _service() -> PipelineService:
 
 @blueprint.get("/health")
 async def health() -> tuple[Response, int]:
-    """503 as soon as one pipeline has failed; ``reasons`` says why."""
+    """503 as soon as one pipeline has failed; ``reasons`` says why. Warnings leave the status as it is."""
     service = _service()
     failed = service.failed()
+    unmatched = await service.unmatched_patterns()
+    warnings = {"unmatched_patterns": unmatched} if unmatched else {}
     if failed:
         degraded = await service.dead_letters.blocked(service.list([]))
         body = {
@@ -30,11 +32,12 @@ async def health() -> tuple[Response, int]:
             "failed_pipelines": sorted(failed),
             "reasons": failed,
             **_degraded(degraded),
+            **warnings,
         }
         return jsonify(body), 503
     pipelines = service.list([])
     degraded = await service.dead_letters.blocked(pipelines)
-    return jsonify({"status": "healthy", "pipelines": len(pipelines), **_degraded(degraded)}), 200
+    return jsonify({"status": "healthy", "pipelines": len(pipelines), **_degraded(degraded), **warnings}), 200
 
 
 def _degraded(names: list[str]) -> dict[str, list[str]]:

@@ -279,10 +279,21 @@ class PipelineService:
             **pending_reset(pipeline.supervisor.paths),
             **skips_in_ops(pipeline.supervisor.paths),
         }
-        source_error = (live.get("source") or {}).get("last_error")
+        source = live.get("source") or {}
+        source_error = source.get("last_error")
+        if source.get("unmatched_patterns"):
+            ops["unmatched_patterns"] = source["unmatched_patterns"]
         if source_error or pipeline.supervisor.reason:
             ops["error"] = pipeline.supervisor.reason or source_error
         return ops
+
+    async def unmatched_patterns(self) -> dict[str, dict[str, str]]:
+        """Table patterns that no table matches, by pipeline, of those that run."""
+        pipelines = list(self._pipelines.values())
+        found = await asyncio.gather(*(pipeline.supervisor.live() for pipeline in pipelines))
+        sources = [(live or {}).get("source") or {} for live in found]
+        unmatched = [source.get("unmatched_patterns") or {} for source in sources]
+        return {pipeline.name: part for pipeline, part in zip(pipelines, unmatched, strict=True) if part}
 
     def failed(self) -> dict[str, str]:
         """Failed pipelines and why."""

@@ -68,6 +68,9 @@ class PipelineMetrics:
         self.schema_cache_misses = self._counter("source_schema_cache_misses", "Table definitions built.", source)
         self.skipped_events = self._counter("source_skipped_events", "Events that an operator let pass unread.", source)
         self.null_dates = self._counter("source_null_dates", "Zero dates delivered as null.", (*source, "table"))
+        self.unmatched_patterns = self._gauge(
+            "source_unmatched_patterns", "Table patterns that no table matches.", source
+        )
         self.slot_retained_bytes = self._gauge("source_slot_retained_bytes", "WAL that the slot holds back.", source)
         self._add_spools()
         self._add_shapes()

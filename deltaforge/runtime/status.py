@@ -106,6 +106,7 @@ def _source(context: PipelineContext, reader: ReaderStatus | None) -> dict[str, 
         "log_end": encode_position(reader.log_end).decode() if reader and reader.log_end else None,
         "last_error": reader.last_error if reader else None,
         "reconnects": reader.reconnects if reader else 0,
+        "unmatched_patterns": reader.unmatched_patterns if reader else {},
     }
 
 

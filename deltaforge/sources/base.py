@@ -119,6 +119,11 @@ class LogStream(Protocol):
         any thread.
         """
 
+    def unmatched_patterns(self) -> dict[str, str]:
+        """Table patterns of the document that no table matches, and why as far as it is known; as of the connection,
+        and less those that were matched since. Called from any thread.
+        """
+
     def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
         """Register what the catalog says now of these tables (None: of all captured ones), read over a connection
         of its own.

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deltaforge.core.batch import Batch
 from deltaforge.core.covered import transaction_of, without_first
@@ -36,7 +36,7 @@ class ReaderStatus:
 
     ``last_error`` is the reason of the present disconnection, None while connected.
     ``last_event_ts_ms`` is the source's commit time of the newest event read. ``log_end`` is the newest place of the
-    log that the server told us of, None while disconnected.
+    log that the server told us of, None while disconnected. ``unmatched_patterns`` are those of the stream.
     """
 
     connected: bool
@@ -48,6 +48,7 @@ class ReaderStatus:
     last_event_ts_ms: int | None
     queued_batches: int
     log_end: Position | None = None
+    unmatched_patterns: dict[str, str] = field(default_factory=dict)
 
 
 class LogReader:
@@ -204,6 +205,7 @@ class LogReader:
                 last_event_ts_ms=self._last_event_ts_ms,
                 queued_batches=len(self._queue),
                 log_end=self._stream.log_end() if self._stream else None,
+                unmatched_patterns=self._stream.unmatched_patterns() if self._stream else {},
             )
 
     def close(self, timeout_secs: float = 10.0) -> None:

@@ -79,6 +79,9 @@ class ScriptedStream:
         if isinstance(confirmed, PostgresPosition):
             self.confirmed.append(confirmed.lsn)
 
+    def unmatched_patterns(self) -> dict[str, str]:
+        return {}
+
     def log_end(self) -> Position | None:
         return PostgresPosition(self._last + 1)
 

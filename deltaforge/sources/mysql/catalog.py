@@ -75,6 +75,12 @@ def load_catalog(connection: Connection[Any]) -> Catalog:
     return Catalog(tables, charsets, errors)
 
 
+def load_names(connection: Connection[Any]) -> tuple[set[Key], set[str]]:
+    """The tables and databases that the user may see."""
+    tables = {(str(db), str(table)) for db, table, _ in execute(connection, _TABLES.replace("/*only*/", ""))}
+    return tables, {str(db) for (db,) in execute(connection, "select schema_name from information_schema.schemata")}
+
+
 def load_table(connection: Connection[Any], table: Key) -> TableSchema | None:
     """One table as the catalog has it now; None if there is none, or it cannot be read."""
     found = _tables(connection, table)[0].get(table)

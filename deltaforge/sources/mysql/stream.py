@@ -113,6 +113,7 @@ class MysqlStream:
                 )
             else:
                 start, loaded = loader.first(connection, facts, self._history)
+            self._tables.look_for_tables(connection)
         finally:
             connection.close()
         if arrival.is_failover and loaded is not None:
@@ -145,8 +146,13 @@ class MysqlStream:
     def log_end(self) -> Position | None:
         return MysqlPosition(self._file, self._end_pos, server_uuid=self._facts.uuid) if self._file else None
 
+    def unmatched_patterns(self) -> dict[str, str]:
+        return dict(self._tables.watch.reasons)
+
     def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
-        reloaded = reload(self._context.registry, self._tables.loader.load(self._facts), tables)
+        loaded = self._tables.loader.load(self._facts)
+        reloaded = reload(self._context.registry, loaded, tables)
+        self._tables.watch.seen(*loaded.definitions)
         self._tables.look_ahead(self._resume)
         return reloaded
 
@@ -355,6 +361,7 @@ class MysqlStream:
     def _count(self) -> None:
         metrics, labels = self._context.metrics, (self._context.pipeline, self._config.id)
         metrics.source_bytes.labels(*labels).inc(self._bytes)
+        metrics.unmatched_patterns.labels(*labels).set(len(self._tables.watch.reasons))
         metrics.schema_cache_hits.labels(*labels).inc(self._tables.hits)
         metrics.schema_cache_misses.labels(*labels).inc(self._tables.misses)
         self._bytes = self._tables.hits = self._tables.misses = 0

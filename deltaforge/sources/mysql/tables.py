@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+from pymysql.connections import Connection
 
 from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.errors import SchemaError
@@ -18,7 +19,7 @@ from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.protocol.mysql.types import OLD_TIMES, ColumnType
 from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.schema.versions import SchemaVersion
-from deltaforge.sources.mysql.catalog import ROW_END, SYSTEM_DATABASES
+from deltaforge.sources.mysql.catalog import ROW_END, SYSTEM_DATABASES, load_names
 from deltaforge.sources.mysql.definitions import TableDefinition
 from deltaforge.sources.mysql.fingerprint import canonical_type
 from deltaforge.sources.mysql.history import SchemaHistory, check_against, resolve
@@ -27,6 +28,7 @@ from deltaforge.sources.mysql.maker import EventMaker
 from deltaforge.sources.mysql.server import ServerFacts
 from deltaforge.sources.mysql.unsaid import completed_columns, declaration_of, declared_as, hidden_columns
 from deltaforge.sources.texts import table_texts
+from deltaforge.sources.unmatched import PatternWatch
 
 if TYPE_CHECKING:
     from deltaforge.sources.mysql.spec import MysqlSourceConfig
@@ -92,12 +94,28 @@ class Tables:
         self._resolved: dict[bytes, tuple[TableDefinition, CapturedTable]] = {}
         self._completed: dict[bytes, CapturedTable] = {}
         self._ahead: list[tuple[int, int]] = []
+        settings = {"tables": self._patterns} | ({"outbox.tables": self._outbox} if self._outbox else {})
+        self.watch = PatternWatch(config.id, settings)
         self.hits = 0
         self.misses = 0
 
     def use(self, facts: ServerFacts) -> None:
         """Rows of this server come next."""
         self._facts = facts
+
+    def look_for_tables(self, connection: Connection[Any]) -> None:
+        """Find out which patterns no table matches."""
+        tables, databases = load_names(connection)
+
+        def why(patterns: TablePatterns, pattern: str) -> str:
+            db = patterns.qualifier_of(pattern)
+            if db in SYSTEM_DATABASES:
+                return f"tables of {db} are never captured"
+            what = f"database {db} is" if db is not None and db not in databases else "such a table is"
+            grant = f"grant SELECT on {f'`{db}`' if db else '*'}.* to it"
+            return f"{what} not there, or the user may not see it: as an administrator, {grant}"
+
+        self.watch.look(tables, why)
 
     def is_captured(self, db: str, table: str) -> bool:
         """Whether the document asks for a table that a statement names."""
@@ -244,6 +262,7 @@ class Tables:
         self, schema: TableSchema, columns: Sequence[tuple[str, ColumnType]], position: MysqlPosition
     ) -> CapturedTable:
         version = self._version(schema, position)
+        self.watch.seen((schema.table.db, schema.table.name))
         is_outbox = self._outbox is not None and self._outbox.matches(schema.table.db, schema.table.name)
         return CapturedTable(version, columns, self._maker, is_outbox=is_outbox)
 

@@ -71,7 +71,7 @@ class Mapper:
         system_id: str,
         keeps_marker: bool = False,
     ) -> None:
-        self._patterns = TablePatterns(tables, system=SYSTEM_SCHEMAS, default_qualifier="public")
+        self.patterns = TablePatterns(tables, system=SYSTEM_SCHEMAS, default_qualifier="public")
         self._outbox = TablePatterns(outbox) if outbox is not None else None
         self._catalog = catalog
         self._database = catalog.database()
@@ -106,7 +106,7 @@ class Mapper:
 
     def captures(self, schema: str, name: str) -> bool:
         """Whether the document asks for this table."""
-        return self._patterns.matches(schema, name)
+        return self.patterns.matches(schema, name)
 
     def look_ahead(self, lsn: int) -> None:
         """Note what is registered at the place where the reading stands and behind it: transactions that are committed
@@ -117,7 +117,7 @@ class Mapper:
 
     def relation(self, relation: Relation) -> None:
         """A table definition, valid for the rows after it."""
-        if not self._patterns.matches(relation.schema, relation.name):
+        if not self.patterns.matches(relation.schema, relation.name):
             self.tables[relation.oid] = None
             return
         known = self.tables.get(relation.oid)

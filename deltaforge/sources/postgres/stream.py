@@ -40,6 +40,8 @@ from deltaforge.sources.postgres.failover import check_covers, check_history, ch
 from deltaforge.sources.postgres.mapper import Mapper
 from deltaforge.sources.postgres.publication import PublicationWatch
 from deltaforge.sources.postgres.spec import PostgresSourceConfig, StartLsn
+from deltaforge.sources.postgres.unmatched import look_for_tables
+from deltaforge.sources.unmatched import PatternWatch
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,7 @@ class PostgresStream:
         self._bytes = 0
         self._counts: Counter[tuple[str, str]] = Counter()
         self._begun: tuple[Any, int] = (None, 0)
+        self._watch = PatternWatch(config.id, {})
 
     def open(self, position: Start | None) -> Position:
         if position is not None and not isinstance(position, (PostgresPosition, LogEdge)):
@@ -113,6 +116,8 @@ class PostgresStream:
             changed=self._count_publication_change,
         )
         self._publication.check()
+        self._watch = PatternWatch(self._config.id, {"tables": self._mapper.patterns})
+        look_for_tables(self._side, self._config.publication, self._watch)
         commit_ms = (saved.commit_ms if saved else 0) or int(time.time() * 1000)
         self._resume = PostgresPosition(start, saved.tx_id if saved else None, system_id, current.timeline, commit_ms)
         self._received = self._confirmed = start
@@ -151,6 +156,8 @@ class PostgresStream:
             self._wal_end = self._catalog.current_lsn()
             self._status_secs = _status_secs(self._catalog.sender_timeout_secs())
             self._publication.check()
+            if self._watch.reasons and self._side is not None:
+                look_for_tables(self._side, self._config.publication, self._watch)
             if retained is not None:
                 metrics, labels = self._context.metrics, (self._context.pipeline, self._config.id)
                 metrics.slot_retained_bytes.labels(*labels).set(retained)
@@ -159,9 +166,13 @@ class PostgresStream:
         end = max(self._received, self._wal_end)
         return PostgresPosition(end, None, self._resume.system_id) if end else None
 
+    def unmatched_patterns(self) -> dict[str, str]:
+        return dict(self._watch.reasons)
+
     def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
         loaded = self._loaded()
         reloaded = reload(self._context.registry, loaded, tables)
+        self._watch.seen(*loaded.definitions)
         self._mapper.look_ahead(self._resume.lsn)
         return reloaded
 
@@ -307,6 +318,7 @@ class PostgresStream:
                 self._move(message.end_lsn, self._xid, now, None if begun is None else begun.commit_ms)
             elif isinstance(message, Relation):
                 self._mapper.relation(message)
+                self._watch.seen((message.schema, message.name))
             elif isinstance(message, LogicalMessage) and not message.is_transactional:
                 for event in self._mapper.standalone(message, self._resume.commit_ms):
                     self._add(event, len(frame.data), now)
@@ -364,6 +376,7 @@ class PostgresStream:
         for (table, op), count in self._counts.items():
             metrics.source_events.labels(*labels, table, op).inc(count)
         self._counts.clear()
+        metrics.unmatched_patterns.labels(*labels).set(len(self._watch.reasons))
         if self._mapper.schema_misses:
             metrics.schema_cache_misses.labels(*labels).inc(self._mapper.schema_misses)
             self._mapper.schema_misses = 0
