@@ -102,6 +102,9 @@ class Tables:
     def use(self, facts: ServerFacts) -> None:
         """Rows of this server come next."""
         self._facts = facts
+        for patterns in (self._patterns, self._outbox):
+            if patterns is not None:
+                patterns.ignores_case = facts.folds_names
 
     def look_for_tables(self, connection: Connection[Any]) -> None:
         """Find out which patterns no table matches."""
