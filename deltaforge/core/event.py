@@ -142,5 +142,7 @@ class EventIds:
         return cls(f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-")
 
     def at(self, ordinal: int, row: int = 0) -> str:
-        """The id of row ``row`` (below 2^24) of the ``ordinal``-th change message (below 2^24)."""
-        return f"{self._prefix}{ordinal << 24 | row:012x}"
+        """The id of row ``row`` (below 2^24) of the ``ordinal``-th change message. PostgreSQL has a message for each
+        row: behind 2^24 of them the number of the row, which is 0, takes the rest.
+        """
+        return f"{self._prefix}{(ordinal & 0xFFFFFF) << 24 | ordinal >> 24 | row:012x}"

@@ -51,6 +51,7 @@ class Case:
         schema = TableSchema(TableId("d", "s", 't"'), tuple(Column(name, "x") for name in names), key)
         maker = EventMaker("p", "acm\u00e9", "d", keeps_marker=rnd.random() < 0.3)
         self.table = CapturedTable(Relation(77, "s", "t", "f", columns), registered(schema), self._types, maker)
+        self._first = rnd.choice((0, 0, (1 << 24) - 2, (3 << 24) - 2))  # messages before these
         tag = rnd.choice(b"IUD")
         self.messages = [self._message(rnd, tag, oids) for _ in range(rnd.randint(1, 3))]
         if rnd.random() < damage:
@@ -62,6 +63,7 @@ class Case:
         """Values with their keys, or the error; what the kernel leaves to Python is done by Python here too."""
         block = kernel.copy_data([b"w" + struct.pack(">QQQ", 1, 2, 3) + message for message in self.messages])
         transaction = kernel.Transaction("postgresql", "sys", "0/1", "", None)
+        transaction.ordinal = self._first
         groups, index = [], 0
         try:
             while index < block.count:
@@ -80,6 +82,7 @@ class Case:
     def by_python(self) -> list[bytes] | str:
         """The same from the Python decoders."""
         place = Place(OpenTransaction("postgresql", "sys", "0/1", "", None), 0, 1_700_000_000_123, 9, "0/1")
+        place.ordinal = self._first
         events = []
         try:
             for data in self.messages:

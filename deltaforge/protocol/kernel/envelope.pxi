@@ -45,7 +45,8 @@ cdef struct Facts:
 
 cdef inline uint64_t event_number(Facts* facts, uint64_t row) noexcept nogil:
     """The last twelve digits of an event id: see ``EventIds.at``."""
-    return facts.ordinal << 24 | row if facts.is_mysql else (facts.ordinal + row) << 24
+    cdef uint64_t ordinal = facts.ordinal if facts.is_mysql else facts.ordinal + row
+    return (ordinal & 0xFFFFFF) << 24 | ordinal >> 24 | (row if facts.is_mysql else 0)
 
 
 cdef void _put_source(Output* out, Facts* facts) noexcept nogil:

@@ -161,6 +161,8 @@ class Mapper:
             commit_ms: That of the newest transaction before it.
         """
         self.begin(Begin(message.lsn, commit_ms, 0))
+        # A message ends where the next record begins, which may be the commit of a transaction: ids are not of that.
+        self.transaction = new_transaction(CONNECTOR, self._system_id, f"{self.lsn}|message", "", None)
         yield from self.events(message)
 
     def _known(self, oid: int, lsn: int) -> CapturedTable | None:

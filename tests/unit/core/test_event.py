@@ -26,6 +26,12 @@ def test_event_ids_differ_by_connector_origin_transaction_change_and_row():
     assert len(seen) == 2 * 2 * 2 * 3 * 3
 
 
+def test_event_ids_of_more_rows_than_a_transaction_usually_has_are_ids_and_differ():
+    ids = EventIds.of("postgresql", "server-1", "0/1")
+    found = [ids.at(n + high) for high in (0, 2**24, 3 * 2**24, 2**31) for n in (0, 1, 2, 2**24 - 1)]
+    assert len({uuid.UUID(text) for text in found}) == len(found)
+
+
 def test_key_is_that_of_the_new_row_and_of_the_old_one_for_deletes():
     event = make_event(7, 1)
     assert event.key() == {"id": 7}
