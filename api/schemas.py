@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from quart import Blueprint, Response, current_app, jsonify
 
+from api.body import wants_take_over
 from deltaforge.control.schemas import SourceSchemas
 
 blueprint = Blueprint("schemas", __name__, url_prefix="/pipelines/<name>/schemas")
@@ -34,7 +35,11 @@ async def get_schema(name: str, database: str, table: str) -> Response:
 
 @blueprint.post("/<database>/<table>/reload")
 async def reload_schema(name: str, database: str, table: str) -> Response:
-    """Read one definition from the source's catalog again."""
+    """Read one definition from the source's catalog again; with ``take_over`` the next start does, for rows whose
+    definition the log does not say.
+    """
+    if await wants_take_over():
+        return jsonify(await _schemas().take_over(name, database, table))
     return jsonify(await _schemas().reload_table(name, database, table))
 
 

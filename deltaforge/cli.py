@@ -84,12 +84,8 @@ def _parser() -> argparse.ArgumentParser:
     checkpoints.add_argument("--sink", metavar="ID", help="set back only this sink")
     checkpoints.set_defaults(verb=_checkpoints)
 
-    skip = verbs.add_parser("skip", help="print the event that holds a pipeline up, or go past it")
-    _add_document(skip)
-    _add_state_dir(skip)
-    skip.add_argument("--at", metavar="FILE:POS", help="where the event ends, as the error says")
-    skip.add_argument("--reason", metavar="TEXT", help="why it may be left out; kept and logged")
-    skip.set_defaults(verb=_skip)
+    _add_skip(verbs.add_parser("skip", help="print the event that holds a pipeline up, or go past it"))
+    _add_take_over(verbs.add_parser("take-over", help="take a table's definition from the catalog at the next start"))
 
     explain = verbs.add_parser("explain", help="print what a document compiles to")
     _add_document(explain)
@@ -99,6 +95,21 @@ def _parser() -> argparse.ArgumentParser:
     demo = verbs.add_parser("demo", help="a small shop on an embedded PostgreSQL, streamed to a file", add_help=False)
     demo.set_defaults(verb=_demo)
     return parser
+
+
+def _add_skip(skip: argparse.ArgumentParser) -> None:
+    _add_document(skip)
+    _add_state_dir(skip)
+    skip.add_argument("--at", metavar="FILE:POS", help="where the event ends, as the error says")
+    skip.add_argument("--reason", metavar="TEXT", help="why it may be left out; kept and logged")
+    skip.set_defaults(verb=_skip)
+
+
+def _add_take_over(take_over: argparse.ArgumentParser) -> None:
+    _add_document(take_over)
+    _add_state_dir(take_over)
+    take_over.add_argument("--table", metavar="DATABASE.TABLE", required=True, help="as the error names it")
+    take_over.set_defaults(verb=_take_over)
 
 
 def _add_document(parser: argparse.ArgumentParser) -> None:
@@ -225,6 +236,20 @@ def _skip(args: argparse.Namespace) -> int:
         raise SpecError(f"--at is {args.at!r}, expected FILE:POS", hint="as the error of the pipeline says")
     body = {"position": {"file": file, "pos": int(pos)}, "reason": args.reason or ""}
     print(asyncio.run(add_skip(paths, body))["message"])  # noqa: T201 - the output of the command
+    return 0
+
+
+def _take_over(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from deltaforge.control.schemas import take_over
+    from deltaforge.runtime.paths import PipelinePaths
+
+    database, _, table = args.table.partition(".")
+    if not database or not table:
+        raise SpecError(f"--table is {args.table!r}, expected DATABASE.TABLE")
+    paths = PipelinePaths(args.state_dir, _load(args).spec.metadata.name)
+    print(asyncio.run(take_over(paths, database, table))["message"])  # noqa: T201 - the output of the command
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Callable
@@ -10,16 +11,20 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 from deltaforge.checkpoint.identity import FailoverLog
+from deltaforge.checkpoint.takeover import TakeOvers
 from deltaforge.control.learned import learned_storage
 from deltaforge.control.options import ServeOptions
 from deltaforge.core.errors import ControlError, NotFoundError
 from deltaforge.core.table import Column, TableSchema
+from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.schema.registry import NAMESPACE, SchemaRegistry, key_prefix
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.storage.base import Storage
 
 if TYPE_CHECKING:
     from deltaforge.control.service import Pipeline
+
+log = logging.getLogger(__name__)
 
 _WORD = re.compile(r"\w*")
 _ARGUMENTS = re.compile(r"\s*\([^)]*\)")
@@ -97,6 +102,20 @@ class SourceSchemas:
             raise ControlError(f"table {database}.{table} cannot be read: {found['error']}")
         return await self.detail(name, database, table)
 
+    async def take_over(self, name: str, database: str, table: str) -> dict[str, Any]:
+        """Have the next start take one definition from the source's catalog, for rows whose definition the log does not
+        say.
+
+        Raises:
+            ControlError: The pipeline runs: it needs none.
+        """
+        pipeline = self._get(name)
+        if pipeline.supervisor.status in ("running", "paused", "starting"):
+            raise ControlError(
+                f"pipeline {name} is {pipeline.supervisor.status}: it knows the definitions that it needs"
+            )
+        return await take_over(pipeline.supervisor.paths, database, table)
+
     async def forget(self, pipeline: Pipeline) -> None:
         """Delete what is registered for a pipeline that is being deleted; it must have ended."""
 
@@ -126,6 +145,19 @@ class SourceSchemas:
         if supervisor.status not in ("running", "paused"):
             raise ControlError(f"pipeline {name} is {supervisor.status}: only a running one can reload its schemas")
         return await supervisor.reload_schemas(tables)
+
+
+async def take_over(paths: PipelinePaths, database: str, table: str) -> dict[str, Any]:
+    """Ask for the definition of a table, and say what that means."""
+    await asyncio.to_thread(TakeOvers(paths.root).ask, database, table)
+    log.warning("pipeline %s will take the definition of %s.%s from the catalog", paths.name, database, table)
+    return {
+        "pipeline": paths.name,
+        "take_over": {"database": database, "table": table},
+        "message": "the next start (resume) takes the definition of this table from the catalog, for the first rows "
+        "whose definition is not known and those behind them. It must be the one they were written with: no DDL of the "
+        "table may lie between them and now.",
+    }
 
 
 def _owner(pipeline: Pipeline) -> tuple[str, str]:

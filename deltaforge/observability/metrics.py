@@ -67,6 +67,7 @@ class PipelineMetrics:
         self.schema_cache_hits = self._counter("source_schema_cache_hits", "Table definitions reused.", source)
         self.schema_cache_misses = self._counter("source_schema_cache_misses", "Table definitions built.", source)
         self.skipped_events = self._counter("source_skipped_events", "Events that an operator let pass unread.", source)
+        self.taken_over = self._counter("source_definitions_taken_over", "Definitions out of the catalog.", source)
         self.null_dates = self._counter("source_null_dates", "Zero dates delivered as null.", (*source, "table"))
         self.unmatched_patterns = self._gauge(
             "source_unmatched_patterns", "Table patterns that no table matches.", source

@@ -81,10 +81,9 @@ def load_names(connection: Connection[Any]) -> tuple[set[Key], set[str]]:
     return tables, {str(db) for (db,) in execute(connection, "select schema_name from information_schema.schemata")}
 
 
-def load_table(connection: Connection[Any], table: Key) -> TableSchema | None:
+def load_table(connection: Connection[Any], table: Key) -> TableDefinition | None:
     """One table as the catalog has it now; None if there is none, or it cannot be read."""
-    found = _tables(connection, table)[0].get(table)
-    return found.schema if found else None
+    return _tables(connection, table)[0].get(table)
 
 
 def load_hidden_parts(connection: Connection[Any], table: Key) -> HiddenParts:

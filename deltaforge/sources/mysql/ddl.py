@@ -20,6 +20,8 @@ _WRITTEN = re.compile(r"CREATE (?:OR REPLACE )?TABLE (?:IF NOT EXISTS )?[`\"].*?
 _MADE = re.compile(
     r"create\s+(?:or\s+replace\s+)?table\s+(?:if\s+not\s+exists\s+)?(?:[`\"]([^`\"]+)[`\"]|([\w$]+))", re.IGNORECASE
 )
+_WITHOUT_OPTIONS = 1 << 14 | 1 << 15
+"""NO_TABLE_OPTIONS and NO_FIELD_OPTIONS of MariaDB."""
 _VERBS = frozenset({"create", "alter", "drop", "rename"})
 
 
@@ -66,14 +68,19 @@ def _check_told(statement: Statement) -> None:
 
     Raises:
         SchemaError: The server seems to have written it itself, as for CREATE TABLE … SELECT: in UTF-8 and with
-            backslashes, whatever the session has.
+            backslashes, whatever the session has, and in some modes without the table's character set.
     """
     if not _WRITTEN.match(statement.text):
         return
     session = statement.session
     charset = session.client_charset or "utf8mb4"
     has_escapes = bool(session.sql_mode & NO_BACKSLASH_ESCAPES) and "\\" in statement.text
-    if has_escapes or (charset not in ("utf8mb4", "utf8mb3") and is_like_utf8(statement.text, charset)):
+    lacks_options = statement.dialect.is_mariadb and bool(session.sql_mode & _WITHOUT_OPTIONS)
+    if (
+        has_escapes
+        or lacks_options
+        or (charset not in ("utf8mb4", "utf8mb3") and is_like_utf8(statement.text, charset))
+    ):
         raise SchemaError("a server writes such a statement in other settings than those of its session")
 
 
@@ -176,15 +183,12 @@ def _create(ddl: _Ddl, table: Key) -> State:
     if elements.take_any("like"):
         return _moved(ddl, ddl.known.table(ddl.table(elements)), table)
     options = before_partitioning(cursor.rest())
-    words = [token.text.lower() if token.kind is Kind.WORD else "" for token in options]
-    if "select" in words or "versioning" in words:
+    if "select" in [token.text.lower() for token in options if token.kind is Kind.WORD]:
         raise SchemaError("the columns of the table are not all named")
     of_database = ddl.known.charset_of(table[0])
     charset = read_charset(Cursor(options), of_database) or of_database
     builder = TableBuilder(ddl.settings(charset))
     for part in split_by_comma(elements.rest()):
-        if "versioning" in [token.text.lower() for token in part if token.kind is Kind.WORD]:
-            raise SchemaError("the columns of the table are not all named")
         builder.element(Cursor(part))
     return builder.definition(table)
 

@@ -109,10 +109,11 @@ class _Attributes:
 
     def read(self, cursor: Cursor) -> None:
         """Read to the end. What is not known here (VISIBLE, STORED, ...) does not change the form of a row."""
+        readers = self._read_charset, self._read_nullability, self._read_role, self._skip
         while not cursor.is_at_end:
             if cursor.is_symbol("("):
                 cursor.take_parenthesized()
-            elif not self._read_charset(cursor) and not self._read_role(cursor) and not self._skip(cursor):
+            elif not any(read(cursor) for read in readers):
                 cursor.take()
 
     def _read_charset(self, cursor: Cursor) -> bool:
@@ -127,12 +128,20 @@ class _Attributes:
             return False
         return True
 
-    def _read_role(self, cursor: Cursor) -> bool:
+    def _read_nullability(self, cursor: Cursor) -> bool:
         if cursor.take_words("not", "null"):
             self.is_nullable = False
+        elif cursor.take_words("as", "row"):  # of a system-versioned table
+            self.is_nullable = False
+            self.extra.append(f"ROW {cursor.take().text.upper()}")
         elif cursor.take_any("null"):
             self.is_nullable = True
-        elif cursor.take_any("unsigned", "zerofill"):
+        else:
+            return False
+        return True
+
+    def _read_role(self, cursor: Cursor) -> bool:
+        if cursor.take_any("unsigned", "zerofill"):
             self.is_unsigned = True
         elif cursor.take_words("serial", "default", "value"):
             self.is_nullable = False

@@ -89,6 +89,8 @@ class TableBuilder:
             SchemaError: A clause names a column that is not there.
         """
         placed = self._columns()
+        if len({found.column.name.lower() for found in placed}) < len(placed):
+            raise SchemaError("a column is there already: the schema history is not what the table was")
         if self._converted is not None:
             placed = [self._convert(column) for column in placed]
         key = tuple(_spelled(name, placed) for name in self._primary_key())
@@ -141,8 +143,8 @@ class TableBuilder:
     def alter(self, cursor: Cursor) -> None:
         """A clause of ALTER TABLE that is no option."""
         verb = cursor.take().text.lower()
-        if verb in ("add", "drop") and cursor.peek_word() == "system" and cursor.peek_word(1) == "versioning":
-            raise SchemaError("system-versioned tables have columns that the log does not name")
+        if verb in ("add", "drop") and cursor.take_words("system", "versioning"):
+            return  # hides columns at the end of each row; what the catalog shows stays
         if verb == "add":
             self._add(cursor)
         elif verb == "drop":

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import msgspec
 
+from deltaforge.checkpoint.takeover import TakeOvers
 from deltaforge.core.errors import CheckpointError, SchemaError
 from deltaforge.core.position import MysqlPosition, log_order
 from deltaforge.protocol.mysql.table_map import TableMap
@@ -28,6 +29,10 @@ log = logging.getLogger(__name__)
 
 Order = tuple[int, int]
 REMEDY = "set binlog_row_metadata=FULL on the server, then delete the pipeline and create it again"
+TAKE_OVER = (
+    "if no DDL of this table came behind that place, let the next start take its definition from the catalog:"
+    ' POST /pipelines/{name}/schemas/{database}/{table}/reload with {"take_over": true}, or deltaforge take-over'
+)
 
 
 class _Entry(msgspec.Struct, frozen=True):
@@ -104,11 +109,15 @@ class SchemaHistory:
         path: The file; made when first written.
         captured: Whether ``(db, table)`` is captured. Other tables are followed too, as far as their DDL
             is understood: one of them may be renamed to a captured one.
+
+    Attributes:
+        take_overs: Tables whose definition is to be taken from the catalog.
     """
 
     def __init__(self, path: Path, captured: Callable[[str, str], bool]) -> None:
         self._path = path
         self._captured = captured
+        self.take_overs = TakeOvers(path.parent)
         self._folds_names = False
         self._server = ""
         self._by_server: dict[str, _Log] = {}
@@ -179,7 +188,11 @@ class SchemaHistory:
             return entry.definition
         where = f"the definition of {db}.{table} at {position.file}:{position.pos} is not known"
         why = f", since {entry.file}:{entry.pos}: {entry.unknown}" if entry is not None and entry.unknown else ""
-        raise SchemaError(where + why, hint=REMEDY)
+        raise SchemaError(where + why, hint=TAKE_OVER)
+
+    def take_over(self, key: Key, definition: TableDefinition, position: MysqlPosition) -> None:
+        """A definition that the catalog had, valid for rows from ``position`` on."""
+        self._append(Changes({self._log.now.key(*key): definition}), position)
 
     def _append(self, news: Changes, position: MysqlPosition) -> None:
         at, server = (position.file, position.pos), self._server
@@ -234,13 +247,13 @@ def check_against(definition: TableDefinition, table_map: TableMap) -> None:
     if len(definition.columns) != len(table_map.columns):
         raise SchemaError(
             f"rows of {table} have {len(table_map.columns)} columns, the schema history has {len(definition.columns)}",
-            hint=REMEDY,
+            hint=TAKE_OVER,
         )
     for column, known, found in zip(definition.schema.columns, definition.columns, table_map.columns, strict=True):
         if _family(known.code) != _family(found.code) and (known.code, found.code) not in _MARIADB_ALIASES:
             raise SchemaError(
                 f"column {column.name} of {table} is {found.code.name} in the log, {known.code.name} in the history",
-                hint=REMEDY,
+                hint=TAKE_OVER,
             )
 
 

@@ -16,6 +16,7 @@ from deltaforge.schema.versions import Definition, LogPoint
 from deltaforge.sources.loader import Loaded, slow_load_warning
 from deltaforge.sources.mysql.catalog import Catalog, HiddenParts, load_catalog, load_hidden_parts, load_table
 from deltaforge.sources.mysql.client import connect
+from deltaforge.sources.mysql.definitions import TableDefinition
 from deltaforge.sources.mysql.fingerprint import fingerprint_of
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.server import ServerFacts, tail_position
@@ -78,7 +79,16 @@ class SchemaLoader:
             connection.close()
 
     def look_up(self, db: str, table: str) -> TableSchema | None:
-        """One table as the catalog has it now; None if it is not there.
+        """The columns of one table as the catalog has it now; None if it is not there.
+
+        Raises:
+            SourceError: The catalog cannot be read.
+        """
+        found = self.definition(db, table)
+        return found.schema if found else None
+
+    def definition(self, db: str, table: str) -> TableDefinition | None:
+        """One table as the catalog has it now, with all that its rows depend on; None if it is not there.
 
         Raises:
             SourceError: The catalog cannot be read.

@@ -364,7 +364,8 @@ class MysqlStream:
         metrics.unmatched_patterns.labels(*labels).set(len(self._tables.watch.reasons))
         metrics.schema_cache_hits.labels(*labels).inc(self._tables.hits)
         metrics.schema_cache_misses.labels(*labels).inc(self._tables.misses)
-        self._bytes = self._tables.hits = self._tables.misses = 0
+        metrics.taken_over.labels(*labels).inc(self._tables.taken_over)
+        self._bytes = self._tables.hits = self._tables.misses = self._tables.taken_over = 0
         for (table, op), count in self._counts.items():
             metrics.source_events.labels(*labels, table, op).inc(count)
         self._counts.clear()

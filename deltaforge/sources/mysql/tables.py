@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ from deltaforge.sources.unmatched import PatternWatch
 
 if TYPE_CHECKING:
     from deltaforge.sources.mysql.spec import MysqlSourceConfig
+
+
+log = logging.getLogger(__name__)
 
 
 class CapturedTable:
@@ -98,6 +102,7 @@ class Tables:
         self.watch = PatternWatch(config.id, settings)
         self.hits = 0
         self.misses = 0
+        self.taken_over = 0
 
     def use(self, facts: ServerFacts) -> None:
         """Rows of this server come next."""
@@ -238,12 +243,54 @@ class Tables:
         return completed_columns(table_map, known.schema if known else None, lambda: self.loader.look_up(*name))
 
     def _from_history(self, table_map: TableMap, position: MysqlPosition) -> CapturedTable:
-        definition = self._history.definition(table_map.db, table_map.table, position)
+        try:
+            return self._defined(self._history.definition(table_map.db, table_map.table, position), table_map, position)
+        except SchemaError:
+            definition = self._taken_over(table_map, position)
+            if definition is None:
+                raise
+            return self._defined(definition, table_map, position)
+
+    def _taken_over(self, table_map: TableMap, position: MysqlPosition) -> TableDefinition | None:
+        """What the catalog says of a table whose definition is not known here; None unless an operator asked for that.
+
+        Raises:
+            SchemaError: The rows are of another definition.
+        """
+        name = table_map.db, table_map.table
+        if name not in self._history.take_overs.asked():
+            return None
+        definition = self.loader.definition(*name)
+        if definition is None:
+            raise SchemaError(f"{'.'.join(name)} cannot be taken from the catalog: it is not there")
+        self._resolve(definition, table_map)
+        self._history.take_over(name, definition, position)
+        self._history.take_overs.use_up(*name)
+        self.taken_over += 1
+        log.warning(
+            "the definition of %s.%s is taken from the catalog, for rows from %s:%d on, as an operator asked",
+            *name,
+            position.file,
+            position.pos,
+        )
+        return definition
+
+    def _defined(self, definition: TableDefinition, table_map: TableMap, position: MysqlPosition) -> CapturedTable:
         known = self._resolved.get(table_map.raw)
         if known is not None and known[0] is definition:
             self.hits += 1
             return known[1]
         self.misses += 1
+        table = self._captured(definition.schema, self._resolve(definition, table_map), position)
+        self._resolved[table_map.raw] = definition, table
+        return table
+
+    def _resolve(self, definition: TableDefinition, table_map: TableMap) -> list[tuple[str, ColumnType]]:
+        """Names and types of the columns of rows.
+
+        Raises:
+            SchemaError: The definition does not fit the table map.
+        """
         count = len(definition.columns)
         hidden = hidden_columns(
             table_map.columns[count:],
@@ -256,10 +303,7 @@ class Tables:
             (column.name, declared_as(column, kind))
             for column, kind in zip(definition.schema.columns, resolve(definition, shown), strict=True)
         ]
-        columns += hidden
-        table = self._captured(definition.schema, columns, position)
-        self._resolved[table_map.raw] = definition, table
-        return table
+        return columns + hidden
 
     def _captured(
         self, schema: TableSchema, columns: Sequence[tuple[str, ColumnType]], position: MysqlPosition
