@@ -1,6 +1,6 @@
-"""Whether a start without a saved position is a first start. Our own launcher has one recovery store for a pipeline;
-inside somebody else's Bytewax run it may be another one each time, or none. A source that began "from now" then would
-leave out what was written while it was down.
+"""Whether a start without a saved position is a first start. A recovery store may be lost, and inside somebody else's
+Bytewax run it may be another one each time, or none. A source that began "from now" then would leave out what was
+written while it was down.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 
-from deltaforge.checkpoint.reader import read_source_state
 from deltaforge.core.errors import CheckpointError, SpecError
 from deltaforge.runtime.context import PipelineContext
 
@@ -47,19 +46,15 @@ def check_first_start(context: PipelineContext) -> None:
     """Check that a source for which nothing is saved has not been read before.
 
     Raises:
-        CheckpointError: It has, with another recovery store or without one.
+        CheckpointError: It has, with another recovery store, without one, or with this one before it was emptied.
     """
-    name, own = context.name, context.paths.recovery
-    if read_source_state(own) is not None:
+    paths = context.paths
+    if paths.started.exists():
         raise CheckpointError(
-            f"the position of pipeline {name} is in another recovery store",
-            hint=f"start with -r {own}, or use `deltaforge run`",
-        )
-    if context.paths.started.exists():
-        raise CheckpointError(
-            f"pipeline {name} was read before, and this recovery store has no position of it: what was written"
+            f"pipeline {context.name} was read before, and this recovery store has no position of it: what was written"
             " since is lost if it begins anew",
-            hint=f"start with -r and the store of before; to begin anew, remove {context.paths.started}",
+            hint=f"start with the recovery store of before (that of `deltaforge run` is {paths.recovery});"
+            f" to begin anew, remove {paths.started}",
         )
 
 

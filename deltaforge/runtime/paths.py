@@ -54,7 +54,7 @@ class PipelinePaths:
 
     @property
     def started(self) -> Path:
-        """There once a position was saved in somebody else's Bytewax run."""
+        """There once a position was saved: a start without one is no first start then."""
         return self.root / "started"
 
     @property

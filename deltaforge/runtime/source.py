@@ -127,7 +127,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
             return
         reached("between_save_and_confirm")
         self._reader.confirm(self._unsaved.position)
-        if self._context.is_embedded and not self._context.start_saved.is_set():
+        if not self._context.start_saved.is_set():
             note_started(self._context)
         self._context.start_saved.set()
         self._is_first_start = False
@@ -195,8 +195,10 @@ class LogSource(FixedPartitionedSource[Batch, bytes | None]):
                 return LogPartition(self._context, None, reset=reset, state_before_reset=resume_state)
             remove_reset(self._context.paths.reset, reset)  # saved, and then killed before the file was removed
         state = decode_source_state(resume_state) if resume_state else None
-        if self._context.is_embedded:
-            check_first_start(self._context) if state is None else note_started(self._context)
+        if state is None:
+            check_first_start(self._context)
+        else:
+            note_started(self._context)
         source_id = self._context.spec.spec.source.config.id
         if state is not None and state.source_id != source_id:
             raise CheckpointError(

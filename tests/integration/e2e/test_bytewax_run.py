@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -114,13 +115,24 @@ def test_without_the_store_of_before_it_does_not_begin_anew(request, tmp_path, k
         wait_for(lambda: [event["after"]["id"] for event in file_events(pipeline.out)] == list(range(20)))
 
 
+def test_a_recovery_store_that_is_lost_is_no_first_start(tmp_path, mysql_database):
+    mysql_database.execute("create table t (id int primary key)")
+    pipeline = PipelineProcess(tmp_path, mysql_source(mysql_database), [file_sink(tmp_path / "out.jsonl")]).start()
+    assert pipeline.stop() == 0
+    mysql_database.execute("insert into t values (1)")
+    shutil.rmtree(pipeline.paths.recovery)
+    outcome = pipeline.start(waits=False).wait()
+    assert (outcome.status, outcome.kind) == ("failed", "checkpoint")
+    assert "was read before" in outcome.message
+
+
 def test_the_store_of_our_own_launcher_is_not_left_for_another(tmp_path, postgres_database):
     postgres_database.execute("create table t (id int primary key)", "create publication pub for all tables")
     source = postgres_source(postgres_database)
     ours = PipelineProcess(tmp_path, source, [file_sink(tmp_path / "out.jsonl")]).start()
     assert ours.stop() == 0
     pipeline = Embedded(tmp_path, source)
-    assert f"start with -r {ours.paths.recovery}" in pipeline.refused("-r", pipeline.store("other"))
+    assert str(ours.paths.recovery) in pipeline.refused("-r", pipeline.store("other"))
     insert(postgres_database, range(5))
     with pipeline.running("-r", ours.paths.recovery):
         wait_for(lambda: len(file_events(pipeline.out)) == 5)
