@@ -26,6 +26,8 @@ class StatusVars(msgspec.Struct, frozen=True):
         connection_charset: Of literals.
         server_charset: The default of databases that are made now.
         database_charset: The session's ``collation_database`` where it is not that of the default database.
+        has_effect: False for the first of the two events that MariaDB may write for one ALTER, and for the second one
+            if it failed; both have the whole statement.
     """
 
     sql_mode: int = 0
@@ -33,6 +35,7 @@ class StatusVars(msgspec.Struct, frozen=True):
     connection_charset: str | None = None
     server_charset: str | None = None
     database_charset: str | None = None
+    has_effect: bool = True
 
 
 NO_STATUS_VARS = StatusVars()
@@ -43,7 +46,7 @@ _TEXTS = {2: 2, 5: 1, 6: 1}
 """A length byte and so many bytes: the length, and a zero behind the text in the oldest form."""
 _INVOKER, _DATABASES, _MARIADB_GTID_FLAGS, _MARIADB_COLLATIONS = 11, 12, 130, 131
 _TOO_MANY_DATABASES = 254
-_ALTER_IN_TWO_PHASES = 0x0C
+_START_ALTER, _ROLLBACK_ALTER, _ALTER_IN_TWO_PHASES = 0x02, 0x08, 0x0C
 
 
 def decode_status_vars(data: bytes) -> StatusVars:
@@ -52,7 +55,7 @@ def decode_status_vars(data: bytes) -> StatusVars:
     Raises:
         TruncatedMessageError: A value is longer than what is left.
     """
-    mode, charsets, database = 0, (None, None, None), None
+    mode, charsets, database, has_effect = 0, (None, None, None), None, True
     at = 0
     while at < len(data):
         code, at = data[at], at + 1
@@ -66,8 +69,10 @@ def decode_status_vars(data: bytes) -> StatusVars:
             charsets = tuple(charset_of_collation(read_uint(value, n, 2)) for n in (0, 2, 4))  # type: ignore[assignment] # three
         elif code == _DATABASE_CHARSET:
             database = charset_of_collation(read_uint(value, 0, 2))
+        elif code == _MARIADB_GTID_FLAGS:
+            has_effect = not value[0] & (_START_ALTER | _ROLLBACK_ALTER)
         at = end
-    return StatusVars(mode, *charsets, database)
+    return StatusVars(mode, *charsets, database, has_effect)
 
 
 def _end(code: int, data: bytes, at: int) -> int | None:

@@ -53,6 +53,8 @@ def apply_ddl(statement: Statement, known: Definitions) -> Changes:
         statement: As the log holds it.
         known: The definitions before it.
     """
+    if not statement.session.has_effect:
+        return Changes()
     try:
         _check_told(statement)
         cursor = Cursor(statement.tokens)

@@ -2,6 +2,7 @@
 
 from contextlib import contextmanager
 
+import pymysql
 import pytest
 
 from deltaforge.checkpoint.takeover import TakeOvers
@@ -231,6 +232,51 @@ def test_ddl_that_is_not_understood_stops_only_rows_of_captured_tables(private_m
         assert reader.metrics.taken_over.labels("p", f"test-{database.name}")._value.get() == 1
         assert brief(reader.restart().open(start).read(1)) == expected
         reader.close()
+
+
+@pytest.mark.parametrize("name", ["mysql", "mariadb"])
+def test_no_text_of_ddl_stops_rows_with_full_metadata(private_mysql, tmp_path, name):
+    server = private_mysql("--binlog-row-metadata=MINIMAL", name=name)
+    with server.fresh_database() as database:
+        database.execute("create table t (id int primary key)")
+        reader = mysql_reader(database, tmp_path / "state").open()  # begins a history
+        database.execute("insert into t values (1)")
+        reader.read(1)
+        database.execute(
+            "set global binlog_row_metadata = 'FULL'",
+            NOT_UNDERSTOOD.format("t"),
+            "insert into t values (2, 'b')",
+            "alter table t change id `key` int, add `select` int after `key`",
+            "insert into t values (3, 4, 'a')",
+        )
+        assert [image for _, _, image in brief(reader.read(2))] == [
+            {"id": 2, "e": "b"},
+            {"key": 3, "select": 4, "e": "a"},
+        ]
+        # Without it, the definition is not known from the first of these statements on.
+        database.execute("set global binlog_row_metadata = 'MINIMAL'", "insert into t values (4, 4, 'b')")
+        with pytest.raises(
+            SchemaError, match=r"is not known, since .*: a label of an enum or set is not a plain string"
+        ):
+            reader.read(1)
+        TakeOvers(tmp_path / "state").ask(database.name, "t")
+        assert brief(reader.open().read(1)) == [("c", None, {"key": 4, "select": 4, "e": "b"})]
+        reader.close()
+
+
+@pytest.mark.parametrize("name", ["mariadb", "mariadb-10"])
+def test_alter_that_is_logged_in_two_phases_is_applied_once(request, tmp_path, name):
+    server = request.getfixturevalue(name.replace("-", "_"))
+    with server.fresh_database() as database, followed(database, tmp_path) as follower:
+        database.execute("create table t (a int, b int)", "insert into t values (1, 1), (2, 1)")
+        with database.connect() as connection, connection.cursor() as cursor:
+            cursor.execute("set session binlog_alter_two_phase = 1")
+            cursor.execute("alter table t rename column a to b, rename column b to a")
+            with pytest.raises(pymysql.IntegrityError):
+                cursor.execute("alter table t add c int, add unique key (a), algorithm = copy")
+        follower.follow()
+        assert sum("rename column" in statement for statement in follower.statements) == 2
+        follower.compare(set())
 
 
 def test_names_of_tables_are_equal_whatever_their_case_where_the_server_folds_them(private_mysql, tmp_path):
