@@ -129,7 +129,7 @@ def columns_of(flavor: str) -> st.SearchStrategy[Kind]:
             vectors(),
         ]
     else:
-        kinds += [st.just(Kind("json", DOCUMENTS.map(json.dumps).map(utf8))), addresses()]
+        kinds += [st.just(Kind("json", DOCUMENTS.map(json.dumps).map(utf8))), addresses(), compressed()]
     return st.one_of(kinds)
 
 
@@ -159,6 +159,26 @@ def addresses() -> st.SearchStrategy[Kind]:
             Kind("inet6", (six.map(str) | four.map(lambda a: f"::{a}") | st.sampled_from(("::", "::1", "1::"))).map(quoted), "hex(cast({} as binary(16)))", printed.base64_of_hex),
         )
     )  # fmt: skip
+
+
+@st.composite
+def compressed(draw) -> Kind:
+    """MariaDB's compressed texts and bytes, above and below the threshold of 100 bytes."""
+    repeats = st.sampled_from((1, 1, 30))
+    if draw(st.booleans()):
+        name = draw(
+            st.sampled_from(("varbinary(3000)", "varbinary(255)", "varbinary(200)", "tinyblob", "blob", "longblob"))
+        )
+        literals = st.tuples(st.binary(max_size=6), repeats).map(lambda pair: f"x'{(pair[0] * pair[1]).hex()}'")
+        return Kind(f"{name} compressed", literals, "hex({})", printed.base64_of_hex)
+    charset = draw(charsets_of("mariadb"))
+    name = draw(
+        st.sampled_from(
+            ("varchar(254)", "varchar(255)", "varchar(60)", "varchar(3000)", "tinytext", "text", "longtext")
+        )
+    )
+    literals = st.tuples(text_of(charset), repeats).map(lambda pair: utf8(pair[0][:8] * pair[1]))
+    return Kind(f"{name} compressed character set {charset}", literals)
 
 
 def quoted(text: str) -> str:

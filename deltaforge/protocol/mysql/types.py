@@ -136,7 +136,8 @@ def _string_type(column: ColumnType) -> str:
     is_binary = column.charset == "binary"
     if column.code in (Code.BLOB, Code.BLOB_COMPRESSED):
         return _BLOBS.get(column.length, "") + ("blob" if is_binary else "text")
-    length = column.length // BYTES_PER_CHARACTER.get(column.charset or "", 1)
+    size = column.length - (column.code == Code.VARCHAR_COMPRESSED)  # the log counts the byte that says how
+    length = size // BYTES_PER_CHARACTER.get(column.charset or "", 1)
     is_fixed = column.code == Code.STRING
     if is_binary:
         return f"{'binary' if is_fixed else 'varbinary'}({length})"

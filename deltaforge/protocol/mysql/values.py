@@ -14,6 +14,7 @@ from deltaforge.core.errors import ProtocolError, UnsupportedValueError
 from deltaforge.protocol.buffer import read_uint, take
 from deltaforge.protocol.mysql import temporal
 from deltaforge.protocol.mysql.charsets import text_decoder
+from deltaforge.protocol.mysql.compression import inflate_column
 from deltaforge.protocol.mysql.jsonb import json_from_binary
 from deltaforge.protocol.mysql.numbers import decimal_text, float_from_single
 from deltaforge.protocol.mysql.types import Code, ColumnType
@@ -161,6 +162,14 @@ def _blob(column: ColumnType, name: str) -> Decoder:
     return _prefixed(_length_bytes(column), _bytes_or_text(column, name))
 
 
+def _compressed(column: ColumnType, name: str) -> Decoder:
+    """MariaDB's TEXT, BLOB, VARCHAR and VARBINARY with the attribute COMPRESSED."""
+    is_blob = column.code == Code.BLOB_COMPRESSED
+    value = _bytes_or_text(column, name)
+    width = _length_bytes(column) if is_blob else 2 if column.length > 255 else 1
+    return _prefixed(width, lambda raw: value(inflate_column(raw)))
+
+
 def _json(column: ColumnType, _name: str) -> Decoder:
     return _prefixed(_length_bytes(column), json_from_binary)
 
@@ -265,6 +274,7 @@ _FAMILIES: tuple[tuple[frozenset[Code], Callable[[ColumnType, str], Decoder]], .
     (frozenset({Code.TIME, Code.TIME2}), _time),
     (frozenset({Code.STRING, Code.VAR_STRING, Code.VARCHAR}), _string),
     (frozenset({Code.BLOB, Code.TINY_BLOB, Code.MEDIUM_BLOB, Code.LONG_BLOB}), _blob),
+    (frozenset({Code.BLOB_COMPRESSED, Code.VARCHAR_COMPRESSED}), _compressed),
     (frozenset({Code.JSON}), _json),
     (frozenset({Code.GEOMETRY}), _geometry),
     (frozenset({Code.VECTOR}), _vector),

@@ -27,7 +27,8 @@ OF_MYSQL = [
     "int as (1 + 1) stored",
 ]
 OF_MARIADB = [
-    "json", "inet6", "uuid", "int invisible", "int as (1 + 1) virtual", "int as (1 + 1) stored",
+    "json", "inet6", "uuid", "int invisible", "int as (1 + 1) virtual", "int as (1 + 1) stored", "varchar(300) compressed",
+    "varchar(63) compressed character set ascii", "varbinary(9) compressed", "tinytext compressed", "longblob compressed",
 ]  # fmt: skip
 OF_MARIADB_11 = ["inet4", "vector(3)"]
 SPECIAL = {"mysql": OF_MYSQL, "mariadb": OF_MARIADB + OF_MARIADB_11, "mariadb-10": OF_MARIADB}

@@ -1,4 +1,5 @@
 import struct
+import zlib
 from decimal import Decimal
 
 import pytest
@@ -215,3 +216,21 @@ def test_a_json_decimal_without_fraction_is_the_integer_that_its_text_is():
 )
 def test_declared_types(column, expected):
     assert declared_type(column) == expected
+
+
+@pytest.mark.parametrize(
+    "raw", [b"\x00abc", b"\x81\x03" + zlib.compress(b"abc"), b"\x8a\x00\x03" + zlib.compress(b"abc", wbits=-15)]
+)
+def test_compressed_columns(raw):
+    decode = resolve_decoder(ColumnType(code=Code.BLOB_COMPRESSED, length=2, charset="latin1"), "c")
+    assert decode(struct.pack("<H", len(raw)) + raw, 0) == ("abc", len(raw) + 2)
+    assert decode(b"\0\0", 0) == ("", 2)
+    for broken in (
+        b"\x91\x03abc",
+        b"\x81\x04" + zlib.compress(b"abc"),
+        b"\x81\x02" + zlib.compress(b"abc"),
+        b"\x8b\x00",
+        b"\x81\x03abc",
+    ):
+        with pytest.raises(ProtocolError):
+            decode(struct.pack("<H", len(broken)) + broken, 0)
