@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,8 @@ from deltaforge.control.options import ServeOptions
 from deltaforge.core.errors import ControlError, NotFoundError
 from deltaforge.core.table import Column, TableSchema
 from deltaforge.runtime.paths import PipelinePaths
-from deltaforge.schema.registry import NAMESPACE, SchemaRegistry, key_prefix
+from deltaforge.schema.registry import SchemaRegistry
+from deltaforge.schema.tenants import forget
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.storage.base import Storage
 
@@ -118,12 +119,17 @@ class SourceSchemas:
 
     async def forget(self, pipeline: Pipeline) -> None:
         """Delete what is registered for a pipeline that is being deleted; it must have ended."""
+        await self.forget_sources(pipeline, [_owner(pipeline)[1]])
+
+    async def forget_sources(self, pipeline: Pipeline, source_ids: Iterable[str]) -> None:
+        """Delete what a pipeline has registered for sources that nobody reads."""
 
         def delete() -> None:
-            tenant, source_id = _owner(pipeline)
+            tenant, _ = _owner(pipeline)
             with self._stored(pipeline) as storage:
-                storage.log.delete(NAMESPACE, key_prefix(tenant, source_id))
-                FailoverLog(storage.kv, source_id).forget()
+                for source_id in source_ids:
+                    forget(storage.log, storage.kv, tenant, source_id)
+                    FailoverLog(storage.kv, source_id).forget()
 
         await asyncio.to_thread(delete)
 

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from deltaforge.checkpoint.reader import read_checkpoints
+from deltaforge.checkpoint.reader import read_checkpoints, read_source_state
 from deltaforge.config.merge import merge_patch_indexed, merge_patch_rfc7386
 from deltaforge.control import child
 from deltaforge.control.checkpoints import checkpoint_views, pending_reset, reset_checkpoints
@@ -42,11 +42,16 @@ NAMESPACE = "pipelines"
 
 
 class Pipeline(msgspec.Struct):
-    """A registered pipeline: its document as given, its parsed form, what is wanted, and its process."""
+    """A registered pipeline: its document as given, its parsed form, what is wanted, and its process.
+
+    ``former_sources`` are the source ids that it had before: what is registered for them is needed until its saved
+    position is one of the present source, and is then forgotten.
+    """
 
     parsed: ParsedDocument
     desired: str
     supervisor: Supervisor
+    former_sources: list[str] = []
 
     @property
     def name(self) -> str:
@@ -90,7 +95,8 @@ class PipelineService:
         for name, value in self._storage.kv.list(NAMESPACE):
             stored = msgspec.json.decode(value, type=dict[str, Any])
             parsed = parse_document(stored["document"])
-            self._pipelines[name] = Pipeline(parsed, stored["desired"], self._make_supervisor(name, self._options))
+            supervisor, former = self._make_supervisor(name, self._options), stored.get("former_sources", [])
+            self._pipelines[name] = Pipeline(parsed, stored["desired"], supervisor, former)
         await self._end_orphans()
         await asyncio.gather(*(self._bring_back(pipeline) for pipeline in self._pipelines.values()))
         if self._options.config is not None:
@@ -166,7 +172,9 @@ class PipelineService:
                 reason = pipeline.supervisor.reason
                 await pipeline.supervisor.start(before.raw, is_paused=pipeline.desired == "paused")
                 raise SpecError(f"the patched pipeline did not start, the old one runs again: {reason}")
-            pipeline.parsed, pipeline.desired = parsed, "running"
+            pipeline.desired = "running"
+            _replace(pipeline, parsed)
+            await self._forget_former(pipeline)
             self._save(pipeline)
             return pipeline
 
@@ -191,6 +199,7 @@ class PipelineService:
                 await pipeline.supervisor.resume()
             elif status != "running":
                 await pipeline.supervisor.start(pipeline.raw)
+                await self._forget_former(pipeline)
             if status != "running":
                 self.resume_counts[name] += 1
                 self._want(pipeline, "running")
@@ -212,6 +221,7 @@ class PipelineService:
             self._storage.kv.delete(NAMESPACE, name)
             del self._pipelines[name]
             await self.schemas.forget(pipeline)
+            await self.schemas.forget_sources(pipeline, self._left_sources(pipeline))
             await self.dead_letters.forget(pipeline)
             await asyncio.to_thread(shutil.rmtree, pipeline.supervisor.paths.root, ignore_errors=True)
 
@@ -312,10 +322,30 @@ class PipelineService:
         self._check_source(parsed, pipeline.name)
         return parsed
 
+    async def _forget_former(self, pipeline: Pipeline) -> None:
+        """Forget what is registered for sources that the pipeline had before, once it has a position of its own in
+        the present one. A patch back to the old id finds everything until then.
+        """
+        if not pipeline.former_sources:
+            return
+        try:
+            state = await asyncio.to_thread(read_source_state, pipeline.supervisor.paths.recovery)
+        except CheckpointError:
+            return  # its process says so
+        if state is None or state.source_id != _source_id(pipeline.parsed):
+            return
+        await self.schemas.forget_sources(pipeline, self._left_sources(pipeline))
+        pipeline.former_sources = []
+        self._save(pipeline)
+
+    def _left_sources(self, pipeline: Pipeline) -> set[str]:
+        """The former sources that no other pipeline reads by now."""
+        return set(pipeline.former_sources) - {_source_id(other.parsed) for other in self._pipelines.values()}
+
     def _check_source(self, parsed: ParsedDocument, name: str) -> None:
-        source_id = parsed.spec.spec.source.config.id
+        source_id = _source_id(parsed)
         for other in self._pipelines.values():
-            if other.name != name and other.parsed.spec.spec.source.config.id == source_id:
+            if other.name != name and _source_id(other.parsed) == source_id:
                 raise SpecError(
                     f"source id {source_id!r} is used by pipeline {other.name}", path="spec.source.config.id"
                 )
@@ -325,7 +355,8 @@ class PipelineService:
         self._save(pipeline)
 
     def _save(self, pipeline: Pipeline) -> None:
-        value = msgspec.json.encode({"document": pipeline.raw, "desired": pipeline.desired})
+        kept = {"document": pipeline.raw, "desired": pipeline.desired, "former_sources": pipeline.former_sources}
+        value = msgspec.json.encode(kept)
         self._storage.kv.put(NAMESPACE, pipeline.name, value)
 
     async def _bring_back(self, pipeline: Pipeline) -> None:
@@ -335,6 +366,7 @@ class PipelineService:
         is_paused = pipeline.desired == "paused"
         if not await pipeline.supervisor.adopt(pipeline.raw, is_paused=is_paused):
             await pipeline.supervisor.start(pipeline.raw, is_paused=is_paused)
+        await self._forget_former(pipeline)
 
     async def _end_orphans(self) -> None:
         folder = self._options.state_dir.resolve() / "pipelines"
@@ -353,7 +385,18 @@ class PipelineService:
             await self.create(parsed.raw)
         elif known.raw != parsed.raw:
             self._check_source(parsed, name)
-            known.parsed = parsed
+            _replace(known, parsed)
             self._save(known)
             if known.desired != "stopped":
                 await known.supervisor.start(known.raw, is_paused=known.desired == "paused")
+
+
+def _replace(pipeline: Pipeline, parsed: ParsedDocument) -> None:
+    """Give a pipeline another document."""
+    before, pipeline.parsed = _source_id(pipeline.parsed), parsed
+    if before != _source_id(parsed):
+        pipeline.former_sources = [*pipeline.former_sources, before]
+
+
+def _source_id(parsed: ParsedDocument) -> str:
+    return parsed.spec.spec.source.config.id

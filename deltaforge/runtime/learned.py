@@ -14,6 +14,7 @@ from pathlib import Path
 from deltaforge.checkpoint.identity import FailoverLog
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.schema.registry import SchemaRegistry
+from deltaforge.schema.tenants import take_over
 from deltaforge.storage.sqlite import SqliteStorage
 
 
@@ -30,13 +31,20 @@ def learned_path(paths: PipelinePaths, storage_path: Path | None) -> Path:
 class Learned:
     """The opened file. :meth:`close` it when nothing uses the registry any more.
 
+    Args:
+        path: Of the file.
+        tenant: ``metadata.tenant``.
+        source_id: ``spec.source.config.id``.
+        goes_on: Whether reading goes on at a saved position.
+
     Raises:
         StorageError: The file cannot be opened.
         SchemaError: What is in it cannot be read.
     """
 
-    def __init__(self, path: Path, tenant: str, source_id: str) -> None:
+    def __init__(self, path: Path, tenant: str, source_id: str, *, goes_on: bool = True) -> None:
         self._storage = SqliteStorage(path)
+        take_over(self._storage.log, self._storage.kv, tenant, source_id, goes_on=goes_on)
         self.registry = SchemaRegistry(self._storage.log, tenant, source_id)
         self.failover = FailoverLog(self._storage.kv, source_id)
 

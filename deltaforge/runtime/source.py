@@ -61,7 +61,10 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         self._active_at = time.monotonic()
         self._run_start = self._position  # where reading begins; of a first start or a reset, once it is connected
         self._learned = Learned(
-            learned_path(context.paths, context.storage_path), context.spec.metadata.tenant, self._source_id
+            learned_path(context.paths, context.storage_path),
+            context.spec.metadata.tenant,
+            self._source_id,
+            goes_on=state is not None or reset is not None,
         )
         self._reader = context.reader = _reader(context, self._learned)
         if context.starts_paused:
