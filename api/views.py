@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deltaforge.control.service import Pipeline
+from deltaforge.control.pipeline import Pipeline
 
 
 def pipe_info(pipeline: Pipeline, ops: dict[str, Any] | None = None) -> dict[str, Any]:

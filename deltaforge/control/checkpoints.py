@@ -15,7 +15,7 @@ from deltaforge.core.position import LogEdge, Position, bytes_between, decode_po
 from deltaforge.runtime.paths import PipelinePaths
 
 if TYPE_CHECKING:
-    from deltaforge.control.service import Pipeline
+    from deltaforge.control.pipeline import Pipeline
     from deltaforge.spec import PipelineSpec
 
 log = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from deltaforge.journal.reading import DeadLetterQueue
 from deltaforge.storage.base import Storage
 
 if TYPE_CHECKING:
-    from deltaforge.control.service import Pipeline
+    from deltaforge.control.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from deltaforge.storage.memory import MemoryStorage
 from deltaforge.storage.sqlite import SqliteStorage
 
 if TYPE_CHECKING:
-    from deltaforge.control.service import Pipeline
+    from deltaforge.control.pipeline import Pipeline
 
 
 @contextmanager

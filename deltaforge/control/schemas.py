@@ -23,7 +23,7 @@ from deltaforge.schema.versions import SchemaVersion
 from deltaforge.storage.base import Storage
 
 if TYPE_CHECKING:
-    from deltaforge.control.service import Pipeline
+    from deltaforge.control.pipeline import Pipeline
 
 log = logging.getLogger(__name__)
 

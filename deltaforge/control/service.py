@@ -14,12 +14,13 @@ from urllib.parse import unquote
 
 import msgspec
 
-from deltaforge.checkpoint.reader import read_checkpoints, read_source_state
+from deltaforge.checkpoint.reader import read_checkpoints
 from deltaforge.config.merge import merge_patch_indexed, merge_patch_rfc7386
 from deltaforge.control import child
 from deltaforge.control.checkpoints import checkpoint_views, pending_reset, reset_checkpoints
 from deltaforge.control.dead_letters import DeadLetterService
 from deltaforge.control.options import ServeOptions
+from deltaforge.control.pipeline import Pipeline
 from deltaforge.control.schemas import SourceSchemas
 from deltaforge.control.shapes import DriftView, SensingView, read_shapes
 from deltaforge.control.skips import add_skip, skip_views, skips_in_ops
@@ -39,29 +40,6 @@ from deltaforge.storage.base import Storage
 log = logging.getLogger(__name__)
 
 NAMESPACE = "pipelines"
-
-
-class Pipeline(msgspec.Struct):
-    """A registered pipeline: its document as given, its parsed form, what is wanted, and its process.
-
-    ``former_sources`` are the source ids that it had before: what is registered for them is needed until its saved
-    position is one of the present source, and is then forgotten.
-    """
-
-    parsed: ParsedDocument
-    desired: str
-    supervisor: Supervisor
-    former_sources: list[str] = []
-
-    @property
-    def name(self) -> str:
-        """``metadata.name``."""
-        return self.parsed.spec.metadata.name
-
-    @property
-    def raw(self) -> dict[str, Any]:
-        """The document as given, secrets included. Never shown."""
-        return self.parsed.raw
 
 
 class PipelineService:
@@ -173,7 +151,7 @@ class PipelineService:
                 await pipeline.supervisor.start(before.raw, is_paused=pipeline.desired == "paused")
                 raise SpecError(f"the patched pipeline did not start, the old one runs again: {reason}")
             pipeline.desired = "running"
-            _replace(pipeline, parsed)
+            pipeline.replace(parsed)
             await self._forget_former(pipeline)
             self._save(pipeline)
             return pipeline
@@ -326,13 +304,7 @@ class PipelineService:
         """Forget what is registered for sources that the pipeline had before, once it has a position of its own in
         the present one. A patch back to the old id finds everything until then.
         """
-        if not pipeline.former_sources:
-            return
-        try:
-            state = await asyncio.to_thread(read_source_state, pipeline.supervisor.paths.recovery)
-        except CheckpointError:
-            return  # its process says so
-        if state is None or state.source_id != _source_id(pipeline.parsed):
+        if not pipeline.former_sources or not await asyncio.to_thread(pipeline.has_own_position):
             return
         await self.schemas.forget_sources(pipeline, self._left_sources(pipeline))
         pipeline.former_sources = []
@@ -340,12 +312,12 @@ class PipelineService:
 
     def _left_sources(self, pipeline: Pipeline) -> set[str]:
         """The former sources that no other pipeline reads by now."""
-        return set(pipeline.former_sources) - {_source_id(other.parsed) for other in self._pipelines.values()}
+        return set(pipeline.former_sources) - {other.source_id for other in self._pipelines.values()}
 
     def _check_source(self, parsed: ParsedDocument, name: str) -> None:
-        source_id = _source_id(parsed)
+        source_id = parsed.spec.spec.source.config.id
         for other in self._pipelines.values():
-            if other.name != name and _source_id(other.parsed) == source_id:
+            if other.name != name and other.source_id == source_id:
                 raise SpecError(
                     f"source id {source_id!r} is used by pipeline {other.name}", path="spec.source.config.id"
                 )
@@ -385,18 +357,7 @@ class PipelineService:
             await self.create(parsed.raw)
         elif known.raw != parsed.raw:
             self._check_source(parsed, name)
-            _replace(known, parsed)
+            known.replace(parsed)
             self._save(known)
             if known.desired != "stopped":
                 await known.supervisor.start(known.raw, is_paused=known.desired == "paused")
-
-
-def _replace(pipeline: Pipeline, parsed: ParsedDocument) -> None:
-    """Give a pipeline another document."""
-    before, pipeline.parsed = _source_id(pipeline.parsed), parsed
-    if before != _source_id(parsed):
-        pipeline.former_sources = [*pipeline.former_sources, before]
-
-
-def _source_id(parsed: ParsedDocument) -> str:
-    return parsed.spec.spec.source.config.id
