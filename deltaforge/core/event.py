@@ -98,12 +98,16 @@ class ChangeEvent(msgspec.Struct, kw_only=True):
     zero_dates: dict[str, str] | None = None
 
     def key(self) -> RowImage | None:
-        """The primary key columns of the row, in key order; None without a key or an image."""
+        """The primary key columns of the row, in key order; None without a key or an image.
+
+        What the newer image does not hold, as with ``binlog_row_image=MINIMAL``, is as it was before.
+        """
         image = self.after if self.after is not None else self.before
         if self.schema is None or image is None or not self.schema.primary_key:
             return None
+        older = self.before or image
         try:
-            key = {name: image[name] for name in self.schema.primary_key}
+            key = {name: image[name] if name in image else older[name] for name in self.schema.primary_key}
         except KeyError:
             return None
         if self.zero_dates:

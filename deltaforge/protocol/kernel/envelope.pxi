@@ -155,7 +155,7 @@ cdef const uint8_t* put_event(
     Output* out, Facts* facts, Frame* frame, JsonForm form, uint64_t row, const uint8_t* at, const uint8_t* end,
     KeySpan* key,
 ) noexcept nogil:
-    """One event with its envelope. ``key`` becomes the spans in its newest image. NULL to decline."""
+    """One event with its envelope. ``key`` becomes the spans of the newest values. NULL to decline."""
     cdef Shape shape = form.shape
     cdef uint64_t number = event_number(facts, row)
     cdef const uint8_t* old = NULL
@@ -226,7 +226,7 @@ cdef void put_key(Output* out, Output* values, Facts* facts, uint64_t row, KeySp
     cdef int n, count = facts.layout.key_count
     cdef Column* column
     cdef uint64_t number = event_number(facts, row)
-    if count and key.found == count:
+    if count and key.found == (<uint64_t>1 << count) - 1:
         put_byte(out, 123)
         for n in range(count):
             if n:
@@ -243,7 +243,9 @@ cdef bint is_pg_key_known(Output* values, Facts* facts, KeySpan* key) noexcept n
     """Whether the log holds the key of a row: a key column is never null, only not there."""
     cdef int n
     cdef Py_ssize_t size
-    for n in range(key.found):
+    for n in range(facts.layout.key_count):
+        if not key.found >> n & 1:
+            continue
         size = key.end[n] - key.begin[n]
         if (
             size == 4 and memcmp(values.data + key.begin[n], b"null", 4) == 0

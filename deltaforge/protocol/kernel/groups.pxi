@@ -440,8 +440,8 @@ cdef class EncodedEvents:
         cdef Py_ssize_t row
         cdef const uint8_t* at = facts.data
         cdef const uint8_t* end = facts.end
-        key.found = 0
         for row in range(facts.count):
+            key.found = 0
             if not facts.is_mysql:
                 at, end = facts.data + facts.offsets[row], facts.data + facts.offsets[row + 1] - FRAME_BYTES
             at = put_event(&self.values, facts, frame, form, row, at, end, &key)

@@ -35,7 +35,7 @@ cdef struct KeySpan:
     # Where the values of the key columns stand in the output, by column place in the key.
     Py_ssize_t begin[MAX_KEY_COLUMNS]
     Py_ssize_t end[MAX_KEY_COLUMNS]
-    int found
+    uint64_t found         # bit n: column n of the key was met
 
 
 cdef struct Layout:
@@ -53,7 +53,7 @@ cdef void note_key(Layout* layout, KeySpan* key, int column, Py_ssize_t begin, P
     for place in range(layout.key_count):
         if layout.key_columns[place] == column:
             key.begin[place], key.end[place] = begin, end
-            key.found += 1
+            key.found |= <uint64_t>1 << place
 
 
 cdef inline bint has_bit(const uint8_t* bits, int n) noexcept nogil:

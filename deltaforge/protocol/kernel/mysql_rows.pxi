@@ -31,13 +31,14 @@ cdef const uint8_t* skip_image(
 cdef const uint8_t* put_image(
     Output* out, Layout* layout, const uint8_t* bits, const uint8_t* at, const uint8_t* end, KeySpan* key
 ) noexcept nogil:
-    """A row image as a JSON object; the end of its bytes, or NULL to decline."""
+    """A row image as a JSON object; the end of its bytes, or NULL to decline. What ``key`` has of an image before stays
+    where this one has nothing.
+    """
     cdef int present = present_count(bits, layout.count), n, bit = 0
     cdef const uint8_t* nulls = at
     cdef Column* column
     cdef Py_ssize_t begin, size = (present + 7) // 8
     cdef bint is_first = True
-    key.found = 0
     if end - at < size:
         return NULL
     at += size

@@ -48,6 +48,7 @@ def test_every_field_of_an_event_is_kept():
             after=None,
             op="d",
             transaction=Transaction("9", 4, 5),
+            zero_dates={"d": "2024-00-15"},
             event_id="e-1",
             tenant_id="acme",
             schema_version="sha256:1",

@@ -58,6 +58,7 @@ def test_an_event_comes_back_as_it_was():
         transaction=Transaction("77", 1),
         routing=Routing(topic="elsewhere", key="k", headers={"h": "v"}),
         tags=["a"],
+        zero_dates={"d": "2024-00-15"},
     )
 
     assert event_of(entry(event)) == event
