@@ -37,27 +37,19 @@ cdef const uint8_t* put_image(
     cdef int present = present_count(bits, layout.count), n, bit = 0
     cdef const uint8_t* nulls = at
     cdef Column* column
-    cdef Py_ssize_t begin, size = (present + 7) // 8
-    cdef bint is_first = True
+    cdef Py_ssize_t first, start, begin, size = (present + 7) // 8
     if end - at < size:
         return NULL
     at += size
     put_byte(out, 123)
+    first = out.size
     for n in range(layout.count):
         if not has_bit(bits, n):
             continue
         column = &layout.columns[n]
-        if column.is_hidden:
-            if not nulls[bit >> 3] >> (bit & 7) & 1:
-                size = value_size(column, at, end)
-                if size < 0:
-                    return NULL
-                at += size
-            bit += 1
-            continue
-        if not is_first:
+        start = out.size
+        if start != first:
             put_byte(out, 44)
-        is_first = False
         put(out, column.name, column.name_length)
         begin = out.size
         if nulls[bit >> 3] >> (bit & 7) & 1:
@@ -66,12 +58,15 @@ cdef const uint8_t* put_image(
             size = value_size(column, at, end)
             if size < 0 or not put_value(out, column, at, size):
                 return NULL
-            if column.is_key and layout.has_dates and is_null_date(column, at):
-                return NULL   # the key has it as text
             at += size
         bit += 1
-        if column.is_key:
-            note_key(layout, key, n, begin, out.size)
+        if column.is_key | column.is_hidden:
+            if column.is_hidden:
+                out.size = start   # it is taken back
+            elif layout.has_dates and out.size - begin == 4 and out.data[begin] == 110:
+                return NULL   # a date with a zero part: in the key it is a text
+            else:
+                note_key(layout, key, n, begin, out.size)
     put_byte(out, 125)
     return at
 
