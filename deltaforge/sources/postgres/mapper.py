@@ -121,10 +121,11 @@ class Mapper:
             self.tables[relation.oid] = None
             return
         known = self.tables.get(relation.oid)
-        # With FULL a description that is equal may come because the primary key has changed.
-        if known is None or known.relation != relation or relation.identity == "f":
+        if known is None or known.relation != relation:
             self._described[relation.oid] = relation
             self.tables.pop(relation.oid, None)
+        elif relation.identity == "f":  # an equal one may come because the primary key has changed
+            self._compare_key(relation, known.registered)
 
     def events(self, message: Message, lsn: int = 0) -> Iterator[ChangeEvent]:
         """The events of a message inside the open transaction; none for tables that are not captured.

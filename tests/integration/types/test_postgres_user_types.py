@@ -104,7 +104,7 @@ def test_columns_labels_and_schemas_that_are_gone(database, reader):
         "alter table app.t rename to u", "insert into app.u values (3, 'so so')", "drop schema app cascade",
     )  # fmt: skip
     reader.open(start)
-    # the server prints an enum by the label it has where the row is decoded
+    # the server decodes with the catalog of the row's place: its label of then, too
     assert [(event.source.table, event.after) for event in reader.read(3)] == [
         ("t", {"id": 1, "m": "ok", "gone": "x"}), ("t", {"id": 2, "m": "fine"}), ("u", {"id": 3, "m": "so so"}),
     ]  # fmt: skip
