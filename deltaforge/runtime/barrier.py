@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from deltaforge.core.batch import Batch
-from deltaforge.core.errors import ProtocolError, SinkError
+from deltaforge.core.errors import DeltaForgeError, ProtocolError, SinkError
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.sink_feed import WAIT_SECS, SinkFeed
 from deltaforge.sinks.base import SinkConfig
@@ -63,6 +63,10 @@ class Barrier:
         if self._context.stopping.is_set():
             for feed in self._feeds:
                 self._give_time(feed)
+
+    def failure(self) -> DeltaForgeError | None:
+        """Why one of the sinks that everything waits for has ended."""
+        return next((feed.ended for feed in self._holding if feed.ended is not None), None)
 
     def _wait_for_quorum(self, is_ready: Callable[[SinkFeed], bool]) -> None:
         began, is_late = time.monotonic(), False

@@ -146,6 +146,10 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         """The last error of each sink that is not healthy now."""
         return {feed.id: error for feed in self.feeds if (error := feed.last_error)}
 
+    def failure(self) -> DeltaForgeError | None:
+        """Why a sink that the pipeline waits for has ended; None while all of them work or try to."""
+        return self._barrier.failure()
+
     def wants_barrier(self) -> bool:
         """Whether the source should send a batch without events, since Bytewax holds no barrier where nothing was
         written. True once until the next barrier.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
@@ -94,11 +94,9 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
             batch = self._reader.get(self._wait_secs())
         except DeltaForgeError as error:
             log.error("source failed: %s", error, extra={"source_id": self._source_id, "kind": error.kind})  # noqa: TRY400 - the message says it all
-            self._context.fail(error)
-            if self._context.is_embedded:
-                raise
-            raise StopIteration from None
+            self._end(error)
         if batch is None:
+            self._check_sinks()
             batch = self._barrier_batch()
             return [] if batch is None else [batch]
         self._note(batch)
@@ -124,6 +122,20 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         except DeltaForgeError as error:
             self._context.fail(error)
             raise
+
+    def _check_sinks(self) -> None:
+        """End also where nothing comes that would have to wait for a sink that has failed for good."""
+        delivery = self._context.delivery
+        error = delivery.failure() if delivery is not None else None
+        if error is not None:
+            self._end(error)
+
+    def _end(self, error: DeltaForgeError) -> NoReturn:
+        """End the flow with what is delivered saved."""
+        self._context.fail(error)
+        if self._context.is_embedded:
+            raise error
+        raise StopIteration
 
     def _confirm_saved(self) -> None:
         if self._unsaved is None:
