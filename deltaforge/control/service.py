@@ -40,6 +40,8 @@ from deltaforge.storage.base import Storage
 log = logging.getLogger(__name__)
 
 NAMESPACE = "pipelines"
+HEALTH_ANSWER_SECS = 0.5
+"""What a health check waits for details of a process: it must not wait for one that hangs."""
 
 
 class PipelineService:
@@ -276,9 +278,10 @@ class PipelineService:
         return ops
 
     async def unmatched_patterns(self) -> dict[str, dict[str, str]]:
-        """Table patterns that no table matches, by pipeline, of those that run."""
+        """Table patterns that no table matches, by pipeline, of those that run and answer at once."""
         pipelines = list(self._pipelines.values())
-        found = await asyncio.gather(*(pipeline.supervisor.live() for pipeline in pipelines))
+        answers = (pipeline.supervisor.live(answer_secs=HEALTH_ANSWER_SECS) for pipeline in pipelines)
+        found = await asyncio.gather(*answers)
         sources = [(live or {}).get("source") or {} for live in found]
         unmatched = [source.get("unmatched_patterns") or {} for source in sources]
         return {pipeline.name: part for pipeline, part in zip(pipelines, unmatched, strict=True) if part}

@@ -91,12 +91,12 @@ class Supervisor:
         await child.stop(self.paths, self._options.stop_grace_secs)
         self.status, self.reason = "stopped", ""
 
-    async def live(self) -> dict[str, Any] | None:
-        """What the process says of itself; None if none answers."""
+    async def live(self, *, answer_secs: float = child.ANSWER_SECS) -> dict[str, Any] | None:
+        """What the process says of itself; None if none answers in time."""
         if self.status not in ("running", "paused"):
             return None
         try:
-            return await child.ask(self.paths, "status")
+            return await child.ask(self.paths, "status", answer_secs=answer_secs)
         except ControlError:
             return None
 
