@@ -147,3 +147,13 @@ def test_what_a_publication_leaves_out_is_said_at_the_first_start(database, read
     assert "row filter" in text
     assert "only some columns of public.t" in text
     assert changes(reader) == {}
+
+
+def test_a_row_filter_that_fails_ends_the_retries(database, reader_of):
+    database.execute("alter publication pub set table t where (10 / id > 0), u")
+    reader = reader_of(database)
+    database.execute("insert into t values (0)")
+    with pytest.raises(SourceError, match="division by zero") as caught:
+        reader.read(1)
+    assert retry_of(caught.value) is Retry.OPERATOR
+    assert "row filter" in caught.value.hint
