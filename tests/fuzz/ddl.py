@@ -44,7 +44,7 @@ class Follower:
         self._connection = connect(database.url())
         self._facts = read_facts(self._connection)
         self.history = SchemaHistory(folder / "history.jsonl", lambda *_: True)
-        self.history.arrive(self._facts.uuid, None)
+        self.arrive()
         self.position = tail_position(self._connection, self._facts)
         self.catalog = load_catalog(self._connection)
         self.history.record(self.catalog, self.position)
@@ -54,6 +54,10 @@ class Follower:
         self._dialect = dialect_of(self._facts.version)
         self.statements: list[str] = []
         self.refused = 0
+
+    def arrive(self) -> None:
+        """The history is about this server."""
+        self.history.arrive(self._facts.uuid, None)
 
     def close(self) -> None:
         self._dump.close()

@@ -48,10 +48,11 @@ class Header(msgspec.Struct, frozen=True):
 
 
 class FormatDescription(msgspec.Struct, frozen=True):
-    """Start of a log file."""
+    """Start of a log file. ``is_server_start``: the server was started with it."""
 
     server_version: str
     has_checksum: bool
+    is_server_start: bool = False
 
 
 class Rotate(msgspec.Struct, frozen=True):
@@ -219,7 +220,7 @@ class BinlogDecoder:
             _checked(data)
         self._is_mariadb = "mariadb" in version.lower()
         self._maps.clear()
-        return FormatDescription(version, self._has_checksum)
+        return FormatDescription(version, self._has_checksum, read_uint(data, HEADER_SIZE + 52, 4) != 0)
 
     def _table_map(self, body: bytes) -> TableMap:
         raw = body[8:]

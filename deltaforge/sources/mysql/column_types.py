@@ -103,7 +103,8 @@ def with_charset(text: str, kind: ColumnType, charset: str) -> tuple[str, Column
     if kind.code not in CHARACTER | LABELLED:
         return text, kind
     if kind.code in LABELLED and charset != kind.charset:
-        is_plain = all(label.isascii() for label in kind.labels or ())
+        # A question mark may be a byte that is no character of the old set, but one of the new.
+        is_plain = all(label.isascii() and "?" not in label for label in kind.labels or ())
         if {charset, kind.charset} & _WIDE or not (is_plain or {charset, kind.charset} == {"utf8mb3", "utf8mb4"}):
             raise SchemaError(f"what a server makes of labels that it converts to {charset} is not known")
     stored = stored_text(text, charset)

@@ -36,6 +36,10 @@ class _Ddl(msgspec.Struct):
         """The name of a table, with the default database where it names none."""
         return self.known.key(*cursor.take_table(self.statement.db))
 
+    def is_temporary(self, key: Key) -> bool:
+        """Whether the statement means a temporary table of its connection by this name."""
+        return self.known.is_temporary(self.statement.thread, key)
+
     def unknown(self, why: str) -> Unknown:
         """A table whose definition this statement leaves unknown."""
         return Unknown(f"{why}: {self.statement.outline}")
@@ -89,6 +93,8 @@ def _check_told(statement: Statement) -> None:
 def _changes(ddl: _Ddl, verb: str) -> Changes:
     cursor = ddl.cursor
     replaces = cursor.take_words("or", "replace")
+    if cursor.take_any("temporary"):
+        return _temporary(ddl, verb)
     while cursor.take_any("online", "offline", "ignore"):
         continue
     what = cursor.take_any("database", "schema", "index", "table", "tables", "sequence")
@@ -96,25 +102,46 @@ def _changes(ddl: _Ddl, verb: str) -> Changes:
         return _database(ddl, verb, replaces=replaces)
     if what == "index":
         return _drop_index(ddl) if verb == "drop" else Changes()
-    # No rows change their form by views, routines, users, or temporary tables, which have no rows in the log.
+    # No rows change their form by views, routines and users.
     return _tables(ddl, verb, what, replaces=replaces) if what else Changes()
+
+
+def _temporary(ddl: _Ddl, verb: str) -> Changes:
+    """Temporary tables are in the log of sessions that log statements. They have no rows in it, but hide a table."""
+    cursor = ddl.cursor
+    if not cursor.take_any("table", "tables", "sequence"):
+        return Changes()
+    cursor.take_words("if", "exists") or cursor.take_words("if", "not", "exists")
+    names = [ddl.table(cursor)] if verb == "create" else _names(ddl)
+    return Changes(temporary={(ddl.statement.thread, name): verb == "create" for name in names})
+
+
+def _names(ddl: _Ddl) -> list[Key]:
+    return [ddl.table(Cursor(part)) for part in split_by_comma(ddl.cursor.rest())]
+
+
+def _moved_temporary(ddl: _Ddl, old: Key, new: Key) -> Changes:
+    thread = ddl.statement.thread
+    return Changes(temporary={(thread, old): False, (thread, new): True})
 
 
 def _tables(ddl: _Ddl, verb: str, what: str, *, replaces: bool) -> Changes:
     cursor = ddl.cursor
     is_maybe = cursor.take_words("if", "exists") or cursor.take_words("if", "not", "exists")
     if verb == "drop":
-        return Changes({ddl.table(Cursor(part)): None for part in split_by_comma(cursor.rest())})
+        names = _names(ddl)
+        hidden = {(ddl.statement.thread, name): False for name in names if ddl.is_temporary(name)}
+        return Changes({name: None for name in names if not ddl.is_temporary(name)}, temporary=hidden)
     error_code = ddl.statement.error_code
     if error_code and verb != "create":
         raise SchemaError(f"it ended with error {error_code}, nobody knows where")
     if verb == "rename":
-        return Changes(_rename(ddl))
+        return _rename(ddl)
     table = ddl.table(cursor)
     if error_code:
         return Changes({table: None} if replaces else {})  # what was replaced is gone already
     if verb == "alter":
-        return Changes({} if what == "sequence" else _alter(ddl, table))
+        return Changes() if what == "sequence" else _alter(ddl, table)
     if is_maybe and not replaces and ddl.known.table(table) is not None:
         return Changes()  # it is there, and stays as it is
     return Changes({table: _sequence(ddl, table) if what == "sequence" else _create(ddl, table)})
@@ -151,14 +178,15 @@ def _drop_index(ddl: _Ddl) -> Changes:
         return Changes()
     table = ddl.table(cursor)
     known = ddl.known.table(table)
-    if not isinstance(known, TableDefinition):
+    if not isinstance(known, TableDefinition) or ddl.is_temporary(table):
         return Changes()
     schema = msgspec.structs.replace(known.schema, primary_key=())
     return Changes({table: msgspec.structs.replace(known, schema=schema)})
 
 
-def _rename(ddl: _Ddl) -> dict[Key, State]:
-    changed: dict[Key, State] = {}
+def _rename(ddl: _Ddl) -> Changes:
+    changes = Changes()
+    changed = changes.tables
     for part in split_by_comma(ddl.cursor.rest()):
         cursor = Cursor(part)
         old = ddl.table(cursor)
@@ -166,10 +194,13 @@ def _rename(ddl: _Ddl) -> dict[Key, State]:
         if not cursor.take_any("to"):
             raise SchemaError("RENAME TABLE does not say what the new name is")
         new = ddl.table(cursor)
+        if ddl.is_temporary(old):
+            changes.temporary |= _moved_temporary(ddl, old, new).temporary
+            continue
         state = changed[old] if old in changed else ddl.known.table(old)
         changed[old] = None
         changed[new] = _moved(ddl, state, new)
-    return changed
+    return changes
 
 
 def _moved(ddl: _Ddl, state: State, new: Key) -> State:
@@ -183,7 +214,8 @@ def _create(ddl: _Ddl, table: Key) -> State:
     cursor = ddl.cursor
     elements = cursor if cursor.peek_word() == "like" else Cursor(cursor.take_parenthesized())
     if elements.take_any("like"):
-        return _moved(ddl, ddl.known.table(ddl.table(elements)), table)
+        like = ddl.table(elements)
+        return _moved(ddl, None if ddl.is_temporary(like) else ddl.known.table(like), table)
     options = before_partitioning(cursor.rest())
     if "select" in [token.text.lower() for token in options if token.kind is Kind.WORD]:
         raise SchemaError("the columns of the table are not all named")
@@ -195,24 +227,26 @@ def _create(ddl: _Ddl, table: Key) -> State:
     return builder.definition(table)
 
 
-def _alter(ddl: _Ddl, table: Key) -> dict[Key, State]:
+def _alter(ddl: _Ddl, table: Key) -> Changes:
     cursor, known = ddl.cursor, ddl.known.table(table)
     _skip_wait(cursor)
     if cursor.take_words("convert", "partition"):
         cursor.take_name()
         if cursor.take_words("to", "table"):
             new = ddl.table(cursor)
-            return {new: _moved(ddl, known, new)}
-        return {}
+            return Changes({new: _moved(ddl, known, new)})
+        return Changes()
     if cursor.take_words("convert", "table"):
-        return {ddl.table(cursor): None}
+        return Changes({ddl.table(cursor): None})
     clauses = clauses_of(cursor)
     named = [name for name in (_new_name(ddl, clause) for clause in clauses) if name is not None]
     new = named[-1] if named else table
+    if ddl.is_temporary(table):
+        return _moved_temporary(ddl, table, new) if named else Changes()
     state = _altered(ddl, known, [clause for clause in clauses if not clause.is_at_end], new)
     if state is known:
-        return {}
-    return {table: None, new: state} if named else {table: state}
+        return Changes()
+    return Changes({table: None, new: state} if named else {table: state})
 
 
 def _altered(ddl: _Ddl, known: State, clauses: list[Cursor], new: Key) -> State:

@@ -39,10 +39,17 @@ State = TableDefinition | Unknown | None
 
 
 class Changes(msgspec.Struct):
-    """What a statement changes: tables, and the default character sets of databases (None: the database is gone)."""
+    """What a statement changes.
+
+    Attributes:
+        tables: By name.
+        charsets: Default character sets of databases; None: the database is gone.
+        temporary: Connection and name of temporary tables, and whether they are there now.
+    """
 
     tables: dict[Key, State] = msgspec.field(default_factory=dict)
     charsets: dict[str, str | None] = msgspec.field(default_factory=dict)
+    temporary: dict[tuple[int, Key], bool] = msgspec.field(default_factory=dict)
 
 
 class Definitions:
@@ -59,6 +66,7 @@ class Definitions:
         self._tables: dict[Key, TableDefinition | Unknown] = {}
         self._names: dict[str, dict[str, None]] = {}
         self._charsets: dict[str, str | None] = {}
+        self._temporary: set[tuple[int, Key]] = set()
 
     def key(self, db: str, table: str) -> Key:
         """Under which a table of this name is kept."""
@@ -76,6 +84,15 @@ class Definitions:
         """Whether there is such a database."""
         return db in self._charsets or bool(self._names.get(db))
 
+    @property
+    def temporary(self) -> frozenset[tuple[int, Key]]:
+        """Connection and name of every temporary table in the log."""
+        return frozenset(self._temporary)
+
+    def is_temporary(self, thread: int, key: Key) -> bool:
+        """Whether a connection means a temporary table of its own by this name, not the table that has rows."""
+        return (thread, key) in self._temporary
+
     def charset_of(self, db: str) -> str | None:
         """The default character set of a database."""
         return self._charsets.get(db)
@@ -88,6 +105,8 @@ class Definitions:
     def apply(self, changes: Changes) -> None:
         """Make changes."""
         self._put(changes.tables)
+        for table, is_there in changes.temporary.items():
+            (self._temporary.add if is_there else self._temporary.discard)(table)
         for db, charset in changes.charsets.items():
             if charset is None:
                 self._charsets.pop(db, None)

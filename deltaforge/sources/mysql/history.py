@@ -40,7 +40,8 @@ class _Entry(msgspec.Struct, frozen=True):
     its definition is not known.
 
     Without ``table`` it is the default character set of a database, without ``db`` of the server. ``server`` is
-    whose log it is; what was known of that log before a line that ``restarts`` is void.
+    whose log it is; what was known of that log before a line that ``restarts`` is void. With ``thread`` it is a
+    temporary table of that connection, which is there or not.
     """
 
     file: str
@@ -52,6 +53,8 @@ class _Entry(msgspec.Struct, frozen=True):
     server: str = ""
     restarts: bool = False
     unknown: str = ""
+    thread: int | None = None
+    is_there: bool = False
 
     @property
     def order(self) -> Order:
@@ -81,9 +84,12 @@ class _Log:
     def keep(self, entry: _Entry) -> None:
         """Add an entry; what it says is valid from its place to the next one of its table."""
         order, key = entry.order, self.now.key(entry.db, entry.table)
+        self.end = max(self.end, order)
+        if entry.thread is not None:
+            self.now.apply(Changes(temporary={(entry.thread, key): entry.is_there}))
+            return
         known = self._entries.setdefault(key, [])
         known.insert(bisect.bisect_right(known, order, key=lambda pair: pair[0]), (order, entry))
-        self.end = max(self.end, order)
         newest = known[-1][1]
         if entry.table:
             self.now.apply(Changes({key: newest.state}))
@@ -177,6 +183,11 @@ class SchemaHistory:
                 )
         self._append(changes, position)
 
+    def on_server_start(self, position: MysqlPosition) -> None:
+        """The server was started where this log file begins: it has no temporary tables."""
+        if log_order(position) > self._log.end:
+            self._append(Changes(temporary=dict.fromkeys(self._log.now.temporary, False)), position)
+
     def definition(self, db: str, table: str, position: MysqlPosition) -> TableDefinition:
         """The definition valid for a row at ``position``.
 
@@ -198,6 +209,10 @@ class SchemaHistory:
         at, server = (position.file, position.pos), self._server
         entries = [_entry(at, key, state, server) for key, state in news.tables.items()]
         entries += [_Entry(*at, db, "", charset=charset, server=server) for db, charset in news.charsets.items()]
+        entries += [
+            _Entry(*at, *key, server=server, thread=thread, is_there=is_there)
+            for (thread, key), is_there in news.temporary.items()
+        ]
         if entries:
             self._write(entries)
 

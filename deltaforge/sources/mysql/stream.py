@@ -263,6 +263,8 @@ class MysqlStream:
             self._on_rotate(message)
         elif isinstance(message, FormatDescription):
             self._dialect = dialect_of(message.server_version)
+            if message.is_server_start:
+                self._history.on_server_start(MysqlPosition(self._file, 4))
         elif isinstance(message, XaPrepare):
             # Delivered with the prepare, as Debezium does; a later XA ROLLBACK of it is reported.
             self._end(outer, now)

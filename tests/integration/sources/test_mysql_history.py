@@ -7,6 +7,7 @@ import pytest
 
 from deltaforge.checkpoint.takeover import TakeOvers
 from deltaforge.core.errors import SchemaError
+from deltaforge.sources.mysql.history import SchemaHistory
 from tests.fuzz.ddl import Follower, run
 from tests.reading import brief, mysql_reader
 
@@ -276,6 +277,39 @@ def test_alter_that_is_logged_in_two_phases_is_applied_once(request, tmp_path, n
                 cursor.execute("alter table t add c int, add unique key (a), algorithm = copy")
         follower.follow()
         assert sum("rename column" in statement for statement in follower.statements) == 2
+        follower.compare(set())
+
+
+@pytest.mark.parametrize("name", ["mysql", "mariadb"])
+def test_temporary_tables_of_sessions_that_log_statements_hide_no_table(request, tmp_path, name):
+    server = request.getfixturevalue(name)
+    with server.fresh_database() as database, followed(database, tmp_path) as follower:
+        database.execute("create table t (a int primary key, b int)", "create table u (c int)")
+        with database.connect() as connection, connection.cursor() as cursor:
+            for sql in (
+                "set session binlog_format = 'STATEMENT'",
+                "create temporary table t (a int primary key, b int)",
+                "alter table t rename column a to b, rename column b to a",
+                "alter table t drop primary key, add x int first",
+                "alter table u add d int",
+                "alter table t rename to v",
+                "alter table t add e int",
+                "alter table v add f int",
+                "create temporary table u (z int)",
+                "drop table u",
+                "drop table v",
+                "alter table u add g int",
+            ):
+                cursor.execute(sql)
+                follower.follow()
+                follower.compare({(database.name, "t"), (database.name, "u"), (database.name, "v")})
+            cursor.execute("create temporary table t (a int)")
+            follower.follow()
+        follower.history = SchemaHistory(tmp_path / "history.jsonl", lambda *_: True)
+        follower.arrive()
+        follower.follow()  # the session ended, and with it the table
+        database.execute("alter table t add h int")
+        follower.follow()
         follower.compare(set())
 
 
