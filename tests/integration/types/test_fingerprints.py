@@ -50,7 +50,7 @@ def insert(database, name="t"):
 def in_catalog(database, table="t"):
     connection = connect(database.url())
     try:
-        return load_table(connection, (database.name, table))
+        return load_table(connection, (database.name, table)).schema
     finally:
         connection.close()
 
