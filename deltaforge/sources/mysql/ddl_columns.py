@@ -87,8 +87,9 @@ def read_column(cursor: Cursor, settings: Settings) -> ColumnDefinition:
     if labels:
         if charset != "binary":
             labels = tuple(label.rstrip(" ") for label in labels)
-        literals = stored_labels(labels, settings.literals or "utf8mb4")
-        kind = msgspec.structs.replace(kind, labels=stored_labels(literals, charset))
+        labels = stored_labels(stored_labels(labels, settings.literals or "utf8mb4"), charset)
+        kind = msgspec.structs.replace(kind, labels=labels)
+        text = f"{text.partition('(')[0]}({','.join(map(_quoted, labels))})"  # as the catalog prints it
     is_nullable = found.is_nullable and not found.is_primary
     column = Column(name, text, is_nullable, found.default, " ".join(found.extra))
     return ColumnDefinition(column, kind, found.is_primary, found.is_first, found.after)
