@@ -13,7 +13,7 @@ from deltaforge.sources.mysql.ddl_columns import Settings, read_charset
 from deltaforge.sources.mysql.ddl_table import TableBuilder, before_partitioning, clauses_of
 from deltaforge.sources.mysql.ddl_tokens import Cursor, split_by_comma
 from deltaforge.sources.mysql.definitions import Changes, Definitions, Key, State, TableDefinition, Unknown
-from deltaforge.sources.mysql.sequences import sequence_definition
+from deltaforge.sources.mysql.sequences import is_sequence, sequence_definition
 from deltaforge.sources.mysql.statement import Kind, Statement, Token
 
 _WRITTEN = re.compile(r"CREATE (?:OR REPLACE )?TABLE (?:IF NOT EXISTS )?[`\"].*? \(\n  ", re.DOTALL)
@@ -129,7 +129,7 @@ def _tables(ddl: _Ddl, verb: str, what: str, *, replaces: bool) -> Changes:
     cursor = ddl.cursor
     is_maybe = cursor.take_words("if", "exists") or cursor.take_words("if", "not", "exists")
     if verb == "drop":
-        names = _names(ddl)
+        names = [name for name in _names(ddl) if what != "sequence" or not _is_plain_table(ddl.known.table(name))]
         hidden = {(ddl.statement.thread, name): False for name in names if ddl.is_temporary(name)}
         return Changes({name: None for name in names if not ddl.is_temporary(name)}, temporary=hidden)
     error_code = ddl.statement.error_code
@@ -145,6 +145,11 @@ def _tables(ddl: _Ddl, verb: str, what: str, *, replaces: bool) -> Changes:
     if is_maybe and not replaces and ddl.known.table(table) is not None:
         return Changes()  # it is there, and stays as it is
     return Changes({table: _sequence(ddl, table) if what == "sequence" else _create(ddl, table)})
+
+
+def _is_plain_table(state: State) -> bool:
+    """Whether a table is none of a sequence: MariaDB logs a DROP SEQUENCE IF EXISTS that did nothing to it."""
+    return isinstance(state, TableDefinition) and not is_sequence(state)
 
 
 def _sequence(ddl: _Ddl, table: Key) -> State:

@@ -28,13 +28,14 @@ _SINGLE_PRECISION_BITS = 24
 
 class Settings(msgspec.Struct, frozen=True):
     """What the meaning of a definition depends on: the table's character set, and the session, with that of its
-    ``literals``.
+    ``literals``. ``converted``: all text becomes of this set, whatever a column says.
     """
 
     charset: str | None
     literals: str | None = None
     sql_mode: int = 0
     is_mariadb: bool = False
+    converted: str | None = None
 
     def has_mode(self, mode: int) -> bool:
         """Whether MariaDB was in one of its modes of other databases."""
@@ -82,6 +83,8 @@ def read_column(cursor: Cursor, settings: Settings) -> ColumnDefinition:
     elif found.is_unsigned:
         text += " unsigned"
     charset = found.charset or settings.charset
+    if settings.converted is not None and charset != "binary":
+        charset = settings.converted
     text = stored_text(text, charset)
     kind = column_type_from_text(text, charset)
     if labels:

@@ -126,6 +126,7 @@ class TableBuilder:
                 raise SchemaError("CONVERT TO names no character set that is known")
             self._converted = charset
             self._set_charset(charset)
+            self._settings = msgspec.structs.replace(self._settings, converted=charset)
             return True
         if cursor.peek_word() not in _HARMLESS | _CHARSETS and not cursor.is_symbol("=", 1):
             return False

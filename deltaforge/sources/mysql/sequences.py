@@ -11,6 +11,11 @@ _VALUES = ("next_not_cached_value", "minimum_value", "maximum_value", "start_val
 _REST = {"cache_size": "bigint(21) unsigned", "cycle_option": "tinyint(1) unsigned", "cycle_count": "bigint(21)"}
 
 
+def is_sequence(definition: TableDefinition) -> bool:
+    """Whether this is the table of a sequence, by its columns."""
+    return {column.name for column in definition.schema.columns} == {*_VALUES, *_REST}
+
+
 def sequence_definition(key: Key, options: Cursor, charset: str | None) -> TableDefinition:
     """The table of a new sequence.
 

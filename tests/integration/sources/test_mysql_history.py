@@ -85,6 +85,8 @@ MISREAD = [
      " partition p1 values less than (2), partition p2 values less than (3))")),
     ("utf8mb4", "", "alter table part drop partition p0, p1"),
     ("utf8mb4", "", "alter table part add c int partition by key (a)"),
+    ("utf8mb4", "", "create table conv (a char(3) charset latin1)"),
+    ("utf8mb4", "", "alter table conv convert to character set binary, add e enum('x', 'y  ') charset utf8mb3"),
     ("utf8mb4", "", "create view seen as select 1"),
     ("utf8mb4", "", "rename table seen to moved"),
 ]  # fmt: skip
@@ -92,6 +94,8 @@ MISREAD_ON_MARIADB = [
     ("utf8mb4", "", "drop view moved"),
     ("utf8mb4", "", "create sequence moved"),
     ("utf8mb4", "", "drop sequence moved"),
+    ("utf8mb4", "", "create table moved (a int)"),
+    ("utf8mb4", "", "drop sequence if exists moved"),
     ("utf8mb4", "", "set statement max_statement_time = 100 for alter table t add s int"),
     ("utf8mb4", "", "alter table t add z1 int /*M! unsigned */, add z2 int /*!50701 unsigned */"),
     ("utf8mb4", "", "create or replace table moved (a int not null) select 1 as b"),
