@@ -66,7 +66,7 @@ _TEXTS = (
     (r"conversion between \S+ and \S+ is not supported", "0A", "the database needs an encoding that converts to UTF-8"),
 )
 SERVER_START = "select pg_postmaster_start_time()::text"
-LOCK_TIMEOUT = "5s"
+LOCK_TIMEOUT = "2s"
 """How long the catalog is waited for: some of its functions want a lock on the table that they are asked about."""
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import logging
+
 import psycopg
 from psycopg.rows import TupleRow
 
 from deltaforge.config.patterns import TablePatterns
+from deltaforge.core.errors import SourceError
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.postgres.client import source_errors
 from deltaforge.sources.unmatched import PatternWatch, named
+
+log = logging.getLogger(__name__)
 
 _PUBLISHED = "select schemaname, tablename from pg_publication_tables where pubname = %s"
 _SCHEMAS = "select nspname from pg_namespace"
@@ -28,11 +33,21 @@ select n.nspname, c.relname,
 
 
 def look_for_tables(connection: psycopg.Connection[TupleRow], publication: str, watch: PatternWatch) -> None:
-    """Find out which patterns no published table matches.
+    """Find out which patterns no published table matches. While somebody holds a lock on a published table the catalog
+    may not say: that is noted, and holds nothing up.
 
     Raises:
         SourceError: The catalog cannot be read.
     """
+    try:
+        _look(connection, publication, watch)
+    except SourceError as error:
+        if error.kind != "timeout":
+            raise
+        log.warning("the tables of publication %s are not compared with the patterns: %s", publication, error)
+
+
+def _look(connection: psycopg.Connection[TupleRow], publication: str, watch: PatternWatch) -> None:
     with source_errors("cannot read the catalog"):
         published = {(row[0], row[1]) for row in connection.execute(_PUBLISHED, [publication]).fetchall()}
     known: list[TupleRow] = []
