@@ -7,14 +7,14 @@ catalog is that of now, not of when the statement ran: what a statement names an
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from deltaforge.core.errors import SchemaError, SourceError
 from deltaforge.sources.mysql.catalog import SYSTEM_DATABASES
 from deltaforge.sources.mysql.client import connect
-from deltaforge.sources.mysql.ddl_tokens import Cursor, split_by_comma
 from deltaforge.sources.mysql.definitions import Key
 from deltaforge.sources.mysql.functions import BUILT_IN
+from deltaforge.sources.mysql.made import Made, created_table
 from deltaforge.sources.mysql.named import Named, named_in
 from deltaforge.sources.mysql.objects import Body, Objects, load_objects
 from deltaforge.sources.mysql.statement import Kind, Statement
@@ -23,8 +23,6 @@ log = logging.getLogger(__name__)
 
 _HINT = "set binlog_format=ROW for every session"
 _RIGHTS_HINT = "grant TRIGGER, SHOW VIEW and SELECT on *.* to the user of the source, so that it can be known"
-_MAX_MADE = 10_000
-_OBJECTS = frozenset({"trigger", "view", "function", "procedure", "package"})
 
 
 class Reach:
@@ -39,54 +37,22 @@ class Reach:
         self._dsn = dsn
         self._captured = captured
         self._objects: Objects | None = None
-        self._made: set[Key] = set()
-        self._temporary: set[tuple[int, Key]] = set()
+        self._made = Made()
 
     def note(self, statement: Statement) -> None:
-        """A DDL statement: what is known of the catalog may be older than it.
-
-        Tables that are made while the log is read have no trigger until one is made. So statements that change them
-        can be judged when they are dropped long since, as temporary tables are.
-        """
+        """A DDL statement: what is known of the catalog may be older than it."""
         try:
-            self._note(statement)
+            self._made.note(statement)
+            is_known = _made_only(statement)
         except SchemaError:
-            self._made.clear()
+            self._made.forget()
+            is_known = False
+        if not is_known:
             self._objects = None
 
     def is_temporary(self, table: Key, thread: int) -> bool:
         """Whether a connection means a temporary table of its own by this name, as far as the log was read."""
-        return (thread, table) in self._temporary
-
-    def _note(self, statement: Statement) -> None:
-        self._note_temporary(statement)
-        head = [token.text.lower() if token.kind is Kind.WORD else "" for token in statement.tokens[:24]]
-        table = created_table(statement)
-        if table is not None and "references" not in _words(statement):
-            if len(self._made) >= _MAX_MADE:
-                self._made.clear()
-            self._made.add(table)
-        elif head[:2] in (["drop", "table"], ["drop", "temporary"]):
-            return  # what it had is gone with it, and is in the log if it comes back
-        elif not _OBJECTS.isdisjoint(head):
-            self._made.clear()
-            self._objects = None
-        elif head[:1] in (["alter"], ["rename"], ["create"], ["drop"]):
-            self._objects = None
-
-    def _note_temporary(self, statement: Statement) -> None:
-        created = _created(statement)
-        if created is not None and created[1]:
-            if len(self._temporary) >= _MAX_MADE:
-                self._temporary.clear()
-            self._temporary.add((statement.thread, created[0]))
-        cursor = Cursor(statement.tokens)
-        if self._temporary and cursor.take_words("drop"):
-            cursor.take_words("temporary")
-            if cursor.take_any("table", "tables"):
-                cursor.take_words("if", "exists")
-                for part in split_by_comma(cursor.rest()):
-                    self._temporary.discard((statement.thread, Cursor(part).take_table(statement.db)))
+        return self._made.is_temporary(table, thread)
 
     def check(self, statement: Statement) -> None:
         """Return if the statement, which changes rows or fills a table that it makes, has changed no captured table.
@@ -99,13 +65,10 @@ class Reach:
         filled = filled_table(statement)
         if filled is not None:
             named.changed.add(filled)
-            self._made.add(filled)
         named.changed = {table for table in named.changed if not self.is_temporary(table, statement.thread)}
         direct = {table for table in named.changed if self._captured(*table)}
         if direct:
             raise _refusal(direct)
-        if named.changed <= self._made and not named.has_dynamic and not self._may_run(named):
-            return
         is_fresh = self._objects is None
         walk = self._walk(statement, named)
         if walk.unknown and not is_fresh:  # the catalog that is known may be too old
@@ -120,11 +83,6 @@ class Reach:
                 hint=f"{_HINT}; {_RIGHTS_HINT}" if walk.is_without_rights else _HINT,
                 tables=sorted(".".join(table) for table in named.changed),
             )
-
-    def _may_run(self, named: Named) -> bool:
-        """Whether something is called that is no function of the server, or read that may be a view."""
-        is_called = any(owner or name.lower() not in BUILT_IN for owner, name in named.called)
-        return is_called or any(word.lower() in ("select", "from", "join", "table") for word in named.words)
 
     def _walk(self, statement: Statement, named: Named) -> _Walk:
         if self._objects is None:
@@ -147,10 +105,10 @@ class _Walk:
         is_without_rights: Whether that is for want of rights.
     """
 
-    def __init__(self, objects: Objects, captured: Callable[[str, str], bool], made: set[Key]) -> None:
+    def __init__(self, objects: Objects, captured: Callable[[str, str], bool], made: Made) -> None:
         self._objects = objects
         self._captured = captured
-        self._made = {objects.name(table) for table in made}
+        self._made = made
         self._seen: set[tuple[str, Key]] = set()
         self.reached: set[Key] = set()
         self.unknown: list[str] = []
@@ -176,24 +134,26 @@ class _Walk:
         return is_new
 
     def _change(self, table: Key, *, is_expression: bool = False) -> None:
-        objects = self._objects
+        objects, made = self._objects, self._made
         if self._captured(*table):
             self.reached.add(table)
         elif is_expression or table[0].lower() in SYSTEM_DATABASES or not self._is_new("change", table):
             return
-        elif table in objects.views:
+        elif table in made.views or (table in objects.views and table not in made.tables):
             self._view(table, is_changed=True)
+        elif table in made.tables:
+            self._run_all(made.triggers.get(table, ()), f"a trigger of {'.'.join(table)}")
         elif table in objects.tables:
             if not objects.has_right("TRIGGER", table[0]):
                 self._hidden(f"the triggers of {'.'.join(table)} are hidden from the user")
-            for body in objects.triggers.get(table, ()):
-                self._run(body, f"a trigger of {'.'.join(table)}")
-        elif table not in self._made:
+            triggers = (*objects.triggers.get(table, ()), *made.triggers.get(table, ()))
+            self._run_all(triggers, f"a trigger of {'.'.join(table)}")
+        else:
             self.unknown.append(f"{'.'.join(table)} is not in the catalog now")
 
     def _follow(self, table: Key) -> None:
         """Rows of other tables that go with those of a table; no triggers run for them."""
-        for child in self._objects.children.get(table, ()):
+        for child in {*self._objects.children.get(table, ()), *self._made.children.get(table, ())}:
             if self._captured(*child):
                 self.reached.add(child)
             elif self._is_new("follow", child):
@@ -203,30 +163,41 @@ class _Walk:
         objects, key = self._objects, (self._objects.name((owner, ""))[0] or db, routine.lower())
         if key[0] == "sys" or not self._is_new("call", key):
             return
-        bodies = objects.routines.get(key)
-        if bodies is None and (owner or key[1] not in BUILT_IN):
+        bodies = (*self._made.routines.get(key, ()), *objects.routines.get(key, ()))
+        if not bodies and (owner or key[1] not in BUILT_IN):
             what = f"{'.'.join(key)} is no routine in the catalog now"
             self.unknown.append(what) if objects.has_right("SELECT", "") else self._hidden(what)
-        for body in bodies or ():
-            self._run(body, f"routine {'.'.join(key)}")
+        self._run_all(bodies, f"routine {'.'.join(key)}")
 
     def _read(self, words: set[str], db: str) -> None:
         """Views that are read may call functions."""
-        for view in self._objects.views:
+        for view in {*self._objects.views, *self._made.views}:
             if view[1].lower() in words and (view[0] == db or view[0].lower() in words):
                 self._view(view, is_changed=False)
 
     def _view(self, view: Key, *, is_changed: bool) -> None:
-        body, objects = self._objects.views[view], self._objects
+        body = self._made.views.get(view) or self._objects.views[view]
         if is_changed and body.tokens is not None:
+            names: set[Key] = set()
+            if view in self._made.views:  # as it was written; the catalog has each name with its database
+                names |= {(body.db, token.text) for token in body.tokens if token.kind is not Kind.OTHER}
             parts = zip(body.tokens, body.tokens[1:], body.tokens[2:], strict=False)
-            for left, dot, right in parts:
-                table = objects.name((left.text, right.text))
-                if dot.text == "." and (self._captured(*table) or table in objects.tables or table in objects.views):
+            names |= {(left.text, right.text) for left, dot, right in parts if dot.text == "."}
+            for name in names:
+                table = self._objects.name(name)
+                if self._captured(*table) or self._is_known(table):
                     self._change(table)
                     self._follow(table)
         if self._is_new("view", view):
             self._run(body, f"view {'.'.join(view)}")
+
+    def _is_known(self, table: Key) -> bool:
+        objects, made = self._objects, self._made
+        return any(table in known for known in (objects.tables, objects.views, made.tables, made.views))
+
+    def _run_all(self, bodies: Iterable[Body], what: str) -> None:
+        for body in bodies:
+            self._run(body, what)
 
     def _run(self, body: Body, what: str) -> None:
         if body.tokens is None:
@@ -244,32 +215,20 @@ class _Walk:
 
 def fills_table(statement: Statement) -> bool:
     """Whether the statement is a CREATE TABLE whose rows are those of a query in it."""
-    return statement.words[:1] == ["create"] and _created(statement) is not None and "select" in _words(statement)
-
-
-def created_table(statement: Statement) -> Key | None:
-    """The table that a CREATE TABLE makes for certain; None for any other statement, also ``if not exists``."""
-    created = _created(statement)
-    return created[0] if created is not None and (created[1] or "if not exists" not in created[2]) else None
+    return created_table(statement) is not None and "select" in _words(statement)
 
 
 def filled_table(statement: Statement) -> Key | None:
     """The table that others see and that a CREATE TABLE fills with the rows of a query."""
-    created = _created(statement)
+    created = created_table(statement)
     return created[0] if created is not None and not created[1] and "select" in _words(statement) else None
 
 
-def _created(statement: Statement) -> tuple[Key, bool, str] | None:
-    """The table of a CREATE TABLE, whether it is a temporary one, and the condition."""
-    cursor = Cursor(statement.tokens)
-    if not cursor.take_words("create"):
-        return None
-    cursor.take_words("or", "replace")
-    is_temporary = cursor.take_words("temporary")
-    if not cursor.take_words("table"):
-        return None
-    condition = "if not exists" if cursor.take_words("if", "not", "exists") else ""
-    return cursor.take_table(statement.db), is_temporary, condition
+def _made_only(statement: Statement) -> bool:
+    """Whether all that a statement changes is known from it, so that the catalog need not be read again."""
+    head = [token.text.lower() if token.kind is Kind.WORD else "" for token in statement.tokens[:3]]
+    made = created_table(statement)
+    return (made is not None and made[2]) or head[:2] in (["drop", "table"], ["drop", "temporary"])
 
 
 def _words(statement: Statement) -> set[str]:

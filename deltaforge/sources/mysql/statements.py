@@ -16,6 +16,7 @@ from deltaforge.sources.mysql.maker import EventMaker, Place
 from deltaforge.sources.mysql.reach import Reach, fills_table
 from deltaforge.sources.mysql.statement import Kind, Statement, Token
 from deltaforge.sources.mysql.tables import Tables
+from deltaforge.sources.mysql.xa import XaTransactions
 
 log = logging.getLogger(__name__)
 
@@ -95,6 +96,27 @@ def truncated_table(statement: Statement) -> tuple[str, str]:
     return cursor.take_table(statement.db)
 
 
+def tables_of_partitions(statement: Statement) -> list[tuple[str, str]]:
+    """The tables whose rows an ALTER TABLE removes or moves with a partition; none for any other statement."""
+    try:
+        cursor = Cursor(statement.tokens)
+        if not cursor.take_words("alter"):
+            return []
+        cursor.take_any("online", "offline", "ignore")
+        if not cursor.take_words("table"):
+            return []
+        cursor.take_words("if", "exists")
+        tables = [cursor.take_table(statement.db)]
+        verb = cursor.take_any("truncate", "drop", "exchange")
+        if not verb or not cursor.take_words("partition"):
+            return []
+        while verb == "exchange" and not cursor.take_words("with", "table"):
+            cursor.take()
+        return [*tables, cursor.take_table(statement.db)] if verb == "exchange" else tables
+    except SchemaError:
+        return []
+
+
 def savepoint_name(statement: Statement) -> str:
     """The name in SAVEPOINT or ROLLBACK TO, which stands at the end; case does not matter.
 
@@ -136,7 +158,11 @@ def _without_accents(name: str) -> str:
 
 
 class Statements:
-    """Acts on the statements of a log that are no transaction control."""
+    """Acts on the statements of a log that are no transaction control.
+
+    Attributes:
+        xa: The XA transactions that are prepared.
+    """
 
     def __init__(self, tables: Tables, history: SchemaHistory, maker: EventMaker, gate: Gate, reach: Reach) -> None:
         self._tables = tables
@@ -144,6 +170,7 @@ class Statements:
         self._maker = maker
         self._gate = gate
         self._reach = reach
+        self.xa = XaTransactions()
 
     def act(self, meaning: Meaning, statement: Statement, place: Place) -> ChangeEvent | None:
         """The event of a statement: that of a TRUNCATE of a captured table; others have none.
@@ -166,7 +193,7 @@ class Statements:
         self, meaning: Meaning, statement: Statement, place: Place, position: MysqlPosition
     ) -> ChangeEvent | None:
         if meaning is Meaning.XA_ROLLBACK:
-            log.error("an XA transaction was rolled back after its rows were delivered with its prepare")
+            self.xa.rolled_back(statement)
         elif meaning is Meaning.ROWS:
             self._reach.check(statement)
         elif meaning is Meaning.UNKNOWN:
@@ -181,9 +208,17 @@ class Statements:
         return None
 
     def _define(self, statement: Statement, position: MysqlPosition) -> None:
+        self._warn_of_partitions(statement)
         self._tables.forget_completed()
         self._reach.note(statement)
         if not self._history.is_empty:
             self._history.apply(statement, position)
         if "select" in statement.text.lower() and fills_table(statement):
             self._reach.check(statement)
+
+    def _warn_of_partitions(self, statement: Statement) -> None:
+        """Rows that come and go with a partition are not in the log."""
+        tables = tables_of_partitions(statement) if "partition" in statement.text.lower() else []
+        if any(self._tables.is_captured(*table) for table in tables):
+            names = " and ".join(".".join(table) for table in tables)
+            log.warning("rows of %s were moved or removed with a partition: there are no events of them", names)

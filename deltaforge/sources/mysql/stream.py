@@ -267,6 +267,8 @@ class MysqlStream:
                 self._history.on_server_start(MysqlPosition(self._file, 4))
         elif isinstance(message, XaPrepare):
             # Delivered with the prepare, as Debezium does; a later XA ROLLBACK of it is reported.
+            has_rows = self._batcher.open_count > 0 or self._batcher.has_split_transaction
+            self._statements.xa.prepared(has_rows=has_rows)
             self._end(outer, now)
 
     def _on_rotate(self, message: Rotate) -> None:
@@ -306,6 +308,7 @@ class MysqlStream:
         elif meaning is Meaning.ROLLBACK_TO and self._tx is not None:
             self._roll_back(kept_by(statement, self._tx.savepoints))
         elif meaning in (Meaning.XA_BEGIN, Meaning.XA):
+            self._statements.xa.note(statement)
             self._is_begun = self._is_begun or meaning is Meaning.XA_BEGIN
             if not self._is_begun:
                 self._end(outer, now)

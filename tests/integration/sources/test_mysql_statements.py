@@ -245,3 +245,67 @@ def test_what_cannot_be_known_stops_the_reading(two_databases, reader_of, tmp_pa
     error = refused(seldom.open(start))
     assert f"the triggers of {other.name}.o are hidden from the user" in error.message
     assert "grant TRIGGER" in error.hint
+
+
+def xa(database, xid, *statements):
+    with database.connect() as connection, connection.cursor() as cursor:
+        for statement in (f"xa start {xid}", *statements, f"xa end {xid}", f"xa prepare {xid}"):
+            cursor.execute(statement)
+
+
+def test_a_rolled_back_xa_transaction_is_an_error_only_where_its_rows_were_delivered(two_databases, reader_of, caplog):
+    captured, other, _ = two_databases
+    reader = reader_of(captured)
+    with caplog.at_level(logging.WARNING):
+        xa(other, "'foreign', 'b', 7", "insert into o (v) values (1)")
+        other.execute("xa rollback 'foreign', 'b', 7", f"insert into {captured.name}.t (id) values (1)")
+        assert brief(reader.read(1)) == [("c", None, {"id": 1, "v": None})]
+        assert caplog.text == ""
+        xa(captured, "'mine'", "insert into t (id) values (2)")
+        assert brief(reader.read(1)) == [("c", None, {"id": 2, "v": None})]
+        captured.execute("xa rollback 'mine'", "insert into t (id) values (3)")
+        reader.read(1)
+        assert [record.levelname for record in caplog.records] == ["ERROR"]
+        assert "XA transaction was rolled back after its rows were delivered" in caplog.text
+        caplog.clear()
+        xa(other, "'before'", "insert into o (v) values (1)")
+        captured.execute("insert into t (id) values (4)")
+        reader.read(1)
+        reader.open()
+        captured.execute("xa rollback 'before'", "insert into t (id) values (5)")
+        reader.read(1)
+        assert "an XA transaction was rolled back that was prepared before this connection" in caplog.text
+        assert "ERROR" not in caplog.text
+
+
+def test_rows_that_go_with_a_partition_are_warned_of(any_mysql_database, reader_of, caplog):
+    database = any_mysql_database
+    database.execute(
+        "create table part (id int primary key) partition by range (id) "
+        "(partition p0 values less than (10), partition p1 values less than maxvalue)",
+        "create table plain (id int primary key)",
+    )
+    reader = reader_of(database, tables=[f"{database.name}.part"])
+    database.execute(
+        "alter table part truncate partition p0", "alter table part exchange partition p1 with table plain",
+        "alter table part drop partition p0", "insert into part values (50)",
+    )  # fmt: skip
+    with caplog.at_level(logging.WARNING):
+        assert brief(reader.read(1)) == [("c", None, {"id": 50})]
+    assert caplog.text.count("with a partition: there are no events of them") == 3
+
+
+def test_which_servers_log_what_a_foreign_key_cascades(any_mysql_database, reader_of):
+    """As `docs/what-a-log-cannot-tell.md` says."""
+    database = any_mysql_database
+    database.execute(
+        "create table parent (id int primary key)", "insert into parent values (1)",
+        "create table child (id int primary key, foreign key (id) references parent (id) on delete cascade)",
+        "insert into child values (1)",
+    )  # fmt: skip
+    reader = reader_of(database)
+    database.execute("delete from parent", "insert into parent values (2)")
+    is_mariadb = "MariaDB" in database.rows("select version()")[0][0]
+    expected = ["parent", "parent"] if is_mariadb else ["child", "parent", "parent"]
+    found = [event.source.table for event in reader.read(len(expected))]
+    assert sorted(found) == sorted(expected)

@@ -3,8 +3,9 @@
 import pytest
 
 from deltaforge.core.errors import SchemaError
+from deltaforge.sources.mysql.made import created_table
 from deltaforge.sources.mysql.named import named_in
-from deltaforge.sources.mysql.reach import created_table, filled_table, fills_table
+from deltaforge.sources.mysql.reach import filled_table, fills_table
 from deltaforge.sources.mysql.statement import Statement
 
 
@@ -74,8 +75,9 @@ def test_what_names_no_table_where_one_must_be_is_an_error(sql):
 
 def test_tables_that_are_made():
     made = Statement("create or replace table x.t as select 1", "d")
-    assert (created_table(made), filled_table(made), fills_table(made)) == (("x", "t"), ("x", "t"), True)
+    assert (created_table(made), filled_table(made), fills_table(made)) == ((("x", "t"), False, True), ("x", "t"), True)
     temporary = Statement("create temporary table if not exists t select 1", "d")
-    assert (created_table(temporary), filled_table(temporary), fills_table(temporary)) == (("d", "t"), None, True)
-    assert created_table(Statement("create table if not exists t (a int)", "d")) is None
+    expected = ((("d", "t"), True, False), None, True)
+    assert (created_table(temporary), filled_table(temporary), fills_table(temporary)) == expected
+    assert created_table(Statement("create table if not exists t (a int)", "d")) == (("d", "t"), False, False)
     assert not fills_table(Statement("create view t as select 1", "d"))
