@@ -193,8 +193,11 @@ def is_like_utf8(text: str, charset: str) -> bool:
     """Whether the bytes of a statement in this character set are a text in UTF-8, too, and another one."""
     if text.isascii():
         return False
+    codec = "cp1252" if charset == "latin1" else _CODECS.get(charset) or "ascii"
     try:
-        text.encode(_CODECS.get(charset) or "ascii", "surrogateescape").decode("utf-8")
+        # What latin1 has and Windows-1252 has not are control characters of the same number.
+        holes = {hole: 0xDC00 + hole for hole in _HOLES} if charset == "latin1" else {}
+        text.translate(holes).encode(codec, "surrogateescape").decode("utf-8")
     except UnicodeError:
         return False
     return True

@@ -138,3 +138,12 @@ def test_one_statement_looks_at_its_own_tables_only():
 )
 def test_statements_that_change_no_table_definition(sql):
     assert changed(sql) == {}
+
+
+def test_statements_that_a_server_writes_in_utf8_are_not_read_as_latin1():
+    for name in ("größe", "Ï", "ж"):
+        written = f"CREATE TABLE `t` (\n  `{name}` int DEFAULT NULL\n)".encode().decode("cp1252", "surrogateescape")
+        written = "".join(chr(ord(c) - 0xDC00) if "\udc80" <= c <= "\udcff" else c for c in written)
+        state = changed(written, client_charset="latin1")["d", "t"]
+        assert "in other settings" in state.reason
+    assert changed("CREATE TABLE `t` (\n  `größe` int\n)", client_charset="latin1")["d", "t"].schema.columns
