@@ -32,9 +32,9 @@ def test_an_operator_lets_a_definition_be_taken_from_the_catalog(plane, private_
         status, answer = plane.call("POST", reload, {"take_over": True})
         assert (status, answer["take_over"]) == (200, {"database": database.name, "table": "t"})
         assert plane.call("POST", f"/pipelines/{NAME}/resume")[1]["status"] == "running"
+        rows = [{"id": 1, "e": "b"}, {"id": 2, "e": "a", "n": 3}]
+        wait_for(lambda: [event["after"] for event in file_events(out)] == rows[:1])  # by the catalog as it is now
         database.execute("alter table t add n int", "insert into t values (2, 'a', 3)")
-        wait_for(
-            lambda: [event["after"] for event in file_events(out)] == [{"id": 1, "e": "b"}, {"id": 2, "e": "a", "n": 3}]
-        )
+        wait_for(lambda: [event["after"] for event in file_events(out)] == rows)
         assert "deltaforge_source_definitions_taken_over_total" in plane.call("GET", "/metrics")[1]
         plane.call("DELETE", f"/pipelines/{NAME}")

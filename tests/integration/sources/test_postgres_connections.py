@@ -255,9 +255,10 @@ def test_full_servers_are_waited_for(private_postgres, reader_of):
     server = private_postgres("-c", "max_replication_slots=1", "-c", "max_wal_senders=1")
     with server.fresh_database() as database:
         database.execute("create publication pub for all tables")
-        reader_of(database)
+        first = reader_of(database)
         for slot, limit in (("other", "max_wal_senders"), (None, "max_replication_slots")):
             if slot is None:
+                first.close()  # a server that ends waits for readers that do not answer
                 server.stop()
                 server.start("-c", "max_replication_slots=1", "-c", "max_wal_senders=2")
             with pytest.raises(SourceError) as caught:
