@@ -33,6 +33,8 @@ REFUSED = (
     "in other settings than those of its session",
     "names several character sets",
     "a label cannot be read",
+    "a label of an enum or set is not a plain string",
+    "changes a column that another clause drops",
 )
 """Why the history may say that it does not know a table."""
 

@@ -255,6 +255,8 @@ class TableBuilder:
         raise SchemaError(f"there is no column {name!r} in the schema history")
 
     def _columns(self) -> list[_Placed]:
+        if not self._dropped.isdisjoint(self._changed):  # MariaDB then changes a column of that name that is added
+            raise SchemaError("a clause changes a column that another clause drops")
         placed: list[_Placed] = []
         for column, kind in self._old:
             name = column.name.lower()

@@ -64,6 +64,7 @@ def test_ansi_quotes_name_columns():
         "create table t as select 1 as a",
         "create table t (a int) select 1 as a",
         "alter table t add b int, add B int",
+        "alter table t add (a int), modify a text, drop a",
         "alter table t add b enum('x",
         "alter table t add",
         "rename table other to t",
