@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from contextlib import contextmanager
 
 import msgspec
 import pytest
@@ -167,6 +168,24 @@ def postgres_reader(database, state_dir, *, tables=(), url=None, limits=None, **
         "slot": f"slot_{database.name}", **config,
     }  # fmt: skip
     return StreamReader(PostgresSourceSpec(type="postgres", config=config), state_dir, **(limits or {}))
+
+
+@contextmanager
+def readers_of(make_reader, folder):
+    """Gives ``make(database, …)``: an open reader with a state of its own below ``folder``, or one to open where it says
+    ``opens=False``; all are closed at the end.
+    """
+    readers = []
+
+    def make(database, *, opens=True, **options):
+        readers.append(make_reader(database, folder / f"state{len(readers)}", **options))
+        return readers[-1].open() if opens else readers[-1]
+
+    try:
+        yield make
+    finally:
+        for reader in readers:
+            reader.close()
 
 
 def wire(value):

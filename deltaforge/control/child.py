@@ -8,11 +8,11 @@ import os
 import signal
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from deltaforge.checkpoint.durable import write_durably
 from deltaforge.control.options import ServeOptions
 from deltaforge.core.errors import ControlError
 from deltaforge.runtime.paths import PipelinePaths
@@ -127,16 +127,7 @@ async def spawn(
 
 def _prepare(paths: PipelinePaths, document: dict[str, Any]) -> None:
     paths.create()
-    _write_private(paths.document, msgspec.json.encode(document))
+    write_durably(paths.document, msgspec.json.encode(document))
     paths.outcome.unlink(missing_ok=True)
     if paths.log.exists() and paths.log.stat().st_size > MAX_LOG_BYTES:
         paths.log.replace(paths.log.with_suffix(".log.1"))
-
-
-def _write_private(path: Path, data: bytes) -> None:
-    partial = path.with_suffix(".partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

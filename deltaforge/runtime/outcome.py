@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import msgspec
 
+from deltaforge.checkpoint.durable import write_durably
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.retry import retry_of
 
@@ -38,12 +38,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
     def write(self, path: Path) -> None:
         """Replace the file in one step."""
-        partial = path.with_suffix(".partial")
-        with partial.open("wb") as file:
-            file.write(msgspec.json.encode(self))
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
+        write_durably(path, msgspec.json.encode(self))
 
 
 def read_outcome(path: Path) -> Outcome | None:

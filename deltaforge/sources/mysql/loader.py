@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -71,12 +72,9 @@ class SchemaLoader:
         Raises:
             SourceError: The catalog or the end of the log cannot be read.
         """
-        connection = connect(self._dsn)
-        try:
+        with closing(connect(self._dsn)) as connection:
             catalog, end, _ = _at_end(connection, facts)
             return self._loaded(catalog, end, facts)
-        finally:
-            connection.close()
 
     def look_up(self, db: str, table: str) -> TableSchema | None:
         """The columns of one table as the catalog has it now; None if it is not there.
@@ -93,11 +91,8 @@ class SchemaLoader:
         Raises:
             SourceError: The catalog cannot be read.
         """
-        connection = connect(self._dsn)
-        try:
+        with closing(connect(self._dsn)) as connection:
             return load_table(connection, (db, table))
-        finally:
-            connection.close()
 
     def hidden_parts(self, db: str, table: str) -> HiddenParts:
         """What MariaDB keeps for itself in the rows of a table as it is now.
@@ -105,11 +100,8 @@ class SchemaLoader:
         Raises:
             SourceError: The catalog cannot be read.
         """
-        connection = connect(self._dsn)
-        try:
+        with closing(connect(self._dsn)) as connection:
             return load_hidden_parts(connection, (db, table))
-        finally:
-            connection.close()
 
     def describe(self, db: str, table: str) -> TableSchema | None:
         """As :meth:`look_up`; None also if the catalog cannot be read."""

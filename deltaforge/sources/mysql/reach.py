@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import closing
 
 from deltaforge.core.errors import SchemaError, SourceError
 from deltaforge.sources.mysql.catalog import SYSTEM_DATABASES
@@ -86,11 +87,8 @@ class Reach:
 
     def _walk(self, statement: Statement, named: Named) -> _Walk:
         if self._objects is None:
-            connection = connect(self._dsn)
-            try:
+            with closing(connect(self._dsn)) as connection:
                 self._objects = load_objects(connection, statement.dialect)
-            finally:
-                connection.close()
         walk = _Walk(self._objects, self._captured, self._made)
         walk.go(named, statement.db)
         return walk

@@ -7,21 +7,14 @@ import pytest
 from deltaforge.core.errors import PositionLostError, SchemaError, SourceError
 from deltaforge.core.gtid import GtidSet
 from deltaforge.core.position import MysqlPosition
-from tests.reading import brief, mysql_reader
+from tests.reading import brief, mysql_reader, readers_of
 
 
 @pytest.fixture
 def reader_of(tmp_path):
     """``reader_of(database, …)``: an open reader; all are closed with the test."""
-    readers = []
-
-    def make(database, **options):
-        readers.append(mysql_reader(database, tmp_path / f"state{len(readers)}", **options))
-        return readers[-1].open()
-
-    yield make
-    for reader in readers:
-        reader.close()
+    with readers_of(mysql_reader, tmp_path) as make:
+        yield make
 
 
 def test_rows_of_every_kind_with_their_source_block(any_mysql_database, reader_of):

@@ -7,7 +7,7 @@ import pytest
 from deltaforge.core.errors import PositionLostError, SourceError
 from deltaforge.core.lsn import text_from_lsn
 from deltaforge.core.position import PostgresPosition
-from tests.reading import brief, postgres_reader, wire
+from tests.reading import brief, postgres_reader, readers_of, wire
 
 
 @pytest.fixture
@@ -20,15 +20,8 @@ def database(any_postgres_database):
 
 @pytest.fixture
 def reader_of(tmp_path):
-    readers = []
-
-    def make(database, *, opens=True, **options):
-        readers.append(postgres_reader(database, tmp_path / f"state{len(readers)}", **options))
-        return readers[-1].open() if opens else readers[-1]
-
-    yield make
-    for reader in readers:
-        reader.close()
+    with readers_of(postgres_reader, tmp_path) as make:
+        yield make
 
 
 def slot_facts(database, column):

@@ -20,7 +20,7 @@ from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sources.postgres import stream
 from deltaforge.sources.postgres.client import ReplicationConnection, connect
 from deltaforge.sources.reader import LogReader
-from tests.reading import brief, postgres_reader
+from tests.reading import brief, postgres_reader, readers_of
 
 PRINTED = (
     "create table v (id int primary key, at timestamp, tz timestamptz, d date, i interval, b bytea, f float8, r regclass)",
@@ -51,15 +51,8 @@ def database(any_postgres_database):
 
 @pytest.fixture
 def reader_of(tmp_path):
-    readers = []
-
-    def make(database, **options):
-        readers.append(postgres_reader(database, tmp_path / f"state{len(readers)}", **options))
-        return readers[-1].open()
-
-    yield make
-    for reader in readers:
-        reader.close()
+    with readers_of(postgres_reader, tmp_path) as make:
+        yield make
 
 
 @pytest.fixture

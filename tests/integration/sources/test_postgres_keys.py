@@ -6,7 +6,7 @@ import pytest
 
 from deltaforge.core.errors import RecordError
 from deltaforge.core.routing import Destination, MessageKey, row_key
-from tests.reading import ENCODERS, postgres_reader
+from tests.reading import ENCODERS, postgres_reader, readers_of
 
 LONG, OTHER = "https://example.org/" + "x" * 2300, "https://example.org/" + "y" * 2300
 MARKER = {"_unchanged": True}
@@ -20,15 +20,8 @@ def database(any_postgres_database):
 
 @pytest.fixture
 def reader_of(tmp_path):
-    readers = []
-
-    def make(database, **options):
-        readers.append(postgres_reader(database, tmp_path / f"state{len(readers)}", **options))
-        return readers[-1].open()
-
-    yield make
-    for reader in readers:
-        reader.close()
+    with readers_of(postgres_reader, tmp_path) as make:
+        yield make
 
 
 def keys_of(events):

@@ -7,7 +7,7 @@ import pytest
 from deltaforge.core.errors import SourceError
 from deltaforge.core.position import LogEdge
 from deltaforge.core.retry import Retry, retry_of
-from tests.reading import postgres_reader
+from tests.reading import postgres_reader, readers_of
 
 MAKE, DROP = "create publication pub for table t, u", "drop publication pub"
 
@@ -23,15 +23,8 @@ def database(any_postgres_database):
 
 @pytest.fixture
 def reader_of(tmp_path):
-    readers = []
-
-    def make(database, **options):
-        readers.append(postgres_reader(database, tmp_path / f"state{len(readers)}", **options))
-        return readers[-1].open()
-
-    yield make
-    for reader in readers:
-        reader.close()
+    with readers_of(postgres_reader, tmp_path) as make:
+        yield make
 
 
 def changes(reader):
