@@ -100,7 +100,7 @@ def _document(dsn: str, out: Path) -> dict[str, Any]:
 def _control_plane(folder: Path) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         api, metrics = (f"127.0.0.1:{probe.getsockname()[1]}" for probe in (one, two))
-    command = [sys.executable, "-P", "-m", "deltaforge.cli", "serve", "--api-addr", api, "--metrics-addr", metrics]
+    command = [sys.executable, "-P", "-m", "deltaforge", "serve", "--api-addr", api, "--metrics-addr", metrics]
     command += ["--storage-path", str(folder / "deltaforge.db"), "--state-dir", str(folder / "state")]
     with (folder / "control-plane.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - ourselves

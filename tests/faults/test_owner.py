@@ -93,7 +93,7 @@ def test_owner_that_stood_still_for_longer_than_the_lease_writes_nothing_more(st
 def refused(folder, *options):
     """A control plane that is expected to end by itself; its exit code and what it said."""
     plane = ControlPlane(folder)
-    command = [sys.executable, "-P", "-m", "deltaforge.cli", "serve", "--api-addr", plane.address]
+    command = [sys.executable, "-P", "-m", "deltaforge", "serve", "--api-addr", plane.address]
     done = subprocess.run(
         [*command, "--metrics-addr", plane.metrics, *map(str, options)],
         capture_output=True,

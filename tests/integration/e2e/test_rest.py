@@ -26,7 +26,7 @@ class ControlPlane:
         self.process = None
 
     def start(self):
-        command = [sys.executable, "-P", "-m", "deltaforge.cli", "serve", "--api-addr", self.address]
+        command = [sys.executable, "-P", "-m", "deltaforge", "serve", "--api-addr", self.address]
         command += ["--metrics-addr", self.metrics, "--storage-path", str(self._folder / "df.db")]
         command += ["--state-dir", str(self._folder / "state"), *self._options]
         with (self._folder / "serve.log").open("ab") as log:

@@ -22,7 +22,7 @@ def replaced(monkeypatch, module, **names):
 
 
 def deltaforge_command(*args):
-    return subprocess.run([sys.executable, "-m", "deltaforge.cli", *args], capture_output=True, text=True, check=False)
+    return subprocess.run([sys.executable, "-m", "deltaforge", *args], capture_output=True, text=True, check=False)
 
 
 def test_version_is_printed_without_importing_the_engine():
@@ -40,7 +40,7 @@ def test_version_is_printed_without_importing_the_engine():
 
 def test_python_decoders_can_be_forced():
     environment = {**os.environ, "DELTAFORGE_PURE": "1"}
-    command = [sys.executable, "-m", "deltaforge.cli", "--version"]
+    command = [sys.executable, "-m", "deltaforge", "--version"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert done.stdout.endswith("decoders: python (DELTAFORGE_PURE is set)\n")
 
@@ -200,7 +200,7 @@ def test_no_password_reaches_the_terminal(document, capsys):
 
 def test_a_reader_that_goes_away_is_no_traceback():
     read = subprocess.run(
-        ["sh", "-c", f"{sys.executable} -m deltaforge.cli validate --schema | head -c 1"],
+        ["sh", "-c", f"{sys.executable} -m deltaforge validate --schema | head -c 1"],
         capture_output=True,
         text=True,
         check=False,

@@ -1,0 +1,56 @@
+"""The ``deltaforge`` command: a module for each group of verbs.
+
+Modules that cost time to import are imported by the verb that needs them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from deltaforge import __version__
+from deltaforge.cli import demo, document, run, serve, state
+from deltaforge.cli.options import say
+from deltaforge.core.errors import DeltaForgeError
+from deltaforge.protocol.kernel import description
+
+EXIT_FAILURE = 1
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line. Returns 0 when all went well, 1 after a failure, 2 when the document or an
+    option is wrong, 3 when a library is missing, 130 after Ctrl-C.
+    """
+    parser = make_parser()
+    args, rest = parser.parse_known_args(argv)
+    args.rest = rest
+    verb: Callable[[argparse.Namespace], int] = args.verb
+    if rest and not getattr(args, "takes_rest", False):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    try:
+        return verb(args)
+    except DeltaForgeError as error:
+        say(f"error: {error}")
+        return error.exit_code
+    except BrokenPipeError:
+        # The reader of our output went away; Python must not try to flush it again at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
+    except KeyboardInterrupt:
+        say("interrupted")
+        return EXIT_INTERRUPTED
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The command line, every verb of it."""
+    parser = argparse.ArgumentParser(
+        prog="deltaforge", description="Change data capture from MySQL, MariaDB and PostgreSQL."
+    )
+    parser.add_argument("--version", action="version", version=f"deltaforge {__version__}, decoders: {description}")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    for module in (run, serve, document, state, demo):
+        module.add_verbs(verbs)
+    return parser

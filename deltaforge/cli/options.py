@@ -1,0 +1,57 @@
+"""What verbs share: common options, loading a document, words to the person at the terminal."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deltaforge.core.errors import SpecError
+
+if TYPE_CHECKING:
+    from deltaforge.spec import ParsedDocument
+
+DEFAULT_STATE_DIR = Path("data")
+
+
+def add_document(parser: argparse.ArgumentParser) -> None:
+    """FILE and ``--strict``."""
+    parser.add_argument("file", metavar="FILE", type=Path, help="pipeline document, YAML or JSON")
+    parser.add_argument("--strict", action="store_true", help="unknown keys and unset variables are errors")
+
+
+def add_state_dir(parser: argparse.ArgumentParser) -> None:
+    """``--state-dir``."""
+    parser.add_argument(
+        "--state-dir",
+        type=Path,
+        default=DEFAULT_STATE_DIR,
+        help="where pipelines keep their positions (default: ./%(default)s)",
+    )
+
+
+def load(args: argparse.Namespace) -> ParsedDocument:
+    """The document that was named; its warnings go to standard error."""
+    from deltaforge.spec import load_file
+
+    document = load_file(args.file, os.environ, strict=args.strict)
+    for warning in document.warnings:
+        say(f"warning: {warning}")
+    return document
+
+
+def configure_logging(pipeline: str | None) -> None:
+    """Log lines of this process to standard error, as the environment says."""
+    from deltaforge.observability.logging import configure
+
+    try:
+        configure(os.environ, pipeline=pipeline)
+    except ValueError as exc:
+        raise SpecError(str(exc), hint="see DELTAFORGE_LOG and DELTAFORGE_LOG_FORMAT") from exc
+
+
+def say(text: str) -> None:
+    """A line for the person at the terminal."""
+    print(text, file=sys.stderr)  # noqa: T201 - what a person at the terminal reads
