@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/pytest -q
 
-.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan servers integration faults golden docs check demo bench bench-peers chaos clean
+.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan servers integration faults golden docs check demo bench bench-peers chaos clean changelog lock audit deploy-check dist
 
 setup: $(READY)
 $(READY): pyproject.toml setup.py $(wildcard deltaforge/protocol/kernel/*.p*)
@@ -86,6 +86,34 @@ chaos: servers
 bench-peers: servers
 	tests/servers/install.sh debezium
 	$(BIN)/python -m benchmarks.peers
+
+changelog: $(READY)
+	$(BIN)/python changelog.d/changelog.py $(if $(RELEASE),--release $(RELEASE))
+
+SHIP := .venv/.ship
+$(SHIP): $(READY)
+	$(BIN)/pip install -q -e ".[ship]"
+	touch $@
+
+dist: $(SHIP)
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+
+# What the image is built from and with, by version and hash, for every Python and processor at once.
+LOCK := $(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --quiet $(if $(UPGRADE),--upgrade)
+lock: $(SHIP)
+	$(LOCK) --custom-compile-command "make lock" pyproject.toml -o deploy/requirements.lock
+	$(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['build-system']['requires'], sep='\n')" | \
+	  $(LOCK) --custom-compile-command "make lock" - -o deploy/build.lock
+
+# 0: nothing is known against the locked versions. 1: something is. 3: it could not be found out.
+audit: $(SHIP)
+	$(BIN)/python deploy/audit.py deploy/requirements.lock deploy/build.lock
+
+# What needs tools that `make test` does not: docker compose, helm, systemd-analyze. Says what it left out.
+deploy-check: $(SHIP)
+	deploy/check.sh
 
 clean:
 	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -9,5 +9,6 @@ pytest_plugins = [
     "tests.fixtures.fix_proxy",
     "tests.fixtures.fix_trial",
     "tests.fixtures.fix_disk",
+    "tests.fixtures.fix_package",
     "tests.fixtures.fix_hypothesis",
 ]

@@ -97,11 +97,14 @@ def json_schema() -> dict[str, Any]:
 def document_files(path: Path) -> list[Path]:
     """The documents that ``--config`` means: a file itself, or every YAML file below a directory.
 
+    Names that begin with a dot are left out, folders too: a mounted ConfigMap keeps a second copy of its files there.
+
     Raises:
         SpecError: There is no such file or directory.
     """
     if path.is_dir():
-        return sorted(file for file in path.rglob("*") if file.suffix in (".yaml", ".yml") and file.is_file())
+        found = (file for file in path.rglob("*") if file.suffix in (".yaml", ".yml") and file.is_file())
+        return sorted(file for file in found if not any(p.startswith(".") for p in file.relative_to(path).parts))
     if not path.exists():
         raise SpecError(f"cannot read {path}: no such file or directory")
     return [path]

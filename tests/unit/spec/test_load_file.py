@@ -111,3 +111,14 @@ def test_a_directory_means_its_yaml_files_at_any_depth(tmp_path):
     assert document_files(tmp_path / "a/d.json") == [tmp_path / "a/d.json"]
     with pytest.raises(SpecError):
         document_files(tmp_path / "none")
+
+
+def test_a_mounted_config_map_is_read_once(tmp_path):
+    """Kubernetes shows each file as a link into a hidden folder, which is replaced as a whole."""
+    real = tmp_path / "..2026_11_28_04_00_00.1"
+    real.mkdir()
+    (real / "shop.yaml").write_text("a: 1")
+    (tmp_path / "..data").symlink_to(real.name)
+    (tmp_path / "shop.yaml").symlink_to("..data/shop.yaml")
+    (tmp_path / ".editor.yaml").write_text("")
+    assert document_files(tmp_path) == [tmp_path / "shop.yaml"]

@@ -1,0 +1,81 @@
+"""An sdist holds the tree, a wheel what is used, and both can be installed where nothing else is."""
+
+import email
+import re
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.fixtures.fix_package import ROOT, clean_environment, new_environment, run, source_files
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+@pytest.fixture(scope="module")
+def wheel_names(built):
+    with zipfile.ZipFile(built.wheel) as wheel:
+        return wheel.namelist()
+
+
+def test_the_sdist_is_the_tree(sdist):
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames() if not archive.getmember(name).isdir()}
+    made = {"PKG-INFO", "setup.cfg"} | {name for name in names if name.startswith("deltaforge.egg-info/")}
+    assert names - made == set(source_files())
+
+
+def test_the_wheel_has_every_module_and_the_compiled_kernel(wheel_names):
+    modules = {name for name in source_files() if re.fullmatch(r"(deltaforge|api|flows)/.*\.(py|typed)", name)}
+    contents = {name for name in wheel_names if ".dist-info/" not in name}
+    kernels = {name for name in contents if re.fullmatch(r"deltaforge/protocol/kernel/_compiled\..*\.so", name)}
+    assert len(kernels) == 1
+    assert contents - kernels >= modules
+    # beside the modules only data that somebody listed, no sources of the kernel, no tests
+    assert {Path(name).suffix for name in contents - kernels - modules} <= {".html", ".css", ".js", ".json", ".lark"}
+    assert {"api/py.typed", "deltaforge/py.typed", "flows/py.typed"} <= contents
+
+
+def test_licence_and_notice_are_in_the_wheel(built, wheel_names):
+    licences = {Path(name).name for name in wheel_names if ".dist-info/licenses/" in name}
+    assert licences == {"LICENSE", "NOTICE"}
+    with zipfile.ZipFile(built.wheel) as wheel:
+        text = wheel.read(next(name for name in wheel_names if name.endswith("/METADATA"))).decode()
+    metadata = email.message_from_string(text)
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert "Typing :: Typed" in metadata.get_all("Classifier")
+
+
+def test_the_notice_names_every_direct_dependency():
+    notice = (ROOT / "NOTICE").read_text().lower()
+    wanted = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["demo"]]
+    names = {re.match(r"[\w-]+", requirement)[0].lower() for requirement in wanted}
+    assert {name for name in names if not re.search(rf"^  {re.escape(name)} +\w", notice, re.MULTILINE)} == set()
+
+
+def test_an_index_would_take_both(sdist, built):
+    run(sys.executable, "-m", "twine", "check", "--strict", sdist, built.wheel)
+
+
+def test_the_environment_of_the_image_runs_without_the_tree(built, tmp_path):
+    environment = clean_environment(PYTHONSAFEPATH="1")
+    program = built.environment / "bin/deltaforge"
+    assert "decoders: compiled" in run(program, "--version", folder=tmp_path, environment=environment)
+    document = ROOT / "docs/examples/mysql-to-kafka.yaml"
+    assert "valid" in run(program, "validate", document, folder=tmp_path, environment=environment)
+
+
+def test_the_wheel_runs_the_demo_in_an_empty_environment(built, tmp_path):
+    """What a new user does: no lock, no tree, nothing else installed."""
+    programs, environment = new_environment(tmp_path / "empty"), clean_environment()
+    run(programs / "pip", "install", "-q", f"{built.wheel}[demo]", folder=tmp_path, environment=environment)
+    done = subprocess.run(
+        [programs / "deltaforge", "demo", "--steps", "200"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "equal" in done.stdout
