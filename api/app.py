@@ -7,7 +7,7 @@ import time
 
 from quart import Quart, Response, current_app, g, request
 
-from api import checkpoints, dlq, drift, health, logs, openapi, pipelines, schemas, sensing, skips
+from api import checkpoints, dlq, drift, health, logs, openapi, pipelines, schemas, sensing, skips, streams
 from api.errors import install_error_handlers, unauthorized
 from deltaforge.control.metrics import ControlMetrics
 from deltaforge.control.service import PipelineService
@@ -29,7 +29,7 @@ def create_app(service: PipelineService, *, token: str | None = None, metrics: C
     app.url_map.strict_slashes = False
     app.extensions["service"] = service
     app.extensions["metrics"] = metrics or ControlMetrics(service)
-    for module in (health, pipelines, checkpoints, skips, schemas, sensing, drift, dlq, logs, openapi):
+    for module in (health, pipelines, checkpoints, skips, schemas, sensing, drift, dlq, logs, streams, openapi):
         app.register_blueprint(module.blueprint)
     install_error_handlers(app)
     if token:

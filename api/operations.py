@@ -101,6 +101,27 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /pipelines/{name}/pause": _STATE,
     "POST /pipelines/{name}/resume": _STATE,
     "POST /pipelines/{name}/stop": _STATE,
+    "GET /pipelines/{name}/events": Operation(
+        c.Event,
+        or_answer=c.Tail,
+        media_type=NDJSON,
+        errors=(400, 404, 409),
+        query=(
+            Parameter("limit", "End after so many events.", {"type": "integer", "minimum": 1, "format": "int64"}),
+            _number("seconds", "End after so long.", 60, 3600),
+            Parameter("table", "Only of these tables, a pattern such as `shop.order*`.", {"type": "string"}),
+        ),
+    ),
+    "GET /pipelines/{name}/logs": Operation(
+        c.LogLine,
+        media_type=NDJSON,
+        errors=(400, 404, 409),
+        query=(
+            _number("lines", "The last lines.", 100, 10_000),
+            _flag("follow", "Also what is added."),
+            _number("seconds", "How long it follows.", 60, 3600),
+        ),
+    ),
     "GET /pipelines/{name}/checkpoints": Operation(list[c.Checkpoint], errors=(404,)),
     "POST /pipelines/{name}/checkpoints/reset": Operation(c.ResetNoted, body=c.ResetRequest, errors=(400, 404, 409)),
     "GET /pipelines/{name}/skips": Operation(c.Skips, errors=(404,)),

@@ -24,6 +24,7 @@ from deltaforge.control.pipeline import Pipeline
 from deltaforge.control.schemas import SourceSchemas
 from deltaforge.control.shapes import DriftView, SensingView, read_shapes
 from deltaforge.control.skips import add_skip, skip_views, skips_in_ops
+from deltaforge.control.streams import PipelineStreams
 from deltaforge.control.supervisor import Supervisor
 from deltaforge.core.errors import (
     CheckpointError,
@@ -67,6 +68,7 @@ class PipelineService:
         self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self.schemas = SourceSchemas(storage, options, self.get)
         self.dead_letters = DeadLetterService(storage, options, self.get)
+        self.streams = PipelineStreams(self.get)
         self.pause_counts: defaultdict[str, int] = defaultdict(int)
         self.resume_counts: defaultdict[str, int] = defaultdict(int)
 

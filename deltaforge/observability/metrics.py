@@ -73,6 +73,8 @@ class PipelineMetrics:
             "source_unmatched_patterns", "Table patterns that no table matches.", source
         )
         self.slot_retained_bytes = self._gauge("source_slot_retained_bytes", "WAL that the slot holds back.", source)
+        self.tail_listeners = self._gauge("tail_listeners", "Readers of the events that pass.", ("pipeline",))
+        self.tail_left_out = self._counter("tail_left_out_events", "Events not shown to such readers.", ("pipeline",))
         self._add_spools()
         self._add_shapes()
         self._add_dead_letters()

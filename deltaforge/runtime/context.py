@@ -14,6 +14,7 @@ import msgspec
 from deltaforge.core.errors import ControlError, DeltaForgeError, SpecError
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.runtime.tap import Tap
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,6 +65,7 @@ class PipelineContext:
         start_saved: Set when the position that this run started from is in the recovery store.
         is_embedded: Whether it is somebody else's Bytewax run. A failed source raises there; otherwise it ends the
             flow cleanly, which saves what was delivered, and leaves the reason in ``failure`` for our own launcher.
+        tap: Shows what passes to whoever listens.
         tables: Packs the captured tables of what waits on disk for a sink; set when the dataflow is built.
         reset: Of the checkpoint, pending when this run began. Carried out already if a state holds its id.
         before_raising: Called when an exception is about to leave our code for Bytewax; see :mod:`.panics`.
@@ -84,6 +86,7 @@ class PipelineContext:
     reader: LogReader | None = None
     delivery: Delivery | None = None
     tables: TableCodec = field(init=False)
+    tap: Tap = field(init=False)
     storage_path: Path | None = None
     starts_paused: bool = False
     is_embedded: bool = False
@@ -92,6 +95,9 @@ class PipelineContext:
     before_raising: Callable[[], None] = lambda: None
     _stop_at: float | None = None
     _threads_until: float | None = None
+
+    def __post_init__(self) -> None:
+        self.tap = Tap(self.metrics)
 
     @property
     def name(self) -> str:
@@ -144,6 +150,7 @@ class PipelineContext:
             self.reader.close(self.threads_secs())
         if self.delivery is not None:
             self.delivery.close()
+        self.tap.close()
 
     def threads_secs(self) -> float:
         """How much of :data:`THREADS_SECS` is left, which the first call begins."""

@@ -1,16 +1,20 @@
 """The control socket of a pipeline process: one JSON request per line, one JSON answer per line.
 
 Requests: ``{"cmd": "status" | "pause" | "resume" | "stop" | "metrics" | "log_level" | "reload_schemas" |
-"retry_dead_letters"}``. The socket is a Unix one that only the owner can open.
+"retry_dead_letters"}``. After the answer to ``{"cmd": "tail"}`` the events follow that pass, see
+:mod:`deltaforge.runtime.tap`, until the connection is closed. The socket is a Unix one that only the owner can open.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import select
+import socket
 import socketserver
 import sys
 import threading
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -20,8 +24,12 @@ from deltaforge.observability.logging import set_level
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.dead_letters import retry
 from deltaforge.runtime.status import metrics_text, status
+from deltaforge.runtime.tap import Listener, TailRequest
 
 log = logging.getLogger(__name__)
+
+STALLED_SECS = 30.0
+"""A reader of events that takes nothing for so long is sent away."""
 
 
 class _Handler(socketserver.StreamRequestHandler):
@@ -29,8 +37,29 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         for line in self.rfile:
-            self.wfile.write(msgspec.json.encode(self.server.answer(line)) + b"\n")
-            self.wfile.flush()
+            answer, listener = self.server.answer(line)
+            try:
+                self.wfile.write(msgspec.json.encode(answer) + b"\n")
+                if listener is not None:
+                    self._tail(listener)
+                    return
+            finally:
+                if listener is not None:
+                    listener.close()
+
+    def _tail(self, listener: Listener) -> None:
+        """Send what passes until it ends, or the reader has left or reads nothing for long."""
+        self.connection.settimeout(STALLED_SECS)
+        with suppress(OSError):
+            for line in listener.lines():
+                if line:
+                    self.connection.sendall(line)
+                elif self._has_left():
+                    return
+
+    def _has_left(self) -> bool:
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
 
 class ControlSocket(socketserver.ThreadingUnixStreamServer):
@@ -49,13 +78,15 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
             os.umask(old_mask)
         threading.Thread(target=self.serve_forever, args=(0.2,), name="control-socket", daemon=True).start()
 
-    def answer(self, line: bytes) -> dict[str, Any]:
-        """The answer to one request line. Never raises."""
+    def answer(self, line: bytes) -> tuple[dict[str, Any], Listener | None]:
+        """The answer to one request line, and whom the events follow to, if it asks for them. Never raises."""
         try:
             request = msgspec.json.decode(line, type=dict[str, Any])
-            return {"ok": True, **self._run(request)}
+            if request.get("cmd") == "tail":
+                return {"ok": True}, self._context.tap.open(msgspec.convert(request.get("request"), TailRequest))
+            return {"ok": True, **self._run(request)}, None
         except (msgspec.MsgspecError, DeltaForgeError, ValueError) as error:
-            return {"ok": False, "error": str(error)}
+            return {"ok": False, "error": str(error)}, None
 
     def close(self) -> None:
         """Stop serving and remove the socket."""

@@ -101,6 +101,8 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             batch.reader_count = len(self.feeds)
             with self._aborting():
                 self._barrier.hand_over(batch)
+            if self._context.tap.is_listened:
+                self._context.tap.offer(batch)
             self._context.metrics.bytes.labels(self._context.name).inc(batch.byte_count)
 
     @told
