@@ -54,11 +54,6 @@ class PipelineMetrics:
         )
         self.sink_reconnects = self._counter("sink_reconnects", "Reconnections.", sink)
         self.sink_deadline_overruns = self._counter("coordinator_sink_timeout", "Sink calls over the deadline.", sink)
-        self.sink_txn_commits = self._counter("sink_txn_commits", "Kafka transactions committed.", sink)
-        self.sink_txn_aborts = self._counter("sink_txn_aborts", "Kafka transactions given up.", sink)
-        self.kafka_retries = self._counter("kafka_produce_retries", "Batches produced again.", sink)
-        self.kafka_queue_messages = self._gauge("kafka_producer_queue_messages", "Messages in the producer.", sink)
-        self.kafka_queue_bytes = self._gauge("kafka_producer_queue_bytes", "Bytes in the producer.", sink)
         self.checkpoints = self._counter("checkpoints", "Per-sink positions saved.", ("pipeline",))
         self.checkpoint_resets = self._counter("checkpoint_resets", "Resets carried out.", ("pipeline",))
         self.last_checkpoint_ts = self._gauge("last_checkpoint_ts", "When a position was last saved.", ("pipeline",))
@@ -73,11 +68,23 @@ class PipelineMetrics:
             "source_unmatched_patterns", "Table patterns that no table matches.", source
         )
         self.slot_retained_bytes = self._gauge("source_slot_retained_bytes", "WAL that the slot holds back.", source)
-        self.tail_listeners = self._gauge("tail_listeners", "Readers of the events that pass.", ("pipeline",))
-        self.tail_left_out = self._counter("tail_left_out_events", "Events not shown to such readers.", ("pipeline",))
+        self._add_kafka()
+        self._add_readers()
         self._add_spools()
         self._add_shapes()
         self._add_dead_letters()
+
+    def _add_kafka(self) -> None:
+        sink = ("pipeline", "sink")
+        self.sink_txn_commits = self._counter("sink_txn_commits", "Kafka transactions committed.", sink)
+        self.sink_txn_aborts = self._counter("sink_txn_aborts", "Kafka transactions given up.", sink)
+        self.kafka_retries = self._counter("kafka_produce_retries", "Batches produced again.", sink)
+        self.kafka_queue_messages = self._gauge("kafka_producer_queue_messages", "Messages in the producer.", sink)
+        self.kafka_queue_bytes = self._gauge("kafka_producer_queue_bytes", "Bytes in the producer.", sink)
+
+    def _add_readers(self) -> None:
+        self.tail_listeners = self._gauge("tail_listeners", "Readers of the events that pass.", ("pipeline",))
+        self.tail_left_out = self._counter("tail_left_out_events", "Events not shown to such readers.", ("pipeline",))
 
     def _add_spools(self) -> None:
         sink = ("pipeline", "sink")
