@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from deltaforge.control.options import ServeOptions
 from deltaforge.core.errors import ControlError
+from deltaforge.runtime.paths import CONTROL_PLANE_LOCK
 from deltaforge.storage.base import Storage
 from deltaforge.storage.file_lock import FileLock
 from deltaforge.storage.lease import Lease, LeaseKeeper
@@ -26,7 +27,7 @@ def owned_storage(storage: Storage, options: ServeOptions) -> Iterator[None]:
         ControlError: Kind ``already_running``: another control plane owns one of them; names it.
         StorageError: The lease cannot be read or written.
     """
-    lock = FileLock(options.state_dir / "serve.lock")
+    lock = FileLock(options.state_dir / CONTROL_PLANE_LOCK)
     try:
         if not lock.take():
             raise ControlError(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from deltaforge.core.errors import DeltaForgeError, SourceError, SpecError, unforeseen
+from deltaforge.core.errors import DeltaForgeError, SourceError, SpecError, StorageError, unforeseen
 from deltaforge.observability.logging import configure
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime.context import CLOSE_SECS, PipelineContext, stop_secs_of
@@ -90,8 +90,8 @@ def run(context: PipelineContext, *, epoch_secs: float = EPOCH_SECS) -> DeltaFor
     from deltaforge.runtime.control_socket import ControlSocket
     from deltaforge.runtime.dataflow import build_dataflow
 
-    context.paths.create()
     try:
+        context.paths.create()
         with owned(context), stop_on_signals(context):
             context.paths.outcome.unlink(missing_ok=True)
             context.reset = reset_of_start(context)
@@ -175,9 +175,17 @@ def main(argv: list[str] | None = None) -> int:
         context.starts_paused = args.paused
         return _report(run(context, epoch_secs=args.epoch_secs))
     except DeltaForgeError as error:
+        _leave(error, paths)
+        return _report(error)
+
+
+def _leave(error: DeltaForgeError, paths: PipelinePaths) -> None:
+    """Tell the supervisor why there is no run, if the state folder takes it."""
+    try:
         paths.create()
         Outcome.of(error).write(paths.outcome)
-        return _report(error)
+    except (StorageError, OSError) as exc:
+        log.warning("the outcome is not left for the supervisor: %s", exc)
 
 
 if __name__ == "__main__":

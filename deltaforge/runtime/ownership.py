@@ -8,12 +8,14 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from deltaforge.core.errors import ControlError, DeltaForgeError
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.learned import learned_path
 from deltaforge.runtime.outcome import Outcome
-from deltaforge.storage.file_lock import FileLock
+from deltaforge.runtime.paths import CONTROL_PLANE_LOCK, PipelinePaths
+from deltaforge.storage.file_lock import FileLock, holder_of
 from deltaforge.storage.lease import Lease, LeaseKeeper
 from deltaforge.storage.sqlite import SqliteStorage
 
@@ -31,11 +33,7 @@ def owned(context: PipelineContext) -> Iterator[None]:
     lock = FileLock(context.paths.lock)
     try:
         if not lock.take():
-            raise ControlError(
-                f"pipeline {context.name} already runs from {context.paths.state_dir}",
-                kind="already_running",
-                hint="stop the other process, or use another --state-dir and source id",
-            )
+            raise _already_runs(context.paths, lock.holder())
         try:
             with _leased(context, lock):
                 yield
@@ -44,6 +42,31 @@ def owned(context: PipelineContext) -> Iterator[None]:
             raise
     finally:
         lock.close()
+
+
+def _already_runs(paths: PipelinePaths, pid: str) -> ControlError:
+    who, hint = f"as process {pid}", "stop that process, or use another --state-dir and source id"
+    if is_of_control_plane(pid):
+        plane = control_plane_pid(paths.state_dir)
+        who += ", started by the control plane" + (f" (process {plane})" if plane else ", which does not run now")
+        hint = "stop the pipeline there, over REST, or use another --state-dir and source id"
+    message = f"pipeline {paths.name} already runs from {paths.state_dir} {who}"
+    return ControlError(message, kind="already_running", hint=hint)
+
+
+def is_of_control_plane(pid: str) -> bool:
+    """Whether a process is one that a control plane starts, as far as the system says."""
+    try:
+        arguments = Path(f"/proc/{int(pid)}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return False
+    return b"deltaforge.runtime.launcher" in arguments
+
+
+def control_plane_pid(state_dir: Path) -> str | None:
+    """The process id of the control plane that runs pipelines from a state directory; None if there is none."""
+    path = state_dir / CONTROL_PLANE_LOCK
+    return holder_of(path) if path.exists() else None
 
 
 @contextmanager

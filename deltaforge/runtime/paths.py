@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import pwd
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
+
+from deltaforge.core.errors import StorageError
+
+CONTROL_PLANE_LOCK = "serve.lock"
+"""In the state directory: locked by the control plane that runs pipelines from there."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +90,30 @@ class PipelinePaths:
         return Path(tempfile.gettempdir()) / f"deltaforge-{os.getuid()}" / f"{digest}.sock"
 
     def create(self) -> None:
-        """Make the directories, readable by the owner only."""
+        """Make the directories, readable by the owner only.
+
+        Raises:
+            StorageError: One of them cannot be made or written.
+        """
         for directory in (self.root, self.recovery, self.socket.parent):
-            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            directory.chmod(0o700)
+            try:
+                directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+                directory.chmod(0o700)
+            except OSError as exc:
+                raise unwritable(directory, exc) from exc
+            if not os.access(directory, os.W_OK | os.X_OK):
+                raise unwritable(directory, OSError(errno.EACCES, os.strerror(errno.EACCES)))
+
+
+def unwritable(path: Path, error: OSError) -> StorageError:
+    """The error of a file or folder of ours that cannot be made or written."""
+    kind = "storage" if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO) else "permission"
+    hint = "free space there" if kind == "storage" else f"let {_user()} write there, or give another --state-dir"
+    return StorageError(f"state folder {path} cannot be written: {error.strerror}", kind=kind, hint=hint)
+
+
+def _user() -> str:
+    try:
+        return f"user {pwd.getpwuid(os.getuid()).pw_name}"
+    except KeyError:
+        return f"user {os.getuid()}"

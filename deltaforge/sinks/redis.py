@@ -27,8 +27,10 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import AfterValidator, Field
 
+from deltaforge.config.answering import REDIS, TLS, other_servers_named
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn
+from deltaforge.config.unset import naming_unset
 from deltaforge.core.batch import Batch, EncodedValues, EventGroup
 from deltaforge.core.errors import MissingDependencyError, RecordError, SinkError
 from deltaforge.core.event import ChangeEvent
@@ -46,9 +48,10 @@ log = logging.getLogger(__name__)
 PIPELINE_COMMANDS = 5000
 """A pipeline of a very large batch ends here and another begins, so that memory stays bounded."""
 
+_SOCKET_SCHEMES = ("unix",)
 _SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
-_SCHEMES = ("redis", "rediss", "unix", *_SENTINEL_SCHEMES)
-_SENTINEL_PORT = 26379
+_SCHEMES = ("redis", "rediss", *_SOCKET_SCHEMES, *_SENTINEL_SCHEMES)
+_PORT, _SENTINEL_PORT = 6379, 26379
 _KINDS = {
     "auth": ("NOAUTH", "WRONGPASS", "NOPERM", "DENIED"),
     "io": ("OOM", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY"),
@@ -61,6 +64,8 @@ _HINTS = {
     "NOPERM": "give the user `+xadd` and the streams' names, and `+select` for a database other than 0",
     "MOVED": _NO_CLUSTER,
     "ASK": _NO_CLUSTER,
+    "WRONGPASS": "check user and password in the URI",
+    "NOAUTH": "give user and password in the URI",
     "NOREPLICAS": "the server has fewer replicas than its min-replicas-to-write",
 }
 
@@ -113,9 +118,16 @@ class RedisSink:
 
     def open(self) -> None:
         self.close()
-        client = _client_of(self._config, self._name)
-        with _errors("connect to redis"):
-            self._greet(client)
+        with naming_unset(uri := self._config.uri.get_secret_value()):
+            client = _client_of(self._config, self._name)
+            if urlsplit(uri).scheme in _SENTINEL_SCHEMES + _SOCKET_SCHEMES:
+                with _errors("connect to redis"):
+                    self._greet(client)
+            else:
+                host, port = _addresses(urlsplit(uri).netloc.rpartition("@")[2], _PORT)[0]
+                expected = TLS if uri.startswith("rediss:") else REDIS
+                with other_servers_named(host, port, expected, "URI"), _errors(f"connect to redis at {host}:{port}"):
+                    self._greet(client)
         self._client = client
 
     def _greet(self, client: Redis) -> None:
@@ -276,13 +288,17 @@ def _client_of(config: RedisSinkConfig, name: str) -> Redis:
     except ImportError as exc:
         raise MissingDependencyError("the redis sink needs the `redis` package", hint="pip install redis") from exc
     uri = config.uri.get_secret_value()
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port if "," not in parts.netloc else None
+    except ValueError as exc:
+        raise SinkError("the Redis URI cannot be read", kind="incompatible", hint="its port is no number") from exc
     settings: dict[str, Any] = {
         "socket_timeout": config.send_timeout_secs,
         "socket_connect_timeout": config.connect_timeout_secs,
         "retry": Retry(NoBackoff(), 0),
         "redis_connect_func": partial(_begin_named, name),
     }
-    parts = urlsplit(uri)
     if parts.scheme not in _SENTINEL_SCHEMES:
         return Redis.from_url(uri, **settings)
     settings["ssl"] = parts.scheme.startswith("rediss")
@@ -300,10 +316,10 @@ def _client_of(config: RedisSinkConfig, name: str) -> Redis:
     return client
 
 
-def _addresses(hosts: str) -> list[tuple[str, int]]:
+def _addresses(hosts: str, port: int = _SENTINEL_PORT) -> list[tuple[str, int]]:
     """``host[:port],…``; IPv6 addresses in brackets."""
     found = [urlsplit(f"//{host}") for host in hosts.split(",")]
-    return [(parts.hostname or "localhost", parts.port or _SENTINEL_PORT) for parts in found]
+    return [(parts.hostname or "localhost", parts.port or port) for parts in found]
 
 
 @contextmanager

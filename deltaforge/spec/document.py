@@ -81,10 +81,15 @@ def load_file(path: Path, env: Mapping[str, str], *, strict: bool = False) -> Pa
     except (OSError, UnicodeDecodeError) as exc:
         reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
         raise SpecError(f"cannot read {path}: {reason}") from exc
+    if not text.strip():
+        raise SpecError(f"{path} is empty", hint="`deltaforge init` writes a document")
     text, unset = expand(text, env)
     if unset and strict:
         raise SpecError(f"environment variables are not set: {', '.join(unset)}", hint="or write ${NAME:-default}")
-    parsed = parse_document(_values(path, text), strict=strict)
+    values = _values(path, text)
+    if values is None:
+        raise SpecError(f"{path} holds nothing but comments", hint="`deltaforge init` writes a document")
+    parsed = parse_document(values, strict=strict)
     notes = [f"environment variable {name} is not set; ${{{name}}} stays as it is" for name in unset]
     return ParsedDocument(parsed.spec, notes + parsed.warnings, parsed.raw)
 

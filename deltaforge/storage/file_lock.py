@@ -63,6 +63,19 @@ class FileLock:
         self._file.close()
 
 
+def holder_of(path: Path) -> str | None:
+    """The id of the process that holds the lock on a file, as it wrote it; None if nobody does. Makes no file."""
+    try:
+        with path.open("rb") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return file.read(20).decode(errors="replace") or "unknown"
+    except OSError:
+        return None
+    return None
+
+
 def is_free(path: str, identity: str) -> bool:
     """Whether the lock file of that identity is on this machine and no process holds it. False if nobody can know."""
     try:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from deltaforge.config.unset import naming_unset
 from deltaforge.core.batch import Batch, EventGroup
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.routing import Destination, MessageKey, headers_of, row_key
@@ -100,7 +101,8 @@ class KafkaSink:
             timeout_secs=self._config.send_timeout_secs,
         )
         try:
-            client.connect()
+            with naming_unset(self._config.brokers, *self._config.client_conf.values()):
+                client.connect()
             if self._topic.fixed is not None:
                 client.find_topic(self._topic.fixed, self._config.topic_patience_secs)
         except SinkError:

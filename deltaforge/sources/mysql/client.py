@@ -19,10 +19,13 @@ from typing import TYPE_CHECKING, Any
 import pymysql
 from pymysql.connections import Connection
 
-from deltaforge.core.errors import DeltaForgeError, PositionLostError, SourceError, SpecError
+from deltaforge.config.answering import MYSQL, is_mysql_greeting, who_answers
+from deltaforge.config.unset import naming_unset
+from deltaforge.core.errors import PositionLostError, SourceError, SpecError
 from deltaforge.core.gtid import GtidSet
 from deltaforge.protocol.kernel import kernel
-from deltaforge.sources.mysql.dsn import read_dsn
+from deltaforge.sources.mysql.dsn import Dsn, read_dsn
+from deltaforge.sources.mysql.errors import error_of, source_errors
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -33,32 +36,14 @@ MAX_DUMP_OFFSET = 0xFFFFFFFF
 
 READ_TIMEOUT_SECS = 90
 CONNECT_TIMEOUT_SECS = 30
+GREETING_SECS = 3
+"""After so long without the server's first packet it is found out whether it is MySQL at all."""
 
 _CATALOG_TEXT = "deltaforge_catalog"
 """UTF-8 with U+FFFD for what is none. MariaDB sends half of a surrogate pair in a default or label as three bytes."""
 _NO_TLS = 2026
 _READ_BYTES = 1 << 20
 _LONGEST_PACKET = 0xFFFFFF
-_KINDS = {
-    1044: ("permission", "grant SELECT on the database to the user"),
-    1045: ("auth", "check user and password in the DSN"),
-    1049: ("not_found", "create the database or correct the DSN"),
-    1054: ("incompatible", "the server has not got what this version asks it for"),
-    1064: ("incompatible", "the server does not understand a statement of this version"),
-    1130: ("auth", "let the user log in from this host"),
-    1142: ("permission", "grant SELECT to the user"),
-    1143: ("permission", "grant SELECT to the user"),
-    1193: ("incompatible", "the server has not got what this version asks it for"),
-    1227: ("permission", "grant REPLICATION SLAVE, REPLICATION CLIENT on *.* to the user"),
-    1251: ("auth", "the server asks for an authentication that this client does not have"),
-    1370: ("permission", "grant EXECUTE to the user"),
-    1698: ("auth", "check user and password in the DSN"),
-    1820: ("auth", "set a new password for the user, and in the DSN"),
-    1862: ("auth", "set a new password for the user, and in the DSN"),
-    2059: ("auth", "the server asks for an authentication that this client does not have"),
-    3118: ("auth", "unlock the account of the user"),
-    3159: ("auth", "the server requires TLS: add ?ssl-mode=required to the DSN"),
-}
 
 
 def _catalog_codec(name: str) -> codecs.CodecInfo | None:
@@ -69,28 +54,6 @@ def _catalog_codec(name: str) -> codecs.CodecInfo | None:
 
 
 codecs.register(_catalog_codec)
-
-# The server sends one number for whatever ends a dump; the log is not gone in these cases.
-_DUMP_ENDS = {
-    "same server_uuid/server_id": (
-        "connect", "another process reads with the same source id: stop it, or give this source another id",
-    ),
-    "max_allowed_packet": ("incompatible", "raise max_allowed_packet on the server: an event of the log is larger"),
-}  # fmt: skip
-
-
-def error_of(code: int, text: str, doing: str) -> DeltaForgeError:
-    """Our error for an error packet of the server."""
-    if code == 1236:
-        for part, (kind, hint) in _DUMP_ENDS.items():
-            if part in text:
-                return SourceError(f"{doing}: {text} (error {code})", kind=kind, hint=hint)
-        return PositionLostError(
-            f"position lost: {text}. Re-snapshot required.",
-            hint="delete the pipeline and create it again; keep binary logs longer than the longest stop",
-        )
-    kind, hint = _KINDS.get(code, ("connect", ""))
-    return SourceError(f"{doing}: {text} (error {code})", kind=kind, hint=hint)
 
 
 @contextmanager
@@ -107,52 +70,77 @@ def replication_rights(connection: Connection[Any]) -> Iterator[None]:
         raise
 
 
-@contextmanager
-def source_errors(doing: str) -> Iterator[None]:
-    """Turns PyMySQL's errors into ours."""
-    try:
-        yield
-    except pymysql.err.MySQLError as exc:
-        code = exc.args[0] if exc.args and isinstance(exc.args[0], int) else 0
-        text = str(exc.args[1]) if len(exc.args) > 1 else str(exc)
-        raise error_of(code, text, doing) from exc
-    except RuntimeError as exc:  # PyMySQL without the cryptography package
-        raise SourceError(f"{doing}: {exc}", kind="auth") from exc
-    except OSError as exc:
-        raise SourceError(f"{doing}: {exc}", kind="connect") from exc
-
-
 def connect(dsn: str) -> Connection[Any]:
     """A connection in autocommit mode. The caller closes it.
 
     ``ssl-mode`` is that of the MySQL clients: disabled, preferred (default), required, verify_ca,
     verify_identity; with ``ssl-ca``, ``ssl-cert`` and ``ssl-key`` as paths.
     """
-    given = read_dsn(dsn)
-    query = given.parameters
-    mode = query.get("ssl-mode", "preferred").lower()
-    settings: dict[str, Any] = {
-        "host": given.host,
-        "port": given.port,
-        "user": given.user,
-        "password": given.password.encode(),  # as the mysql client sends it; PyMySQL would take latin-1
-        "connect_timeout": CONNECT_TIMEOUT_SECS,
-        "read_timeout": READ_TIMEOUT_SECS,
-        "autocommit": True,
-        "charset": "utf8mb4",
-    }
-    with source_errors("cannot connect to MySQL"):
-        context = _tls(mode, query)
-        try:
-            connection = pymysql.connect(**settings, ssl=context, ssl_disabled=context is None)
-        except pymysql.err.OperationalError as exc:
-            if exc.args[0] != _NO_TLS:
-                raise
-            if mode != "preferred":
-                raise SourceError(f"the server offers no TLS, ssl-mode is {mode}", kind="incompatible") from exc
-            connection = pymysql.connect(**settings, ssl_disabled=True)
+    with naming_unset(dsn):
+        given = read_dsn(dsn)
+        mode = given.parameters.get("ssl-mode", "preferred").lower()
+        with source_errors(f"cannot connect to MySQL at {given.host}:{given.port}"):
+            context = _tls(mode, given.parameters)
+            try:
+                connection = _connected(given, context)
+            except pymysql.err.OperationalError as exc:
+                if exc.args[0] != _NO_TLS:
+                    raise
+                if mode != "preferred":
+                    message = f"the server at {given.host}:{given.port} offers no TLS, ssl-mode is {mode}"
+                    hint = "turn TLS on at the server, or write ?ssl-mode=preferred"
+                    raise SourceError(message, kind="incompatible", hint=hint) from exc
+                connection = _connected(given, None)
     connection.encoding = _CATALOG_TEXT
     return connection
+
+
+def _connected(given: Dsn, context: ssl.SSLContext | None) -> Connection[Any]:
+    connection = pymysql.connect(
+        host=given.host,
+        port=given.port,
+        user=given.user,
+        password=given.password.encode(),  # as the mysql client sends it; PyMySQL would take latin-1
+        read_timeout=CONNECT_TIMEOUT_SECS,
+        autocommit=True,
+        charset="utf8mb4",
+        ssl=context,
+        ssl_disabled=context is None,
+        defer_connect=True,
+    )
+    connection.connect(_greeted(given.host, given.port))
+    connection._read_timeout = READ_TIMEOUT_SECS  # type: ignore[attr-defined]  # noqa: SLF001 - the first one was for the login
+    return connection
+
+
+def _greeted(host: str, port: int) -> socket.socket:
+    """A connection to a server that may be MySQL: MySQL says the first word.
+
+    Raises:
+        SourceError: It is a server of another kind.
+    """
+    sock = socket.create_connection((host, port), CONNECT_TIMEOUT_SECS)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.settimeout(GREETING_SECS)
+        try:
+            first = sock.recv(5, socket.MSG_PEEK)
+        except TimeoutError:
+            first = None
+        if first != b"" and not is_mysql_greeting(first or b""):
+            _name_other_server(host, port)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _name_other_server(host: str, port: int) -> None:
+    found = who_answers(host, port)
+    if found not in (None, MYSQL):
+        hint = "correct host and port in the DSN, or the type of the source"
+        raise SourceError(f"{host}:{port} is {found}, not {MYSQL}", kind="incompatible", hint=hint)
 
 
 def _tls(mode: str, query: dict[str, str]) -> ssl.SSLContext | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -16,6 +17,10 @@ from deltaforge.sources.mysql.client import MAX_DUMP_OFFSET, execute, query_row,
 
 log = logging.getLogger(__name__)
 
+_END_STATEMENTS = {
+    "mariadb": ("show master status", "show binlog status"),
+    "mysql": ("show binary log status", "show master status"),
+}
 _FIRST_EVENT = 4
 """Offset behind the magic number of a binary log."""
 
@@ -46,12 +51,8 @@ def read_facts(connection: Connection[Any]) -> ServerFacts:
         " @@global.lower_case_table_names",
     )
     folds_names = int(name_case) == 1
-    if not log_bin:
-        raise SourceError("the server writes no binary log", kind="incompatible", hint="set log_bin and restart it")
-    if log_format != "ROW":
-        raise SourceError(
-            f"binlog_format is {log_format}, expected ROW", kind="incompatible", hint="set binlog_format=ROW"
-        )
+    for fault in log_faults(has_log=bool(log_bin), log_format=str(log_format)):
+        raise fault
     if image != "FULL":
         log.warning("binlog_row_image is %s: images hold only some columns", image)
     is_mariadb = "mariadb" in str(version).lower()
@@ -75,15 +76,36 @@ def read_facts(connection: Connection[Any]) -> ServerFacts:
     return ServerFacts("mysql", str(version), str(identity), mode == "ON", has_full, folds_names)
 
 
+def log_faults(*, has_log: bool, log_format: str) -> Iterator[SourceError]:
+    """What is wrong with the log of a server so that it cannot be read, each with its remedy."""
+    if not has_log:
+        yield SourceError("the server writes no binary log", kind="incompatible", hint="set log_bin and restart it")
+    elif log_format != "ROW":
+        message = f"binlog_format is {log_format}, expected ROW"
+        yield SourceError(message, kind="incompatible", hint="set binlog_format=ROW")
+
+
 def tail_position(connection: Connection[Any], facts: ServerFacts) -> MysqlPosition:
     """Where the log ends now."""
     if facts.flavor == "mariadb":
-        row = _status(connection, ("show master status", "show binlog status"))
+        row = _status(connection, _END_STATEMENTS["mariadb"])
         file, pos = str(row["File"]), int(row["Position"])
         return MysqlPosition(file, pos, _mariadb_gtids(connection, file, pos), "mariadb", facts.uuid)
-    row = _status(connection, ("show binary log status", "show master status"))
+    row = _status(connection, _END_STATEMENTS["mysql"])
     gtids = str(row.get("Executed_Gtid_Set") or "").replace("\n", "") if facts.has_gtids else ""
     return MysqlPosition(str(row["File"]), int(row["Position"]), str(GtidSet(gtids)), "mysql", facts.uuid)
+
+
+def logged_databases(connection: Connection[Any], facts: ServerFacts) -> tuple[list[str], list[str]]:
+    """The databases that the server alone logs, and those that it does not log: ``binlog_do_db``,
+    ``binlog_ignore_db``. Empty: all, none.
+    """
+    row = _status(connection, _END_STATEMENTS[facts.flavor])
+    only, ignored = (
+        [name.strip() for name in str(row.get(column) or "").split(",") if name.strip()]
+        for column in ("Binlog_Do_DB", "Binlog_Ignore_DB")
+    )
+    return only, ignored
 
 
 def oldest_position(connection: Connection[Any], facts: ServerFacts) -> MysqlPosition:

@@ -20,13 +20,14 @@ from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.protocol.mysql.types import OLD_TIMES, ColumnType
 from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.schema.versions import SchemaVersion
-from deltaforge.sources.mysql.catalog import ROW_END, SYSTEM_DATABASES, load_names
+from deltaforge.sources.mysql.catalog import ROW_END, SYSTEM_DATABASES
 from deltaforge.sources.mysql.definitions import TableDefinition
 from deltaforge.sources.mysql.fingerprint import canonical_type
 from deltaforge.sources.mysql.history import SchemaHistory, check_against, resolve
 from deltaforge.sources.mysql.loader import SchemaLoader, definition_of, point_of
 from deltaforge.sources.mysql.maker import EventMaker
 from deltaforge.sources.mysql.server import ServerFacts
+from deltaforge.sources.mysql.unmatched import look_for_tables
 from deltaforge.sources.mysql.unsaid import completed_columns, declaration_of, declared_as, hidden_columns
 from deltaforge.sources.texts import table_texts
 from deltaforge.sources.unmatched import PatternWatch
@@ -113,17 +114,7 @@ class Tables:
 
     def look_for_tables(self, connection: Connection[Any]) -> None:
         """Find out which patterns no table matches."""
-        tables, databases = load_names(connection)
-
-        def why(patterns: TablePatterns, pattern: str) -> str:
-            db = patterns.qualifier_of(pattern)
-            if db in SYSTEM_DATABASES:
-                return f"tables of {db} are never captured"
-            what = f"database {db} is" if db is not None and db not in databases else "such a table is"
-            grant = f"grant SELECT on {f'`{db}`' if db else '*'}.* to it"
-            return f"{what} not there, or the user may not see it: as an administrator, {grant}"
-
-        self.watch.look(tables, why)
+        look_for_tables(connection, self.watch)
 
     def is_captured(self, db: str, table: str) -> bool:
         """Whether the document asks for a table that a statement names."""

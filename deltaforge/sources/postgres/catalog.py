@@ -136,6 +136,15 @@ class Catalog:
             SourceError: With the remedy. A missing publication is retryable: it is waited for.
         """
         self._publication = publication
+        self.check_wal_level()
+        self.check_publication(publication)
+
+    def check_wal_level(self) -> None:
+        """Check that the log holds what logical decoding needs.
+
+        Raises:
+            SourceError: With the remedy.
+        """
         (wal_level,) = self._one("show wal_level")
         if wal_level != "logical":
             raise SourceError(
@@ -143,6 +152,13 @@ class Catalog:
                 kind="incompatible",
                 hint="set wal_level = logical and restart the server",
             )
+
+    def check_publication(self, publication: str) -> None:
+        """Check that the publication exists.
+
+        Raises:
+            SourceError: With the remedy; retryable.
+        """
         if self._find("select 1 from pg_publication where pubname = %s", publication) is None:
             raise SourceError(
                 f"publication {publication} does not exist yet",

@@ -10,7 +10,7 @@ import sys
 import termios
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +20,13 @@ from psycopg.abc import Buffer
 from psycopg.adapt import Loader
 from psycopg.rows import TupleRow
 
+from deltaforge.config.answering import POSTGRES, other_servers_named
+from deltaforge.config.unset import naming_unset
 from deltaforge.core.errors import SourceError
 from deltaforge.core.lsn import text_from_lsn
 from deltaforge.protocol.kernel import kernel
 from deltaforge.protocol.postgres.messages import EPOCH_OFFSET_US, name_of
-from deltaforge.sources.postgres.session import conninfo_of, is_unconverted, set_session
+from deltaforge.sources.postgres.session import addresses_of, conninfo_of, is_unconverted, set_session
 
 BURST_BYTES = 128 << 10
 BURST_SECS = 0.0005
@@ -119,13 +121,17 @@ def source_errors(doing: str) -> Iterator[None]:
 
 def connect(dsn: str) -> psycopg.Connection[TupleRow]:
     """An ordinary connection in autocommit mode. The caller closes it."""
-    doing = "cannot connect to PostgreSQL"
-    with source_errors(doing):
-        connection = psycopg.connect(conninfo_of(dsn), autocommit=True)
-    refused = set_session(connection.pgconn, lock_timeout=LOCK_TIMEOUT)
-    if refused:
-        connection.close()
-        raise error_of(refused, None, doing)
+    with naming_unset(dsn):
+        conninfo, addresses = conninfo_of(dsn), addresses_of(dsn)
+        where = ", ".join(f"{host}:{port}" for host, port in addresses)
+        doing = f"cannot connect to PostgreSQL at {where}" if where else "cannot connect to PostgreSQL"
+        named = other_servers_named(*addresses[0], POSTGRES, "DSN") if len(addresses) == 1 else nullcontext()
+        with named, source_errors(doing):
+            connection = psycopg.connect(conninfo, autocommit=True)
+        refused = set_session(connection.pgconn, lock_timeout=LOCK_TIMEOUT)
+        if refused:
+            connection.close()
+            raise error_of(refused, None, doing)
     if is_unconverted(connection.pgconn):
         for name in ("text", "name", "varchar", "bpchar"):
             connection.adapters.register_loader(name, UnconvertedText)

@@ -85,7 +85,7 @@ class PublicationWatch:
     def check(self) -> None:
         """Compare what is published with what was, when it was looked at last; each difference is a warning."""
         before = self._known or self._log.published()
-        now = self._published(before)
+        now = read_published(self._connection, self._config.publication, self._server, before)
         if now is None and self._exists:
             self._warn("dropped", "it does not exist: what is written now cannot be read later", is_change=True)
         elif now is not None and now != before:
@@ -95,7 +95,7 @@ class PublicationWatch:
 
     def _compare(self, before: Published | None, now: Published) -> None:
         is_same_server = before is not None and before.server == now.server
-        found = list(_changes(before, now)) if before is not None and is_same_server else list(_gaps(now))
+        found = list(_changes(before, now)) if before is not None and is_same_server else list(gaps_of(now))
         for kind, text, table in found:
             if table is None or self._captured(*table):
                 self._warn(kind, text, is_change=is_same_server)
@@ -105,28 +105,38 @@ class PublicationWatch:
         if is_change:
             self._changed(kind)
 
-    def _published(self, before: Published | None) -> Published | None:
-        has_schemas = self._connection.info.server_version >= SCHEMAS_VERSION
-        query = _PUBLICATION.format(_SCHEMAS if has_schemas else "'{}'::json")
-        with source_errors("cannot read the publication"):
-            row = self._connection.execute(query.encode(), [self._config.publication]).fetchone()
-            if row is None:
-                return None
-            oid, is_all, is_via_root, *flags, digest, schemas = row
-            digest = digest or ""
-            if before is not None and (before.oid, before.digest) == (oid, digest):
-                tables = before.tables
-            else:
-                rows = self._connection.execute(_TABLES, [oid]).fetchall()
-                tables = {relation: PublishedTable(*facts) for relation, *facts in rows}
-        operations = tuple(name for name, is_on in zip(OPERATIONS, flags, strict=True) if is_on)
-        return Published(self._server, oid, is_all, is_via_root, operations, digest, schemas, tables)
+
+def read_published(
+    connection: psycopg.Connection[TupleRow], publication: str, server: str, before: Published | None = None
+) -> Published | None:
+    """What a publication has now; None if it does not exist.
+
+    Args:
+        connection: An ordinary one.
+        publication: Its name.
+        server: The system that is read.
+        before: What it had; its tables need not be read again if they are the same.
+    """
+    query = _PUBLICATION.format(_SCHEMAS if connection.info.server_version >= SCHEMAS_VERSION else "'{}'::json")
+    with source_errors("cannot read the publication"):
+        row = connection.execute(query.encode(), [publication]).fetchone()
+        if row is None:
+            return None
+        oid, is_all, is_via_root, *flags, digest, schemas = row
+        digest = digest or ""
+        if before is not None and (before.oid, before.digest) == (oid, digest):
+            tables = before.tables
+        else:
+            rows = connection.execute(_TABLES, [oid]).fetchall()
+            tables = {relation: PublishedTable(*facts) for relation, *facts in rows}
+    operations = tuple(name for name, is_on in zip(OPERATIONS, flags, strict=True) if is_on)
+    return Published(server, oid, is_all, is_via_root, operations, digest, schemas, tables)
 
 
 Change = tuple[Literal["recreated", "altered"], str, tuple[str, str] | None]
 
 
-def _gaps(now: Published) -> Iterator[Change]:
+def gaps_of(now: Published) -> Iterator[Change]:
     """What a publication that is looked at for the first time leaves out of its tables."""
     missing = [name for name in OPERATIONS if name not in now.operations]
     if missing:

@@ -76,6 +76,14 @@ def conninfo_of(dsn: str, **ours: str) -> str:
     return make_conninfo(**{**defaults, **given, "client_encoding": "UTF8", **ours})
 
 
+def addresses_of(dsn: str) -> list[tuple[str, int]]:
+    """The hosts and ports that a DSN names; none for a socket of this machine, or what a service or variable says."""
+    given = _given(dsn)
+    hosts = [host for host in given.get("host", given.get("hostaddr", "")).split(",") if host and host[0] not in "/@"]
+    ports = [int(port or _OF_A_HOST["port"]) for port in given.get("port", "").split(",")]
+    return list(zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=False))
+
+
 def _given(dsn: str) -> dict[str, str]:
     """The parts of a DSN. An unquoted character of a password makes host, port and database out of it: that is found,
     so that no part of the password gets into an error of the network or the server.

@@ -2,7 +2,7 @@ import pytest
 
 from deltaforge.core.errors import PositionLostError, SourceError
 from deltaforge.core.retry import Retry, retry_of
-from deltaforge.sources.mysql.client import error_of
+from deltaforge.sources.mysql.errors import error_of
 
 DOING = "the server ended the binary log dump"
 
