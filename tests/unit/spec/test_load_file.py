@@ -81,7 +81,7 @@ BROKEN = [
     ("p.yaml", "a: 1\n---\nb: 2", "is not YAML"),
     ("p.yaml", "a: !!python/object/apply:os.system [x]", "is not YAML"),
     ("p.yaml", "a: \x01", "is not YAML"),
-    ("p.yaml", "", "must be an object, got null"),
+    ("p.yaml", "", "is empty"),
     ("p.yaml", "- a", "must be an object, got an array"),
     ("p.yaml", "a: " + "[" * 3000, "nested too deeply"),
     ("p.json", "[" * 200000, "nested too deeply"),
