@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from deltaforge import __version__
-from deltaforge.cli import demo, document, run, serve, state
+from deltaforge.cli import dead_letters, demo, document, pipelines, run, serve, state, watching
 from deltaforge.cli.options import say
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.protocol.kernel import description
@@ -22,7 +22,7 @@ EXIT_INTERRUPTED = 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Returns 0 when all went well, 1 after a failure, 2 when the document or an
-    option is wrong, 3 when a library is missing, 130 after Ctrl-C.
+    option is wrong, 3 when a library is missing, 4 when there is no such pipeline or part of one, 130 after Ctrl-C.
     """
     parser = make_parser()
     args, rest = parser.parse_known_args(argv)
@@ -51,6 +51,6 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"deltaforge {__version__}, decoders: {description}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for module in (run, serve, document, state, demo):
+    for module in (run, serve, document, state, pipelines, watching, dead_letters, demo):
         module.add_verbs(verbs)
     return parser

@@ -64,12 +64,16 @@ class ControlError(DeltaForgeError):
 class PipelineNotFoundError(ControlError):
     """No pipeline of that name."""
 
+    exit_code = 4
+
     def __init__(self, name: str) -> None:
         super().__init__(f"pipeline {name} not found")
 
 
 class NotFoundError(ControlError):
     """Something of a pipeline that does not exist, such as a table; the message says what."""
+
+    exit_code = 4
 
 
 class PipelineAlreadyExistsError(ControlError):

@@ -1,6 +1,6 @@
 """The pipeline document: its models, how it is read and checked, and how it is shown."""
 
-from deltaforge.spec.document import ParsedDocument, document_files, json_schema, load_file, parse_document
+from deltaforge.spec.document import ParsedDocument, document_files, json_schema, load_file, parse_document, read_values
 from deltaforge.spec.model import PipelineSpec
 from deltaforge.spec.secrets import has_redacted, restore_secrets
 from deltaforge.spec.support import check_supported
@@ -14,5 +14,6 @@ __all__ = [
     "json_schema",
     "load_file",
     "parse_document",
+    "read_values",
     "restore_secrets",
 ]

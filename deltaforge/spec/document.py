@@ -76,22 +76,25 @@ def load_file(path: Path, env: Mapping[str, str], *, strict: bool = False) -> Pa
     Raises:
         SpecError: The file cannot be read, is no YAML or JSON, or is no right document.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
-        raise SpecError(f"cannot read {path}: {reason}") from exc
-    if not text.strip():
-        raise SpecError(f"{path} is empty", hint="`deltaforge init` writes a document")
-    text, unset = expand(text, env)
+    text, unset = expand(_text(path), env)
     if unset and strict:
         raise SpecError(f"environment variables are not set: {', '.join(unset)}", hint="or write ${NAME:-default}")
-    values = _values(path, text)
-    if values is None:
-        raise SpecError(f"{path} holds nothing but comments", hint="`deltaforge init` writes a document")
-    parsed = parse_document(values, strict=strict)
+    parsed = parse_document(_values(path, text), strict=strict)
     notes = [f"environment variable {name} is not set; ${{{name}}} stays as it is" for name in unset]
     return ParsedDocument(parsed.spec, notes + parsed.warnings, parsed.raw)
+
+
+def read_values(path: Path, text: str | None = None) -> Any:
+    """What a YAML or JSON file holds, not checked, variables as they are.
+
+    Args:
+        path: File to read, UTF-8.
+        text: What it holds, if that is known.
+
+    Raises:
+        SpecError: The file cannot be read, is empty, or is no YAML or JSON.
+    """
+    return _values(path, _text(path) if text is None else text)
 
 
 def json_schema() -> dict[str, Any]:
@@ -135,9 +138,20 @@ def _unknown_faults(unknown: list[Steps]) -> list[Fault]:
     return [Fault(path_text(steps), "unknown field") for steps in unknown]
 
 
+def _text(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not UTF-8"
+        raise SpecError(f"cannot read {path}: {reason}") from exc
+    if not text.strip():
+        raise SpecError(f"{path} is empty", hint="`deltaforge init` writes a document")
+    return text
+
+
 def _values(path: Path, text: str) -> Any:
     try:
-        return json.loads(text) if path.suffix == ".json" else read_yaml(text)
+        values = json.loads(text) if path.suffix == ".json" else read_yaml(text)
     except json.JSONDecodeError as exc:
         raise SpecError(f"{path} is not JSON: {exc.msg} in line {exc.lineno}, column {exc.colno}") from exc
     except yaml.YAMLError as exc:
@@ -146,3 +160,6 @@ def _values(path: Path, text: str) -> Any:
         raise SpecError(f"{path} is not YAML: {getattr(exc, 'problem', None) or 'bad characters'}{where}") from exc
     except (RecursionError, ValueError) as exc:
         raise SpecError(f"{path} cannot be read: nested too deeply or a number too long") from exc
+    if values is None:
+        raise SpecError(f"{path} holds nothing but comments", hint="`deltaforge init` writes a document")
+    return values

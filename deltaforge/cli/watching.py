@@ -1,0 +1,109 @@
+"""Verbs that watch a pipeline of a running server: ``tail`` and ``logs``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from deltaforge.cli.options import say
+from deltaforge.cli.pipelines import add_name
+from deltaforge.cli.remote import Server, add_server, pipeline_path
+from deltaforge.cli.tables import compact, out, printable
+from deltaforge.core.errors import ControlError
+
+MAX_SECS = 3600
+"""For how long the server streams at most; without ``--seconds`` it is asked again."""
+_VERBS = {"c": "insert", "u": "update", "d": "delete", "r": "read", "t": "truncate"}
+
+
+def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Register ``tail`` and ``logs``."""
+    tail = verbs.add_parser("tail", help="show the events that pass through a pipeline, without consuming them")
+    add_name(tail)
+    tail.add_argument("-n", "--limit", metavar="COUNT", type=_count, help="end after so many events")
+    tail.add_argument("--table", metavar="PATTERN", help="only of these tables, such as shop.orders or shop.*")
+    tail.add_argument("--seconds", type=_count, help="end after so long")
+    add_server(tail)
+    tail.set_defaults(verb=_tail)
+
+    logs = verbs.add_parser("logs", help="show the log of a pipeline")
+    add_name(logs)
+    logs.add_argument("-n", "--lines", metavar="COUNT", type=_count, default=100, help="default: %(default)s")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on with what is added")
+    add_server(logs)
+    logs.set_defaults(verb=_logs)
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise ValueError
+    return count
+
+
+def _tail(args: argparse.Namespace) -> int:
+    left_out = 0
+    for event in _events(Server(args), args):
+        note = event.get("tail")
+        if args.json:
+            out(json.dumps(event, ensure_ascii=False, separators=(",", ":")))
+        elif note is None:
+            out(printable(_event_line(event)))
+        elif note.get("left_out", 0) > left_out:
+            say(f"{note['left_out'] - left_out:,} events left out: more pass than can be shown")
+            left_out = note["left_out"]
+        sys.stdout.flush()
+        if note and note.get("ended") == "pipeline":
+            say(f"pipeline {args.name} has ended")
+        elif note and note.get("ended") == "killed":
+            raise ControlError(f"the process of pipeline {args.name} is gone", hint="deltaforge logs says more")
+    return 0
+
+
+def _events(server: Server, args: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Events and notes, over as many requests as it takes."""
+    limit = args.limit
+    while True:
+        seconds = args.seconds or MAX_SECS
+        ended = None
+        for event in server.lines(pipeline_path(args.name, "events", limit=limit, table=args.table, seconds=seconds)):
+            ended = event["tail"].get("ended") if "tail" in event else ended
+            if ended == "seconds" and args.seconds is None:
+                limit = limit and limit - event["tail"]["shown"]
+                continue
+            yield event
+        if ended is None:
+            raise ControlError("the connection to the server has ended")
+        if ended != "seconds" or args.seconds is not None:
+            return
+
+
+def _event_line(event: dict[str, Any]) -> str:
+    """One event for people: when, what, where, and what is new in the row."""
+    source = event["source"]
+    at = datetime.fromtimestamp(event["ts_ms"] / 1000, UTC).strftime("%H:%M:%S.%f")[:-3]
+    table = f"{source.get('schema') or source['db']}.{source['table']}"
+    before, after = event.get("before"), event.get("after")
+    image = after if after is not None else before or {}
+    parts = []
+    for name, value in image.items():
+        old = before.get(name, value) if before is not None and after is not None else value
+        shown = compact(value)
+        parts.append(f"{name}={shown}" if old == value else f"{name}={compact(old)} → {shown}")
+    return f"{at} {_VERBS.get(event['op'], event['op']):8} {table}  {' '.join(parts)}"
+
+
+def _logs(args: argparse.Namespace) -> int:
+    server, count = Server(args), args.lines
+    while True:
+        follow = {"follow": "true", "seconds": MAX_SECS} if args.follow else {}
+        for line in server.lines(pipeline_path(args.name, "logs", lines=count, **follow)):
+            out(json.dumps(line, ensure_ascii=False) if args.json else printable(line["line"]))
+            sys.stdout.flush()
+        if not args.follow:
+            return 0
+        count = 1  # the server ends it after a while; the last line comes twice rather than never
