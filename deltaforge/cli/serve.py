@@ -26,6 +26,19 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument("--storage-path", type=Path, default=Path("data/deltaforge.db"), help="default: ./%(default)s")
     parser.add_argument("--storage-dsn", metavar="DSN", help="needed with --storage-backend postgres")
     add_state_dir(parser)
+    parser.add_argument(
+        "--output-dir",
+        metavar="DIR",
+        type=Path,
+        default=Path("output"),
+        help="below it file sinks of documents sent over REST may write (default: ./%(default)s)",
+    )
+    parser.add_argument(
+        "--files-dir",
+        metavar="DIR",
+        type=Path,
+        help="below it documents sent over REST may name certificates and the like (default: nowhere)",
+    )
     token = parser.add_mutually_exclusive_group()
     token.add_argument("--token", help="bearer token that requests must carry; better: DELTAFORGE_TOKEN")
     token.add_argument("--token-file", metavar="PATH", type=Path, help="file that holds the bearer token")
@@ -45,6 +58,8 @@ def _serve(args: argparse.Namespace) -> int:
         storage_path=args.storage_path,
         storage_dsn=args.storage_dsn,
         state_dir=args.state_dir,
+        output_dir=args.output_dir,
+        files_dir=args.files_dir,
         token=_token(args),
         stop_grace_secs=stop_secs_of(os.environ) + KILL_AFTER_SECS,
     )

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, model_validator
+
+from deltaforge.config.local import LocalUse
 
 
 class StrictModel(BaseModel):
@@ -24,3 +27,14 @@ class StrictModel(BaseModel):
             return data
         optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
         return {key: value for key, value in data.items() if value is not None or key not in optional}
+
+    def local_uses(self) -> Iterable[LocalUse]:
+        """What these settings name of the machine that runs them, without those of the settings inside."""
+        return ()
+
+    def refused(self) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Settings that are known and must not be made, each with where it is and the reason.
+
+        Apart from validation, so that a stored document that has one can still be read and shown.
+        """
+        return ()

@@ -16,6 +16,7 @@ from deltaforge.checkpoint.durable import write_durably
 from deltaforge.control.options import ServeOptions
 from deltaforge.core.errors import ControlError
 from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.spec.remote import RemoteRules, write_rules
 
 ANSWER_SECS = 5.0
 POLL_SECS = 0.05
@@ -103,11 +104,17 @@ def _signal(paths: PipelinePaths, number: int) -> None:
         return  # it ended meanwhile
 
 
-async def spawn(
-    paths: PipelinePaths, options: ServeOptions, document: dict[str, Any], *, is_paused: bool, command: tuple[str, ...]
+async def spawn(  # noqa: PLR0913 - all that makes a process of a pipeline
+    paths: PipelinePaths,
+    options: ServeOptions,
+    document: dict[str, Any],
+    *,
+    rules: RemoteRules | None,
+    is_paused: bool,
+    command: tuple[str, ...],
 ) -> asyncio.subprocess.Process:
     """Write the document and start a process for it, in a session of its own: it survives our end."""
-    _prepare(paths, document)
+    _prepare(paths, document, rules)
     arguments = ["--name", paths.name, "--state-dir", str(options.state_dir.resolve())]
     if options.shared_storage is not None:
         arguments += ["--storage-path", str(options.shared_storage)]
@@ -125,8 +132,9 @@ async def spawn(
         )
 
 
-def _prepare(paths: PipelinePaths, document: dict[str, Any]) -> None:
+def _prepare(paths: PipelinePaths, document: dict[str, Any], rules: RemoteRules | None) -> None:
     paths.create()
+    write_rules(paths.rules, rules)
     write_durably(paths.document, msgspec.json.encode(document))
     paths.outcome.unlink(missing_ok=True)
     if paths.log.exists() and paths.log.stat().st_size > MAX_LOG_BYTES:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from deltaforge.spec.remote import RemoteRules
+
 
 @dataclass(frozen=True)
 class ServeOptions:
@@ -19,6 +21,8 @@ class ServeOptions:
         storage_path: Database file of ``sqlite``; made with its directory when missing.
         storage_dsn: Reserved for ``postgres``, which this version refuses.
         state_dir: Where pipelines keep positions and logs.
+        output_dir: Below which file sinks of documents sent over REST may write.
+        files_dir: Below which documents sent over REST may name certificates and the like; None: nowhere.
         token: Bearer token for everything but ``/health``; None: no authorization.
         allow_code: Accept documents over REST that carry Python code.
         stop_grace_secs: How long a pipeline may drain when it is stopped, before it is killed.
@@ -32,10 +36,17 @@ class ServeOptions:
     storage_path: Path = Path("data/deltaforge.db")
     storage_dsn: str | None = None
     state_dir: Path = Path("data")
+    output_dir: Path = Path("output")
+    files_dir: Path | None = None
     token: str | None = None
     allow_code: bool = False
     stop_grace_secs: float = 30.0
     settle_secs: float = 10.0
+
+    def rules(self, given: frozenset[str] = frozenset()) -> RemoteRules:
+        """What a document sent over REST may do here; ``given``: see :class:`RemoteRules`."""
+        files_dir = str(self.files_dir.absolute()) if self.files_dir else ""
+        return RemoteRules(output_dir=str(self.output_dir.absolute()), files_dir=files_dir, given=given)
 
     @property
     def shared_storage(self) -> Path | None:

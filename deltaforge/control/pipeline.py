@@ -16,13 +16,15 @@ class Pipeline(msgspec.Struct):
     """A registered pipeline: its document as given, its parsed form, what is wanted, and its process.
 
     ``former_sources`` are the source ids that it had before: what is registered for them is needed until its saved
-    position is one of the present source, and is then forgotten.
+    position is one of the present source, and is then forgotten. ``given`` are the marks of what an operator's file
+    named (:class:`~deltaforge.spec.remote.RemoteRules`); None: all of the document is the operator's.
     """
 
     parsed: ParsedDocument
     desired: str
     supervisor: Supervisor
     former_sources: list[str] = []
+    given: frozenset[str] | None = None
 
     @property
     def name(self) -> str:

@@ -36,6 +36,7 @@ from deltaforge.core.errors import (
 )
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.spec import ParsedDocument, check_supported, document_files, load_file, parse_document, restore_secrets
+from deltaforge.spec.remote import marks_of
 from deltaforge.storage.base import Storage
 
 log = logging.getLogger(__name__)
@@ -78,7 +79,10 @@ class PipelineService:
             stored = msgspec.json.decode(value, type=dict[str, Any])
             parsed = parse_document(stored["document"])
             supervisor, former = self._make_supervisor(name, self._options), stored.get("former_sources", [])
-            self._pipelines[name] = Pipeline(parsed, stored["desired"], supervisor, former)
+            marks = stored.get("given")  # absent from what an earlier version stored, when everything was allowed
+            given = None if marks is None else frozenset(marks)
+            self._pipelines[name] = Pipeline(parsed, stored["desired"], supervisor, former, given)
+            self._set_rules(self._pipelines[name], given)
         await self._end_orphans()
         await asyncio.gather(*(self._bring_back(pipeline) for pipeline in self._pipelines.values()))
         if self._options.config is not None:
@@ -113,27 +117,35 @@ class PipelineService:
         except KeyError:
             raise PipelineNotFoundError(name) from None
 
-    def validate(self, document: Any) -> ParsedDocument:
-        """Check a document. Connects to nothing, changes nothing.
+    def validate(self, document: Any, *, given: frozenset[str] = frozenset()) -> ParsedDocument:
+        """Check a document that came over the network. Connects to nothing, changes nothing.
+
+        Args:
+            document: JSON values.
+            given: Marks of what an operator's file has named before.
 
         Raises:
-            SpecError: It is wrong, or asks for something that this version cannot do.
+            SpecError: It is wrong, asks for something that this version cannot do, or names what it must not.
         """
         parsed = parse_document(document)
         check_supported(parsed.spec)
+        self._options.rules(given).check(parsed.spec)
         if not self._options.allow_code and any(p.type == "python" for p in parsed.spec.spec.processors):
             raise SpecError("python code over REST is not allowed on this server", path="spec.processors")
         return parsed
 
     async def create(self, document: Any) -> Pipeline:
-        """Register a pipeline and start it."""
-        parsed = self.validate(document)
+        """Register a pipeline from a document that came over the network, and start it."""
+        return await self._create(self.validate(document), frozenset())
+
+    async def _create(self, parsed: ParsedDocument, given: frozenset[str] | None) -> Pipeline:
         name = parsed.spec.metadata.name
         async with self._locks[name]:
             if name in self._pipelines:
                 raise PipelineAlreadyExistsError(name)
             self._check_source(parsed, name)
-            pipeline = Pipeline(parsed, "running", self._make_supervisor(name, self._options))
+            pipeline = Pipeline(parsed, "running", self._make_supervisor(name, self._options), given=given)
+            self._set_rules(pipeline, given)
             self._pipelines[name] = pipeline
             self._save(pipeline)
             await pipeline.supervisor.start(pipeline.raw)
@@ -147,14 +159,18 @@ class PipelineService:
         """
         async with self._locks[name]:
             pipeline = self.get(name)
-            parsed = self._patched(pipeline, patch, replaces_arrays=replaces_arrays)
+            given = marks_of(pipeline.parsed.spec) if pipeline.given is None else pipeline.given
+            parsed = self._patched(pipeline, patch, given, replaces_arrays=replaces_arrays)
             before, was_active = pipeline.parsed, pipeline.supervisor.status in ("running", "paused")
+            self._set_rules(pipeline, given)
             await pipeline.supervisor.start(parsed.raw)
             if pipeline.supervisor.status == "failed" and was_active:
                 reason = pipeline.supervisor.reason
                 await pipeline.supervisor.start(before.raw, is_paused=pipeline.desired == "paused")
                 raise SpecError(f"the patched pipeline did not start, the old one runs again: {reason}")
             pipeline.desired = "running"
+            pipeline.given = given & marks_of(parsed.spec)
+            self._set_rules(pipeline, pipeline.given)
             pipeline.replace(parsed)
             await self._forget_former(pipeline)
             self._save(pipeline)
@@ -292,14 +308,20 @@ class PipelineService:
         """Failed pipelines and why."""
         return {p.name: p.supervisor.reason for p in self._pipelines.values() if p.supervisor.status == "failed"}
 
-    def _patched(self, pipeline: Pipeline, patch: Any, *, replaces_arrays: bool) -> ParsedDocument:
+    def _set_rules(self, pipeline: Pipeline, given: frozenset[str] | None) -> None:
+        """What the pipeline may do from its next start on."""
+        pipeline.supervisor.rules = None if given is None else self._options.rules(given)
+
+    def _patched(
+        self, pipeline: Pipeline, patch: Any, given: frozenset[str], *, replaces_arrays: bool
+    ) -> ParsedDocument:
         if not isinstance(patch, dict):
             raise SpecError("a patch must be a JSON object")
         found = (patch.get("metadata") or {}).get("name") if isinstance(patch.get("metadata"), dict) else None
         if found is not None and found != pipeline.name:
             raise PipelineNameMismatchError(pipeline.name, str(found))
         merge = merge_patch_rfc7386 if replaces_arrays else merge_patch_indexed
-        parsed = self.validate(restore_secrets(merge(pipeline.raw, patch), pipeline.raw))
+        parsed = self.validate(restore_secrets(merge(pipeline.raw, patch), pipeline.raw), given=given)
         if parsed.spec.metadata.name != pipeline.name:
             raise PipelineNameMismatchError(pipeline.name, parsed.spec.metadata.name)
         self._check_source(parsed, pipeline.name)
@@ -333,6 +355,8 @@ class PipelineService:
 
     def _save(self, pipeline: Pipeline) -> None:
         kept = {"document": pipeline.raw, "desired": pipeline.desired, "former_sources": pipeline.former_sources}
+        if pipeline.given is not None:
+            kept["given"] = sorted(pipeline.given)
         value = msgspec.json.encode(kept)
         self._storage.kv.put(NAMESPACE, pipeline.name, value)
 
@@ -359,8 +383,13 @@ class PipelineService:
         check_supported(parsed.spec)
         known = self._pipelines.get(name)
         if known is None:
-            await self.create(parsed.raw)
-        elif known.raw != parsed.raw:
+            await self._create(parsed, None)
+            return
+        known.given = None
+        self._set_rules(known, None)
+        if known.raw == parsed.raw:
+            self._save(known)
+        else:
             self._check_source(parsed, name)
             known.replace(parsed)
             self._save(known)

@@ -18,6 +18,7 @@ from deltaforge.core.errors import ControlError
 from deltaforge.core.retry import Backoff
 from deltaforge.runtime.outcome import Outcome, read_outcome
 from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.spec.remote import RemoteRules
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ class Supervisor:
         status: ``running``, ``paused``, ``stopped`` or ``failed``.
         reason: Why it failed, or the last reason for a restart; empty otherwise.
         start_count: Starts so far, for metrics.
+        rules: What the document may do, if it came over the network.
     """
 
     def __init__(self, name: str, options: ServeOptions, *, command: tuple[str, ...] = child.LAUNCHER) -> None:
@@ -42,6 +44,7 @@ class Supervisor:
         self.status = "stopped"
         self.reason = ""
         self.start_count = 0
+        self.rules: RemoteRules | None = None
         self._options = options
         self._command = command
         self._document: dict[str, Any] = {}
@@ -126,6 +129,7 @@ class Supervisor:
             self.paths,
             self._options,
             self._document,
+            rules=self.rules,
             is_paused=self.status == "paused",
             command=self._command,
         )

@@ -102,6 +102,7 @@ def _control_plane(folder: Path) -> Iterator[str]:
         api, metrics = (f"127.0.0.1:{probe.getsockname()[1]}" for probe in (one, two))
     command = [sys.executable, "-P", "-m", "deltaforge", "serve", "--api-addr", api, "--metrics-addr", metrics]
     command += ["--storage-path", str(folder / "deltaforge.db"), "--state-dir", str(folder / "state")]
+    command += ["--output-dir", str(folder)]
     with (folder / "control-plane.log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - ourselves
     try:

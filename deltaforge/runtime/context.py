@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from deltaforge.runtime.delivery import Delivery
     from deltaforge.sources.reader import LogReader
     from deltaforge.spec import PipelineSpec
+    from deltaforge.spec.remote import RemoteRules
 
 
 STOP_SECS = 10.0
@@ -70,6 +71,7 @@ class PipelineContext:
         reset: Of the checkpoint, pending when this run began. Carried out already if a state holds its id.
         before_raising: Called when an exception is about to leave our code for Bytewax; see :mod:`.panics`.
         check_owner: Raises if another process owns the pipeline now: nothing may be written or saved any more.
+        rules: Of a document that came over the network.
         storage_path: Of the control plane's SQLite backend, if there is one; see :mod:`deltaforge.runtime.learned`.
     """
 
@@ -88,6 +90,7 @@ class PipelineContext:
     tables: TableCodec = field(init=False)
     tap: Tap = field(init=False)
     storage_path: Path | None = None
+    rules: RemoteRules | None = None
     starts_paused: bool = False
     is_embedded: bool = False
     reset: ResetRequest | None = None

@@ -28,7 +28,8 @@ from deltaforge.runtime.panics import told
 from deltaforge.runtime.sink_feed import SinkFeed
 from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.runtime.spools import Spools
-from deltaforge.sinks.base import SinkContext, SinkSpec
+from deltaforge.runtime.unmarked import unmarked_files
+from deltaforge.sinks.base import SinkConfig, SinkContext, SinkSpec
 
 FOLLOWER_QUEUE = 16
 """Batches in memory for a sink that is not waited for, before they wait in its spool."""
@@ -51,6 +52,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         fresh = DeliveryState(source_id="", sinks=[], incarnation=uuid.uuid4().hex)
         self._state = (state or fresh).with_members(ids, lambda: uuid.uuid4().hex)
         self._spools = Spools(context)
+        self._unmarked = unmarked_files(context, [sink_id for sink_id in ids if state and state.knows(sink_id)])
         acked = {sink.sink_id: sink for sink in self._state.sinks}
         self.dead_letters = open_dead_letters(context)
         self.feeds: list[SinkFeed] = []
@@ -76,7 +78,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         grows = not is_waited_for(spec.commit_policy, config)
         worker = SinkWorker(
             config,
-            sink.build(self._sink_context(config.id)),
+            sink.build(self._sink_context(config)),
             context.metrics,
             acked=acked,
             max_queued=FOLLOWER_QUEUE if grows else spec.batch.max_inflight,
@@ -89,10 +91,16 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             worker.close()
             raise
 
-    def _sink_context(self, sink_id: str) -> SinkContext:
+    def _sink_context(self, config: SinkConfig) -> SinkContext:
         context = self._context
-        incarnation = self._state.incarnation_of(sink_id)
-        return SinkContext(context.name, context.spec.metadata.tenant, context.metrics, incarnation)
+        return SinkContext(
+            context.name,
+            context.spec.metadata.tenant,
+            context.metrics,
+            self._state.incarnation_of(config.id),
+            output_dir=context.rules.output_of(config) if context.rules else None,
+            adopts=config.id in self._unmarked,
+        )
 
     @told
     def write_batch(self, items: list[Batch]) -> None:

@@ -29,6 +29,7 @@ from deltaforge.runtime.progress import Progress
 from deltaforge.runtime.resets import reset_of_start
 from deltaforge.runtime.stop_signals import stop_on_signals
 from deltaforge.spec import ParsedDocument, check_supported, load_file, parse_document
+from deltaforge.spec.remote import RemoteRules, read_rules
 
 if TYPE_CHECKING:
     from bytewax.recovery import RecoveryConfig
@@ -53,7 +54,12 @@ def run_foreground(document: ParsedDocument, state_dir: Path, storage_path: Path
 
 
 def make_context(
-    document: ParsedDocument, state_dir: Path, *, document_sha256: str = "", storage_path: Path | None = None
+    document: ParsedDocument,
+    state_dir: Path,
+    *,
+    document_sha256: str = "",
+    storage_path: Path | None = None,
+    rules: RemoteRules | None = None,
 ) -> PipelineContext:
     """The context of a pipeline that this process is going to run.
 
@@ -62,14 +68,17 @@ def make_context(
         state_dir: Of the engine.
         document_sha256: Of the document's file.
         storage_path: Of the control plane's SQLite backend; None: there is none, see :mod:`.learned`.
+        rules: Of a document that came over the network.
 
     Raises:
-        SpecError: The document asks for something that this version cannot do.
+        SpecError: The document asks for something that this version cannot do, or that its rules do not allow.
     """
     check_supported(document.spec)
     name = document.spec.metadata.name
     paths = PipelinePaths(state_dir, name)
     spec = document.spec.with_environment(os.environ)
+    if rules is not None:
+        rules.check(spec)
     metrics = PipelineMetrics(name)
     return PipelineContext(
         spec,
@@ -77,6 +86,7 @@ def make_context(
         metrics,
         document_sha256=document_sha256,
         storage_path=storage_path,
+        rules=rules,
         stop_grace_secs=stop_secs_of(os.environ) - CLOSE_SECS,
     )
 
@@ -168,10 +178,13 @@ def main(argv: list[str] | None = None) -> int:
     paths = PipelinePaths(args.state_dir, args.name)
     try:
         if args.document:
-            document, digest = load_file(args.document, dict(os.environ)), ""
+            document, digest, rules = load_file(args.document, dict(os.environ)), "", None
         else:
             document, digest = _read_document(paths.document)
-        context = make_context(document, args.state_dir, document_sha256=digest, storage_path=args.storage_path)
+            rules = read_rules(paths.rules)
+        context = make_context(
+            document, args.state_dir, document_sha256=digest, storage_path=args.storage_path, rules=rules
+        )
         context.starts_paused = args.paused
         return _report(run(context, epoch_secs=args.epoch_secs))
     except DeltaForgeError as error:

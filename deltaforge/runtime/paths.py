@@ -40,6 +40,11 @@ class PipelinePaths:
         return self.root / "document.json"
 
     @property
+    def rules(self) -> Path:
+        """What the document may do, if it came over the network."""
+        return self.root / "rules.json"
+
+    @property
     def recovery(self) -> Path:
         """Bytewax's recovery store: the saved positions."""
         return self.root / "recovery"
@@ -58,6 +63,11 @@ class PipelinePaths:
     def reset(self) -> Path:
         """A reset of the checkpoint that the next start has to carry out; gone once it is saved."""
         return self.root / "reset.json"
+
+    @property
+    def unmarked(self) -> Path:
+        """Which files of sinks were made before files had markers."""
+        return self.root / "unmarked.json"
 
     @property
     def started(self) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Literal, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, Field, model_validator
@@ -89,13 +90,16 @@ class SinkContext:
     """What a sink needs to know of the pipeline it runs in.
 
     ``incarnation`` is made at the pipeline's first start and saved with its positions: what an earlier
-    pipeline of the same name left at a destination says nothing about this one.
+    pipeline of the same name left at a destination says nothing about this one. A file has to be in ``output_dir``,
+    if there is one. ``adopts``: the sink's file was made by an earlier version, which left no marker.
     """
 
     pipeline: str
     tenant: str
     metrics: PipelineMetrics = field(repr=False)
     incarnation: str = ""
+    output_dir: Path | None = None
+    adopts: bool = False
 
 
 class Sink(Protocol):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
+from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Secret
 from deltaforge.sinks.base import Sink, SinkConfig, SinkContext, not_built
@@ -17,6 +19,10 @@ class ClickhouseTls(StrictModel):
     enabled: bool = Field(True, description="Whether to encrypt.")
     ca_file: str | None = Field(None, description="PEM file of the authority to trust; absent: those of the system.")
     insecure_skip_verify: bool = Field(False, description="Accept any certificate.")
+
+    def local_uses(self) -> Iterator[LocalUse]:
+        if self.ca_file is not None:
+            yield LocalUse(("ca_file",), self.ca_file)
 
 
 class ClickhouseSinkConfig(SinkConfig):

@@ -3,7 +3,7 @@
 Delivery: at least once. A batch is acked when the file is synchronized to the disk. Lines that are
 not acked are taken back when a write fails and when the sink is closed, so a duplicate is only a
 line that was on disk before its ack was saved. Needs a regular file on a local file system, which
-nobody else writes.
+nobody else writes: it opens only files that it made (:mod:`deltaforge.sinks.owned_file`).
 """
 
 from __future__ import annotations
@@ -19,21 +19,29 @@ from typing import Literal
 
 from pydantic import Field
 
+from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import SinkError
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext
+from deltaforge.sinks.owned_file import SUFFIX, OwnedFile, Owner
 
 _TRANSIENT = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EAGAIN, errno.EINTR, errno.EMFILE, errno.ENFILE})
 _BLOCK_BYTES = 65536
-_MODE = 0o640  # rows are not for everybody
 
 
 class FileSinkConfig(EncodedSinkConfig):
     """Which file."""
 
     path: Path = Field(description="File to append to; created if missing, in a directory that exists.")
+
+    def local_uses(self) -> Iterator[LocalUse]:
+        yield LocalUse(("path",), str(self.path), "write")
+
+    def refused(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        if self.path.name.endswith(SUFFIX):
+            yield ("path",), f"must not end in {SUFFIX}: those are the markers of our files"
 
 
 class FileSinkSpec(StrictModel):
@@ -58,23 +66,24 @@ class FileSink:
         self._path = config.path
         self._encoder = config.encoder()
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
+        self._owner = Owner(context.pipeline, config.id)
+        self._confines, self._adopts = context.output_dir, context.adopts
+        self._file: OwnedFile | None = None
         self._fd = -1
         self._flushed_size = 0
         self._is_dirty = False
 
     def open(self) -> None:
         with self._errors("open"):
-            is_new = not self._path.exists()
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, _MODE)
+            self._file = OwnedFile(self._path, self._confines)
+            self._fd = self._file.fd
             try:
-                self._claim()
+                self._lock()
+                self._file.claim(self._owner, adopts=self._adopts)
                 _cut_torn_line(self._fd)
-                if is_new:
-                    _sync_directory(self._path.parent)
                 self._flushed_size = os.fstat(self._fd).st_size
             except BaseException:
-                os.close(self._fd)
-                self._fd = -1
+                self._close_file()
                 raise
 
     def write(self, batch: Batch) -> None:
@@ -100,11 +109,15 @@ class FileSink:
         if self._fd < 0:
             return
         self._take_back()
-        fd, self._fd = self._fd, -1
         with suppress(OSError):
-            os.close(fd)
+            self._close_file()
 
-    def _claim(self) -> None:
+    def _close_file(self) -> None:
+        file, self._file, self._fd = self._file, None, -1
+        if file is not None:
+            file.close()
+
+    def _lock(self) -> None:
         if not stat.S_ISREG(os.fstat(self._fd).st_mode):
             raise SinkError(f"cannot open {self._path}: it is not a regular file", hint="use the stdout sink for pipes")
         try:
@@ -143,12 +156,3 @@ def _cut_torn_line(fd: int) -> None:
         end = start
     if end < size:
         os.ftruncate(fd, end)
-
-
-def _sync_directory(path: Path) -> None:
-    """Make the new name of a file durable: that is the directory's content, not the file's."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

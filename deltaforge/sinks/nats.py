@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
+from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn, Secret
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext, TemplateText, not_built
@@ -25,6 +27,10 @@ class NatsSinkConfig(EncodedSinkConfig):
     username: str | None = Field(None, description="User name.")
     password: Secret | None = Field(None, description="Password of `username`.")
     token: Secret | None = Field(None, description="Token instead of a user name.")
+
+    def local_uses(self) -> Iterator[LocalUse]:
+        if self.credentials_file is not None:
+            yield LocalUse(("credentials_file",), self.credentials_file)
 
 
 class NatsSinkSpec(StrictModel):

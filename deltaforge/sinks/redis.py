@@ -23,11 +23,12 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Any, Literal
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import AfterValidator, Field
 
 from deltaforge.config.answering import REDIS, TLS, other_servers_named
+from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn
 from deltaforge.config.unset import naming_unset
@@ -52,6 +53,15 @@ _SOCKET_SCHEMES = ("unix",)
 _SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
 _SCHEMES = ("redis", "rediss", *_SOCKET_SCHEMES, *_SENTINEL_SCHEMES)
 _PORT, _SENTINEL_PORT = 6379, 26379
+_FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
+_NETWORK_WORDS = """
+    db username password protocol client_name socket_timeout socket_connect_timeout socket_keepalive retry_on_timeout
+    max_connections health_check_interval ssl_ca_data ssl_cert_reqs ssl_check_hostname ssl_ciphers ssl_min_version
+    ssl_password timeout
+"""
+_OF_THE_NETWORK = frozenset(_NETWORK_WORDS.split())
+"""Parameters of a URI that name nothing of this machine. The client gives any other to its connection as it is."""
+_LONGEST_NAME = 60
 _KINDS = {
     "auth": ("NOAUTH", "WRONGPASS", "NOPERM", "DENIED"),
     "io": ("OOM", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY"),
@@ -90,6 +100,16 @@ class RedisSinkConfig(EncodedSinkConfig):
     send_timeout_secs: float = Field(5, gt=0, description="Seconds the server may take to accept or answer anything.")
     batch_timeout_secs: float = Field(30, gt=0, description="Seconds for one batch.")
     connect_timeout_secs: float = Field(10, gt=0, description="Seconds to connect.")
+
+    def local_uses(self) -> Iterator[LocalUse]:
+        parts = urlsplit(self.uri.get_secret_value())
+        if parts.scheme in _SOCKET_SCHEMES:
+            yield LocalUse(("uri",), parts.path, "other", "redis://host:port", name="a socket")
+        for name, values in parse_qs(parts.query).items():
+            if name in _FILES:
+                yield LocalUse(("uri",), unquote(values[0]), name=name)  # the client decodes it a second time
+            elif name not in _OF_THE_NETWORK:
+                yield LocalUse(("uri",), values[0], "other", name=name[:_LONGEST_NAME])
 
 
 class RedisSinkSpec(StrictModel):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field
 
+from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Secret
 from deltaforge.sinks.base import Sink, SinkConfig, SinkContext, not_built
@@ -37,6 +39,12 @@ class S3SinkConfig(SinkConfig):
     )
     file_roll: FileRoll = Field(default_factory=FileRoll, description="When an object is finished.")
     send_timeout_secs: int = Field(60, ge=1, description="Seconds for one upload.")
+
+    def local_uses(self) -> Iterator[LocalUse]:
+        if self.local:
+            yield LocalUse(("bucket",), self.bucket, "write")
+        elif self.access_key_id is None:
+            yield LocalUse(("access_key_id",), "", "other", "access_key_id and secret_access_key")
 
 
 class S3SinkSpec(StrictModel):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deltaforge.registry import UNBUILT_PROCESSORS, UNBUILT_SINKS
-from deltaforge.spec.faults import Fault, error_of
+from deltaforge.spec.faults import Fault, error_of, path_text
 from deltaforge.spec.model import PipelineBody, PipelineSpec
 
 
@@ -16,6 +16,7 @@ def check_supported(spec: PipelineSpec) -> None:
         SpecError: With every such place and what to do about it.
     """
     faults = [*_unbuilt_plugins(spec.spec), *_unbuilt_source_features(spec.spec), *_unbuilt_blocks(spec.spec)]
+    faults += _refused(spec.spec)
     if faults:
         raise error_of(faults)
 
@@ -33,6 +34,12 @@ def _unbuilt_plugins(spec: PipelineBody) -> Iterator[Fault]:
         encoding = getattr(sink.config, "encoding", None)
         if getattr(encoding, "type", "json") == "avro":
             yield Fault(f"{path}.config.encoding", "avro is not available in this version; use json")
+
+
+def _refused(spec: PipelineBody) -> Iterator[Fault]:
+    for number, sink in enumerate(spec.sinks):
+        for steps, message in sink.config.refused():
+            yield Fault(path_text(("spec", "sinks", number, "config", *steps)), message)
 
 
 def _unbuilt_source_features(spec: PipelineBody) -> Iterator[Fault]:

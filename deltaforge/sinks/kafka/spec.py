@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import SecretMap
+from deltaforge.core.errors import SpecError
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext, TemplateText
 from deltaforge.sinks.kafka.exactly_once import ExactlyOnceKafkaSink
+from deltaforge.sinks.kafka.settings import faults_of, local_uses_of
 from deltaforge.sinks.kafka.writer import KafkaSink
 
 _PRODUCER_SETTINGS = {
@@ -74,7 +78,8 @@ class KafkaSinkConfig(EncodedSinkConfig):
     )
     send_timeout_secs: float = Field(30, gt=0, description="Seconds without any progress before an error.")
     client_conf: Annotated[SecretMap, BeforeValidator(_texts)] = Field(
-        default_factory=dict, description="librdkafka settings; they win over those of this sink."
+        default_factory=dict,
+        description="librdkafka settings of producers; they win over those of this sink. None that loads code.",
     )
 
     @model_validator(mode="after")
@@ -101,6 +106,13 @@ class KafkaSinkConfig(EncodedSinkConfig):
         if not self.client_conf.get("transaction.timeout.ms", "1").isdecimal():
             raise ValueError("client_conf: transaction.timeout.ms must be a number of milliseconds")
         return self
+
+    def local_uses(self) -> Iterator[LocalUse]:
+        return local_uses_of(self.client_conf)
+
+    def refused(self) -> Iterator[tuple[tuple[str, ...], str]]:
+        for name, reason in faults_of(self.client_conf):
+            yield ("client_conf", name), reason
 
     def producer_settings(self, pipeline: str = "") -> dict[str, str]:
         """Everything the client is configured with, each setting once.
@@ -150,7 +162,9 @@ class KafkaSinkSpec(StrictModel):
         """A sink on those brokers, unopened.
 
         Raises:
-            SpecError: The encoding is not available in this version.
+            SpecError: The encoding is not available in this version, or a client setting must not be made.
         """
+        for name, reason in faults_of(self.config.client_conf):
+            raise SpecError(reason, path=f"client_conf.{name}")
         sink = ExactlyOnceKafkaSink if self.config.exactly_once else KafkaSink
         return sink(self.config, context)

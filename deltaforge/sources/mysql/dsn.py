@@ -10,7 +10,8 @@ from deltaforge.core.errors import SpecError
 
 PORT = 3306
 SCHEMES = ("mysql", "mariadb")
-PARAMETERS = ("ssl-mode", "ssl-ca", "ssl-cert", "ssl-key")
+FILE_PARAMETERS = ("ssl-ca", "ssl-cert", "ssl-key")
+PARAMETERS = ("ssl-mode", *FILE_PARAMETERS)
 _HINT = (
     "write mysql://user:password@host:3306/database, an IPv6 host in brackets; : / ? # @ % of user and password are"
     " percent-encoded (%40 for @)"

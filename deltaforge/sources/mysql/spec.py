@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
 from deltaforge.checkpoint.spooled_batch import TableCodec
+from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.config.patterns import TablePattern
 from deltaforge.core.errors import SpecError
 from deltaforge.sources.base import LogStream, SourceConfig, SourceContext
-from deltaforge.sources.mysql.dsn import read_dsn
+from deltaforge.sources.mysql.dsn import FILE_PARAMETERS, read_dsn
 
 
 class MysqlOutbox(StrictModel):
@@ -35,6 +37,15 @@ class MysqlSourceConfig(SourceConfig):
             except SpecError as exc:
                 raise ValueError(str(exc)) from exc
         return dsn
+
+    def local_uses(self) -> Iterator[LocalUse]:
+        try:
+            parameters = read_dsn(self.dsn.get_secret_value()).parameters
+        except SpecError:  # with variables in it; the pipeline's process reads it whole
+            return
+        for name in FILE_PARAMETERS:
+            if parameters.get(name):
+                yield LocalUse(("dsn",), parameters[name], name=name)
 
 
 class MysqlSourceSpec(StrictModel):

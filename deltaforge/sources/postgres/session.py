@@ -8,6 +8,9 @@ that is inherited can beat.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Literal
+
 import psycopg
 from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -50,6 +53,18 @@ _DEFAULTS = {
 _OF_A_HOST = {"hostaddr": "", "port": "5432"}
 _LOGIN = {"user": "postgres", "dbname": "postgres"}
 _OURS = ("replication", "client_encoding")
+_FILES = ("sslcert", "sslkey", "sslrootcert", "sslcrl", "sslcrldir")
+_SYSTEM = "system"
+"""The value of ``sslrootcert`` that means: whatever this machine trusts."""
+_NETWORK_WORDS = """
+    user password channel_binding connect_timeout dbname host hostaddr port client_encoding options application_name
+    fallback_application_name keepalives keepalives_idle keepalives_interval keepalives_count tcp_user_timeout sslmode
+    sslnegotiation sslcompression sslcertmode sslpassword sslsni require_auth min_protocol_version
+    max_protocol_version ssl_min_protocol_version ssl_max_protocol_version gssencmode replication
+    target_session_attrs load_balance_hosts scram_client_key scram_server_key
+"""
+_OF_THE_NETWORK = frozenset(_NETWORK_WORDS.split())
+"""What a DSN may say without naming anything of this machine: no file, socket, library, or Kerberos ticket."""
 _HINT = (
     "write postgres://user:password@host:port/database or key=value pairs as libpq reads them; in a URL, : / ? # @ %"
     " and blanks of user and password are percent-encoded (%40 for @)"
@@ -96,6 +111,25 @@ def _given(dsn: str) -> dict[str, str]:
     if is_torn or not all(port.isdecimal() for port in given.get("port", "0").split(",") if port):
         raise SourceError("the PostgreSQL DSN cannot be read", kind="incompatible", hint=_HINT)
     return given
+
+
+def local_parts(dsn: str) -> Iterator[tuple[str, str, Literal["read", "other"]]]:
+    """What a DSN names of this machine: parameter, value, and whether it is a file that is read. Nothing of one that
+    cannot be read: it is refused before anybody connects with it.
+    """
+    try:
+        given = _given(dsn)
+    except SourceError:
+        return
+    for name, value in given.items():
+        if name in _FILES:
+            if value and value != _SYSTEM:
+                yield name, value, "read"
+        elif name not in _OF_THE_NETWORK:
+            yield name, value, "other"
+    hosts = given.get("host", "").split(",")
+    if not given.get("hostaddr") and any(not host or host.startswith(("/", "@")) for host in hosts):
+        yield "host", given.get("host", ""), "other"  # libpq takes the socket of this machine
 
 
 def set_session(connection: pq.abc.PGconn, *, lock_timeout: str = "0") -> str:

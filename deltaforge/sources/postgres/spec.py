@@ -8,11 +8,13 @@ should have ``REPLICA IDENTITY FULL`` for whole ``before`` images.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Literal
 
 from pydantic import Field, field_validator
 
 from deltaforge.checkpoint.spooled_batch import TableCodec
+from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.core.errors import CheckpointError
 from deltaforge.core.lsn import lsn_from_text
@@ -68,6 +70,12 @@ class PostgresSourceConfig(SourceConfig):
         if _SLOT.fullmatch(value) is None:
             raise ValueError("a slot name has 1 to 63 lower-case letters, digits and underscores")
         return value
+
+    def local_uses(self) -> Iterator[LocalUse]:
+        from deltaforge.sources.postgres.session import local_parts
+
+        for name, value, kind in local_parts(self.dsn.get_secret_value()):
+            yield LocalUse(("dsn",), value, kind, name=name)
 
 
 class PostgresSourceSpec(StrictModel):

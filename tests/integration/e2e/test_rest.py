@@ -28,7 +28,7 @@ class ControlPlane:
     def start(self):
         command = [sys.executable, "-P", "-m", "deltaforge", "serve", "--api-addr", self.address]
         command += ["--metrics-addr", self.metrics, "--storage-path", str(self._folder / "df.db")]
-        command += ["--state-dir", str(self._folder / "state"), *self._options]
+        command += ["--state-dir", str(self._folder / "state"), "--output-dir", str(self._folder), *self._options]
         with (self._folder / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
         wait_for(self._answers)

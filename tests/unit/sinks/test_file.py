@@ -2,6 +2,7 @@
 
 import errno
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,13 @@ def path(tmp_path):
     return tmp_path / "events.jsonl"
 
 
-def make_sink(path):
-    return FileSinkSpec.model_validate({"type": "file", "config": {"id": "s", "path": str(path)}}).build(context())
+def make_sink(path, sink_id="s", **about):
+    spec = FileSinkSpec.model_validate({"type": "file", "config": {"id": sink_id, "path": str(path)}})
+    return spec.build(replace(context(), **about))
+
+
+def marker_of(path):
+    return path.with_name(f".{path.name}.deltaforge")
 
 
 @pytest.fixture
@@ -47,6 +53,8 @@ def line_count(path):
     ],
 )
 def test_a_torn_last_line_is_cut_off_when_opened(path, sink, left, kept):
+    sink.open()
+    sink.close()
     path.write_bytes(left)
     sink.open()
     assert path.read_bytes() == kept
@@ -68,11 +76,12 @@ def test_the_file_is_synchronized_before_flush_returns_and_its_directory_when_it
     synchronized = []
     monkeypatch.setattr("os.fsync", lambda fd: synchronized.append(str(Path(f"/proc/self/fd/{fd}").readlink())))
     sink.open()
-    assert synchronized == [str(path.parent)]
+    marked = [str(marker_of(path)) + ".partial", str(path.parent)]
+    assert synchronized == marked
     sink.write(numbered_batch(1))
     sink.flush()
     sink.flush()
-    assert synchronized == [str(path.parent), str(path)]
+    assert synchronized == [*marked, str(path)]
 
 
 def fail_with(code, real, after=0):
@@ -142,3 +151,126 @@ def test_a_file_emptied_by_somebody_else_gets_no_hole(path, sink):
     write_and_flush(sink, numbered_batch(11))
     assert b"\0" not in path.read_bytes()
     assert b'"id":11}' in path.read_bytes()
+
+
+FOREIGN = b'{"whose":"not ours"}\n{"torn'
+
+
+def test_a_file_that_the_sink_did_not_make_is_left_as_it_is(path, sink):
+    path.write_bytes(FOREIGN)
+    with pytest.raises(SinkError, match="did not write") as caught:
+        sink.open()
+    assert path.read_bytes() == FOREIGN
+    assert str(marker_of(path)) in caught.value.hint
+    assert retry_of(caught.value) is Retry.OPERATOR
+    assert not marker_of(path).exists()
+
+
+def test_an_empty_marker_gives_a_file_to_the_sink(path, sink):
+    path.write_bytes(FOREIGN)
+    marker_of(path).touch()
+    sink.open()
+    assert path.read_bytes() == FOREIGN[: FOREIGN.index(b"\n") + 1]
+    sink.close()
+    with pytest.raises(SinkError, match="belongs to sink s of pipeline p"):
+        make_sink(path, "other").open()
+
+
+@pytest.mark.parametrize("about", [{"pipeline": "q"}, {"sink_id": "other"}])
+def test_a_file_of_another_sink_is_refused_until_it_is_empty(path, sink, about):
+    sink.open()
+    write_and_flush(sink, numbered_batch(1))
+    sink.close()
+    other = make_sink(path, **about)
+    with pytest.raises(SinkError, match="belongs to sink s of pipeline p"):
+        other.open()
+    assert line_count(path) == 1
+    path.unlink()
+    other.open()
+    write_and_flush(other, numbered_batch(1, 2))
+    other.close()
+    with pytest.raises(SinkError, match="belongs"):
+        sink.open()
+
+
+def test_a_file_that_was_renamed_away_is_followed_by_a_new_one(path, sink):
+    sink.open()
+    write_and_flush(sink, numbered_batch(1))
+    sink.close()
+    path.rename(path.with_suffix(".1"))
+    sink.open()
+    write_and_flush(sink, numbered_batch(2, 2))
+    assert (line_count(path.with_suffix(".1")), line_count(path)) == (1, 2)
+
+
+def test_a_file_of_an_earlier_version_is_taken_once_the_position_says_so(path):
+    path.write_bytes(b"{}\n{")
+    sink = make_sink(path, adopts=True)
+    sink.open()
+    sink.close()
+    assert path.read_bytes() == b"{}\n"
+    again = make_sink(path)
+    again.open()
+    again.close()
+
+
+def test_a_marker_that_cannot_be_read_is_nobodys(path, sink):
+    path.write_bytes(FOREIGN)
+    marker_of(path).write_bytes(b"{")
+    with pytest.raises(SinkError, match="cannot be read"):
+        sink.open()
+    assert path.read_bytes() == FOREIGN
+
+
+def test_a_marker_is_no_file_for_a_sink(path):
+    config = FileSinkSpec.model_validate({"type": "file", "config": {"id": "s", "path": str(marker_of(path))}}).config
+    assert [steps for steps, _ in config.refused()] == [("path",)]
+
+
+@pytest.fixture
+def folders(tmp_path):
+    for name in ("out/sub", "elsewhere"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "elsewhere" / "x.jsonl").write_bytes(FOREIGN)
+    (tmp_path / "out" / "folder").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "out" / "file.jsonl").symlink_to(tmp_path / "elsewhere" / "x.jsonl")
+    (tmp_path / "out" / "dangling.jsonl").symlink_to(tmp_path / "elsewhere" / "new.jsonl")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["../elsewhere/x.jsonl", "{}/elsewhere/x.jsonl", "folder/x.jsonl", "folder/n.jsonl", "file.jsonl",
+     "dangling.jsonl", "sub/../../elsewhere/x.jsonl", "{}/out/../elsewhere/x.jsonl"],
+)  # fmt: skip
+def test_no_way_leads_out_of_the_folder(folders, given):
+    sink = make_sink(given.format(folders), output_dir=folders / "out")
+    with pytest.raises(SinkError, match="cannot open"):
+        sink.open()
+    assert sorted(path.name for path in (folders / "elsewhere").iterdir()) == ["x.jsonl"]
+    assert (folders / "elsewhere" / "x.jsonl").read_bytes() == FOREIGN
+
+
+@pytest.mark.parametrize("given", ["a.jsonl", "sub/a.jsonl", "{}/out/a.jsonl"])
+def test_paths_are_relative_to_the_folder(folders, given):
+    sink = make_sink(given.format(folders), output_dir=folders / "out")
+    sink.open()
+    write_and_flush(sink, numbered_batch(1))
+    sink.close()
+    assert line_count(folders / "out" / given.removeprefix("{}/out/")) == 1
+
+
+def test_the_folder_is_made_for_its_owner_alone(folders):
+    sink = make_sink("a.jsonl", output_dir=folders / "new" / "out")
+    sink.open()
+    sink.close()
+    assert (folders / "new" / "out").stat().st_mode & 0o777 == 0o700
+
+
+def test_nothing_stays_open_after_a_refusal(path):
+    path.write_bytes(FOREIGN)
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(5):
+        with pytest.raises(SinkError):
+            make_sink(path).open()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before

@@ -1,13 +1,19 @@
 """The document part of the kafka sink."""
 
+import ctypes
 import re
+import tempfile
+from pathlib import Path
 
+import confluent_kafka
 import pytest
 from pydantic import ValidationError
 
+from deltaforge.core.errors import SpecError
 from deltaforge.sinks.base import PositionKeeper
 from deltaforge.sinks.kafka import KafkaSinkConfig, KafkaSinkSpec
 from deltaforge.sinks.kafka.exactly_once import ExactlyOnceKafkaSink
+from deltaforge.sinks.kafka.settings import ALLOWED, RUNS_CODE, faults_of
 from deltaforge.sinks.kafka.writer import KafkaSink
 from deltaforge.testing.sink_contract import context
 
@@ -133,3 +139,57 @@ def test_the_document_chooses_the_sink(exactly_once, sink):
     built = spec.build(context())
     assert type(built) is sink
     assert isinstance(built, PositionKeeper) is exactly_once
+
+
+def refused(**client_conf):
+    return dict(
+        faults_of(config(client_conf={name.replace("_", "."): v for name, v in client_conf.items()}).client_conf)
+    )
+
+
+@pytest.mark.parametrize("name", sorted(RUNS_CODE))
+def test_settings_that_run_code_are_refused_for_everybody(name):
+    settings = SMALLEST | {"client_conf": {name: "x"}}
+    assert "runs a command" in refused(**{name: "x"})[name]
+    with pytest.raises(SpecError, match=re.escape(name)):
+        KafkaSinkSpec.model_validate({"type": "kafka", "config": settings}).build(context())
+
+
+def test_an_unknown_setting_is_refused_with_the_nearest_one():
+    assert refused(lingr_ms=5)["lingr.ms"].endswith("near: linger.ms")
+    assert "no setting" in refused(group_id="x")["group.id"]
+    assert "no setting" in refused(test_mock_num_brokers=3)["test.mock.num.brokers"]
+
+
+@pytest.mark.parametrize("value", ["x; touch /tmp/a", "$(id)", "a b", '"', "`id`", "a\nb"])
+def test_what_kinit_is_run_with_cannot_be_a_command(value):
+    for name in ("sasl.kerberos.principal", "sasl.kerberos.service.name", "sasl.kerberos.keytab"):
+        assert "command" in refused(**{name: value})[name]
+    assert refused(**{"sasl.kerberos.principal": "kafka/host.example@REALM"}) == {}
+
+
+NOT_FOR_DOCUMENTS = """
+    background_event_cb builtin.features closesocket_cb connect_cb default_topic_conf delivery.report.only.error dr_cb
+    dr_msg_cb enabled_events error_cb internal.termination.signal log.queue log_cb msg_order_cmp oauthbearer_token_refresh_cb opaque open_cb
+    partitioner_cb produce.offset.report resolve_cb socket_cb ssl.ca.certificate.stores ssl.certificate.verify_cb
+    ssl_ca ssl_certificate ssl_engine_callback_data ssl_key stats_cb throttle_cb
+"""
+
+
+def test_every_setting_that_the_bundled_library_has_for_producers_is_decided():
+    known = producer_settings_of_the_library()
+    assert known - ALLOWED - RUNS_CODE == set(NOT_FOR_DOCUMENTS.split())
+    assert known >= ALLOWED | RUNS_CODE
+
+
+def producer_settings_of_the_library():
+    folder = Path(confluent_kafka.__file__).parent.parent / "confluent_kafka.libs"
+    library, libc = ctypes.CDLL(str(next(folder.glob("librdkafka*")))), ctypes.CDLL(None)
+    libc.fopen.restype, libc.fclose.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
+    library.rd_kafka_conf_properties_show.argtypes = [ctypes.c_void_p]
+    with tempfile.NamedTemporaryFile() as found:
+        file = libc.fopen(found.name.encode(), b"w")
+        library.rd_kafka_conf_properties_show(file)
+        libc.fclose(file)
+        rows = [line.split("|") for line in Path(found.name).read_text().splitlines() if line.count("|") > 3]
+    return {row[0].strip() for row in rows if row[1].strip() in ("P", "*")}
