@@ -10,7 +10,8 @@ import json
 import logging
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -67,6 +68,18 @@ def configure(
         root.removeHandler(old)
     root.addHandler(handler)
     handler.apply(targets)
+
+
+@contextmanager
+def written_to(stream: TextIO) -> Iterator[None]:
+    """Send the log lines of this process to another stream while it is open."""
+    handler = _configured()
+    before = handler.setStream(stream) if handler is not None else None
+    try:
+        yield
+    finally:
+        if handler is not None and before is not None:
+            handler.setStream(before)
 
 
 def set_level(text: str) -> str:

@@ -27,6 +27,7 @@ from deltaforge.runtime.panics import Panics, kept_out
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.runtime.progress import Progress
 from deltaforge.runtime.resets import reset_of_start
+from deltaforge.runtime.status import say_what_was_delivered
 from deltaforge.runtime.stop_signals import stop_on_signals
 from deltaforge.spec import ParsedDocument, check_supported, load_file, parse_document
 from deltaforge.spec.remote import RemoteRules, read_rules
@@ -117,6 +118,7 @@ def run(context: PipelineContext, *, epoch_secs: float = EPOCH_SECS) -> DeltaFor
             finally:
                 context.close()
                 socket.close()
+                say_what_was_delivered(context)
             Outcome.of(context.failure).write(context.paths.outcome)
     except DeltaForgeError as error:
         return error

@@ -1,17 +1,16 @@
-"""What ``deltaforge run`` shows: one live line on a terminal, a log line now and then elsewhere."""
+"""What ``deltaforge run`` shows: a live line below the log on a terminal, a log line now and then elsewhere."""
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import time
-from typing import Any, Self
+from typing import Any, Self, TextIO, cast
 
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
-
+from deltaforge.observability.logging import written_to
+from deltaforge.observability.terminal import StatusBelow
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.status import status
 
@@ -26,7 +25,6 @@ class Progress:
 
     def __init__(self, context: PipelineContext) -> None:
         self._context = context
-        self._console = Console(stderr=True)
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
         self._last = (time.monotonic(), 0)
@@ -40,13 +38,21 @@ class Progress:
         self._thread.join(timeout=5)
 
     def _run(self) -> None:
-        if not sys.stderr.isatty():
+        if not self._has_terminal():
             while not self._done.wait(LOG_SECS):
                 log.info("%s", self._line(status(self._context)))
             return
-        with Live(console=self._console, transient=True, auto_refresh=False) as live:
+        below = StatusBelow(sys.stderr)
+        with written_to(cast("TextIO", below)):
             while not self._done.wait(TERMINAL_SECS):
-                live.update(Text(self._line(status(self._context)), no_wrap=True), refresh=True)
+                below.show(self._line(status(self._context)))
+            below.show("")
+
+    def _has_terminal(self) -> bool:
+        """Whether there is one that is ours alone: events on standard output would write over the line."""
+        sinks = self._context.spec.spec.sinks
+        is_shared = sys.stdout.isatty() and any(sink.type == "stdout" for sink in sinks)
+        return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not is_shared
 
     def _line(self, now: dict[str, Any]) -> str:
         at, read = time.monotonic(), int(now["events_read"])

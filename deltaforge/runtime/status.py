@@ -37,6 +37,29 @@ def status(context: PipelineContext) -> dict[str, Any]:
     }
 
 
+def say_what_was_delivered(context: PipelineContext) -> None:
+    """Log at the end of a run what each sink got in it, and from where the next one goes on."""
+    if context.delivery is None:
+        return
+    places = {checkpoint.sink_id: checkpoint.position.view() for checkpoint in context.delivery.checkpoints()}
+    for feed in context.delivery.feeds:
+        feed.show()
+    value_of = context.metrics.registry.get_sample_value
+    for sink in context.spec.spec.sinks:
+        labels = {"pipeline": context.name, "sink": sink.config.id}
+        count = int(value_of("deltaforge_sink_events_total", labels) or 0)
+        waiting = int(value_of("deltaforge_sink_spool_events", labels) or 0)
+        place = " ".join(f"{key} {value}" for key, value in places.get(sink.config.id, {}).items())
+        log.info(
+            "sink %s: %s events delivered, %s%s",
+            sink.config.id,
+            f"{count:,}",
+            f"stands at {place}" if place else "has no position yet",
+            f", {waiting:,} wait in its spool" if waiting else "",
+            extra={"sink": sink.config.id},
+        )
+
+
 def document_digest(context: PipelineContext) -> str:
     """SHA-256 of the document's file: tells a supervisor whether this process runs what it wants."""
     return context.document_sha256 or hashlib.sha256(b"").hexdigest()

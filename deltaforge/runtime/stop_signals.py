@@ -23,7 +23,6 @@ log = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 EXIT_BY_SIGNAL = 128
 """Added to the number of the signal, as shells do."""
-_SHOW_CURSOR = "\x1b[?25h\n"
 
 
 @contextmanager
@@ -65,5 +64,5 @@ def _end_now(context: PipelineContext, number: int) -> None:
     log.warning("ended at once: the next start delivers from the last saved position")
     Outcome.of(SinkError("ended at once by a second signal", kind="cancelled")).write(context.paths.outcome)
     if sys.stderr.isatty():
-        os.write(sys.stderr.fileno(), _SHOW_CURSOR.encode())  # which the progress line had hidden
+        os.write(sys.stderr.fileno(), b"\n")  # behind the progress line
     os._exit(EXIT_BY_SIGNAL + number)

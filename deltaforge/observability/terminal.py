@@ -1,0 +1,73 @@
+"""A terminal that log lines share with a live status below them."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import unicodedata
+from io import TextIOBase
+from typing import TextIO
+
+from rich.cells import chop_cells
+
+_TO_LINE_START = "\r"
+_UP = "\x1b[{}A"
+_CLEAR_BELOW = "\x1b[J"
+
+
+class StatusBelow(TextIOBase):
+    """A stream to a terminal: what is written to it stands above a status that stays the last thing on the screen.
+
+    The status is wrapped, not cut, unless it is higher than the screen. From any thread.
+
+    Args:
+        stream: The terminal; not closed.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__()
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._rows: list[str] = []
+        self._is_line_begun = False
+
+    def show(self, text: str) -> None:
+        """Replace the status; an empty one shows nothing."""
+        width, height = shutil.get_terminal_size()
+        rows = chop_cells(_visible(text), max(width - 1, 1))
+        if len(rows) >= height:
+            rows = [*rows[: max(height - 2, 0)], "…"]
+        with self._lock:
+            if self._is_line_begun:  # somebody writes: theirs first
+                self._rows = rows
+                return
+            self._put(self._erased() + "\n".join(rows))
+            self._rows = rows
+
+    def write(self, text: str) -> int:
+        """Write above the status."""
+        if text:
+            with self._lock:
+                erased = "" if self._is_line_begun else self._erased()
+                self._is_line_begun = not text.endswith("\n")
+                self._put(erased + text + ("" if self._is_line_begun else "\n".join(self._rows)))
+        return len(text)
+
+    def flush(self) -> None:
+        """Nothing waits here."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def _erased(self) -> str:
+        up = _UP.format(len(self._rows) - 1) if len(self._rows) > 1 else ""
+        return up + _TO_LINE_START + _CLEAR_BELOW if self._rows else ""
+
+    def _put(self, text: str) -> None:
+        self._stream.write(text)
+        self._stream.flush()
+
+
+def _visible(text: str) -> str:
+    """One line, without characters that move the cursor."""
+    return "".join(" " if unicodedata.category(c).startswith("C") else c for c in " ".join(text.split()))
