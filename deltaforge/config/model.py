@@ -13,12 +13,13 @@ from deltaforge.config.local import LocalUse
 class StrictModel(BaseModel):
     """Settings that refuse unknown keys and do not change after they were read.
 
-    Keys are spelled in code exactly as in the document. Whether an unknown key is an error or a
+    Types are those of JSON: ``"1000"`` is no number and ``"yes"`` no boolean; YAML means by an unquoted ``yes`` what
+    it says. Keys are spelled in code exactly as in the document. Whether an unknown key is an error or a
     warning is decided by the loader of the document, not here. Null for an optional key means that
     it is absent: that is how a patch turns a setting off.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
 
     @model_validator(mode="before")
     @classmethod

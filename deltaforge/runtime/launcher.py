@@ -161,7 +161,7 @@ def _read_document(path: Path) -> tuple[ParsedDocument, str]:
         raw = msgspec.json.decode(data)
     except (OSError, msgspec.MsgspecError) as exc:
         raise SpecError(f"document {path} cannot be read: {exc}") from exc
-    return parse_document(raw), hashlib.sha256(data).hexdigest()
+    return parse_document(raw, is_stored=True), hashlib.sha256(data).hexdigest()
 
 
 def main(argv: list[str] | None = None) -> int:

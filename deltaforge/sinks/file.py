@@ -34,7 +34,7 @@ _BLOCK_BYTES = 65536
 class FileSinkConfig(EncodedSinkConfig):
     """Which file."""
 
-    path: Path = Field(description="File to append to; created if missing, in a directory that exists.")
+    path: Path = Field(strict=False, description="File to append to; created if missing, in a directory that exists.")
 
     def local_uses(self) -> Iterator[LocalUse]:
         yield LocalUse(("path",), str(self.path), "write")

@@ -20,9 +20,10 @@ def _repeated_ids(spec: PipelineBody) -> Iterator[Fault]:
         "processors[{}].id": [processor.id for processor in spec.processors],
     }
     for path, ids in named.items():
+        first_of: dict[str, int] = {}
         for number, found in enumerate(ids):
-            if found in ids[:number]:
-                first = path.format(ids.index(found))
+            if first_of.setdefault(found, number) < number:
+                first = path.format(first_of[found])
                 yield Fault(f"spec.{path.format(number)}", f"id `{found}` is already used by spec.{first}")
 
 

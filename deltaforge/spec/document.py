@@ -12,10 +12,11 @@ import yaml
 from pydantic import ValidationError
 
 from deltaforge.config.env import expand
-from deltaforge.config.nesting import refuse_deep_nesting
+from deltaforge.config.steps import Steps, path_text
+from deltaforge.config.values import refuse_unusable
 from deltaforge.core.errors import SpecError
 from deltaforge.spec.checks import faults_of
-from deltaforge.spec.faults import Fault, Steps, error_of, kind_of, path_text, split_unknown, without
+from deltaforge.spec.faults import Fault, error_of, kind_of, split_unknown, without
 from deltaforge.spec.model import PipelineSpec
 from deltaforge.spec.secrets import redacted_steps
 from deltaforge.spec.yaml_reader import read_yaml
@@ -36,12 +37,13 @@ class ParsedDocument:
     raw: dict[str, Any]
 
 
-def parse_document(data: Any, *, strict: bool = False) -> ParsedDocument:
+def parse_document(data: Any, *, strict: bool = False, is_stored: bool = False) -> ParsedDocument:
     """Check a document and fill in its defaults.
 
     Args:
         data: JSON values; a document is an object.
         strict: Unknown keys are errors instead of warnings.
+        is_stored: It was accepted before, maybe by a version that took ``"1000"`` for a number.
 
     Raises:
         SpecError: Everything that is wrong, with paths; never with a value from the document that
@@ -50,8 +52,9 @@ def parse_document(data: Any, *, strict: bool = False) -> ParsedDocument:
     if not isinstance(data, Mapping):
         raise SpecError(f"a pipeline document must be an object, got {kind_of(data)}")
     raw = dict(data)
-    refuse_deep_nesting(raw)
-    spec, unknown = _validated(raw)
+    if not is_stored:
+        refuse_unusable(raw)
+    spec, unknown = _validated(raw, is_stored=is_stored)
     faults = faults_of(spec)
     faults += [
         Fault(path_text(steps), "holds only the redacted form of a secret; write the secret itself")
@@ -118,20 +121,19 @@ def document_files(path: Path) -> list[Path]:
     return [path]
 
 
-def _validated(raw: dict[str, Any]) -> tuple[PipelineSpec, list[Steps]]:
+def _validated(raw: dict[str, Any], *, is_stored: bool) -> tuple[PipelineSpec, list[Steps]]:
     """The models, and the unknown keys that had to be taken out for it."""
     data: Any = raw
     unknown: list[Steps] = []
     while True:
         try:
-            return PipelineSpec.model_validate(data), unknown
+            return PipelineSpec.model_validate(data, strict=False if is_stored else None), unknown
         except ValidationError as error:
             faults, found = split_unknown(error, data)
             unknown += found
             if faults or not found:
                 raise error_of(faults + _unknown_faults(unknown)) from error
-        for steps in found:
-            data = without(data, steps)
+        data = without(data, found)
 
 
 def _unknown_faults(unknown: list[Steps]) -> list[Fault]:

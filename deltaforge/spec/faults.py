@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from deltaforge.config.steps import Steps, path_text
 from deltaforge.core.errors import SpecError
 
-_PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _MAX_LISTED = 20
-_MAX_KEY_LENGTH = 60
 _TAGGED = frozenset({"source", "processors", "sinks", "envelope", "encoding", "commit_policy"})
 _KINDS = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", int: "an integer", float: "a number"}
 _EXPECTED = {
@@ -32,8 +29,8 @@ _EXPECTED = {
     "float_parsing": "a number",
 }
 
-Steps = tuple[str | int, ...]
-"""Keys and indexes that lead from the top of a document to a value."""
+_Tree = dict[Any, Any]
+"""Steps that begin alike, put together; a leaf is empty."""
 
 
 class Fault(NamedTuple):
@@ -43,26 +40,29 @@ class Fault(NamedTuple):
     message: str
 
 
-def path_text(steps: Iterable[str | int]) -> str:
-    """Steps as people write them: ``spec.sinks[0].config.topic``."""
-    text = ""
-    for step in steps:
-        if isinstance(step, int):
-            text += f"[{step}]"
-        elif _PLAIN_KEY.fullmatch(step) and len(step) <= _MAX_KEY_LENGTH:
-            text += f".{step}" if text else step
-        else:
-            text += f"[{json.dumps(step[:_MAX_KEY_LENGTH])}]"
-    return text
+class DocumentError(SpecError):
+    """Everything that is wrong with a document; its path is that of the first fault.
+
+    Attributes:
+        faults: What is wrong, as far as it is listed.
+    """
+
+    def __init__(self, faults: Sequence[Fault], places: Mapping[str, str] | None = None) -> None:
+        self._all, self.faults = faults, faults[:_MAX_LISTED]
+        first, *others = [Fault(path, message + (places or {}).get(path, "")) for path, message in self.faults]
+        listed = [f"{path}: {message}" if path else message for path, message in others]
+        if len(faults) > _MAX_LISTED:
+            listed.append(f"and {len(faults) - _MAX_LISTED} more")
+        super().__init__("; ".join([first.message, *listed]), path=first.path)
+
+    def located(self, places: Mapping[str, str]) -> DocumentError:
+        """The same error with where in the text its faults are: `` at line 7 column 3`` by path."""
+        return DocumentError(self._all, places)
 
 
-def error_of(faults: Sequence[Fault]) -> SpecError:
+def error_of(faults: Sequence[Fault]) -> DocumentError:
     """One error that lists all faults; its path is that of the first."""
-    first, *others = faults
-    listed = [f"{path}: {message}" if path else message for path, message in others[: _MAX_LISTED - 1]]
-    if len(others) >= _MAX_LISTED:
-        listed.append(f"and {len(others) - len(listed)} more")
-    return SpecError("; ".join([first.message, *listed]), path=first.path)
+    return DocumentError(faults)
 
 
 def split_unknown(error: ValidationError, data: Any) -> tuple[list[Fault], list[Steps]]:
@@ -75,29 +75,33 @@ def split_unknown(error: ValidationError, data: Any) -> tuple[list[Fault], list[
     Returns:
         The faults without unknown keys, and where the unknown keys are.
     """
-    faults: list[Fault] = []
+    faults: dict[Fault, None] = {}  # in order, each once
     unknown: list[Steps] = []
     for details in error.errors(include_url=False, include_context=True):
         steps = _steps_in(data, details)
         if details["type"] == "extra_forbidden":
             unknown.append(steps)
         else:
-            fault = _fault(steps, details)
-            if fault not in faults:
-                faults.append(fault)
-    return faults, unknown
+            faults[_fault(steps, details)] = None
+    return list(faults), unknown
 
 
-def without(data: Any, steps: Steps) -> Any:
-    """A copy of ``data`` without the key that ``steps`` leads to. Shares what is not on the way."""
-    step, *rest = steps
+def without(data: Any, unknown: Iterable[Steps]) -> Any:
+    """A copy of ``data`` without the keys that the steps lead to. Shares what is not on the way."""
+    tree: _Tree = {}
+    for steps in unknown:
+        at = tree
+        for step in steps[:-1]:
+            at = at.setdefault(step, {})
+        at[steps[-1]] = {}
+    return _pruned(data, tree)
+
+
+def _pruned(data: Any, tree: _Tree) -> Any:
+    """``data`` without the leaves of the tree."""
     if isinstance(data, dict):
-        if rest:
-            return {**data, step: without(data[step], tuple(rest))}
-        return {key: value for key, value in data.items() if key != step}
-    copied = list(data)
-    copied[int(step)] = without(copied[int(step)], tuple(rest))
-    return copied
+        return {k: _pruned(v, tree[k]) if k in tree else v for k, v in data.items() if tree.get(k, True)}
+    return [_pruned(v, tree[n]) if n in tree else v for n, v in enumerate(data)]
 
 
 def _steps_in(data: Any, details: ErrorDetails) -> Steps:

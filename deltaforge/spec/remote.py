@@ -18,9 +18,10 @@ import msgspec
 from deltaforge.checkpoint.durable import write_durably
 from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
+from deltaforge.config.steps import Steps, path_text
 from deltaforge.core.errors import SpecError
 from deltaforge.sinks.base import SinkConfig
-from deltaforge.spec.faults import Fault, Steps, error_of, path_text
+from deltaforge.spec.faults import Fault, error_of
 from deltaforge.spec.model import PipelineSpec
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from deltaforge.config.secret import REDACTED, is_redacted, redacted, redacted_dsn
-from deltaforge.spec.faults import Steps
+from deltaforge.config.steps import Steps
 
 
 def has_redacted(data: Any) -> bool:

@@ -2,6 +2,7 @@ import contextlib
 import copy
 import json
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -116,6 +117,7 @@ def test_a_damaged_document_is_a_document_or_a_spec_error(document, strict):
     if parsed is None:
         return
     assert isinstance(parsed, ParsedDocument)
+    assert msgspec.json.decode(msgspec.json.encode(parsed.raw)) == parsed.raw
     echo = parsed.spec.echo()
     assert json.loads(json.dumps(echo)) is not None
     assert "pass@" not in str(echo["spec"]["source"]["config"]["dsn"])
@@ -131,4 +133,5 @@ def test_secrets_survive_a_patch_with_any_echo(document, patch):
     echo = parsed.spec.echo()
     for merge in (merge_patch_indexed, merge_patch_rfc7386):
         assert not has_redacted(restore_secrets(merge(parsed.raw, echo), parsed.raw))
-        restore_secrets(merge(echo, patch if isinstance(patch, dict) else {}), parsed.raw)
+        with contextlib.suppress(SpecError):
+            restore_secrets(merge(echo, patch if isinstance(patch, dict) else {}), parsed.raw)

@@ -7,11 +7,17 @@ from hypothesis import strategies as st
 from deltaforge.config.merge import merge_patch_indexed, merge_patch_rfc7386
 from deltaforge.core.errors import SpecError
 
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.text("ab", max_size=2),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=1), inner, max_size=3),
-    max_leaves=12,
-)
+
+def json_of(leaves):
+    return st.recursive(
+        leaves,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc", max_size=1), inner, max_size=3),
+        max_leaves=12,
+    )
+
+
+WITHOUT_NULL = json_of(st.booleans() | st.integers(-3, 3) | st.text("ab", max_size=2))
+JSON = json_of(st.none() | st.booleans() | st.integers(-3, 3) | st.text("ab", max_size=2))
 
 INDEXED = [
     ({"a": 1, "b": 2}, {"b": 3}, {"a": 1, "b": 3}),
@@ -20,7 +26,10 @@ INDEXED = [
     ([1], [9, 8], [9, 8]),
     ([{"id": "a", "x": 1}, {"id": "b"}], [{"x": 2}], [{"id": "a", "x": 2}, {"id": "b"}]),
     ({"a": [1]}, {"a": []}, {"a": [1]}),
-    ({"a": {"b": 1}}, {"a": None}, {"a": None}),
+    ({"a": {"b": 1}}, {"a": None}, {}),
+    ({"a": {"b": 1, "c": 2}}, {"a": {"b": None}}, {"a": {"c": 2}}),
+    ({}, {"a": {"b": None, "c": [{"d": None}]}}, {"a": {"c": [{}]}}),
+    ([{"a": 1}], [{"a": None}, {"b": None}], [{}, {}]),
     ({"a": {"b": 1}}, {"a": 5}, {"a": 5}),
     ({"a": 5}, {"a": {"b": 1}}, {"a": {"b": 1}}),
     ([1, 2], [None], [None, 2]),
@@ -70,7 +79,12 @@ def test_an_empty_patch_changes_nothing(base):
     if isinstance(base, dict):
         assert merge_patch_indexed(base, {}) == base
         assert merge_patch_rfc7386(base, {}) == base
+
+
+@given(WITHOUT_NULL)
+def test_a_document_patched_with_itself_stays(base):
     assert merge_patch_indexed(base, base) == base
+    assert merge_patch_rfc7386(base, base) == base
 
 
 @given(st.lists(JSON, max_size=4), st.lists(JSON, max_size=4))

@@ -260,3 +260,48 @@ def test_the_json_schema_describes_the_document():
     body = schema["$defs"]["PipelineBody"]
     assert set(body["required"]) == {"source", "processors", "sinks"}
     assert all(field.get("description") for field in body["properties"].values())
+
+
+TYPES = [
+    ("spec/batch", {"max_events": "1000"}, "spec.batch.max_events", "must be an integer, got a string"),
+    ("spec/batch", {"max_events": True}, "spec.batch.max_events", "must be an integer, got a boolean"),
+    ("spec/batch", {"max_events": 5.0}, "spec.batch.max_events", "must be an integer, got a number"),
+    ("spec/batch", {"respect_source_tx": "yes"}, "spec.batch.respect_source_tx", "must be true or false, got a string"),
+    ("spec/batch", {"respect_source_tx": 1}, "spec.batch.respect_source_tx", "must be true or false, got an integer"),
+    (f"{SINK}/required", "false", "spec.sinks[0].config.required", "must be true or false, got a string"),
+    (f"{SINK}/send_timeout_secs", "5", "spec.sinks[0].config.send_timeout_secs", "must be a number, got a string"),
+    (f"{SINK}/send_timeout_secs", float("inf"), "spec.sinks[0].config.send_timeout_secs", "must be a finite number"),
+    (f"{SINK}/topic", 7, "spec.sinks[0].config.topic", "must be a string, got an integer"),
+    ("spec/schema_sensing", {"enabled": "true"}, "spec.schema_sensing.enabled", "must be true or false, got a string"),
+    ("spec/journal", {"dlq": {"max_entries": "9"}}, "spec.journal.dlq.max_entries", "must be an integer, got a string"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "path", "message"), TYPES)
+def test_types_are_those_of_json(put, key, value, path, message):
+    with pytest.raises(SpecError) as caught:
+        parse_document(put(key, value))
+    assert (caught.value.path, message in str(caught.value)) == (path, True)
+
+
+def test_what_an_earlier_version_stored_is_still_read(put):
+    put(f"{SINK}/required", "no")
+    parsed = parse_document(put("spec/batch", {"max_events": "1000"}), is_stored=True)
+    assert (parsed.spec.spec.batch.max_events, parsed.spec.spec.sinks[0].config.required) == (1000, False)
+    assert parsed.raw["spec"]["batch"] == {"max_events": "1000"}
+
+
+def test_checking_takes_time_in_proportion_to_the_size(put):
+    """Each of these looked at everything before it again, at every step."""
+    many = 5_000
+    put("spec/unknown", 1)
+    for number in range(many):
+        put(f"spec/batch/x{number}", 1)
+    sink = {"type": "kafka", "config": {"brokers": "b", "topic": "t"}}
+    put("spec/sinks", [{**sink, "config": {**sink["config"], "id": f"k{number}"}} for number in range(many)])
+    assert len(parse_document(put("metadata/name", "p")).warnings) == many + 1
+    put("spec/sinks", [{**sink, "config": {**sink["config"], "id": "k"}} for _ in range(many)])
+    with pytest.raises(SpecError, match=f"and {many - 1 - 20} more"):
+        parse_document(put("metadata/name", "p"))
+    with pytest.raises(SpecError, match="more"):
+        parse_document(put("spec/source/config/tables", list(range(many))))

@@ -2,9 +2,9 @@
 
 import pytest
 
+from deltaforge.config.steps import path_text
 from deltaforge.core.errors import SpecError
 from deltaforge.spec import parse_document
-from deltaforge.spec.faults import path_text
 from deltaforge.spec.remote import RemoteRules, marks_of, read_rules, write_rules
 
 SOURCE, SINK = "spec/source/config", "spec/sinks/0/config"
