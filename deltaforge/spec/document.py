@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from deltaforge.config.env import expand
@@ -18,8 +16,8 @@ from deltaforge.core.errors import SpecError
 from deltaforge.spec.checks import faults_of
 from deltaforge.spec.faults import Fault, error_of, kind_of, split_unknown, without
 from deltaforge.spec.model import PipelineSpec
+from deltaforge.spec.reading import DocumentText
 from deltaforge.spec.secrets import redacted_steps
-from deltaforge.spec.yaml_reader import read_yaml
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,11 @@ def load_file(path: Path, env: Mapping[str, str], *, strict: bool = False) -> Pa
     text, unset = expand(_text(path), env)
     if unset and strict:
         raise SpecError(f"environment variables are not set: {', '.join(unset)}", hint="or write ${NAME:-default}")
-    parsed = parse_document(_values(path, text), strict=strict)
+    whole = _of_file(path, text)
+    try:
+        parsed = parse_document(_values(whole), strict=strict)
+    except SpecError as error:
+        raise whole.located(error) from error
     notes = [f"environment variable {name} is not set; ${{{name}}} stays as it is" for name in unset]
     return ParsedDocument(parsed.spec, notes + parsed.warnings, parsed.raw)
 
@@ -97,7 +99,7 @@ def read_values(path: Path, text: str | None = None) -> Any:
     Raises:
         SpecError: The file cannot be read, is empty, or is no YAML or JSON.
     """
-    return _values(path, _text(path) if text is None else text)
+    return _values(_of_file(path, _text(path) if text is None else text))
 
 
 def json_schema() -> dict[str, Any]:
@@ -151,17 +153,12 @@ def _text(path: Path) -> str:
     return text
 
 
-def _values(path: Path, text: str) -> Any:
-    try:
-        values = json.loads(text) if path.suffix == ".json" else read_yaml(text)
-    except json.JSONDecodeError as exc:
-        raise SpecError(f"{path} is not JSON: {exc.msg} in line {exc.lineno}, column {exc.colno}") from exc
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise SpecError(f"{path} is not YAML: {getattr(exc, 'problem', None) or 'bad characters'}{where}") from exc
-    except (RecursionError, ValueError) as exc:
-        raise SpecError(f"{path} cannot be read: nested too deeply or a number too long") from exc
+def _of_file(path: Path, text: str) -> DocumentText:
+    return DocumentText(text, path.suffix != ".json", str(path))
+
+
+def _values(text: DocumentText) -> Any:
+    values = text.values()
     if values is None:
-        raise SpecError(f"{path} holds nothing but comments", hint="`deltaforge init` writes a document")
+        raise SpecError(f"{text.name} holds nothing but comments", hint="`deltaforge init` writes a document")
     return values

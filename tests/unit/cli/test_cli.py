@@ -66,7 +66,8 @@ def test_a_wrong_document_ends_with_2_and_its_path(document):
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr == (
-        "error: spec.sinks[0].config: missing field `topic`; spec.sinks[0].config.subject: unknown field\n"
+        "error: spec.sinks[0].config: missing field `topic` at line 9 column 15; "
+        "spec.sinks[0].config.subject: unknown field at line 9 column 65\n"
     )
 
 
@@ -86,7 +87,7 @@ def test_warnings_go_to_standard_error_and_strict_makes_them_errors(document, ca
     assert main(["validate", str(document)]) == 0
     assert capsys.readouterr().err == "warning: spec.extra: unknown field is ignored\n"
     assert main(["validate", "--strict", str(document)]) == 2
-    assert capsys.readouterr().err == "error: spec.extra: unknown field\n"
+    assert capsys.readouterr().err == "error: spec.extra: unknown field at line 10 column 10\n"
 
 
 @pytest.mark.parametrize("argv", [[], ["fly"], ["run"], ["explain"], ["serve", "--storage-backend", "oracle"]])
