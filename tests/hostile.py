@@ -15,7 +15,7 @@ NAMES = [
     "%0d%0aSet-Cookie:x", "nul\x7f", "my%20pipe%20%C3%A9%3F", "%F0%9F%98%80", "${DELTAFORGE_TOKEN}", "{name}", "*", "a;b", "con", "'--",
 ]  # fmt: skip
 QUERIES = [
-    "limit=" + "9" * 4400, "limit=-1", "limit=0", "limit=1.5", "limit=1e3", "limit=%EF%BC%91", "limit=", "limit=1&limit=2", "limit=0x10",
+    "limit=" + "9" * 4400, "limit=" + "0" * 19 + "1" * 4400, "limit=-1", "limit=0", "limit=1.5", "limit=1e3", "limit=%EF%BC%91", "limit=", "limit=1&limit=2", "limit=0x10",
     "limit=%2B5", "limit=1_000", "depth=" + "9" * 40, "depth=-1", "stats=yes", "stats=", "kinds=TRUE", "examples=1", "label", "label=", "label=:",
     "label=a:b&label=c", "label=" + LONG[:5000], "%", "%ff=%ff", "=", "&&&", "sink_id=%00", "error_kind=" + LONG[:4000], "drop_slot=maybe", "a[]=1",
     "lines=" + "9" * 400, "seconds=nan", "seconds=1e999", "table=%ff", "follow=2",
