@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 BIN := .venv/bin
 READY := .venv/.ready
 PYTEST := $(BIN)/pytest -q
+# Tests against servers wait more than they work: JOBS of them at a time, each process with servers of its own.
+PARALLEL = --require-servers -n $(or $(JOBS),4) --dist worksteal
 
 .PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan servers integration faults golden docs check demo bench bench-peers chaos clean changelog lock audit deploy-check dist
 
@@ -35,16 +37,16 @@ servers: $(READY)
 	tests/servers/install.sh
 
 integration: servers
-	$(PYTEST) --require-servers tests/integration
+	$(PYTEST) $(PARALLEL) tests/integration
 
 faults: servers
-	$(PYTEST) --require-servers tests/faults
+	$(PYTEST) $(PARALLEL) tests/faults
 
 test: servers
-	$(PYTEST) --require-servers tests
+	$(PYTEST) $(PARALLEL) --durations 10 tests
 
 pure: servers
-	DELTAFORGE_PURE=1 $(PYTEST) --require-servers tests
+	DELTAFORGE_PURE=1 $(PYTEST) $(PARALLEL) tests
 
 fuzz: $(READY)
 	$(BIN)/python -m tests.fuzz --compare --inputs $(or $(INPUTS),200000)
