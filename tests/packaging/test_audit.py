@@ -1,22 +1,18 @@
 """A finding, a clean answer and no answer are three exit codes; pip-audit itself has two."""
 
-import importlib.util
 import json
 import tomllib
 
 import pytest
 
-from tests.fixtures.fix_package import ROOT
+from tests.fixtures.fix_package import ROOT, script
 
 LOCKS = ["requirements.lock", "build.lock"]
 
 
 @pytest.fixture(scope="module")
 def audit():
-    spec = importlib.util.spec_from_file_location("audit", ROOT / "deploy/audit.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(ROOT / "deploy/audit.py")
 
 
 CLEAN = {"name": "rich", "version": "15.0.0", "vulns": []}

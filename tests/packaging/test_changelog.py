@@ -1,19 +1,15 @@
 """CHANGELOG.md comes from fragments: a section of what is not released yet, and released ones that stay."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
-from tests.fixtures.fix_package import ROOT
+from tests.fixtures.fix_package import ROOT, script
 
 
 @pytest.fixture(scope="module")
 def changelog():
-    spec = importlib.util.spec_from_file_location("changelog", ROOT / "changelog.d/changelog.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(ROOT / "changelog.d/changelog.py")
 
 
 @pytest.fixture

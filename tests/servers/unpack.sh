@@ -12,7 +12,7 @@ NEEDLESS='adduser base-files bash bsdutils cdebconf coreutils dash debconf debia
   grep hostname init-system-helpers iproute2 libpam-runtime locales login lsb-base lsof mawk mount netbase passwd perl
   perl-base procps psmisc rsync sed sensible-utils socat ssl-cert sudo sysvinit-utils tar ucf util-linux libc-bin
   postgresql-common postgresql-client-common libdb-* libfile-* libperl* perl-modules* postgresql-common-*
-  locales-* python3* systemd* galera* cdebconf* login.defs debconf-*'
+  locales-* python3* systemd* galera* cdebconf* login.defs debconf-* fonts-* libjs-*'
 
 # Own lists and an empty package database: the whole closure counts as missing. The lists are signed, so an old copy
 # on a frozen mirror is as good as any.
