@@ -22,11 +22,11 @@ def _service() -> PipelineService:
 async def health() -> tuple[Response, int]:
     """503 as soon as one pipeline has failed; ``reasons`` says why. Warnings leave the status as it is."""
     service = _service()
-    failed = service.failed()
+    failed, restarting = service.failed(), service.restarting()
     unmatched = await service.unmatched_patterns()
     warnings = {"unmatched_patterns": unmatched} if unmatched else {}
     if failed:
-        degraded = await service.dead_letters.blocked(service.list([]))
+        degraded = sorted({*restarting, *await service.dead_letters.blocked(service.list([]))})
         body = {
             "status": "unhealthy",
             "failed_pipelines": sorted(failed),
@@ -36,7 +36,7 @@ async def health() -> tuple[Response, int]:
         }
         return jsonify(body), 503
     pipelines = service.list([])
-    degraded = await service.dead_letters.blocked(pipelines)
+    degraded = sorted({*restarting, *await service.dead_letters.blocked(pipelines)})
     return jsonify({"status": "healthy", "pipelines": len(pipelines), **_degraded(degraded), **warnings}), 200
 
 

@@ -9,7 +9,7 @@ from deltaforge.control.pipeline import Pipeline
 
 def pipe_info(pipeline: Pipeline, ops: dict[str, Any] | None = None) -> dict[str, Any]:
     """``{"name", "status", "spec"[, "ops"]}``; the document has its secrets redacted."""
-    info = {"name": pipeline.name, "status": pipeline.supervisor.status, "spec": pipeline.parsed.spec.echo()}
+    info = {"name": pipeline.name, "status": pipeline.supervisor.status, "spec": pipeline.echo()}
     if ops is not None:
         info["ops"] = ops
     return info

@@ -34,7 +34,7 @@ class PipelineProcess:
         command = [sys.executable, "-P", *self.program]
         with self.paths.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*command, "--name", self.paths.name, "--state-dir", str(self.paths.state_dir), *self.arguments],
+                [*command, f"--name={self.paths.name}", "--state-dir", str(self.paths.state_dir), *self.arguments],
                 stdout=log if stdout is None else stdout,
                 stderr=log,
                 env={**os.environ, **(environment or {})},

@@ -96,7 +96,9 @@ class _parts:  # noqa: N801 - used like a function
 
     def __enter__(self) -> list[sqlite3.Connection]:
         for path in sorted(self._dir.glob("part-*.sqlite3")):
-            connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5, isolation_level=None)
+            # as a URI proper: the folder of a pipeline may hold % and ?, which SQLite would decode
+            uri = f"{path.absolute().as_uri()}?mode=ro"
+            connection = sqlite3.connect(uri, uri=True, timeout=5, isolation_level=None)
             self._open.append(connection)
             connection.execute("begin")
         return self._open

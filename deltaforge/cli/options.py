@@ -32,6 +32,13 @@ def add_state_dir(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def positive(text: str) -> int:
+    """A whole number above 0, for argparse."""
+    if not text.isascii() or not text.isdigit() or not 0 < len(text) < 10 or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number above 0")
+    return int(text)
+
+
 def load(args: argparse.Namespace) -> ParsedDocument:
     """The document that was named; its warnings go to standard error."""
     from deltaforge.spec import load_file

@@ -7,7 +7,7 @@ import importlib
 import os
 from pathlib import Path
 
-from deltaforge.cli.options import add_state_dir, configure_logging
+from deltaforge.cli.options import add_state_dir, configure_logging, positive
 from deltaforge.core.errors import SpecError
 
 KILL_AFTER_SECS = 5.0
@@ -39,6 +39,16 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         type=Path,
         help="below it documents sent over REST may name certificates and the like (default: nowhere)",
     )
+    parser.add_argument(
+        "--crash-limit",
+        metavar="N",
+        type=positive,
+        default=8,
+        help="ends of a pipeline process within --crash-window that make it failed (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--crash-window", metavar="SECS", type=positive, default=300, help="in seconds (default: %(default)s)"
+    )
     token = parser.add_mutually_exclusive_group()
     token.add_argument("--token", help="bearer token that requests must carry; better: DELTAFORGE_TOKEN")
     token.add_argument("--token-file", metavar="PATH", type=Path, help="file that holds the bearer token")
@@ -61,6 +71,8 @@ def _serve(args: argparse.Namespace) -> int:
         output_dir=args.output_dir,
         files_dir=args.files_dir,
         token=_token(args),
+        crash_limit=args.crash_limit,
+        crash_window_secs=args.crash_window,
         stop_grace_secs=stop_secs_of(os.environ) + KILL_AFTER_SECS,
     )
     # By name: the engine does not know the API that is built on it.

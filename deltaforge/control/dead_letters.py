@@ -95,7 +95,7 @@ class DeadLetterService:
         """The pipelines that wait for room in their queue as soon as one more event fails, or do so already."""
         found = []
         for pipeline in pipelines:
-            journal = pipeline.parsed.spec.spec.journal
+            journal = None if pipeline.fault else pipeline.parsed.spec.spec.journal
             if not _has_journal(pipeline) or journal is None or journal.dlq.overflow_policy != "block":
                 continue
             if pipeline.supervisor.status in ("running", "paused"):
@@ -125,5 +125,5 @@ class DeadLetterService:
 
 
 def _has_journal(pipeline: Pipeline) -> bool:
-    journal = pipeline.parsed.spec.spec.journal
+    journal = None if pipeline.fault else pipeline.parsed.spec.spec.journal
     return journal is not None and journal.enabled

@@ -73,14 +73,19 @@ class _Pipelines(Collector):
         status = Metric("deltaforge_pipeline_status", "1 running, 0.5 paused, 0 stopped, -1 failed.", "gauge")
         pauses = Metric("deltaforge_pipeline_pauses", "Pauses.", "counter")
         resumes = Metric("deltaforge_pipeline_resumes", "Resumes.", "counter")
+        restarts = Metric("deltaforge_pipeline_restarts", "Processes made after one that ended by itself.", "counter")
+        failed = Metric("deltaforge_pipeline_failed_starts", "Processes that could not be made.", "counter")
         for pipeline in pipelines:
-            name, tenant = pipeline.name, pipeline.parsed.spec.metadata.tenant
+            name, tenant = pipeline.name, pipeline.tenant
             info.add_sample("deltaforge_pipeline_info", {"pipeline": name, "tenant": tenant}, 1)
             labels = {"pipeline": name}
             status.add_sample("deltaforge_pipeline_status", labels, _STATUS[pipeline.supervisor.status])
             pauses.add_sample("deltaforge_pipeline_pauses_total", labels, self._service.pause_counts[name])
             resumes.add_sample("deltaforge_pipeline_resumes_total", labels, self._service.resume_counts[name])
-        yield from (starts, info, status, pauses, resumes)
+            supervisor = pipeline.supervisor
+            restarts.add_sample("deltaforge_pipeline_restarts_total", labels, supervisor.restart_count)
+            failed.add_sample("deltaforge_pipeline_failed_starts_total", labels, supervisor.failed_start_count)
+        yield from (starts, info, status, pauses, resumes, restarts, failed)
 
 
 class _Merged(Collector):

@@ -27,6 +27,8 @@ class ServeOptions:
         allow_code: Accept documents over REST that carry Python code.
         stop_grace_secs: How long a pipeline may drain when it is stopped, before it is killed.
         settle_secs: How long create, resume and patch wait for a pipeline to connect or fail.
+        crash_limit: A process that ended so often within the window is a crash loop: the pipeline fails.
+        crash_window_secs: The window.
     """
 
     config: Path | None = None
@@ -42,6 +44,8 @@ class ServeOptions:
     allow_code: bool = False
     stop_grace_secs: float = 30.0
     settle_secs: float = 10.0
+    crash_limit: int = 8
+    crash_window_secs: float = 300.0
 
     def rules(self, given: frozenset[str] = frozenset()) -> RemoteRules:
         """What a document sent over REST may do here; ``given``: see :class:`RemoteRules`."""

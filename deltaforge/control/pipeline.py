@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
 from deltaforge.checkpoint.reader import read_source_state
 from deltaforge.control.supervisor import Supervisor
-from deltaforge.core.errors import CheckpointError
+from deltaforge.core.errors import CheckpointError, ControlError
 from deltaforge.spec import ParsedDocument
+
+
+class RefusedDocument:
+    """A stored document that this version or this server does not accept: it can be patched, or deleted.
+
+    Args:
+        name: Of the pipeline.
+        raw: As stored; secrets included.
+        fault: What is wrong with it.
+    """
+
+    def __init__(self, name: str, raw: dict[str, Any], fault: str) -> None:
+        self.raw = raw
+        self.fault = fault
+        self.warnings: list[str] = []
+        self._name = name
+
+    @property
+    def spec(self) -> NoReturn:
+        """There is none.
+
+        Raises:
+            ControlError: Always.
+        """
+        raise ControlError(
+            f"the stored document of pipeline {self._name} is not accepted: {self.fault}",
+            kind="spec",
+            hint="patch what is wrong with it, or delete the pipeline",
+        )
 
 
 class Pipeline(msgspec.Struct):
     """A registered pipeline: its document as given, its parsed form, what is wanted, and its process.
 
+    ``desired`` is ``running``, ``paused``, ``stopped`` or ``deleted``; the last from the moment a deletion begins.
     ``former_sources`` are the source ids that it had before: what is registered for them is needed until its saved
     position is one of the present source, and is then forgotten. ``given`` are the marks of what an operator's file
     named (:class:`~deltaforge.spec.remote.RemoteRules`); None: all of the document is the operator's.
     """
 
-    parsed: ParsedDocument
+    parsed: ParsedDocument | RefusedDocument
     desired: str
     supervisor: Supervisor
     former_sources: list[str] = []
@@ -29,22 +59,43 @@ class Pipeline(msgspec.Struct):
     @property
     def name(self) -> str:
         """``metadata.name``."""
-        return self.parsed.spec.metadata.name
+        return self.supervisor.paths.name
+
+    @property
+    def fault(self) -> str:
+        """Why its document is not accepted; empty if it is."""
+        return self.parsed.fault if isinstance(self.parsed, RefusedDocument) else ""
 
     @property
     def source_id(self) -> str:
-        """``spec.source.config.id``."""
-        return self.parsed.spec.spec.source.config.id
+        """``spec.source.config.id``; empty if a refused document has none."""
+        return _text_at(self.raw, "spec", "source", "config", "id")
+
+    @property
+    def tenant(self) -> str:
+        """``metadata.tenant``."""
+        return _text_at(self.raw, "metadata", "tenant")
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """``metadata.labels``."""
+        return {} if isinstance(self.parsed, RefusedDocument) else self.parsed.spec.metadata.labels
 
     @property
     def raw(self) -> dict[str, Any]:
         """The document as given, secrets included. Never shown."""
         return self.parsed.raw
 
+    def echo(self) -> dict[str, Any]:
+        """The document as it is shown; of a refused one only who it is, as nobody knows where its secrets are."""
+        if isinstance(self.parsed, RefusedDocument):
+            return {"metadata": {"name": self.name, "tenant": self.tenant}, "spec": None}
+        return self.parsed.spec.echo()
+
     def replace(self, parsed: ParsedDocument) -> None:
         """Have another document from now on."""
         before, self.parsed = self.source_id, parsed
-        if before != self.source_id:
+        if before and before != self.source_id:
             self.former_sources = [*self.former_sources, before]
 
     def has_own_position(self) -> bool:
@@ -54,3 +105,9 @@ class Pipeline(msgspec.Struct):
         except CheckpointError:
             return False  # its process says so
         return state is not None and state.source_id == self.source_id
+
+
+def _text_at(value: Any, *keys: str) -> str:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, str) else ""

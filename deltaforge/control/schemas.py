@@ -14,6 +14,7 @@ from deltaforge.checkpoint.identity import FailoverLog
 from deltaforge.checkpoint.takeover import TakeOvers
 from deltaforge.control.learned import learned_storage
 from deltaforge.control.options import ServeOptions
+from deltaforge.control.pipeline import RefusedDocument
 from deltaforge.core.errors import ControlError, NotFoundError
 from deltaforge.core.table import Column, TableSchema
 from deltaforge.runtime.paths import PipelinePaths
@@ -167,6 +168,8 @@ async def take_over(paths: PipelinePaths, database: str, table: str) -> dict[str
 
 
 def _owner(pipeline: Pipeline) -> tuple[str, str]:
+    if isinstance(pipeline.parsed, RefusedDocument):
+        return pipeline.tenant, pipeline.source_id
     spec = pipeline.parsed.spec
     return spec.metadata.tenant, spec.spec.source.config.id
 

@@ -3,51 +3,47 @@
 from __future__ import annotations
 
 import asyncio
-import builtins
 import logging
-import os
-import shutil
-from collections import defaultdict
-from collections.abc import Callable
-from typing import Any
-from urllib.parse import unquote
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 
-from deltaforge.checkpoint.reader import read_checkpoints
 from deltaforge.config.merge import merge_patch_indexed, merge_patch_rfc7386
-from deltaforge.control import child
-from deltaforge.control.checkpoints import checkpoint_views, pending_reset, reset_checkpoints
-from deltaforge.control.dead_letters import DeadLetterService
+from deltaforge.control.changes import Changes
+from deltaforge.control.checkpoints import reset_checkpoints
+from deltaforge.control.config_files import ConfigFiles
+from deltaforge.control.deletion import remove_files
 from deltaforge.control.options import ServeOptions
+from deltaforge.control.orphans import end_orphan, folders_of
 from deltaforge.control.pipeline import Pipeline
-from deltaforge.control.schemas import SourceSchemas
-from deltaforge.control.shapes import DriftView, SensingView, read_shapes
-from deltaforge.control.skips import add_skip, skip_views, skips_in_ops
-from deltaforge.control.streams import PipelineStreams
+from deltaforge.control.reading import RegisteredPipelines
+from deltaforge.control.registrations import Registrations, accepted
+from deltaforge.control.skips import add_skip
 from deltaforge.control.supervisor import Supervisor
 from deltaforge.core.errors import (
-    CheckpointError,
     ControlError,
     PipelineAlreadyExistsError,
     PipelineNameMismatchError,
-    PipelineNotFoundError,
     SpecError,
+    StorageError,
 )
-from deltaforge.runtime.paths import PipelinePaths
-from deltaforge.spec import ParsedDocument, check_supported, document_files, load_file, parse_document, restore_secrets
+from deltaforge.spec import ParsedDocument, check_new_names, restore_secrets
 from deltaforge.spec.remote import marks_of
 from deltaforge.storage.base import Storage
 
 log = logging.getLogger(__name__)
 
-NAMESPACE = "pipelines"
-HEALTH_ANSWER_SECS = 0.5
-"""What a health check waits for details of a process: it must not wait for one that hangs."""
+T = TypeVar("T")
 
 
-class PipelineService:
+class PipelineService(RegisteredPipelines):
     """The registry of pipelines and their supervisors. All methods run in one event loop.
+
+    Changes of one pipeline happen one after the other, each to its end, also if who asked for it is gone. Storage,
+    memory and process agree after each of them, whether it succeeded or not: what is wanted is stored first.
 
     Args:
         storage: Where documents and desired states survive restarts.
@@ -62,60 +58,45 @@ class PipelineService:
         *,
         make_supervisor: Callable[[str, ServeOptions], Supervisor] = Supervisor,
     ) -> None:
-        self._storage = storage
+        super().__init__(storage, options)
         self._options = options
         self._make_supervisor = make_supervisor
-        self._pipelines: dict[str, Pipeline] = {}
-        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self.schemas = SourceSchemas(storage, options, self.get)
-        self.dead_letters = DeadLetterService(storage, options, self.get)
-        self.streams = PipelineStreams(self.get)
-        self.pause_counts: defaultdict[str, int] = defaultdict(int)
-        self.resume_counts: defaultdict[str, int] = defaultdict(int)
+        self._registrations = Registrations(storage, lambda name: make_supervisor(name, options))
+        self._sources: dict[str, str] = {}  # ids that somebody is about to use, with the name of the pipeline
+        self._changes = Changes()
+        self.config_files = ConfigFiles(self._apply)
 
     async def open(self) -> None:
-        """Bring back what was registered, adopt what still runs, end what belongs to nobody, load ``--config``."""
-        for name, value in self._storage.kv.list(NAMESPACE):
-            stored = msgspec.json.decode(value, type=dict[str, Any])
-            parsed = parse_document(stored["document"])
-            supervisor, former = self._make_supervisor(name, self._options), stored.get("former_sources", [])
-            marks = stored.get("given")  # absent from what an earlier version stored, when everything was allowed
-            given = None if marks is None else frozenset(marks)
-            self._pipelines[name] = Pipeline(parsed, stored["desired"], supervisor, former, given)
-            self._set_rules(self._pipelines[name], given)
-        await self._end_orphans()
-        await asyncio.gather(*(self._bring_back(pipeline) for pipeline in self._pipelines.values()))
-        if self._options.config is not None:
-            for path in document_files(self._options.config):
-                await self._apply_file(load_file(path, dict(os.environ)))
+        """Bring back what was registered, adopt what still runs, end what belongs to nobody, load ``--config``.
+
+        Raises:
+            StorageError: What was registered cannot be read.
+            SpecError: ``--config`` is one file, and it is wrong.
+        """
+        self._pipelines |= self._registrations.load()
+        for pipeline in self._pipelines.values():
+            self._set_rules(pipeline, pipeline.given)
+        for name in folders_of(self._options.state_dir) - self._pipelines.keys():
+            await self._changes.alone(name, partial(end_orphan, self._options, name, self._pipelines))
+        known = list(self._pipelines.values())
+        done = await asyncio.gather(
+            *(self._changes.alone(pipeline.name, partial(self._bring_back, pipeline)) for pipeline in known),
+            return_exceptions=True,
+        )
+        for pipeline, error in zip(known, done, strict=True):
+            if isinstance(error, Exception):
+                log.error("pipeline %s could not be brought back: %s", pipeline.name, error, exc_info=error)
+        if self._options.config is not None and not self._changes.is_closed:
+            await self.config_files.load(self._options.config)
 
     async def close(self) -> None:
         """Stop every pipeline in good order. What is wanted stays stored: the next start runs them again."""
-        await asyncio.gather(*(pipeline.supervisor.stop() for pipeline in self._pipelines.values()))
-
-    def list(self, labels: builtins.list[str]) -> builtins.list[Pipeline]:
-        """Pipelines that have every label: ``key:value``, or ``key`` with any value."""
-        wanted = [label.partition(":") for label in labels]
-        return [
-            pipeline
-            for pipeline in self._pipelines.values()
-            if all(
-                key in pipeline.parsed.spec.metadata.labels
-                and (not colon or pipeline.parsed.spec.metadata.labels[key] == value)
-                for key, colon, value in wanted
-            )
-        ]
-
-    def get(self, name: str) -> Pipeline:
-        """One pipeline.
-
-        Raises:
-            PipelineNotFoundError: There is none of that name.
-        """
-        try:
-            return self._pipelines[name]
-        except KeyError:
-            raise PipelineNotFoundError(name) from None
+        await self._changes.close()
+        pipelines = list(self._pipelines.values())
+        ended = await asyncio.gather(*(p.supervisor.stop() for p in pipelines), return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                log.error("a pipeline was left running: %s", error)
 
     def validate(self, document: Any, *, given: frozenset[str] = frozenset()) -> ParsedDocument:
         """Check a document that came over the network. Connects to nothing, changes nothing.
@@ -127,29 +108,19 @@ class PipelineService:
         Raises:
             SpecError: It is wrong, asks for something that this version cannot do, or names what it must not.
         """
-        parsed = parse_document(document)
-        check_supported(parsed.spec)
+        parsed = accepted(document)
+        self._check_names(parsed)
         self._options.rules(given).check(parsed.spec)
         if not self._options.allow_code and any(p.type == "python" for p in parsed.spec.spec.processors):
             raise SpecError("python code over REST is not allowed on this server", path="spec.processors")
         return parsed
 
     async def create(self, document: Any) -> Pipeline:
-        """Register a pipeline from a document that came over the network, and start it."""
-        return await self._create(self.validate(document), frozenset())
-
-    async def _create(self, parsed: ParsedDocument, given: frozenset[str] | None) -> Pipeline:
-        name = parsed.spec.metadata.name
-        async with self._locks[name]:
-            if name in self._pipelines:
-                raise PipelineAlreadyExistsError(name)
-            self._check_source(parsed, name)
-            pipeline = Pipeline(parsed, "running", self._make_supervisor(name, self._options), given=given)
-            self._set_rules(pipeline, given)
-            self._pipelines[name] = pipeline
-            self._save(pipeline)
-            await pipeline.supervisor.start(pipeline.raw)
-            return pipeline
+        """Register a pipeline from a document that came over the network, and start it. One that cannot be stored
+        leaves nothing behind.
+        """
+        parsed = self.validate(document)
+        return await self._changes.alone(parsed.spec.metadata.name, partial(self._create, parsed, frozenset()))
 
     async def patch(self, name: str, patch: Any, *, replaces_arrays: bool = False) -> Pipeline:
         """Merge, validate, and restart from the checkpoint. What cannot start is rolled back.
@@ -157,77 +128,23 @@ class PipelineService:
         Raises:
             SpecError: The result is wrong, or failed to start; the old pipeline runs again.
         """
-        async with self._locks[name]:
-            pipeline = self.get(name)
-            given = marks_of(pipeline.parsed.spec) if pipeline.given is None else pipeline.given
-            parsed = self._patched(pipeline, patch, given, replaces_arrays=replaces_arrays)
-            before, was_active = pipeline.parsed, pipeline.supervisor.status in ("running", "paused")
-            self._set_rules(pipeline, given)
-            await pipeline.supervisor.start(parsed.raw)
-            if pipeline.supervisor.status == "failed" and was_active:
-                reason = pipeline.supervisor.reason
-                await pipeline.supervisor.start(before.raw, is_paused=pipeline.desired == "paused")
-                raise SpecError(f"the patched pipeline did not start, the old one runs again: {reason}")
-            pipeline.desired = "running"
-            pipeline.given = given & marks_of(parsed.spec)
-            self._set_rules(pipeline, pipeline.given)
-            pipeline.replace(parsed)
-            await self._forget_former(pipeline)
-            self._save(pipeline)
-            return pipeline
+        return await self._change(name, partial(self._patch, patch=patch, replaces_arrays=replaces_arrays))
 
     async def pause(self, name: str) -> Pipeline:
         """Stop reading, keep the connection. Does nothing to a paused pipeline."""
-        async with self._locks[name]:
-            pipeline = self.get(name)
-            if pipeline.supervisor.status == "running":
-                await pipeline.supervisor.pause()
-                self.pause_counts[name] += 1
-                self._want(pipeline, "paused")
-            elif pipeline.supervisor.status != "paused":
-                raise ControlError(f"pipeline {name} is {pipeline.supervisor.status}: only a running one can be paused")
-            return pipeline
+        return await self._change(name, self._pause)
 
     async def resume(self, name: str) -> Pipeline:
         """Go on: at once from paused, from the checkpoint when stopped or failed."""
-        async with self._locks[name]:
-            pipeline = self.get(name)
-            status = pipeline.supervisor.status
-            if status == "paused":
-                await pipeline.supervisor.resume()
-            elif status != "running":
-                await pipeline.supervisor.start(pipeline.raw)
-                await self._forget_former(pipeline)
-            if status != "running":
-                self.resume_counts[name] += 1
-                self._want(pipeline, "running")
-            return pipeline
+        return await self._change(name, self._resume)
 
     async def stop(self, name: str) -> Pipeline:
         """Drain, save, disconnect; the pipeline stays registered."""
-        async with self._locks[name]:
-            pipeline = self.get(name)
-            await pipeline.supervisor.stop()
-            self._want(pipeline, "stopped")
-            return pipeline
+        return await self._change(name, self._stop)
 
     async def delete(self, name: str) -> None:
         """Stop, and forget everything: document, positions, definitions, dead letters, logs. The slot stays."""
-        async with self._locks[name]:
-            pipeline = self.get(name)
-            await pipeline.supervisor.stop()
-            self._storage.kv.delete(NAMESPACE, name)
-            del self._pipelines[name]
-            await self.schemas.forget(pipeline)
-            await self.schemas.forget_sources(pipeline, self._left_sources(pipeline))
-            await self.dead_letters.forget(pipeline)
-            await asyncio.to_thread(shutil.rmtree, pipeline.supervisor.paths.root, ignore_errors=True)
-
-    async def checkpoints(self, name: str) -> builtins.list[dict[str, Any]]:
-        """The saved position of each sink, from the recovery store: also when nothing runs."""
-        supervisor = self.get(name).supervisor
-        live = await supervisor.live()
-        return checkpoint_views(await asyncio.to_thread(read_checkpoints, supervisor.paths.recovery), live)
+        await self._change(name, self._delete)
 
     async def reset_checkpoints(self, name: str, body: Any) -> dict[str, Any]:
         """Have the next start of a stopped pipeline begin somewhere else.
@@ -236,12 +153,7 @@ class PipelineService:
             ControlError: It is not stopped.
             SpecError: The body is not a reset of this pipeline.
         """
-        async with self._locks[name]:
-            return await reset_checkpoints(self.get(name), body)
-
-    async def skips(self, name: str) -> dict[str, Any]:
-        """The event that holds a pipeline up, and those that were let pass."""
-        return await skip_views(self.get(name).supervisor.paths)
+        return await self._change(name, lambda pipeline: reset_checkpoints(pipeline, body))
 
     async def add_skip(self, name: str, body: Any) -> dict[str, Any]:
         """Let the event pass that holds a pipeline up.
@@ -250,67 +162,147 @@ class PipelineService:
             SpecError: The body is wrong.
             ControlError: The pipeline does not stand at that event.
         """
-        async with self._locks[name]:
-            return await add_skip(self.get(name).supervisor.paths, body)
+        return await self._change(name, lambda pipeline: add_skip(pipeline.supervisor.paths, body))
 
-    async def sensing(self, name: str) -> SensingView:
-        """What schema sensing knows, from the recovery store: also when nothing runs.
+    async def _change(self, name: str, action: Callable[[Pipeline], Awaitable[T]]) -> T:
+        """Change one that is registered; see :meth:`Changes.alone`.
 
         Raises:
-            ControlError: Sensing is off, or its results are not to be shown.
+            PipelineNotFoundError: There is none of that name, now or when it is its turn.
         """
-        pipeline = self.get(name)
-        state = await asyncio.to_thread(read_shapes, pipeline.supervisor.paths.recovery)
-        return SensingView(name, pipeline.parsed.spec.spec.schema_sensing, state)
+        self.get(name)
 
-    async def drift(self, name: str) -> DriftView:
-        """What drift detection counted, from the recovery store."""
-        pipeline = self.get(name)
-        return DriftView(name, await asyncio.to_thread(read_shapes, pipeline.supervisor.paths.recovery))
+        async def run() -> T:
+            return await action(self.get(name))
 
-    async def ops(self, name: str) -> dict[str, Any]:
-        """The operational part of a single pipeline's view."""
-        pipeline = self.get(name)
-        live = await pipeline.supervisor.live() or {}
+        return await self._changes.alone(name, run)
+
+    async def _create(self, parsed: ParsedDocument, given: frozenset[str] | None) -> Pipeline:
+        name = parsed.spec.metadata.name
+        if name in self._pipelines:
+            raise PipelineAlreadyExistsError(name)
+        with self._source_of(parsed):
+            pipeline = Pipeline(parsed, "running", self._make_supervisor(name, self._options), given=given)
+            self._set_rules(pipeline, given)
+            await self._registrations.save(pipeline)
+            self._pipelines[name] = pipeline
+        await pipeline.supervisor.start(pipeline.raw)
+        return pipeline
+
+    async def _patch(self, pipeline: Pipeline, patch: Any, *, replaces_arrays: bool) -> Pipeline:
+        given = self._given(pipeline)
+        parsed = self._patched(pipeline, patch, given, replaces_arrays=replaces_arrays)
+        supervisor, before = pipeline.supervisor, msgspec.structs.replace(pipeline)
+        was_active = supervisor.status in ("running", "paused")
+        with self._source_of(parsed):
+            self._set_rules(pipeline, given)
+            await supervisor.start(parsed.raw)
+            if supervisor.status == "failed" and was_active:
+                reason = supervisor.reason
+                await self._undo(pipeline, before)
+                raise SpecError(f"the patched pipeline did not start, the old one runs again: {reason}")
+            pipeline.replace(parsed)
+            pipeline.desired, pipeline.given = "running", given & marks_of(parsed.spec)
+            try:
+                await self._registrations.save(pipeline)
+            except StorageError:
+                await self._undo(pipeline, before)
+                raise
+        self._set_rules(pipeline, pipeline.given)
+        await self._forget_former(pipeline)
+        return pipeline
+
+    async def _undo(self, pipeline: Pipeline, before: Pipeline) -> None:
+        """Have a pipeline be and run what it was and ran before."""
+        pipeline.parsed, pipeline.desired, pipeline.given = before.parsed, before.desired, before.given
+        pipeline.former_sources = before.former_sources
+        self._set_rules(pipeline, before.given)
+        await self._as_desired(pipeline)
+
+    async def _pause(self, pipeline: Pipeline) -> Pipeline:
+        supervisor = pipeline.supervisor
+        if supervisor.status == "running":
+            async with self._wanted(pipeline, "paused"):
+                await supervisor.pause()
+            self.pause_counts[pipeline.name] += 1
+        elif supervisor.status != "paused":
+            raise ControlError(f"pipeline {pipeline.name} is {supervisor.status}: only a running one can be paused")
+        return pipeline
+
+    async def _resume(self, pipeline: Pipeline) -> Pipeline:
+        supervisor = pipeline.supervisor
+        status = supervisor.status
+        if status == "running" and supervisor.next_try_secs is None:
+            return pipeline
+        pipeline.parsed.spec  # noqa: B018 - raises when there is none that can run
+        async with self._wanted(pipeline, "running"):
+            if status == "paused":
+                await supervisor.resume()
+            else:
+                await supervisor.start(pipeline.raw)
+        await self._forget_former(pipeline)
+        if status != "running":
+            self.resume_counts[pipeline.name] += 1
+        return pipeline
+
+    async def _stop(self, pipeline: Pipeline) -> Pipeline:
+        async with self._wanted(pipeline, "stopped"):
+            await pipeline.supervisor.stop()
+        if pipeline.fault:
+            await pipeline.supervisor.refuse("spec", pipeline.fault)
+        return pipeline
+
+    async def _delete(self, pipeline: Pipeline) -> None:
+        """Noted first: a deletion that was interrupted is finished by the next start."""
+        async with self._wanted(pipeline, "deleted"):
+            await pipeline.supervisor.stop()
+        await self._forget(pipeline)
+
+    async def _forget(self, pipeline: Pipeline) -> None:
+        await self.schemas.forget(pipeline)
+        await self.schemas.forget_sources(pipeline, self._left_sources(pipeline))
+        await self.dead_letters.forget(pipeline)
+        await asyncio.to_thread(remove_files, pipeline)
+        await self._registrations.remove(pipeline.name)
+        self.pause_counts.pop(pipeline.name, None)
+        self.resume_counts.pop(pipeline.name, None)
+        self._pipelines.pop(pipeline.name, None)
+
+    @asynccontextmanager
+    async def _wanted(self, pipeline: Pipeline, desired: str) -> AsyncIterator[None]:
+        """Store what is wanted, and do it inside; what cannot be done is not wanted any more."""
+        before, pipeline.desired = pipeline.desired, desired
         try:
-            checkpoints = await self.checkpoints(name)
-        except CheckpointError as error:
-            log.warning("checkpoints of %s cannot be read: %s", name, error)
-            checkpoints = []
-        ops = {
-            "uptime_seconds": live.get("uptime_seconds"),
-            "dlq_entries": await self.dead_letters.size(pipeline),
-            "sink_errors": live.get("sink_errors", {}),
-            "checkpoints": checkpoints,
-            "lag_seconds": live.get("lag_seconds"),
-            **{key: live[key] for key in ("lag_bytes",) if key in live},
-            **pending_reset(pipeline.supervisor.paths),
-            **skips_in_ops(pipeline.supervisor.paths),
-        }
-        source = live.get("source") or {}
-        source_error = source.get("last_error")
-        if source.get("unmatched_patterns"):
-            ops["unmatched_patterns"] = source["unmatched_patterns"]
-        if source_error or pipeline.supervisor.reason:
-            ops["error"] = pipeline.supervisor.reason or source_error
-        return ops
+            await self._registrations.save(pipeline)
+        except StorageError:
+            pipeline.desired = before
+            raise
+        try:
+            yield
+        except Exception:
+            pipeline.desired = before
+            try:
+                await self._registrations.save(pipeline)
+            except StorageError as error:
+                log.warning("pipeline %s stays stored as %s: %s", pipeline.name, desired, error)
+            raise
 
-    async def unmatched_patterns(self) -> dict[str, dict[str, str]]:
-        """Table patterns that no table matches, by pipeline, of those that run and answer at once."""
-        pipelines = list(self._pipelines.values())
-        answers = (pipeline.supervisor.live(answer_secs=HEALTH_ANSWER_SECS) for pipeline in pipelines)
-        found = await asyncio.gather(*answers)
-        sources = [(live or {}).get("source") or {} for live in found]
-        unmatched = [source.get("unmatched_patterns") or {} for source in sources]
-        return {pipeline.name: part for pipeline, part in zip(pipelines, unmatched, strict=True) if part}
-
-    def failed(self) -> dict[str, str]:
-        """Failed pipelines and why."""
-        return {p.name: p.supervisor.reason for p in self._pipelines.values() if p.supervisor.status == "failed"}
+    async def _as_desired(self, pipeline: Pipeline) -> None:
+        """Bring the process to what is wanted of it."""
+        if pipeline.desired in ("running", "paused"):
+            await pipeline.supervisor.start(pipeline.raw, is_paused=pipeline.desired == "paused")
+        else:
+            await pipeline.supervisor.stop()
 
     def _set_rules(self, pipeline: Pipeline, given: frozenset[str] | None) -> None:
         """What the pipeline may do from its next start on."""
         pipeline.supervisor.rules = None if given is None else self._options.rules(given)
+
+    def _given(self, pipeline: Pipeline) -> frozenset[str]:
+        """What a patch may leave as it is, though it could not say it."""
+        if pipeline.given is not None:
+            return pipeline.given
+        return frozenset() if pipeline.fault else marks_of(pipeline.parsed.spec)
 
     def _patched(
         self, pipeline: Pipeline, patch: Any, given: frozenset[str], *, replaces_arrays: bool
@@ -324,7 +316,6 @@ class PipelineService:
         parsed = self.validate(restore_secrets(merge(pipeline.raw, patch), pipeline.raw), given=given)
         if parsed.spec.metadata.name != pipeline.name:
             raise PipelineNameMismatchError(pipeline.name, parsed.spec.metadata.name)
-        self._check_source(parsed, pipeline.name)
         return parsed
 
     async def _forget_former(self, pipeline: Pipeline) -> None:
@@ -333,65 +324,74 @@ class PipelineService:
         """
         if not pipeline.former_sources or not await asyncio.to_thread(pipeline.has_own_position):
             return
-        await self.schemas.forget_sources(pipeline, self._left_sources(pipeline))
-        pipeline.former_sources = []
-        self._save(pipeline)
+        former = pipeline.former_sources
+        try:
+            await self.schemas.forget_sources(pipeline, self._left_sources(pipeline))
+            pipeline.former_sources = []
+            await self._registrations.save(pipeline)
+        except StorageError as error:
+            pipeline.former_sources = former
+            log.warning("what pipeline %s had registered before is forgotten later: %s", pipeline.name, error)
 
     def _left_sources(self, pipeline: Pipeline) -> set[str]:
         """The former sources that no other pipeline reads by now."""
         return set(pipeline.former_sources) - {other.source_id for other in self._pipelines.values()}
 
-    def _check_source(self, parsed: ParsedDocument, name: str) -> None:
-        source_id = parsed.spec.spec.source.config.id
-        for other in self._pipelines.values():
-            if other.name != name and other.source_id == source_id:
-                raise SpecError(
-                    f"source id {source_id!r} is used by pipeline {other.name}", path="spec.source.config.id"
-                )
+    @contextmanager
+    def _source_of(self, parsed: ParsedDocument) -> Iterator[None]:
+        """Keep the source id of a document for its pipeline, until it is registered.
 
-    def _want(self, pipeline: Pipeline, desired: str) -> None:
-        pipeline.desired = desired
-        self._save(pipeline)
+        Raises:
+            SpecError: Another pipeline has it.
+        """
+        name, source_id = parsed.spec.metadata.name, parsed.spec.spec.source.config.id
+        users = {other.source_id: other.name for other in self._pipelines.values() if other.name != name}
+        user = self._sources.get(source_id) or users.get(source_id)
+        if user is not None:
+            raise SpecError(f"source id {source_id!r} is used by pipeline {user}", path="spec.source.config.id")
+        self._sources[source_id] = name
+        try:
+            yield
+        finally:
+            del self._sources[source_id]
 
-    def _save(self, pipeline: Pipeline) -> None:
-        kept = {"document": pipeline.raw, "desired": pipeline.desired, "former_sources": pipeline.former_sources}
-        if pipeline.given is not None:
-            kept["given"] = sorted(pipeline.given)
-        value = msgspec.json.encode(kept)
-        self._storage.kv.put(NAMESPACE, pipeline.name, value)
+    def _check_names(self, parsed: ParsedDocument) -> None:
+        """Names that exist already may be as they are."""
+        known = self._pipelines.get(parsed.spec.metadata.name)
+        sinks = known.parsed.spec.spec.sinks if known and not known.fault else []
+        check_new_names(parsed.spec, is_known=known is not None, known_sinks={sink.config.id for sink in sinks})
 
     async def _bring_back(self, pipeline: Pipeline) -> None:
-        if pipeline.desired == "stopped":
+        if pipeline.desired == "deleted":
             await pipeline.supervisor.stop()
-            return
-        is_paused = pipeline.desired == "paused"
-        if not await pipeline.supervisor.adopt(pipeline.raw, is_paused=is_paused):
-            await pipeline.supervisor.start(pipeline.raw, is_paused=is_paused)
-        await self._forget_former(pipeline)
+            await self._forget(pipeline)
+        elif pipeline.fault:
+            await pipeline.supervisor.refuse("spec", pipeline.fault)
+        else:
+            is_paused = pipeline.desired == "paused"
+            if pipeline.desired == "stopped" or not await pipeline.supervisor.adopt(pipeline.raw, is_paused=is_paused):
+                await self._as_desired(pipeline)
+            await self._forget_former(pipeline)
 
-    async def _end_orphans(self) -> None:
-        folder = self._options.state_dir.resolve() / "pipelines"
-        names = [unquote(path.name) for path in folder.iterdir()] if folder.is_dir() else []
-        for name in names:
-            paths = PipelinePaths(self._options.state_dir, name)
-            if name not in self._pipelines and child.is_alive(paths):
-                log.warning("ending pipeline %s, which runs but is not registered", name)
-                await child.stop(paths, self._options.stop_grace_secs)
+    async def _apply(self, parsed: ParsedDocument) -> None:
+        """What a file of ``--config`` says: create it, or let it replace what is registered."""
+        self._check_names(parsed)
+        await self._changes.alone(parsed.spec.metadata.name, partial(self._apply_alone, parsed))
 
-    async def _apply_file(self, parsed: ParsedDocument) -> None:
-        name = parsed.spec.metadata.name
-        check_supported(parsed.spec)
-        known = self._pipelines.get(name)
+    async def _apply_alone(self, parsed: ParsedDocument) -> None:
+        known = self._pipelines.get(parsed.spec.metadata.name)
         if known is None:
             await self._create(parsed, None)
             return
-        known.given = None
-        self._set_rules(known, None)
-        if known.raw == parsed.raw:
-            self._save(known)
-        else:
-            self._check_source(parsed, name)
+        before, is_changed = msgspec.structs.replace(known), known.raw != parsed.raw
+        with self._source_of(parsed):
+            known.given = None
             known.replace(parsed)
-            self._save(known)
-            if known.desired != "stopped":
-                await known.supervisor.start(known.raw, is_paused=known.desired == "paused")
+            try:
+                await self._registrations.save(known)
+            except StorageError:
+                known.parsed, known.former_sources, known.given = before.parsed, before.former_sources, before.given
+                raise
+        self._set_rules(known, None)
+        if is_changed or before.fault:
+            await self._as_desired(known)

@@ -73,6 +73,7 @@ class PipelineContext:
         check_owner: Raises if another process owns the pipeline now: nothing may be written or saved any more.
         rules: Of a document that came over the network.
         storage_path: Of the control plane's SQLite backend, if there is one; see :mod:`deltaforge.runtime.learned`.
+        lock_descriptor: Of the lock file, held already: by the control plane that made this process. None: it is not.
     """
 
     spec: PipelineSpec
@@ -91,6 +92,7 @@ class PipelineContext:
     tap: Tap = field(init=False)
     storage_path: Path | None = None
     rules: RemoteRules | None = None
+    lock_descriptor: int | None = None
     starts_paused: bool = False
     is_embedded: bool = False
     reset: ResetRequest | None = None

@@ -29,7 +29,7 @@ from deltaforge.runtime.progress import Progress
 from deltaforge.runtime.resets import reset_of_start
 from deltaforge.runtime.status import say_what_was_delivered
 from deltaforge.runtime.stop_signals import stop_on_signals
-from deltaforge.spec import ParsedDocument, check_supported, load_file, parse_document
+from deltaforge.spec import ParsedDocument, check_new_names, check_supported, load_file, parse_document
 from deltaforge.spec.remote import RemoteRules, read_rules
 
 if TYPE_CHECKING:
@@ -47,7 +47,12 @@ def run_foreground(document: ParsedDocument, state_dir: Path, storage_path: Path
         document: Of the pipeline.
         state_dir: Of the engine.
         storage_path: Of a control plane that runs this pipeline at other times.
+
+    Raises:
+        SpecError: It is new, and its name is none that a new one may have.
     """
+    if not PipelinePaths(state_dir, document.spec.metadata.name).root.exists():
+        check_new_names(document.spec)
     context = make_context(document, state_dir, storage_path=storage_path)
     with Progress(context):
         failure = run(context)
@@ -173,6 +178,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--storage-path", type=Path, help="SQLite storage of the control plane; default: a file of its own"
     )
+    parser.add_argument("--lock-fd", type=int, help="descriptor of the lock file, which the parent has locked for us")
     parser.add_argument("--paused", action="store_true", help="start without reading")
     parser.add_argument("--epoch-secs", type=float, default=EPOCH_SECS, help="checkpoint interval")
     args = parser.parse_args(argv)
@@ -187,7 +193,7 @@ def main(argv: list[str] | None = None) -> int:
         context = make_context(
             document, args.state_dir, document_sha256=digest, storage_path=args.storage_path, rules=rules
         )
-        context.starts_paused = args.paused
+        context.starts_paused, context.lock_descriptor = args.paused, args.lock_fd
         return _report(run(context, epoch_secs=args.epoch_secs))
     except DeltaForgeError as error:
         _leave(error, paths)

@@ -30,7 +30,8 @@ def owned(context: PipelineContext) -> Iterator[None]:
         ControlError: Kind ``already_running``: another process owns it.
         StorageError: The lease cannot be read or written.
     """
-    lock = FileLock(context.paths.lock)
+    path, descriptor = context.paths.lock, context.lock_descriptor
+    lock = FileLock(path) if descriptor is None else FileLock.inherited(path, descriptor)
     try:
         if not lock.take():
             raise _already_runs(context.paths, lock.holder())

@@ -80,8 +80,9 @@ class PipelinePaths:
         return self.root / "spool"
 
     def spool(self, sink_id: str) -> Path:
-        """What waits for one sink."""
-        return self.spools / quote(sink_id, safe="")
+        """What waits for one sink. An id of dots alone would name another folder."""
+        name = quote(sink_id, safe="")
+        return self.spools / (name.replace(".", "%2E") if not name.strip(".") else name)
 
     @property
     def lock(self) -> Path:

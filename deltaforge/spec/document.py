@@ -16,6 +16,7 @@ from deltaforge.core.errors import SpecError
 from deltaforge.spec.checks import faults_of
 from deltaforge.spec.faults import Fault, error_of, kind_of, split_unknown, without
 from deltaforge.spec.model import PipelineSpec
+from deltaforge.spec.names import check_new_names
 from deltaforge.spec.reading import DocumentText
 from deltaforge.spec.secrets import redacted_steps
 
@@ -86,6 +87,12 @@ def load_file(path: Path, env: Mapping[str, str], *, strict: bool = False) -> Pa
     except SpecError as error:
         raise whole.located(error) from error
     notes = [f"environment variable {name} is not set; ${{{name}}} stays as it is" for name in unset]
+    try:
+        check_new_names(parsed.spec)
+    except SpecError as error:
+        if strict:
+            raise
+        notes.append(f"{error}: only what has such a name already keeps it")
     return ParsedDocument(parsed.spec, notes + parsed.warnings, parsed.raw)
 
 

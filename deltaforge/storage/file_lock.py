@@ -19,15 +19,22 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 class FileLock:
     """The lock on ``path``, which is made when missing and holds the id of the process.
 
+    Args:
+        path: Of the file.
+        descriptor: Of the file, opened already; it is closed with this.
+
     Raises:
         StorageError: The file cannot be made.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, descriptor: int | None = None) -> None:
         self.path = path.resolve()
+        if descriptor is not None:
+            self._file: BinaryIO = os.fdopen(descriptor, "r+b")
+            return
         try:
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file: BinaryIO = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+            self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
         except OSError as exc:
             raise StorageError(f"lock file {path} cannot be opened: {exc}") from exc
 
@@ -37,8 +44,25 @@ class FileLock:
         found = os.fstat(self._file.fileno())
         return f"{socket.gethostname()}|{_boot_id()}|{found.st_dev}|{found.st_ino}"
 
-    def take(self) -> bool:
-        """Whether the lock is ours now; False while another process holds it."""
+    @classmethod
+    def inherited(cls, path: Path, descriptor: int) -> FileLock:
+        """The lock that the process which made us took for us. It is held to the very end of this process, closed or
+        not.
+        """
+        os.set_inheritable(descriptor, False)
+        return cls(path, os.dup(descriptor))
+
+    @property
+    def descriptor(self) -> int:
+        """Of the open file: a process that inherits it holds the lock, too."""
+        return self._file.fileno()
+
+    def take(self, *, is_ours: bool = True) -> bool:
+        """Whether the lock is held now; False while another process holds it.
+
+        Args:
+            is_ours: Note our process as the holder. Else it is for a process that is not made yet: :meth:`note` it.
+        """
         for _ in range(_TRIES):
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -47,11 +71,15 @@ class FileLock:
                 time.sleep(_TRY_SECS)
         else:
             return False
+        self.note(os.getpid() if is_ours else None)
+        return True
+
+    def note(self, pid: int | None) -> None:
+        """Write down whose the lock is; None: nobody's yet."""
         self._file.truncate(0)
         self._file.seek(0)
-        self._file.write(str(os.getpid()).encode())
+        self._file.write(b"" if pid is None else str(pid).encode())
         self._file.flush()
-        return True
 
     def holder(self) -> str:
         """The id of the process that holds the lock, as it wrote it."""

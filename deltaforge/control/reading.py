@@ -1,0 +1,139 @@
+"""The registered pipelines as they are read: nothing here changes one."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import logging
+from collections import defaultdict
+from typing import Any
+
+from deltaforge.checkpoint.reader import read_checkpoints
+from deltaforge.control.checkpoints import checkpoint_views, pending_reset
+from deltaforge.control.dead_letters import DeadLetterService
+from deltaforge.control.options import ServeOptions
+from deltaforge.control.pipeline import Pipeline
+from deltaforge.control.schemas import SourceSchemas
+from deltaforge.control.shapes import DriftView, SensingView, read_shapes
+from deltaforge.control.skips import skip_views, skips_in_ops
+from deltaforge.control.streams import PipelineStreams
+from deltaforge.core.errors import CheckpointError, PipelineNotFoundError
+from deltaforge.storage.base import Storage
+
+log = logging.getLogger(__name__)
+
+HEALTH_ANSWER_SECS = 0.5
+"""What a health check waits for details of a process: it must not wait for one that hangs."""
+
+
+class RegisteredPipelines:
+    """What is registered, what runs of it, and what that has saved.
+
+    Args:
+        storage: Where documents and desired states survive restarts.
+        options: Of this control plane.
+    """
+
+    def __init__(self, storage: Storage, options: ServeOptions) -> None:
+        self._pipelines: dict[str, Pipeline] = {}
+        self.schemas = SourceSchemas(storage, options, self.get)
+        self.dead_letters = DeadLetterService(storage, options, self.get)
+        self.streams = PipelineStreams(self.get)
+        self.pause_counts: defaultdict[str, int] = defaultdict(int)
+        self.resume_counts: defaultdict[str, int] = defaultdict(int)
+
+    def list(self, labels: builtins.list[str]) -> builtins.list[Pipeline]:
+        """Pipelines that have every label: ``key:value``, or ``key`` with any value."""
+        wanted = [label.partition(":") for label in labels]
+        return [
+            pipeline
+            for pipeline in self._pipelines.values()
+            if all(
+                key in pipeline.labels and (not colon or pipeline.labels[key] == value) for key, colon, value in wanted
+            )
+        ]
+
+    def get(self, name: str) -> Pipeline:
+        """One pipeline.
+
+        Raises:
+            PipelineNotFoundError: There is none of that name.
+        """
+        try:
+            return self._pipelines[name]
+        except KeyError:
+            raise PipelineNotFoundError(name) from None
+
+    async def checkpoints(self, name: str) -> builtins.list[dict[str, Any]]:
+        """The saved position of each sink, from the recovery store: also when nothing runs."""
+        supervisor = self.get(name).supervisor
+        live = await supervisor.live()
+        return checkpoint_views(await asyncio.to_thread(read_checkpoints, supervisor.paths.recovery), live)
+
+    async def skips(self, name: str) -> dict[str, Any]:
+        """The event that holds a pipeline up, and those that were let pass."""
+        return await skip_views(self.get(name).supervisor.paths)
+
+    async def sensing(self, name: str) -> SensingView:
+        """What schema sensing knows, from the recovery store: also when nothing runs.
+
+        Raises:
+            ControlError: Sensing is off, or its results are not to be shown.
+        """
+        pipeline = self.get(name)
+        state = await asyncio.to_thread(read_shapes, pipeline.supervisor.paths.recovery)
+        return SensingView(name, pipeline.parsed.spec.spec.schema_sensing, state)
+
+    async def drift(self, name: str) -> DriftView:
+        """What drift detection counted, from the recovery store."""
+        pipeline = self.get(name)
+        return DriftView(name, await asyncio.to_thread(read_shapes, pipeline.supervisor.paths.recovery))
+
+    async def ops(self, name: str) -> dict[str, Any]:
+        """The operational part of a single pipeline's view."""
+        pipeline = self.get(name)
+        live = await pipeline.supervisor.live() or {}
+        try:
+            checkpoints = await self.checkpoints(name)
+        except CheckpointError as error:
+            log.warning("checkpoints of %s cannot be read: %s", name, error)
+            checkpoints = []
+        ops = {
+            "uptime_seconds": live.get("uptime_seconds"),
+            "dlq_entries": await self.dead_letters.size(pipeline),
+            "sink_errors": live.get("sink_errors", {}),
+            "checkpoints": checkpoints,
+            "lag_seconds": live.get("lag_seconds"),
+            **{key: live[key] for key in ("lag_bytes",) if key in live},
+            **pending_reset(pipeline.supervisor.paths),
+            **skips_in_ops(pipeline.supervisor.paths),
+        }
+        source = live.get("source") or {}
+        source_error = source.get("last_error")
+        if source.get("unmatched_patterns"):
+            ops["unmatched_patterns"] = source["unmatched_patterns"]
+        if source_error or pipeline.supervisor.reason:
+            ops["error"] = pipeline.supervisor.reason or source_error
+        if pipeline.supervisor.kind:
+            ops["error_code"] = pipeline.supervisor.kind
+        if pipeline.supervisor.next_try_secs is not None:
+            ops["next_try_seconds"] = pipeline.supervisor.next_try_secs
+        return ops
+
+    async def unmatched_patterns(self) -> dict[str, dict[str, str]]:
+        """Table patterns that no table matches, by pipeline, of those that run and answer at once."""
+        pipelines = list(self._pipelines.values())
+        answers = (pipeline.supervisor.live(answer_secs=HEALTH_ANSWER_SECS) for pipeline in pipelines)
+        found = await asyncio.gather(*answers)
+        sources = [(live or {}).get("source") or {} for live in found]
+        unmatched = [source.get("unmatched_patterns") or {} for source in sources]
+        return {pipeline.name: part for pipeline, part in zip(pipelines, unmatched, strict=True) if part}
+
+    def failed(self) -> dict[str, str]:
+        """Failed pipelines and why."""
+        return {p.name: p.supervisor.reason for p in self._pipelines.values() if p.supervisor.status == "failed"}
+
+    def restarting(self) -> dict[str, str]:
+        """Pipelines whose process ended by itself a while ago, and is restarted; with the code of the reason."""
+        found = (p for p in self._pipelines.values() if p.supervisor.status in ("running", "paused"))
+        return {p.name: p.supervisor.kind for p in found if p.supervisor.kind}

@@ -1,0 +1,100 @@
+"""What is registered, as it is stored: for each pipeline its document and what is wanted of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from deltaforge.control.pipeline import Pipeline, RefusedDocument
+from deltaforge.control.supervisor import Supervisor
+from deltaforge.core.errors import DeltaForgeError, SpecError
+from deltaforge.spec import ParsedDocument, check_supported, parse_document
+from deltaforge.storage.base import Storage
+
+NAMESPACE = "pipelines"
+DESIRED = ("running", "paused", "stopped", "deleted")
+
+
+class Registrations:
+    """Reads and writes them. Writing blocks no event loop.
+
+    Args:
+        storage: Of the control plane.
+        make_supervisor: For a pipeline of that name.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        make_supervisor: Callable[[str], Supervisor],
+    ) -> None:
+        self._kv = storage.kv
+        self._make_supervisor = make_supervisor
+
+    def load(self) -> dict[str, Pipeline]:
+        """All of them by name. One that cannot be read, or is not accepted, is there as a refused one.
+
+        Raises:
+            StorageError: The storage cannot be read.
+        """
+        return {name: self._pipeline(name, value) for name, value in self._kv.list(NAMESPACE)}
+
+    async def save(self, pipeline: Pipeline) -> None:
+        """Write one.
+
+        Raises:
+            StorageError: It could not be written; what was stored before still is.
+        """
+        kept = {"document": pipeline.raw, "desired": pipeline.desired, "former_sources": pipeline.former_sources}
+        if pipeline.given is not None:
+            kept["given"] = sorted(pipeline.given)
+        await asyncio.to_thread(self._kv.put, NAMESPACE, pipeline.name, msgspec.json.encode(kept))
+
+    async def remove(self, name: str) -> None:
+        """Forget one.
+
+        Raises:
+            StorageError: It is still there.
+        """
+        await asyncio.to_thread(self._kv.delete, NAMESPACE, name)
+
+    def _pipeline(self, name: str, value: bytes) -> Pipeline:
+        stored: dict[str, Any] = {}
+        try:
+            stored = msgspec.json.decode(value, type=dict[str, Any])
+            document: ParsedDocument | RefusedDocument = accepted(stored.get("document"))
+            if isinstance(document, ParsedDocument) and document.spec.metadata.name != name:
+                document = RefusedDocument(name, document.raw, f"its metadata.name is {document.spec.metadata.name}")
+        except (msgspec.MsgspecError, DeltaForgeError) as error:
+            raw = stored.get("document")
+            document = RefusedDocument(name, raw if isinstance(raw, dict) else {}, str(error))
+        desired = stored.get("desired")
+        marks = stored.get("given")  # absent from what an earlier version stored, when everything was allowed
+        return Pipeline(
+            document,
+            desired if desired in DESIRED else "stopped",
+            self._make_supervisor(name),
+            _texts(stored.get("former_sources")),
+            None if marks is None else frozenset(_texts(marks)),
+        )
+
+
+def accepted(document: Any) -> ParsedDocument:
+    """A document that is right, that this version can run, and that can be stored."""
+    parsed = parse_document(document)
+    check_supported(parsed.spec)
+    try:
+        msgspec.json.encode(parsed.raw)
+    except (ValueError, TypeError, OverflowError, RecursionError) as exc:
+        raise SpecError(
+            "the document holds text or a number that JSON cannot hold",
+            hint="half of a surrogate pair, or an integer beyond 64 bits",
+        ) from exc
+    return parsed
+
+
+def _texts(value: Any) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
