@@ -11,6 +11,8 @@ from pydantic import AfterValidator, Field
 from deltaforge.config.model import StrictModel
 
 _ANYTHING = ("*", "%")
+_MAX_LENGTH = 1024
+"""More than two quoted names of any server can have."""
 _QUOTED = re.compile(r"`((?:[^`]|``)+)`|\"((?:[^\"]|\"\")+)\"")
 
 
@@ -90,6 +92,8 @@ def pattern_fault(pattern: str) -> str | None:
     """What is wrong with a pattern that could never match, or None."""
     if not pattern.strip():
         return "a table pattern must not be empty"
+    if len(pattern) > _MAX_LENGTH:
+        return f"a table pattern has at most {_MAX_LENGTH} characters"
     if any(not half.text and not half.is_prefix for half in _split(pattern, None)):
         return f"table pattern {pattern!r} has an empty half; write * for anything"
     return None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -30,7 +29,6 @@ _LEVELS = {
     "trace": 5,
 }
 _LEVEL_NAMES = {logging.CRITICAL: "ERROR", logging.WARNING: "WARN", 5: "TRACE"}
-_LINE_END = re.compile(r"\s*[\r\n]\s*")
 _SHORT_TARGETS = frozenset(
     {"checkpoint", "control", "processors", "protocol", "runtime", "sinks", "sources", "storage"}
 )
@@ -188,5 +186,6 @@ class _TextFormatter(_Formatter):
         values = self.values(record)
         head = f"{values.pop('timestamp')} {values.pop('level'):5} {values.pop('target')}: {values.pop('message')}"
         trace = values.pop("trace", None)
-        line = _LINE_END.sub(" ", " ".join([head, *(f"{name}={value}" for name, value in values.items())]))
+        lines = " ".join([head, *(f"{name}={value}" for name, value in values.items())]).splitlines()
+        line = " ".join(filter(None, (part.strip() for part in lines)))
         return f"{line}\n{trace}" if trace else line

@@ -14,6 +14,9 @@ Scalar = str | bool | int | float | None
 """What a predicate compares with."""
 
 
+_MAX_REGEX_LENGTH = 1024
+
+
 class FieldPredicate(StrictModel):
     """A condition on one field of ``after``."""
 
@@ -34,6 +37,8 @@ class FieldPredicate(StrictModel):
         if op == "regex":
             if not isinstance(value, str):
                 raise ValueError("regex needs a text")
+            if len(value) > _MAX_REGEX_LENGTH:
+                raise ValueError(f"a regular expression has at most {_MAX_REGEX_LENGTH} characters")
             try:
                 re.compile(value)
             except (re.error, OverflowError, RecursionError) as error:

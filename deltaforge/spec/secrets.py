@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from deltaforge.config.secret import REDACTED, is_redacted, redacted, redacted_dsn
+from deltaforge.config.secret import REDACTED, is_redacted, redacted_dsn
 from deltaforge.config.steps import Steps
 
 
@@ -42,7 +42,7 @@ def _restored(value: Any, old: Any) -> Any:
         by_id = {_id(element): element for element in old if _id(element) is not None}
         return [_restored(inner, by_id.get(_id(inner), _at(old, number))) for number, inner in enumerate(value)]
     if isinstance(value, str) and isinstance(old, str) and is_redacted(value):
-        return old if value in (REDACTED, redacted(old), redacted_dsn(old)) else value
+        return old if value in (REDACTED, redacted_dsn(old)) else value
     return value
 
 

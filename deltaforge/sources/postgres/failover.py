@@ -17,7 +17,7 @@ from deltaforge.sources.failover import lost
 from deltaforge.sources.postgres.catalog import Catalog, SlotFacts
 from deltaforge.sources.postgres.client import ReplicationConnection
 
-_SWITCH = re.compile(r"^\s*(\d+)\s+([0-9A-Fa-f]+/[0-9A-Fa-f]+)", re.MULTILINE)
+_SWITCH = re.compile(r"^[ \t]*(\d+)\s+([0-9A-Fa-f]+/[0-9A-Fa-f]+)", re.MULTILINE)
 _SLOT_HINT = "drop the slot, then reset the checkpoint to earliest, or delete the pipeline and create it again"
 
 
