@@ -2,6 +2,7 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
 BIN := .venv/bin
 READY := .venv/.ready
+DEMO_READY := .venv/.demo-ready
 PYTEST := $(BIN)/pytest -q
 # Tests against servers wait more than they work: JOBS of them at a time, each process with servers of its own.
 PARALLEL = --require-servers -n $(or $(JOBS),4) --dist worksteal
@@ -9,10 +10,20 @@ PARALLEL = --require-servers -n $(or $(JOBS),4) --dist worksteal
 .PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan servers integration faults golden docs check demo bench bench-peers chaos clean changelog lock audit deploy-check dist
 
 setup: $(READY)
-$(READY): pyproject.toml setup.py $(wildcard deltaforge/protocol/kernel/*.p*)
-	test -d .venv || $(PYTHON) -m venv .venv
-	$(BIN)/pip install -q -e ".[dev,demo]"
-	touch $@
+KERNEL := pyproject.toml setup.py $(wildcard deltaforge/protocol/kernel/*.p*)
+$(READY): $(KERNEL)
+	$(call install,dev$(COMMA)demo,the tools of its developers)
+# What the demo needs is less, and there sooner.
+$(DEMO_READY): $(KERNEL)
+	$(call install,demo,an embedded PostgreSQL for the demo)
+
+COMMA := ,
+define install
+	@test -d .venv || { echo "== a virtual environment in .venv, with $(PYTHON)"; $(PYTHON) -m venv .venv; }
+	@echo "== DeltaForge, what it needs, and $(2); the compiler works a minute or two on the kernel"
+	@$(BIN)/pip install --disable-pip-version-check -e ".[$(1)]"
+	@touch $@
+endef
 
 fmt: $(READY)
 	$(BIN)/ruff format .
@@ -71,7 +82,7 @@ golden: $(READY)
 docs: $(READY)
 	$(BIN)/python -m deltaforge.spec.reference docs/document.md
 
-demo: $(READY)
+demo: $(if $(wildcard $(READY)),$(READY),$(DEMO_READY))
 	$(BIN)/deltaforge demo
 
 bench: servers
