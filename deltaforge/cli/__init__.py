@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from deltaforge import __version__
-from deltaforge.cli import dead_letters, demo, document, pipelines, run, serve, state, watching
+from deltaforge.cli import completion, dead_letters, demo, document, pipelines, run, serve, state, watching
 from deltaforge.cli.options import say
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.protocol.kernel import description
@@ -24,12 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line. Returns 0 when all went well, 1 after a failure, 2 when the document or an
     option is wrong, 3 when a library is missing, 4 when there is no such pipeline or part of one, 130 after Ctrl-C.
     """
-    parser = make_parser()
-    args, rest = parser.parse_known_args(argv)
-    args.rest = rest
+    args = make_parser().parse_args(argv)
     verb: Callable[[argparse.Namespace], int] = args.verb
-    if rest and not getattr(args, "takes_rest", False):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
     try:
         return verb(args)
     except DeltaForgeError as error:
@@ -51,6 +47,6 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"deltaforge {__version__}, decoders: {description}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for module in (run, serve, document, state, pipelines, watching, dead_letters, demo):
+    for module in (run, serve, document, state, pipelines, watching, dead_letters, demo, completion):
         module.add_verbs(verbs)
     return parser

@@ -10,10 +10,12 @@ from typing import Any
 
 from deltaforge.cli.options import say
 from deltaforge.cli.remote import JSON, Server, add_server, pipeline_path
-from deltaforge.cli.tables import age, compact, fields, out, out_json, table
+from deltaforge.cli.tables import age, compact, fields, out, out_json, printable, table
 from deltaforge.core.errors import SpecError
 
 MERGE_PATCH = "application/merge-patch+json"
+NAMES_SECS = 2.0
+"""Somebody waits for a completion."""
 _MOVES = {
     "pause": "read nothing more; the connection stays",
     "resume": "go on from paused, stopped or failed",
@@ -25,6 +27,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """Register everything that asks a server about pipelines or changes them."""
     parser = verbs.add_parser("list", help="the pipelines of a running server")
     parser.add_argument("--label", metavar="KEY[:VALUE]", action="append", help="only with this label; repeated: and")
+    parser.add_argument("--names", action="store_true", help="only their names, for scripts and completion")
     add_server(parser)
     parser.set_defaults(verb=_list)
 
@@ -92,7 +95,12 @@ def _list(args: argparse.Namespace) -> int:
     from urllib.parse import urlencode
 
     query = urlencode([("label", label) for label in args.label or ()])
-    found = Server(args).call("GET", f"/pipelines?{query}" if query else "/pipelines")
+    server = Server(args, answer_secs=NAMES_SECS) if args.names else Server(args)
+    found = server.call("GET", f"/pipelines?{query}" if query else "/pipelines")
+    if args.names:
+        for info in found:
+            out(printable(info["name"]))
+        return 0
     if args.json:
         out_json(found)
         return 0

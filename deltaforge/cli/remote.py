@@ -43,11 +43,16 @@ def add_server(parser: argparse.ArgumentParser) -> None:
 class Server:
     """Requests to one server. Each has a connection of its own; redirects are not followed.
 
+    Args:
+        args: What :func:`add_server` adds.
+        answer_secs: How long to wait for it.
+
     Raises:
         SpecError: An option is wrong, or a file that it names cannot be read.
     """
 
-    def __init__(self, args: argparse.Namespace) -> None:
+    def __init__(self, args: argparse.Namespace, *, answer_secs: float = ANSWER_SECS) -> None:
+        self._answer_secs = answer_secs
         self.url = args.server or os.environ.get("DELTAFORGE_SERVER") or DEFAULT_SERVER
         given = urlsplit(self.url if "://" in self.url else f"http://{self.url}")
         try:
@@ -114,8 +119,8 @@ class Server:
     def _connection(self) -> http.client.HTTPConnection:
         host = str(self._host)
         if self._tls is None:
-            return http.client.HTTPConnection(host, self._port, timeout=ANSWER_SECS)
-        return http.client.HTTPSConnection(host, self._port, timeout=ANSWER_SECS, context=self._tls)
+            return http.client.HTTPConnection(host, self._port, timeout=self._answer_secs)
+        return http.client.HTTPSConnection(host, self._port, timeout=self._answer_secs, context=self._tls)
 
     def _hint(self, exc: Exception) -> str:
         if isinstance(exc, ConnectionRefusedError):

