@@ -7,7 +7,9 @@ import logging
 from quart import Quart, Response, jsonify
 from werkzeug.exceptions import HTTPException
 
+from api.body import located
 from deltaforge.core.errors import (
+    BusyError,
     ControlError,
     DeltaForgeError,
     NotFoundError,
@@ -25,6 +27,7 @@ _STATUS: tuple[tuple[type[DeltaForgeError], int, str], ...] = (
     (PipelineAlreadyExistsError, 409, "PIPELINE_ALREADY_EXISTS"),
     (PipelineNameMismatchError, 400, "PIPELINE_NAME_MISMATCH"),
     (SpecError, 400, "PIPELINE_NAME_MISMATCH"),
+    (BusyError, 503, "BUSY"),
     (ControlError, 409, "PIPELINE_STATE_CONFLICT"),
 )
 _HTTP_CODES = {
@@ -51,6 +54,8 @@ def install_error_handlers(app: Quart) -> None:
 
     @app.errorhandler(DeltaForgeError)
     async def ours(error: DeltaForgeError) -> tuple[Response, int]:
+        if isinstance(error, SpecError):
+            error = await located(error)
         for kind, status, code in _STATUS:
             if isinstance(error, kind):
                 return error_body(status, code, str(error))

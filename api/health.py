@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quart import Blueprint, Response, current_app, jsonify
 
-from api.body import json_body
+from api.body import document_body, located
 from api.views import pipe_info
 from deltaforge.control.metrics import ControlMetrics
 from deltaforge.control.service import PipelineService
@@ -62,9 +62,9 @@ async def metrics() -> Response:
 async def validate() -> tuple[Response, int]:
     """Check a document; nothing is connected or created. This error body has a shape of its own."""
     try:
-        parsed = _service().validate(await json_body())
+        parsed = await service.background.run(service.validate, await document_body())
     except SpecError as error:
-        return jsonify({"valid": False, "error": str(error)}), 400
+        return jsonify({"valid": False, "error": str(await located(error))}), 400
     spec = parsed.spec
     body = {
         "valid": True,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from quart import Blueprint, Response, current_app, jsonify, request
 
-from api.body import MERGE_PATCH, json_body
+from api.body import MERGE_PATCH, document_body
 from api.views import pipe_info
 from deltaforge.control.service import PipelineService
 
@@ -25,7 +25,7 @@ async def list_pipelines() -> Response:
 @blueprint.post("")
 async def create_pipeline() -> Response:
     """Create from a full document and start."""
-    return jsonify(pipe_info(await _service().create(await json_body())))
+    return jsonify(pipe_info(await _service().create(await document_body())))
 
 
 @blueprint.get("/<name>")
@@ -41,7 +41,7 @@ async def patch_pipeline(name: str) -> Response:
     service = _service()
     service.get(name)
     replaces_arrays = request.mimetype == MERGE_PATCH
-    return jsonify(pipe_info(await service.patch(name, await json_body(), replaces_arrays=replaces_arrays)))
+    return jsonify(pipe_info(await service.patch(name, await document_body(), replaces_arrays=replaces_arrays)))
 
 
 @blueprint.delete("/<name>")

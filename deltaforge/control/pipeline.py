@@ -90,7 +90,7 @@ class Pipeline(msgspec.Struct):
         """The document as it is shown; of a refused one only who it is, as nobody knows where its secrets are."""
         if isinstance(self.parsed, RefusedDocument):
             return {"metadata": {"name": self.name, "tenant": self.tenant}, "spec": None}
-        return self.parsed.spec.echo()
+        return self.parsed.echo
 
     def replace(self, parsed: ParsedDocument) -> None:
         """Have another document from now on."""

@@ -65,7 +65,7 @@ class Registrations:
         stored: dict[str, Any] = {}
         try:
             stored = msgspec.json.decode(value, type=dict[str, Any])
-            document: ParsedDocument | RefusedDocument = accepted(stored.get("document"))
+            document: ParsedDocument | RefusedDocument = accepted(stored.get("document"), is_stored=True)
             if isinstance(document, ParsedDocument) and document.spec.metadata.name != name:
                 document = RefusedDocument(name, document.raw, f"its metadata.name is {document.spec.metadata.name}")
         except (msgspec.MsgspecError, DeltaForgeError) as error:
@@ -82,17 +82,16 @@ class Registrations:
         )
 
 
-def accepted(document: Any) -> ParsedDocument:
-    """A document that is right, that this version can run, and that can be stored."""
-    parsed = parse_document(document)
+def accepted(document: Any, *, is_stored: bool = False) -> ParsedDocument:
+    """A document that is right and that this version can run; how it is shown is made, which takes time if it is long.
+
+    Args:
+        document: JSON values.
+        is_stored: It was accepted before, maybe by an earlier version.
+    """
+    parsed = parse_document(document, is_stored=is_stored)
     check_supported(parsed.spec)
-    try:
-        msgspec.json.encode(parsed.raw)
-    except (ValueError, TypeError, OverflowError, RecursionError) as exc:
-        raise SpecError(
-            "the document holds text or a number that JSON cannot hold",
-            hint="half of a surrogate pair, or an integer beyond 64 bits",
-        ) from exc
+    parsed.echo  # noqa: B018 - kept from here on
     return parsed
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from deltaforge.config.merge import merge_patch_indexed, merge_patch_rfc7386
+from deltaforge.control.background import Background
 from deltaforge.control.changes import Changes
 from deltaforge.control.checkpoints import reset_checkpoints
 from deltaforge.control.config_files import ConfigFiles
@@ -64,6 +65,7 @@ class PipelineService(RegisteredPipelines):
         self._registrations = Registrations(storage, lambda name: make_supervisor(name, options))
         self._sources: dict[str, str] = {}  # ids that somebody is about to use, with the name of the pipeline
         self._changes = Changes()
+        self.background = Background()
         self.config_files = ConfigFiles(self._apply)
 
     async def open(self) -> None:
@@ -92,6 +94,7 @@ class PipelineService(RegisteredPipelines):
     async def close(self) -> None:
         """Stop every pipeline in good order. What is wanted stays stored: the next start runs them again."""
         await self._changes.close()
+        self.background.close()
         pipelines = list(self._pipelines.values())
         ended = await asyncio.gather(*(p.supervisor.stop() for p in pipelines), return_exceptions=True)
         for error in ended:
@@ -119,7 +122,7 @@ class PipelineService(RegisteredPipelines):
         """Register a pipeline from a document that came over the network, and start it. One that cannot be stored
         leaves nothing behind.
         """
-        parsed = self.validate(document)
+        parsed = await self.background.run(self.validate, document)
         return await self._changes.alone(parsed.spec.metadata.name, partial(self._create, parsed, frozenset()))
 
     async def patch(self, name: str, patch: Any, *, replaces_arrays: bool = False) -> Pipeline:
@@ -191,7 +194,7 @@ class PipelineService(RegisteredPipelines):
 
     async def _patch(self, pipeline: Pipeline, patch: Any, *, replaces_arrays: bool) -> Pipeline:
         given = self._given(pipeline)
-        parsed = self._patched(pipeline, patch, given, replaces_arrays=replaces_arrays)
+        parsed = await self.background.run(self._patched, pipeline, patch, given, replaces_arrays=replaces_arrays)
         supervisor, before = pipeline.supervisor, msgspec.structs.replace(pipeline)
         was_active = supervisor.status in ("running", "paused")
         with self._source_of(parsed):

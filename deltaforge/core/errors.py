@@ -61,6 +61,12 @@ class ControlError(DeltaForgeError):
     default_kind = "control"
 
 
+class BusyError(ControlError):
+    """The server has as much to do as it takes on; the same request may succeed later."""
+
+    default_kind = "busy"
+
+
 class PipelineNotFoundError(ControlError):
     """No pipeline of that name."""
 

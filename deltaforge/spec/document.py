@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,11 @@ class ParsedDocument:
     spec: PipelineSpec
     warnings: list[str]
     raw: dict[str, Any]
+
+    @cached_property
+    def echo(self) -> dict[str, Any]:
+        """As :meth:`PipelineSpec.echo`; made once. Not to be changed."""
+        return self.spec.echo()
 
 
 def parse_document(data: Any, *, strict: bool = False, is_stored: bool = False) -> ParsedDocument:

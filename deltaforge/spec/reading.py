@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from deltaforge.config.values import refuse_unusable
 from deltaforge.core.errors import SpecError
 from deltaforge.spec.faults import DocumentError, Fault
 from deltaforge.spec.places import json_places, repeated_key, yaml_places
@@ -50,10 +51,25 @@ class DocumentText:
         except (RecursionError, ValueError) as exc:
             raise self._error("cannot be read: nested too deeply or a number too long") from exc
 
+    def usable_values(self, max_values: int) -> Any:
+        """What it says, if that can be stored and sent, and is not too much.
+
+        Raises:
+            SpecError: As :meth:`values`, and as :func:`refuse_unusable`.
+        """
+        values = self.values()
+        try:
+            refuse_unusable(values, max_values=max_values)
+        except SpecError as error:
+            raise self.located(error) from error
+        return values
+
     def located(self, error: SpecError) -> SpecError:
         """An error of the document, with the places of its faults in this text as far as they are in it."""
         faults = error.faults if isinstance(error, DocumentError) else [Fault(error.path, "")] if error.path else []
         paths = [fault.path for fault in faults]
+        if not paths:
+            return error
         try:
             places = yaml_places(self.text, paths, self._loader) if self.is_yaml else json_places(self.text, paths)
         except (yaml.YAMLError, RecursionError, IndexError):  # the text is not right, as the error says
