@@ -61,6 +61,7 @@ async def metrics() -> Response:
 @blueprint.post("/validate")
 async def validate() -> tuple[Response, int]:
     """Check a document; nothing is connected or created. This error body has a shape of its own."""
+    service = _service()
     try:
         parsed = await service.background.run(service.validate, await document_body())
     except SpecError as error:

@@ -10,7 +10,7 @@ import msgspec
 
 from deltaforge.control.pipeline import Pipeline, RefusedDocument
 from deltaforge.control.supervisor import Supervisor
-from deltaforge.core.errors import DeltaForgeError, SpecError
+from deltaforge.core.errors import DeltaForgeError
 from deltaforge.spec import ParsedDocument, check_supported, parse_document
 from deltaforge.storage.base import Storage
 
