@@ -44,16 +44,20 @@ def described(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> dic
     for name, parser in verbs.choices.items():
         verb = found[name] = Verb(texts.get(name, ""))
         for action in parser._actions:  # noqa: SLF001 - as above
+            if action.help == argparse.SUPPRESS:
+                continue
             for option in action.option_strings:
-                verb.options[option] = (_first_line(action, parser), None if action.nargs == 0 else _values(action))
+                verb.options[option] = (_text(action, parser), None if action.nargs == 0 else _values(action))
             if not action.option_strings:
                 verb.arguments.append(_values(action))
     return found
 
 
-def _first_line(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
-    text = (action.help or "") % {"default": action.default, "prog": parser.prog}
-    return text.splitlines()[0] if text else ""
+def _text(action: argparse.Action, parser: argparse.ArgumentParser) -> str:
+    if not action.help:
+        return ""
+    formatter = parser._get_formatter()  # noqa: SLF001 - as above
+    return formatter._expand_help(action)  # noqa: SLF001 - as above
 
 
 def _values(action: argparse.Action) -> str:
@@ -96,7 +100,7 @@ def _bash(verbs: dict[str, Verb]) -> Iterator[str]:
 
 def _zsh(verbs: dict[str, Verb]) -> Iterator[str]:
     """Zsh runs functions that were written for bash."""
-    yield "#compdef deltaforge\nautoload -U +X bashcompinit && bashcompinit"
+    yield "autoload -U +X bashcompinit && bashcompinit"
     yield from _bash(verbs)
 
 
