@@ -128,7 +128,7 @@ ROWS: dict[str, list[Panel]] = {
     "Infrastructure": [
         Panel("Requests", {"{{method}} {{route}} {{status}}": rate_by("deltaforge_api_requests_total", OF_INSTANCE, "method, route, status")}, "reqps"),
         Panel("Seconds of a request, p99", {"{{route}}": f"histogram_quantile(0.99, {rate_by('deltaforge_api_request_seconds_bucket', OF_INSTANCE, 'le, route')})"}, "s"),
-        Panel("Starts of pipelines", {"{{instance}}": f"sum by (instance) (increase(deltaforge_pipelines_total{{{OF_INSTANCE}}}[{RATE}]))"}),
+        Panel("Processes that ended by themselves, or could not be made", {"{{pipeline}} restarts": f"sum by (pipeline) (increase(deltaforge_pipeline_restarts_total{{{OF_PIPELINE}}}[{RATE}]))", "{{pipeline}} failed starts": f"sum by (pipeline) (increase(deltaforge_pipeline_failed_starts_total{{{OF_PIPELINE}}}[{RATE}]))"}),
         Panel("Scrapes that failed", {"{{instance}}": f"up{{{OF_INSTANCE}}} == 0"}, kind="table", width=12, text="Empty when all is well."),
         Panel("Seconds of a scrape", {"{{instance}}": f"scrape_duration_seconds{{{OF_INSTANCE}}}"}, "s", width=12),
     ],
