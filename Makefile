@@ -81,6 +81,7 @@ golden: $(READY)
 
 docs: $(READY)
 	$(BIN)/python -m deltaforge.spec.reference docs/document.md
+	$(BIN)/python -m deltaforge.doctor.reference docs/doctor.md
 
 demo: $(if $(wildcard $(READY)),$(READY),$(DEMO_READY))
 	$(BIN)/deltaforge demo

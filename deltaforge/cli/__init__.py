@@ -11,7 +11,18 @@ import sys
 from collections.abc import Callable, Sequence
 
 from deltaforge import __version__
-from deltaforge.cli import completion, dead_letters, demo, document, pipelines, run, serve, state, watching
+from deltaforge.cli import (
+    completion,
+    dead_letters,
+    demo,
+    doctor,
+    document,
+    pipelines,
+    run,
+    serve,
+    state,
+    watching,
+)
 from deltaforge.cli.options import say
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.protocol.kernel import description
@@ -47,6 +58,6 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"deltaforge {__version__}, decoders: {description}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for module in (run, serve, document, state, pipelines, watching, dead_letters, demo, completion):
+    for module in (doctor, run, serve, document, state, pipelines, watching, dead_letters, demo, completion):
         module.add_verbs(verbs)
     return parser

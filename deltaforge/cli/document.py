@@ -6,16 +6,19 @@ import argparse
 import json
 from pathlib import Path
 
+from deltaforge.cli.doctor import add_options, examine_document
 from deltaforge.cli.options import add_document, load
 from deltaforge.core.errors import SpecError
 
 
 def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Register ``validate`` and ``explain``."""
-    validate = verbs.add_parser("validate", help="check a document; connects to nothing")
+    validate = verbs.add_parser("validate", help="check a document; connects to nothing, unless it is told to")
     validate.add_argument("file", metavar="FILE", type=Path, nargs="?", help="pipeline document, YAML or JSON")
     validate.add_argument("--strict", action="store_true", help="unknown keys and unset variables are errors")
     validate.add_argument("--schema", action="store_true", help="print the JSON Schema of documents instead")
+    validate.add_argument("--connect", action="store_true", help="ask the servers, too: the same as `doctor`")
+    add_options(validate)
     validate.set_defaults(verb=_validate)
 
     explain = verbs.add_parser("explain", help="print what a document compiles to")
@@ -34,6 +37,8 @@ def _validate(args: argparse.Namespace) -> int:
         return 0
     if args.file is None:
         raise SpecError("FILE is missing", hint="or give --schema")
+    if args.connect:
+        return examine_document(args)
     spec = load(args).spec
     check_supported(spec)
     sinks = len(spec.spec.sinks)

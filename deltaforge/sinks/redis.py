@@ -138,29 +138,15 @@ class RedisSink:
 
     def open(self) -> None:
         self.close()
-        with naming_unset(uri := self._config.uri.get_secret_value()):
-            client = _client_of(self._config, self._name)
-            if urlsplit(uri).scheme in _SENTINEL_SCHEMES + _SOCKET_SCHEMES:
-                with _errors("connect to redis"):
-                    self._greet(client)
-            else:
-                host, port = _addresses(urlsplit(uri).netloc.rpartition("@")[2], _PORT)[0]
-                expected = TLS if uri.startswith("rediss:") else REDIS
-                with other_servers_named(host, port, expected, "URI"), _errors(f"connect to redis at {host}:{port}"):
-                    self._greet(client)
+        client = opened(self._config, self._name)
+        with asked("connect to redis"):
+            self._end_earlier(client)
         self._client = client
 
-    def _greet(self, client: Redis) -> None:
-        """Connect, and end what earlier connections left on the server, as far as the user may."""
-        from redis.exceptions import NoPermissionError, ResponseError
+    def _end_earlier(self, client: Redis) -> None:
+        """End what earlier connections left on the server, as far as the user may."""
+        from redis.exceptions import ResponseError
 
-        connection: Any = client.connection_pool.get_connection()
-        try:
-            connection.send_command("PING")
-            with suppress(NoPermissionError):
-                connection.read_response()
-        finally:
-            client.connection_pool.release(connection)
         try:
             _end_others(client, self._name)
         except ResponseError as refused:
@@ -216,7 +202,7 @@ class RedisSink:
         if self._client is None:
             raise SinkError("the redis sink is not open", kind="connect")
         pool = self._client.connection_pool
-        with _errors("write to redis"):
+        with asked("write to redis"):
             connection: Any = pool.get_connection()
             try:
                 connection.send_packed_command([b"".join(commands)])
@@ -295,6 +281,37 @@ def _begin_named(name: str, connection: Any) -> None:
         connection.read_response()
 
 
+def opened(config: RedisSinkConfig, name: str) -> Redis:
+    """A client that has connected and logged in.
+
+    Raises:
+        SinkError: With host and port, the kind of a server that is none of Redis, and variables that are not set.
+    """
+    with naming_unset(uri := config.uri.get_secret_value()):
+        client = _client_of(config, name)
+        if urlsplit(uri).scheme in _SENTINEL_SCHEMES + _SOCKET_SCHEMES:
+            with asked("connect to redis"):
+                _ping(client)
+            return client
+        host, port = _addresses(urlsplit(uri).netloc.rpartition("@")[2], _PORT)[0]
+        expected = TLS if uri.startswith("rediss:") else REDIS
+        with other_servers_named(host, port, expected, "URI"), asked(f"connect to redis at {host}:{port}"):
+            _ping(client)
+    return client
+
+
+def _ping(client: Redis) -> None:
+    from redis.exceptions import NoPermissionError
+
+    connection: Any = client.connection_pool.get_connection()
+    try:
+        connection.send_command("PING")
+        with suppress(NoPermissionError):
+            connection.read_response()
+    finally:
+        client.connection_pool.release(connection)
+
+
 def _client_of(config: RedisSinkConfig, name: str) -> Redis:
     """A client of the server, or of the master that the sentinels name. Does not connect yet.
 
@@ -343,7 +360,7 @@ def _addresses(hosts: str, port: int = _SENTINEL_PORT) -> list[tuple[str, int]]:
 
 
 @contextmanager
-def _errors(action: str) -> Iterator[None]:
+def asked(action: str) -> Iterator[None]:
     """Make the client's errors ours."""
     from redis.exceptions import RedisError
 

@@ -64,7 +64,7 @@ class PositionsTopic:
     def __init__(self, settings: Mapping[str, str], timeout_secs: float) -> None:
         self.key = settings["transactional.id"].encode()
         self.name = topic_name(settings["transactional.id"])
-        self._settings = {name: value for name, value in settings.items() if name.startswith(_READER_SETTINGS)}
+        self._settings = reader_settings(settings)
         self._timeout_secs = timeout_secs
 
     def create(self) -> None:
@@ -163,6 +163,11 @@ class PositionsTopic:
         except TimeoutError as exc:
             message = f"topic {self.name} was not created within {self._timeout_secs:g} s"
             raise SinkError(message, kind="timeout") from exc
+
+
+def reader_settings(settings: Mapping[str, str]) -> dict[str, str]:
+    """Those of a producer's settings that other clients of the same brokers need."""
+    return {name: value for name, value in settings.items() if name.startswith(_READER_SETTINGS)}
 
 
 def topic_name(transactional_id: str) -> str:

@@ -70,8 +70,8 @@ def replication_rights(connection: Connection[Any]) -> Iterator[None]:
         raise
 
 
-def connect(dsn: str) -> Connection[Any]:
-    """A connection in autocommit mode. The caller closes it.
+def connect(dsn: str, *, secs: float | None = None) -> Connection[Any]:
+    """A connection in autocommit mode. The caller closes it. ``secs``: how long the server may take to let us in.
 
     ``ssl-mode`` is that of the MySQL clients: disabled, preferred (default), required, verify_ca,
     verify_identity; with ``ssl-ca``, ``ssl-cert`` and ``ssl-key`` as paths.
@@ -82,7 +82,7 @@ def connect(dsn: str) -> Connection[Any]:
         with source_errors(f"cannot connect to MySQL at {given.host}:{given.port}"):
             context = _tls(mode, given.parameters)
             try:
-                connection = _connected(given, context)
+                connection = _connected(given, context, secs or CONNECT_TIMEOUT_SECS)
             except pymysql.err.OperationalError as exc:
                 if exc.args[0] != _NO_TLS:
                     raise
@@ -90,36 +90,36 @@ def connect(dsn: str) -> Connection[Any]:
                     message = f"the server at {given.host}:{given.port} offers no TLS, ssl-mode is {mode}"
                     hint = "turn TLS on at the server, or write ?ssl-mode=preferred"
                     raise SourceError(message, kind="incompatible", hint=hint) from exc
-                connection = _connected(given, None)
+                connection = _connected(given, None, secs or CONNECT_TIMEOUT_SECS)
     connection.encoding = _CATALOG_TEXT
     return connection
 
 
-def _connected(given: Dsn, context: ssl.SSLContext | None) -> Connection[Any]:
+def _connected(given: Dsn, context: ssl.SSLContext | None, secs: float) -> Connection[Any]:
     connection = pymysql.connect(
         host=given.host,
         port=given.port,
         user=given.user,
         password=given.password.encode(),  # as the mysql client sends it; PyMySQL would take latin-1
-        read_timeout=CONNECT_TIMEOUT_SECS,
+        read_timeout=secs,
         autocommit=True,
         charset="utf8mb4",
         ssl=context,
         ssl_disabled=context is None,
         defer_connect=True,
     )
-    connection.connect(_greeted(given.host, given.port))
+    connection.connect(_greeted(given.host, given.port, secs))
     connection._read_timeout = READ_TIMEOUT_SECS  # type: ignore[attr-defined]  # noqa: SLF001 - the first one was for the login
     return connection
 
 
-def _greeted(host: str, port: int) -> socket.socket:
+def _greeted(host: str, port: int, secs: float) -> socket.socket:
     """A connection to a server that may be MySQL: MySQL says the first word.
 
     Raises:
         SourceError: It is a server of another kind.
     """
-    sock = socket.create_connection((host, port), CONNECT_TIMEOUT_SECS)
+    sock = socket.create_connection((host, port), secs)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

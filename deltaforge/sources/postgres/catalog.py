@@ -202,6 +202,10 @@ class Catalog:
         """How long a walsender waits for a word before it disconnects (``wal_sender_timeout``); 0: for ever."""
         return int(self._one("select setting from pg_settings where name = 'wal_sender_timeout'")[0]) / 1000
 
+    def now(self) -> float:
+        """The server's clock, in seconds since 1970."""
+        return float(self._one("select extract(epoch from clock_timestamp())::float8")[0])
+
     def database(self) -> str:
         """Name of the database."""
         return str(self._one("select current_database()")[0])

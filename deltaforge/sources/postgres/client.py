@@ -119,10 +119,11 @@ def source_errors(doing: str) -> Iterator[None]:
         raise SourceError(f"{doing}: {exc}", kind="connect") from exc
 
 
-def connect(dsn: str) -> psycopg.Connection[TupleRow]:
-    """An ordinary connection in autocommit mode. The caller closes it."""
+def connect(dsn: str, *, secs: int | None = None) -> psycopg.Connection[TupleRow]:
+    """An ordinary connection in autocommit mode. The caller closes it. ``secs``: instead of the DSN's timeout."""
     with naming_unset(dsn):
-        conninfo, addresses = conninfo_of(dsn), addresses_of(dsn)
+        patience = {} if secs is None else {"connect_timeout": str(secs)}
+        conninfo, addresses = conninfo_of(dsn, **patience), addresses_of(dsn)
         where = ", ".join(f"{host}:{port}" for host, port in addresses)
         doing = f"cannot connect to PostgreSQL at {where}" if where else "cannot connect to PostgreSQL"
         named = other_servers_named(*addresses[0], POSTGRES, "DSN") if len(addresses) == 1 else nullcontext()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from deltaforge.config.patterns import TablePatterns
@@ -35,6 +35,11 @@ log = logging.getLogger(__name__)
 MAX_LSN = (1 << 64) - 1
 CONNECTOR = "postgresql"
 SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
+
+
+def captured_tables(tables: Sequence[str]) -> TablePatterns:
+    """The table patterns of a document."""
+    return TablePatterns(tables, system=SYSTEM_SCHEMAS, default_qualifier="public")
 
 
 class Mapper:
@@ -71,7 +76,7 @@ class Mapper:
         system_id: str,
         keeps_marker: bool = False,
     ) -> None:
-        self.patterns = TablePatterns(tables, system=SYSTEM_SCHEMAS, default_qualifier="public")
+        self.patterns = captured_tables(tables)
         self._outbox = TablePatterns(outbox) if outbox is not None else None
         self._catalog = catalog
         self._database = catalog.database()

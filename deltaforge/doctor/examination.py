@@ -1,0 +1,107 @@
+"""One examination: every part of a document in a thread of its own, for a bounded time."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from deltaforge.checkpoint.reader import read_source_state
+from deltaforge.core.errors import DeltaForgeError
+from deltaforge.core.position import Position
+from deltaforge.doctor import files, kafka, machine, mysql, postgres, redis, standard_output
+from deltaforge.doctor.finding import Check, Finding, Notes, Subject
+from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.spec import ParsedDocument
+from deltaforge.storage.file_lock import holder_of
+
+SOURCES: Mapping[str, ModuleType] = {"mysql": mysql, "postgres": postgres}
+SINKS: Mapping[str, ModuleType] = {"kafka": kafka, "redis": redis, "file": files, "stdout": standard_output}
+"""What examines which type: a module with ``CHECKS``, ``where(config)`` and ``examine(subject, config, notes)``."""
+
+PATIENCE_SECS = 20.0
+_OVERTIME = 1.5
+"""How much longer a whole part may take: what one server says late is still said."""
+TIME = {
+    "time": Check("everything answers in time", "see what keeps the server: load, locks, the network; or `--timeout`")
+}
+
+
+def all_checks() -> dict[str, Check]:
+    """Every check there is, by name."""
+    modules = [machine, *SOURCES.values(), *SINKS.values()]
+    return {name: check for module in modules for name, check in module.CHECKS.items()} | TIME
+
+
+def examine(
+    document: ParsedDocument,
+    environment: Mapping[str, str],
+    state_dir: Path,
+    *,
+    clock: Callable[[], float] = time.time,
+    patience_secs: float = PATIENCE_SECS,
+) -> list[Finding]:
+    """Examine everything that a pipeline needs.
+
+    Args:
+        document: Of the pipeline.
+        environment: Variables that its secrets may name.
+        state_dir: Of the engine; may not exist.
+        clock: Seconds since 1970.
+        patience_secs: How long one server may take to answer.
+    """
+    paths = PipelinePaths(state_dir, document.spec.metadata.name)
+    spec = document.spec.with_environment(environment)
+    here = Notes(f"document {spec.metadata.name}", {**machine.CHECKS, **TIME})
+    position = _saved(paths, here)
+    subject = Subject(spec, paths, position, holder_of(paths.lock) is not None, clock, patience_secs)
+    source, sinks = spec.spec.source, spec.spec.sinks
+    parts = [
+        _part("source", SOURCES[source.type], source.config, subject),
+        *(_part("sink", SINKS[sink.type], sink.config, subject) for sink in sinks),
+    ]
+    unknown = [text for text in document.warnings if "environment variable" not in text]
+    _together(
+        [(here, lambda: machine.examine(subject, document.raw, unknown, here)), *parts], patience_secs * _OVERTIME
+    )
+    return [finding for notes, _ in [(here, None), *parts] for finding in notes.findings]
+
+
+def _saved(paths: PipelinePaths, notes: Notes) -> Position | None:
+    with notes.of("state.saved"):
+        state = read_source_state(paths.recovery)
+        return state.position if state is not None else None
+    return None
+
+
+def _part(kind: str, module: ModuleType, config: Any, subject: Subject) -> tuple[Notes, Callable[[], None]]:
+    try:
+        address = module.where(config)
+    except DeltaForgeError:  # the same error, with its remedy, comes of connecting
+        address = "an address that cannot be read"
+    notes = Notes(f"{kind} {config.id} ({address})", {**module.CHECKS, **TIME})
+    return notes, lambda: module.examine(subject, config, notes)
+
+
+def _together(parts: list[tuple[Notes, Callable[[], None]]], secs: float) -> None:
+    """Run all of them at the same time; what is not done in time is noted, and left behind."""
+
+    def run(notes: Notes, part: Callable[[], None]) -> None:
+        with notes.of("time"):
+            part()
+        notes.is_done = True
+
+    threads = [
+        threading.Thread(target=run, args=part, name=f"doctor-{number}", daemon=True)
+        for number, part in enumerate(parts)
+    ]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + secs
+    for thread, (notes, _) in zip(threads, parts, strict=True):
+        thread.join(max(0.0, deadline - time.monotonic()))
+        if not notes.is_done:
+            notes.error("time", f"no answer within {secs:.0f} s", "")

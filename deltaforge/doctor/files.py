@@ -1,0 +1,60 @@
+"""A ``file`` sink: its folder, the file, room on the disk."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from deltaforge.doctor.disk import note_room
+from deltaforge.doctor.finding import Check, Notes, Subject
+from deltaforge.sinks.file import FileSinkConfig
+
+CHECKS = {
+    "file.folder": Check(
+        "the folder is there and may be written", "`mkdir -p …`, `chown` or `chmod` for the user of the pipeline"
+    ),
+    "file.path": Check(
+        "the path is a regular file that may be written, or nothing yet", "give the sink another `path`"
+    ),
+    "file.reader": Check("no other sink has the file open", "stop the other pipeline, or give the sink another `path`"),
+    "file.room": Check("there is room on the disk", "free space, or give the sink a `path` on another disk"),
+}
+
+
+def where(config: FileSinkConfig) -> str:
+    """The path."""
+    return str(config.path)
+
+
+def examine(subject: Subject, config: FileSinkConfig, notes: Notes) -> None:
+    """Look at the file system."""
+    path = config.path
+    folder = path.parent
+    if not folder.is_dir():
+        notes.error("file.folder", f"{folder} is {'not a folder' if folder.exists() else 'not there'}")
+        return
+    if not os.access(folder, os.W_OK | os.X_OK):
+        notes.error("file.folder", f"{folder} may not be written by user {os.getuid()}")
+    else:
+        notes.ok("file.folder", f"{folder} is there and may be written")
+    if path.exists() and not path.is_file():
+        notes.error(
+            "file.path", f"{path} is a {'folder' if path.is_dir() else 'device, pipe or socket'}, not a regular file"
+        )
+    elif path.exists() and not os.access(path, os.R_OK | os.W_OK):
+        notes.error("file.path", f"{path} may not be read and written by user {os.getuid()}")
+    elif path.exists() and not subject.is_running and _is_locked(path):
+        notes.error("file.reader", f"{path} is open in another sink")
+    else:
+        notes.ok("file.path", f"{path} {'is there' if path.exists() else 'is made at the start'}")
+    note_room(notes, "file.room", folder)
+
+
+def _is_locked(path: Path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
