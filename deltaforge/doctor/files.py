@@ -9,6 +9,7 @@ from pathlib import Path
 from deltaforge.doctor.disk import note_room
 from deltaforge.doctor.finding import Check, Notes, Subject
 from deltaforge.sinks.file import FileSinkConfig
+from deltaforge.sinks.owned_file import OwnedFile, Owner
 
 CHECKS = {
     "file.folder": Check(
@@ -16,6 +17,9 @@ CHECKS = {
     ),
     "file.path": Check(
         "the path is a regular file that may be written, or nothing yet", "give the sink another `path`"
+    ),
+    "file.owner": Check(
+        "a file that is there was made by this sink", "give the sink another `path`, or say that it may have this one"
     ),
     "file.reader": Check("no other sink has the file open", "stop the other pipeline, or give the sink another `path`"),
     "file.room": Check("there is room on the disk", "free space, or give the sink a `path` on another disk"),
@@ -46,9 +50,23 @@ def examine(subject: Subject, config: FileSinkConfig, notes: Notes) -> None:
         notes.error("file.path", f"{path} may not be read and written by user {os.getuid()}")
     elif path.exists() and not subject.is_running and _is_locked(path):
         notes.error("file.reader", f"{path} is open in another sink")
+    elif path.exists():
+        _owner(subject, config, notes)
     else:
-        notes.ok("file.path", f"{path} {'is there' if path.exists() else 'is made at the start'}")
+        notes.ok("file.path", f"{path} is made at the start")
     note_room(notes, "file.room", folder)
+
+
+def _owner(subject: Subject, config: FileSinkConfig, notes: Notes) -> None:
+    """Whether the sink made the file: it cuts the end of no other."""
+    with notes.of("file.owner"):
+        file = OwnedFile(config.path, None)
+        try:
+            is_old = subject.position is not None  # the pipeline may be of an earlier version, which left no marker
+            file.check(Owner(subject.spec.metadata.name, config.id), adopts=is_old)
+        finally:
+            file.close()
+        notes.ok("file.path", f"{config.path} is there")
 
 
 def _is_locked(path: Path) -> bool:

@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from deltaforge.core.routing import Destination
 from deltaforge.doctor.finding import Check, Notes, Subject
 from deltaforge.doctor.templates import note_template
-from deltaforge.sinks.redis import RedisSinkConfig, asked, opened
+from deltaforge.sinks.redis import RedisSinkConfig
+from deltaforge.sinks.redis_client import asked, opened
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -67,13 +67,24 @@ class OwnedFile:
             OSError: The marker cannot be read or written.
             SinkError: It is somebody else's file.
         """
-        marker = self._marker()
+        marker = self.check(owner, adopts=adopts)
         if marker != owner:
-            if not (marker == _ANYBODYS or (marker is None and adopts) or not os.fstat(self.fd).st_size):
-                raise SinkError(f"cannot open {self._path}: {_whose(marker)}", hint=self._remedy())
             self._mark(owner)
         if self._is_new or marker != owner:
             os.fsync(self._folder)
+
+    def check(self, owner: Owner, *, adopts: bool) -> Owner | None:
+        """Make sure that the file may be ours; who made it, as far as a marker says. Changes nothing.
+
+        Raises:
+            OSError: The marker cannot be read.
+            SinkError: It is somebody else's file.
+        """
+        marker = self._marker()
+        is_free = marker in (owner, _ANYBODYS) or (marker is None and adopts) or not os.fstat(self.fd).st_size
+        if not is_free:
+            raise SinkError(f"cannot open {self._path}: {_whose(marker)}", hint=self._remedy())
+        return marker
 
     def close(self) -> None:
         """Close what is open. Raises OSError as ``os.close`` does."""

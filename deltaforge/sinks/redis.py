@@ -19,27 +19,25 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from functools import partial
+from contextlib import suppress
 from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import AfterValidator, Field
 
-from deltaforge.config.answering import REDIS, TLS, other_servers_named
 from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn
-from deltaforge.config.unset import naming_unset
 from deltaforge.core.batch import Batch, EncodedValues, EventGroup
-from deltaforge.core.errors import MissingDependencyError, RecordError, SinkError
+from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.routing import Destination, MessageKey, headers_of, idempotency_key
 from deltaforge.observability.kill_points import reached
 from deltaforge.protocol.kernel import kernel
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext, TemplateText
+from deltaforge.sinks.redis_client import SENTINEL_SCHEMES, SOCKET_SCHEMES, asked, opened, said, sink_error, word_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -49,10 +47,7 @@ log = logging.getLogger(__name__)
 PIPELINE_COMMANDS = 5000
 """A pipeline of a very large batch ends here and another begins, so that memory stays bounded."""
 
-_SOCKET_SCHEMES = ("unix",)
-_SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
-_SCHEMES = ("redis", "rediss", *_SOCKET_SCHEMES, *_SENTINEL_SCHEMES)
-_PORT, _SENTINEL_PORT = 6379, 26379
+_SCHEMES = ("redis", "rediss", *SOCKET_SCHEMES, *SENTINEL_SCHEMES)
 _FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 _NETWORK_WORDS = """
     db username password protocol client_name socket_timeout socket_connect_timeout socket_keepalive retry_on_timeout
@@ -62,29 +57,13 @@ _NETWORK_WORDS = """
 _OF_THE_NETWORK = frozenset(_NETWORK_WORDS.split())
 """Parameters of a URI that name nothing of this machine. The client gives any other to its connection as it is."""
 _LONGEST_NAME = 60
-_KINDS = {
-    "auth": ("NOAUTH", "WRONGPASS", "NOPERM", "DENIED"),
-    "io": ("OOM", "LOADING", "READONLY", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "NOREPLICAS", "BUSY"),
-    "incompatible": ("MOVED", "ASK", "CROSSSLOT"),
-}
-"""The kinds of our errors for the words that replies begin with. Of the others a person has to know what they mean."""
-_KIND_OF = {word: kind for kind, words in _KINDS.items() for word in words}
-_NO_CLUSTER = "the sink writes to one server and follows no redirections: give it one that is not in a cluster"
-_HINTS = {
-    "NOPERM": "give the user `+xadd` and the streams' names, and `+select` for a database other than 0",
-    "MOVED": _NO_CLUSTER,
-    "ASK": _NO_CLUSTER,
-    "WRONGPASS": "check user and password in the URI",
-    "NOAUTH": "give user and password in the URI",
-    "NOREPLICAS": "the server has fewer replicas than its min-replicas-to-write",
-}
 
 
 def _checked_uri(uri: Any) -> Any:
     parts = urlsplit(uri.get_secret_value())
     if parts.scheme not in _SCHEMES:
         raise ValueError(f"a Redis URI begins with {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")
-    if parts.scheme in _SENTINEL_SCHEMES and not parts.path.strip("/"):
+    if parts.scheme in SENTINEL_SCHEMES and not parts.path.strip("/"):
         raise ValueError("a sentinel URI names the master: redis+sentinel://host:26379,host2:26379/mymaster[/db]")
     return uri
 
@@ -103,7 +82,7 @@ class RedisSinkConfig(EncodedSinkConfig):
 
     def local_uses(self) -> Iterator[LocalUse]:
         parts = urlsplit(self.uri.get_secret_value())
-        if parts.scheme in _SOCKET_SCHEMES:
+        if parts.scheme in SOCKET_SCHEMES:
             yield LocalUse(("uri",), parts.path, "other", "redis://host:port", name="a socket")
         for name, values in parse_qs(parts.query).items():
             if name in _FILES:
@@ -155,7 +134,7 @@ class RedisSink:
                     "sink %s may not end its earlier connections (%s): after an outage what they still hold may come "
                     "late; the user needs +client|setname +client|id +client|list +client|kill",
                     self._config.id,
-                    _said(refused),
+                    said(refused),
                     extra={"sink": self._config.id},
                 )
             self._is_warned = True
@@ -271,144 +250,10 @@ def _end_others(client: Redis, name: str) -> None:
             client.client_kill_filter(_id=other["id"])
 
 
-def _begin_named(name: str, connection: Any) -> None:
-    """Begin a connection and give it its name, if the user may; the client library insists on it."""
-    from redis.exceptions import ResponseError
-
-    connection.on_connect()
-    connection.send_command("CLIENT", "SETNAME", name)
-    with suppress(ResponseError):
-        connection.read_response()
-
-
-def opened(config: RedisSinkConfig, name: str) -> Redis:
-    """A client that has connected and logged in.
-
-    Raises:
-        SinkError: With host and port, the kind of a server that is none of Redis, and variables that are not set.
-    """
-    with naming_unset(uri := config.uri.get_secret_value()):
-        client = _client_of(config, name)
-        if urlsplit(uri).scheme in _SENTINEL_SCHEMES + _SOCKET_SCHEMES:
-            with asked("connect to redis"):
-                _ping(client)
-            return client
-        host, port = _addresses(urlsplit(uri).netloc.rpartition("@")[2], _PORT)[0]
-        expected = TLS if uri.startswith("rediss:") else REDIS
-        with other_servers_named(host, port, expected, "URI"), asked(f"connect to redis at {host}:{port}"):
-            _ping(client)
-    return client
-
-
-def _ping(client: Redis) -> None:
-    from redis.exceptions import NoPermissionError
-
-    connection: Any = client.connection_pool.get_connection()
-    try:
-        connection.send_command("PING")
-        with suppress(NoPermissionError):
-            connection.read_response()
-    finally:
-        client.connection_pool.release(connection)
-
-
-def _client_of(config: RedisSinkConfig, name: str) -> Redis:
-    """A client of the server, or of the master that the sentinels name. Does not connect yet.
-
-    Its own retries are off: a batch that is in doubt is written again by the caller, in order.
-    """
-    try:
-        from redis import Redis
-        from redis.backoff import NoBackoff
-        from redis.retry import Retry
-        from redis.sentinel import Sentinel
-    except ImportError as exc:
-        raise MissingDependencyError("the redis sink needs the `redis` package", hint="pip install redis") from exc
-    uri = config.uri.get_secret_value()
-    try:
-        parts = urlsplit(uri)
-        _ = parts.port if "," not in parts.netloc else None
-    except ValueError as exc:
-        raise SinkError("the Redis URI cannot be read", kind="incompatible", hint="its port is no number") from exc
-    settings: dict[str, Any] = {
-        "socket_timeout": config.send_timeout_secs,
-        "socket_connect_timeout": config.connect_timeout_secs,
-        "retry": Retry(NoBackoff(), 0),
-        "redis_connect_func": partial(_begin_named, name),
-    }
-    if parts.scheme not in _SENTINEL_SCHEMES:
-        return Redis.from_url(uri, **settings)
-    settings["ssl"] = parts.scheme.startswith("rediss")
-    userinfo, _, hosts = parts.netloc.rpartition("@")
-    username, _, password = userinfo.partition(":")
-    master, _, database = parts.path.strip("/").partition("/")
-    sentinel: Any = Sentinel(_addresses(hosts), **settings)  # type: ignore[no-untyped-call]  # the client's own gap
-    client: Redis = sentinel.master_for(
-        unquote(master),
-        db=int(database or 0),
-        username=unquote(username) or None,
-        password=unquote(password) or None,
-        **settings,
-    )
-    return client
-
-
-def _addresses(hosts: str, port: int = _SENTINEL_PORT) -> list[tuple[str, int]]:
-    """``host[:port],…``; IPv6 addresses in brackets."""
-    found = [urlsplit(f"//{host}") for host in hosts.split(",")]
-    return [(parts.hostname or "localhost", parts.port or port) for parts in found]
-
-
-@contextmanager
-def asked(action: str) -> Iterator[None]:
-    """Make the client's errors ours."""
-    from redis.exceptions import RedisError
-
-    try:
-        yield
-    except RedisError as exc:
-        raise _sink_error(f"cannot {action}", exc) from exc
-    except OSError as exc:
-        raise SinkError(f"cannot {action}: {exc.strerror or exc}", kind="connect") from exc
-
-
 def _refusal(reply: Exception, index: int) -> SinkError:
     """The error for one entry that the server refused; a stream name of another type is the event's own fault."""
-    if _word(reply) == "WRONGTYPE":
+    if word_of(reply) == "WRONGTYPE":
         refused = RecordError("redis key is not a stream", index=index, kind="routing")
         refused.written_count = index
         return refused
-    return _sink_error("redis refused an entry", reply)
-
-
-def _sink_error(what: str, error: Exception) -> SinkError:
-    return SinkError(f"{what}: {_said(error)}", kind=_kind(error), hint=_HINTS.get(_word(error), ""))
-
-
-def _word(error: Exception) -> str:
-    """The word that a server's reply begins with: what it means. Empty for an error of the client's own.
-
-    The client library makes a class of some words and takes them out of the text.
-    """
-    known = getattr(error, "status_code", None)
-    return str(known) if known else str(error).partition(" ")[0]
-
-
-def _said(error: Exception) -> str:
-    """What the server said, with its word."""
-    text, word = str(error), _word(error)
-    return text if text.startswith(word) else f"{word} {text}"
-
-
-def _kind(error: Exception) -> str:
-    """The kind of a client's error or server's reply. First match wins: some classes are cases of others."""
-    from redis import exceptions as e
-
-    if (known := _KIND_OF.get(_word(error))) is not None:
-        return known
-    kinds: list[tuple[tuple[type[Exception], ...], str]] = [
-        ((e.AuthenticationError, e.AuthorizationError), "auth"),
-        ((e.TimeoutError,), "timeout"),
-        ((e.ConnectionError,), "connect"),
-    ]
-    return next((kind for classes, kind in kinds if isinstance(error, classes)), "other")
+    return sink_error("redis refused an entry", reply)

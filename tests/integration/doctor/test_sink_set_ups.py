@@ -129,6 +129,7 @@ def test_a_healthy_broker_that_knows_rights(sink_case, strict_kafka):
 FILES = {
     "a folder that is not there": ("none/out.jsonl", "file.folder", "error", "is not there"),
     "a path that is a folder": ("folder", "file.path", "error", "is a folder"),
+    "a file of somebody else": ("notes.txt", "file.owner", "error", "did not write"),
     "a file that another sink has open": ("open.jsonl", "file.reader", "error", "open in another sink"),
 }
 
@@ -137,6 +138,7 @@ FILES = {
 def test_a_broken_sink_of_a_file_is_found(sink_case, tmp_path, name):
     path, check, level, text = FILES[name]
     (tmp_path / "folder").mkdir()
+    (tmp_path / "notes.txt").write_text("mine\n")
     with (tmp_path / "open.jsonl").open("w") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         sink_case.sinks = [file_sink(tmp_path / path)]

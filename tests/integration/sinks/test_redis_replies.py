@@ -8,7 +8,7 @@ from redis._parsers.base import BaseParser
 
 from deltaforge.core.errors import SinkError
 from deltaforge.core.retry import Retry, retry_of
-from deltaforge.sinks.redis import _sink_error
+from deltaforge.sinks.redis_client import sink_error
 from deltaforge.testing.sink_contract import end, numbered_batch
 from tests.fixtures.ports import free_port
 from tests.integration.sinks.test_redis import direct_sink, write_all
@@ -138,5 +138,5 @@ def test_redirections_of_a_cluster_keep_their_word_and_are_the_operators_affair(
 )
 def test_every_word_is_kept_and_has_its_kind(reply, kind):
     """As the client library reads replies, also those that no server here can be brought to give."""
-    error = _sink_error("x", BaseParser.parse_error(reply))
+    error = sink_error("x", BaseParser.parse_error(reply))
     assert (error.message, error.kind) == (f"x: {reply}", kind)
