@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+STREAM = "application/x-ndjson"
 LONG = "x" * 70_000
 NAMES = [
     "", ".", "..", "../..", "%2e%2e", "%00", "%ff%fe", "%ud800", "-rf", "--help", "a/b", "a%2Fb", "a\\b", "x" * 300, LONG[:9000],
@@ -116,7 +117,8 @@ def send(address: tuple[str, int], request: Request, timeout: float) -> Answer:
                 connection.shutdown(socket.SHUT_WR)
             answer = http.client.HTTPResponse(connection, method=request.method)
             answer.begin()
-            body = answer.read()
+            # a stream has no end: that it begins is what there is to see
+            body = b"" if answer.getheader("Content-Type", "").startswith(STREAM) else answer.read()
         except (ConnectionError, BrokenPipeError, http.client.HTTPException):
             return Answer(None, {}, b"", time.monotonic() - began)
         headers = {name.lower(): value for name, value in answer.getheaders()}
