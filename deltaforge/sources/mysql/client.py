@@ -13,7 +13,7 @@ import struct
 import uuid
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import pymysql
@@ -25,6 +25,7 @@ from deltaforge.core.errors import PositionLostError, SourceError, SpecError
 from deltaforge.core.gtid import GtidSet
 from deltaforge.protocol.kernel import kernel
 from deltaforge.sources.mysql.dsn import Dsn, read_dsn
+from deltaforge.sources.mysql.dump_end import THREAD, ServerThread, end_dump
 from deltaforge.sources.mysql.errors import error_of, source_errors
 
 if TYPE_CHECKING:
@@ -193,7 +194,9 @@ class DumpConnection:
     """A connection that turns into a stream of binary log events. Used by one thread."""
 
     def __init__(self, dsn: str, source_id: str, *, is_failover: bool = False) -> None:
+        self._dsn = dsn
         self._connection = connect(dsn)
+        self._thread: ServerThread | None = None  # while it dumps
         self._is_failover = is_failover
         self._server_id = server_id_of(source_id)
         self._source_id = source_id
@@ -217,6 +220,7 @@ class DumpConnection:
                 " behind that offset, reset the checkpoint to offset 4 of the next file; or use GTIDs",
             )
         self._prepare(mariadb_state)
+        thread = ServerThread(*execute(self._connection, THREAD)[0])
         self._register()
         if gtids is not None:
             data = encode_gtid_set(gtids)
@@ -225,6 +229,7 @@ class DumpConnection:
         else:
             name = b"" if mariadb_state is not None else file.encode()
             self._send(0x12, struct.pack("<IHI", 4 if mariadb_state is not None else pos, 0, self._server_id) + name)
+        self._thread = thread
 
     def read(self, timeout_secs: float) -> list[bytes]:
         """The events that have arrived, waiting at most ``timeout_secs`` for the first.
@@ -265,16 +270,18 @@ class DumpConnection:
         except (TimeoutError, BlockingIOError, ssl.SSLWantReadError):
             return False
         if not size:
+            self._thread = None
             raise SourceError("the server closed the binary log connection", kind="connect")
         self._filled += size
         return True
 
     def close(self) -> None:
-        """Disconnect. Never raises."""
-        try:
+        """Disconnect, and end the dump on the server. Never raises."""
+        with suppress(OSError):
             self._connection._force_close()  # type: ignore[attr-defined]  # noqa: SLF001 - no COM_QUIT into a dump
-        except OSError:
-            return
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            end_dump(thread, lambda: connect(self._dsn), execute)
 
     def _prepare(self, mariadb_state: str | None) -> None:
         (row,) = execute(self._connection, "select @@global.binlog_checksum")
@@ -342,8 +349,9 @@ class DumpConnection:
     def _event(self, payload: bytes) -> bytes:
         try:
             return _event(payload)
-        except PositionLostError as error:
-            if self._is_failover:
+        except SourceError as error:
+            self._thread = None  # it has ended
+            if self._is_failover and isinstance(error, PositionLostError):
                 error.message = error.message.replace("position lost", "position lost after failover", 1)
             raise
 
