@@ -97,7 +97,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "PATCH /pipelines/{name}": Operation(
         c.PipeInfo, body=dict[str, Any], body_types=(JSON, MERGE_PATCH), errors=(400, 404)
     ),
-    "DELETE /pipelines/{name}": Operation(status=204, errors=(404,)),
+    "DELETE /pipelines/{name}": Operation(
+        status=204,
+        errors=(400, 404, 409),
+        query=(_flag("drop_slot", "Drop the replication slot of the source, too."),),
+    ),
     "POST /pipelines/{name}/pause": _STATE,
     "POST /pipelines/{name}/resume": _STATE,
     "POST /pipelines/{name}/stop": _STATE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from quart import Blueprint, Response, current_app, jsonify, request
 
 from api.body import MERGE_PATCH, document_body
+from api.query import flag
 from api.views import pipe_info
 from deltaforge.control.service import PipelineService
 
@@ -45,10 +46,15 @@ async def patch_pipeline(name: str) -> Response:
 
 
 @blueprint.delete("/<name>")
-async def delete_pipeline(name: str) -> tuple[str, int]:
-    """Remove for good, checkpoint included."""
-    await _service().delete(name)
-    return "", 204
+async def delete_pipeline(name: str) -> tuple[str, int, dict[str, str]]:
+    """Remove for good, checkpoint included; ``?drop_slot=true`` drops the replication slot, too. One that is left on
+    the server stands in the header ``DeltaForge-Slot-Left``.
+    """
+    left = await _service().delete(name, drops_slot=flag("drop_slot"))
+    if left is None:
+        return "", 204, {}
+    size = "unknown" if left.retained_bytes is None else left.retained_bytes
+    return "", 204, {"DeltaForge-Slot-Left": f"{left.name}; retained_bytes={size}"}
 
 
 @blueprint.post("/<name>/pause")

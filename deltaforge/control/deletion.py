@@ -2,10 +2,62 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import os
 import shutil
 
 from deltaforge.control.pipeline import Pipeline
-from deltaforge.core.errors import StorageError
+from deltaforge.core.errors import ControlError, DeltaForgeError, StorageError
+from deltaforge.sources.base import LeftSlot
+
+log = logging.getLogger(__name__)
+
+LOOK_SECS = 3.0
+"""How long a deletion waits for the server to say what the slot holds back."""
+DROP_SECS = 10.0
+"""How long the slot may be in use after the process has ended."""
+
+
+async def left_slot(pipeline: Pipeline) -> LeftSlot | None:
+    """The replication slot that is left on the server, for the log and the answer. Bounded; never raises."""
+    if pipeline.fault:
+        return None
+    source = pipeline.parsed.spec.spec.source
+    slot = getattr(source.config, "slot", None)
+    try:
+        source = pipeline.parsed.spec.with_environment(os.environ).spec.source
+        async with asyncio.timeout(LOOK_SECS):
+            left = await asyncio.to_thread(source.left_slot)
+    except (DeltaForgeError, TimeoutError) as error:
+        log.warning("what pipeline %s leaves on its server is not known: %s", pipeline.name, error or "no answer")
+        return LeftSlot(slot, None) if slot else None
+    if left is not None:
+        log.warning(
+            "pipeline %s leaves replication slot %s, which holds back %s bytes of WAL, and more from now on; drop it"
+            " with select pg_drop_replication_slot('%s')",
+            *(pipeline.name, left.name, left.retained_bytes, left.name),
+        )
+    return left
+
+
+async def drop_slot(pipeline: Pipeline) -> None:
+    """Drop the replication slot of a pipeline that was stopped; nothing where a source has none.
+
+    Raises:
+        ControlError: Kind ``slot_left``: it is there still.
+    """
+    source = pipeline.parsed.spec.with_environment(os.environ).spec.source
+    try:
+        async with asyncio.timeout(LOOK_SECS + DROP_SECS):
+            await asyncio.to_thread(source.drop_slot, DROP_SECS)
+    except (DeltaForgeError, TimeoutError) as error:
+        raise ControlError(
+            f"pipeline {pipeline.name} is stopped and not deleted, as its replication slot is left: "
+            f"{error or 'the server does not answer'}",
+            kind="slot_left",
+            hint="try again, or delete it without drop_slot and drop the slot by hand",
+        ) from error
 
 
 def remove_files(pipeline: Pipeline) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
 from deltaforge.control.pipeline import Pipeline, RefusedDocument
 from deltaforge.control.supervisor import Supervisor
-from deltaforge.core.errors import DeltaForgeError
+from deltaforge.core.errors import DeltaForgeError, SpecError
 from deltaforge.spec import ParsedDocument, check_supported, parse_document
 from deltaforge.storage.base import Storage
 
@@ -80,6 +81,36 @@ class Registrations:
             _texts(stored.get("former_sources")),
             None if marks is None else frozenset(_texts(marks)),
         )
+
+
+class SourceIds:
+    """Keeps two pipelines from having one source id, also while one of them is only about to have it.
+
+    Args:
+        pipelines: Those that are registered, by name.
+    """
+
+    def __init__(self, pipelines: Mapping[str, Pipeline]) -> None:
+        self._pipelines = pipelines
+        self._kept: dict[str, str] = {}
+
+    @contextmanager
+    def kept(self, parsed: ParsedDocument) -> Iterator[None]:
+        """Keep the source id of a document for its pipeline, until it is registered.
+
+        Raises:
+            SpecError: Another pipeline has it.
+        """
+        name, source_id = parsed.spec.metadata.name, parsed.spec.spec.source.config.id
+        users = {other.source_id: other.name for other in self._pipelines.values() if other.name != name}
+        user = self._kept.get(source_id) or users.get(source_id)
+        if user is not None:
+            raise SpecError(f"source id {source_id!r} is used by pipeline {user}", path="spec.source.config.id")
+        self._kept[source_id] = name
+        try:
+            yield
+        finally:
+            del self._kept[source_id]
 
 
 def accepted(document: Any, *, is_stored: bool = False) -> ParsedDocument:

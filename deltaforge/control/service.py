@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,12 +16,12 @@ from deltaforge.control.background import Background
 from deltaforge.control.changes import Changes
 from deltaforge.control.checkpoints import reset_checkpoints
 from deltaforge.control.config_files import ConfigFiles
-from deltaforge.control.deletion import remove_files
+from deltaforge.control.deletion import drop_slot, left_slot, remove_files
 from deltaforge.control.options import ServeOptions
 from deltaforge.control.orphans import end_orphan, folders_of
 from deltaforge.control.pipeline import Pipeline
 from deltaforge.control.reading import RegisteredPipelines
-from deltaforge.control.registrations import Registrations, accepted
+from deltaforge.control.registrations import Registrations, SourceIds, accepted
 from deltaforge.control.skips import add_skip
 from deltaforge.control.supervisor import Supervisor
 from deltaforge.core.errors import (
@@ -31,6 +31,7 @@ from deltaforge.core.errors import (
     SpecError,
     StorageError,
 )
+from deltaforge.sources.base import LeftSlot
 from deltaforge.spec import ParsedDocument, check_new_names, restore_secrets
 from deltaforge.spec.remote import marks_of
 from deltaforge.storage.base import Storage
@@ -63,7 +64,7 @@ class PipelineService(RegisteredPipelines):
         self._options = options
         self._make_supervisor = make_supervisor
         self._registrations = Registrations(storage, lambda name: make_supervisor(name, options))
-        self._sources: dict[str, str] = {}  # ids that somebody is about to use, with the name of the pipeline
+        self._source_ids = SourceIds(self._pipelines)
         self._changes = Changes()
         self.background = Background()
         self.config_files = ConfigFiles(self._apply)
@@ -145,9 +146,16 @@ class PipelineService(RegisteredPipelines):
         """Drain, save, disconnect; the pipeline stays registered."""
         return await self._change(name, self._stop)
 
-    async def delete(self, name: str) -> None:
-        """Stop, and forget everything: document, positions, definitions, dead letters, logs. The slot stays."""
-        await self._change(name, self._delete)
+    async def delete(self, name: str, *, drops_slot: bool = False) -> LeftSlot | None:
+        """Stop, and forget everything: document, positions, definitions, dead letters, logs; the slot if asked.
+
+        Returns:
+            The replication slot that is left on the server.
+
+        Raises:
+            ControlError: The process does not end, or the slot cannot be dropped: the pipeline is there still.
+        """
+        return await self._change(name, partial(self._delete, drops_slot=drops_slot))
 
     async def reset_checkpoints(self, name: str, body: Any) -> dict[str, Any]:
         """Have the next start of a stopped pipeline begin somewhere else.
@@ -184,7 +192,7 @@ class PipelineService(RegisteredPipelines):
         name = parsed.spec.metadata.name
         if name in self._pipelines:
             raise PipelineAlreadyExistsError(name)
-        with self._source_of(parsed):
+        with self._source_ids.kept(parsed):
             pipeline = Pipeline(parsed, "running", self._make_supervisor(name, self._options), given=given)
             self._set_rules(pipeline, given)
             await self._registrations.save(pipeline)
@@ -197,7 +205,7 @@ class PipelineService(RegisteredPipelines):
         parsed = await self.background.run(self._patched, pipeline, patch, given, replaces_arrays=replaces_arrays)
         supervisor, before = pipeline.supervisor, msgspec.structs.replace(pipeline)
         was_active = supervisor.status in ("running", "paused")
-        with self._source_of(parsed):
+        with self._source_ids.kept(parsed):
             self._set_rules(pipeline, given)
             await supervisor.start(parsed.raw)
             if supervisor.status == "failed" and was_active:
@@ -255,11 +263,16 @@ class PipelineService(RegisteredPipelines):
             await pipeline.supervisor.refuse("spec", pipeline.fault)
         return pipeline
 
-    async def _delete(self, pipeline: Pipeline) -> None:
+    async def _delete(self, pipeline: Pipeline, *, drops_slot: bool) -> LeftSlot | None:
         """Noted first: a deletion that was interrupted is finished by the next start."""
+        if drops_slot:
+            await self._stop(pipeline)
+            await drop_slot(pipeline)
         async with self._wanted(pipeline, "deleted"):
             await pipeline.supervisor.stop()
+        left = None if drops_slot else await left_slot(pipeline)
         await self._forget(pipeline)
+        return left
 
     async def _forget(self, pipeline: Pipeline) -> None:
         await self.schemas.forget(pipeline)
@@ -340,24 +353,6 @@ class PipelineService(RegisteredPipelines):
         """The former sources that no other pipeline reads by now."""
         return set(pipeline.former_sources) - {other.source_id for other in self._pipelines.values()}
 
-    @contextmanager
-    def _source_of(self, parsed: ParsedDocument) -> Iterator[None]:
-        """Keep the source id of a document for its pipeline, until it is registered.
-
-        Raises:
-            SpecError: Another pipeline has it.
-        """
-        name, source_id = parsed.spec.metadata.name, parsed.spec.spec.source.config.id
-        users = {other.source_id: other.name for other in self._pipelines.values() if other.name != name}
-        user = self._sources.get(source_id) or users.get(source_id)
-        if user is not None:
-            raise SpecError(f"source id {source_id!r} is used by pipeline {user}", path="spec.source.config.id")
-        self._sources[source_id] = name
-        try:
-            yield
-        finally:
-            del self._sources[source_id]
-
     def _check_names(self, parsed: ParsedDocument) -> None:
         """Names that exist already may be as they are."""
         known = self._pipelines.get(parsed.spec.metadata.name)
@@ -387,7 +382,7 @@ class PipelineService(RegisteredPipelines):
             await self._create(parsed, None)
             return
         before, is_changed = msgspec.structs.replace(known), known.raw != parsed.raw
-        with self._source_of(parsed):
+        with self._source_ids.kept(parsed):
             known.given = None
             known.replace(parsed)
             try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
@@ -137,6 +137,13 @@ class LogStream(Protocol):
         """Disconnect. Never raises; may be called twice."""
 
 
+class LeftSlot(NamedTuple):
+    """A replication slot that stays on the server. ``retained_bytes``: of the log; None: not known."""
+
+    name: str
+    retained_bytes: int | None
+
+
 class SourceSpec(Protocol):
     """The tagged ``{type, config}`` part of a document."""
 
@@ -155,4 +162,18 @@ class SourceSpec(Protocol):
         Args:
             pipeline: ``metadata.name``.
             tenant: ``metadata.tenant``.
+        """
+
+    def left_slot(self) -> LeftSlot | None:
+        """The replication slot of this source that is on the server; None if it has none. Connects.
+
+        Raises:
+            SourceError: The server cannot be asked.
+        """
+
+    def drop_slot(self, timeout_secs: float) -> None:
+        """Drop that slot, if there is one; waits so long for its last reader to be gone. Connects.
+
+        Raises:
+            SourceError: It is there still.
         """

@@ -12,7 +12,7 @@ from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.config.patterns import TablePattern
 from deltaforge.core.errors import SpecError
-from deltaforge.sources.base import LogStream, SourceConfig, SourceContext
+from deltaforge.sources.base import LeftSlot, LogStream, SourceConfig, SourceContext
 from deltaforge.sources.mysql.dsn import FILE_PARAMETERS, read_dsn
 
 
@@ -65,3 +65,10 @@ class MysqlSourceSpec(StrictModel):
         from deltaforge.sources.mysql.table_codec import MysqlTableCodec
 
         return MysqlTableCodec(pipeline, tenant)
+
+    def left_slot(self) -> LeftSlot | None:
+        """None: the server keeps its log by its own rules."""
+        return None
+
+    def drop_slot(self, timeout_secs: float) -> None:
+        """Nothing is there to be dropped."""

@@ -18,7 +18,7 @@ from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.core.errors import CheckpointError
 from deltaforge.core.lsn import lsn_from_text
-from deltaforge.sources.base import LogStream, SourceConfig, SourceContext
+from deltaforge.sources.base import LeftSlot, LogStream, SourceConfig, SourceContext
 
 _SLOT = re.compile(r"[a-z0-9_]{1,63}")
 
@@ -95,3 +95,15 @@ class PostgresSourceSpec(StrictModel):
         from deltaforge.sources.postgres.table_codec import PostgresTableCodec
 
         return PostgresTableCodec(pipeline, tenant)
+
+    def left_slot(self) -> LeftSlot | None:
+        """The slot, if it is there."""
+        from deltaforge.sources.postgres.remains import left_slot
+
+        return left_slot(self.config.dsn.get_secret_value(), self.config.slot)
+
+    def drop_slot(self, timeout_secs: float) -> None:
+        """Drop the slot."""
+        from deltaforge.sources.postgres.remains import drop_slot
+
+        drop_slot(self.config.dsn.get_secret_value(), self.config.slot, timeout_secs)

@@ -1,5 +1,7 @@
 """What a pipeline that ended leaves on the server of its source."""
 
+import http.client
+import json
 import os
 import signal
 
@@ -20,14 +22,88 @@ def test_stopped_mysql_pipeline_ends_its_dump_at_once(any_mysql_database, tmp_pa
     pipeline = PipelineProcess(tmp_path, source, [file_sink(tmp_path / "out")])
     try:
         pipeline.start()
-        assert len(dumps(any_mysql_database)) == 1
+        wait_for(lambda: len(dumps(any_mysql_database)) == 1)
         assert pipeline.stop() == 0
         assert dumps(any_mysql_database) == []
         pipeline.start()
-        (before,) = dumps(any_mysql_database)
+        (before,) = wait_for(lambda: dumps(any_mysql_database))
         pipeline.kill()
         pipeline.start()  # the server ends the older dump of the same replica
-        assert len(wait_for(lambda: [found for found in [dumps(any_mysql_database)] if before not in found])[0]) == 1
+        wait_for(lambda: len(found := dumps(any_mysql_database)) == 1 and before not in found)
         assert pipeline.stop() == 0
     finally:
         pipeline.end()
+
+
+SLOT = "select count(*) from pg_replication_slots where database = current_database()"
+IN_USE = f"{SLOT} and active"
+
+
+@pytest.fixture
+def plane(tmp_path):
+    found = ControlPlane(tmp_path).start()
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def created(plane, postgres_database, tmp_path):
+    postgres_database.execute("create table t (id int primary key)", "create publication pub for all tables")
+
+    def create():
+        body = document(postgres_source(postgres_database), file_sink(tmp_path / "out"), name="p")
+        assert plane.call("POST", "/pipelines", body)[1]["status"] == "running"
+
+    return create
+
+
+def deleted(plane, query=""):
+    """Status, the header about the slot, and the body."""
+    connection = http.client.HTTPConnection(plane.address, timeout=60)
+    connection.request("DELETE", f"/pipelines/p{query}", headers={"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    return answer.status, answer.getheader("DeltaForge-Slot-Left"), json.loads(body) if body else None
+
+
+def test_deleted_pipeline_says_that_its_slot_is_left_or_drops_it(plane, created, postgres_database, tmp_path):
+    created()
+    assert postgres_database.rows(IN_USE) == [(1,)]
+    plane.call("POST", "/pipelines/p/stop")
+    assert postgres_database.rows(IN_USE) == [(0,)]
+    postgres_database.execute("insert into t values (1)")
+    status, header, body = deleted(plane)
+    name, _, size = header.partition("; retained_bytes=")
+    assert (status, name, body) == (204, f"s_{postgres_database.name}", None)
+    assert int(size) > 0
+    assert f"leaves replication slot s_{postgres_database.name}" in (tmp_path / "serve.log").read_text()
+    assert postgres_database.rows(SLOT) == [(1,)]
+    created()
+    assert deleted(plane, "?drop_slot=maybe")[0] == 400
+    assert deleted(plane, "?drop_slot=true") == (204, None, None)
+    assert postgres_database.rows(SLOT) == [(0,)]
+    assert plane.call("GET", "/pipelines/p")[0] == 404
+
+
+def test_slot_that_cannot_be_dropped_keeps_the_pipeline(plane, created, postgres_database):
+    created()
+    plane.call("POST", "/pipelines/p/stop")
+    slot = f"s_{postgres_database.name}"
+    postgres_database.execute(
+        f"select pg_drop_replication_slot('{slot}')",
+        f"select pg_create_logical_replication_slot('{slot}', 'test_decoding')",
+    )
+    status, _, body = deleted(plane, "?drop_slot=true")
+    assert (status, body["code"]) == (409, "PIPELINE_STATE_CONFLICT")
+    assert f"replication slot {slot} is not of this pipeline" in body["message"]
+    assert plane.call("GET", "/pipelines/p")[1]["status"] == "stopped"
+    assert deleted(plane)[:2] == (204, None)
+
+
+def test_killed_postgres_pipeline_leaves_no_walsender(plane, created, postgres_database, tmp_path):
+    created()
+    os.kill(int((tmp_path / "state/pipelines/p/lock").read_text()), signal.SIGSTOP)
+    os.kill(int((tmp_path / "state/pipelines/p/lock").read_text()), signal.SIGKILL)
+    assert deleted(plane, "?drop_slot=true") == (204, None, None)
+    assert postgres_database.rows(SLOT) == [(0,)]
