@@ -85,7 +85,9 @@ class _Pipelines(Collector):
             supervisor = pipeline.supervisor
             restarts.add_sample("deltaforge_pipeline_restarts_total", labels, supervisor.restart_count)
             failed.add_sample("deltaforge_pipeline_failed_starts_total", labels, supervisor.failed_start_count)
-        yield from (starts, info, status, pauses, resumes, restarts, failed)
+        files = Metric("deltaforge_config_files_refused", "Files of --config that are left out.", "gauge")
+        files.add_sample("deltaforge_config_files_refused", {}, len(self._service.config_files.faults))
+        yield from (starts, info, status, pauses, resumes, restarts, failed, files)
 
 
 class _Merged(Collector):
