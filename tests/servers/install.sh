@@ -63,11 +63,12 @@ fetch_jars() { # name, group:artifact:version…: the closure of the artifacts, 
     dependencies+="<dependency><groupId>$group</groupId><artifactId>$id</artifactId><version>$version</version></dependency>"
   done
   rm -rf "$folder"; mkdir -p "$folder"
-  # Debezium's parent names a second repository, from which nothing is needed here: its id is taken for Central
+  # Debezium's parent names a second repository, from which nothing is needed: its id is switched off
   cat > "$folder/pom.xml" <<X
 <project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>deltaforge</groupId><artifactId>$name</artifactId><version>1</version><packaging>pom</packaging>
-<repositories><repository><id>confluent</id><url>https://repo.maven.apache.org/maven2</url></repository></repositories>
+<repositories><repository><id>confluent</id><url>file:///nowhere</url><releases><enabled>false</enabled></releases>
+<snapshots><enabled>false</enabled></snapshots></repository></repositories>
 <dependencies>$dependencies</dependencies></project>
 X
   mvn -q -B -f "$folder/pom.xml" dependency:copy-dependencies "-DoutputDirectory=$folder/libs" -DincludeScope=runtime
