@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from deltaforge.cli.doctor import add_options, examine_document
-from deltaforge.cli.options import add_document, load
+from deltaforge.cli.options import add_document, add_secrets_dir, load
 from deltaforge.core.errors import SpecError
 
 
@@ -16,6 +16,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     validate = verbs.add_parser("validate", help="check a document; connects to nothing, unless it is told to")
     validate.add_argument("file", metavar="FILE", type=Path, nargs="?", help="pipeline document, YAML or JSON")
     validate.add_argument("--strict", action="store_true", help="unknown keys and unset variables are errors")
+    add_secrets_dir(validate)
     validate.add_argument("--schema", action="store_true", help="print the JSON Schema of documents instead")
     validate.add_argument("--connect", action="store_true", help="ask the servers, too: the same as `doctor`")
     add_options(validate)

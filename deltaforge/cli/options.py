@@ -20,6 +20,17 @@ def add_document(parser: argparse.ArgumentParser) -> None:
     """FILE and ``--strict``."""
     parser.add_argument("file", metavar="FILE", type=Path, help="pipeline document, YAML or JSON")
     parser.add_argument("--strict", action="store_true", help="unknown keys and unset variables are errors")
+    add_secrets_dir(parser)
+
+
+def add_secrets_dir(parser: argparse.ArgumentParser) -> None:
+    """``--secrets-dir``, for verbs that read an operator's file."""
+    parser.add_argument(
+        "--secrets-dir",
+        metavar="DIR",
+        type=Path,
+        help="where NAME of ${file:NAME} begins (default: the folder of the document)",
+    )
 
 
 def add_state_dir(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +54,7 @@ def load(args: argparse.Namespace) -> ParsedDocument:
     """The document that was named; its warnings go to standard error."""
     from deltaforge.spec import load_file
 
-    document = load_file(args.file, os.environ, strict=args.strict)
+    document = load_file(args.file, os.environ, strict=args.strict, secrets_dir=getattr(args, "secrets_dir", None))
     for warning in document.warnings:
         say(f"warning: {warning}")
     return document
@@ -60,5 +71,7 @@ def configure_logging(pipeline: str | None) -> None:
 
 
 def say(text: str) -> None:
-    """A line for the person at the terminal."""
-    print(text, file=sys.stderr)  # noqa: T201 - what a person at the terminal reads
+    """A line for the person at the terminal, without secrets."""
+    from deltaforge.config.secret import redacted
+
+    print(redacted(text), file=sys.stderr)  # noqa: T201 - what a person at the terminal reads

@@ -10,6 +10,7 @@ from pathlib import Path
 from deltaforge.cli.options import add_state_dir, configure_logging, positive
 from deltaforge.core.errors import SpecError
 
+DEFAULT_ENV_PREFIX = "DELTAFORGE_VAR_"
 KILL_AFTER_SECS = 5.0
 """How long after its limit a pipeline process that was stopped may still be there."""
 
@@ -40,6 +41,19 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="below it documents sent over REST may name certificates and the like (default: nowhere)",
     )
     parser.add_argument(
+        "--env-prefix",
+        metavar="PREFIX",
+        type=_prefix,
+        default=DEFAULT_ENV_PREFIX,
+        help="variables that documents sent over REST may refer to begin with it (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--secrets-dir",
+        metavar="DIR",
+        type=Path,
+        help="below it ${file:NAME} of documents leads; without it, of documents sent over REST, nowhere",
+    )
+    parser.add_argument(
         "--crash-limit",
         metavar="N",
         type=positive,
@@ -53,6 +67,13 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     token.add_argument("--token", help="bearer token that requests must carry; better: DELTAFORGE_TOKEN")
     token.add_argument("--token-file", metavar="PATH", type=Path, help="file that holds the bearer token")
     parser.set_defaults(verb=_serve)
+
+
+def _prefix(text: str) -> str:
+    """A beginning of names that no setting of ours has."""
+    if not text.isidentifier() or not text.isascii() or "DELTAFORGE_TOKEN".startswith(text):
+        raise argparse.ArgumentTypeError("expected a beginning of names that the names of tokens do not have")
+    return text
 
 
 def _serve(args: argparse.Namespace) -> int:
@@ -70,6 +91,8 @@ def _serve(args: argparse.Namespace) -> int:
         state_dir=args.state_dir,
         output_dir=args.output_dir,
         files_dir=args.files_dir,
+        env_prefix=args.env_prefix,
+        secrets_dir=args.secrets_dir,
         token=_token(args),
         crash_limit=args.crash_limit,
         crash_window_secs=args.crash_window,

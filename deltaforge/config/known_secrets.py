@@ -20,6 +20,8 @@ _MAX_FORMS = 2000
 _BETWEEN = re.compile(r"[\s@:/?#&=;,'\"\\]+")
 _ESCAPE = re.compile(r"%[0-9A-F]{2}")
 _WORD = re.compile(r"[\w.-]+")
+_SCHEMES = frozenset({"Bearer", "Digest", "Negotiate"})
+"""Words that stand before a secret in a header."""
 
 
 class KnownSecrets:
@@ -83,7 +85,7 @@ def _forms(secret: str) -> Iterator[str]:
     for part in REFERENCE.split(secret)[:: REFERENCE.groups + 1]:
         for plain in dict.fromkeys((part, part.strip(), unquote(part), unquote_plus(part))):
             yield from _written(plain)
-            yield from (piece for piece in _BETWEEN.split(plain) if not piece.startswith("-----"))
+            yield from (piece for piece in _BETWEEN.split(plain) if piece not in _SCHEMES and piece[:5] != "-----")
 
 
 def _written(plain: str) -> Iterator[str]:

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from deltaforge.checkpoint.durable import write_durably
+from deltaforge.control.environment import child_environment
 from deltaforge.control.options import ServeOptions
 from deltaforge.core.errors import ControlError
 from deltaforge.runtime.paths import PipelinePaths
@@ -171,7 +172,7 @@ async def spawn(  # noqa: PLR0913 - all that makes a process of a pipeline
                 stderr=output,
                 start_new_session=True,
                 pass_fds=(lock.descriptor,),
-                env={**os.environ, "RUST_BACKTRACE": "0"},
+                env=child_environment(os.environ, options.env_prefix),
             )
         lock.note(process.pid)
     finally:

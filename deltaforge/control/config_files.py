@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 from deltaforge.core.errors import DeltaForgeError, SpecError
@@ -20,10 +21,12 @@ class ConfigFiles:
 
     Args:
         apply: Makes what a document says so.
+        secrets_dir: See :func:`deltaforge.spec.load_file`.
     """
 
-    def __init__(self, apply: Callable[[ParsedDocument], Awaitable[None]]) -> None:
+    def __init__(self, apply: Callable[[ParsedDocument], Awaitable[None]], secrets_dir: Path | None = None) -> None:
         self._apply = apply
+        self._load = partial(load_file, env=dict(os.environ), secrets_dir=secrets_dir)
         self.faults: dict[str, str] = {}
 
     async def load(self, path: Path) -> None:
@@ -38,7 +41,7 @@ class ConfigFiles:
         seen: dict[tuple[str, str], Path] = {}
         for file in files:
             try:
-                parsed = await asyncio.to_thread(load_file, file, dict(os.environ))
+                parsed = await asyncio.to_thread(self._load, file)
                 for warning in parsed.warnings:
                     log.warning("%s: %s", file, warning)
                 _check_repeated(parsed, file, seen)

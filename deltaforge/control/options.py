@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from deltaforge.spec.references import ENV_PREFIX, References
 from deltaforge.spec.remote import RemoteRules
 
 
@@ -23,6 +24,8 @@ class ServeOptions:
         state_dir: Where pipelines keep positions and logs.
         output_dir: Below which file sinks of documents sent over REST may write.
         files_dir: Below which documents sent over REST may name certificates and the like; None: nowhere.
+        env_prefix: What names of variables begin with that documents sent over REST may refer to.
+        secrets_dir: Below which ``${file:name}`` of documents sent over REST leads; None: nowhere.
         token: Bearer token for everything but ``/health``; None: no authorization.
         allow_code: Accept documents over REST that carry Python code.
         stop_grace_secs: How long a pipeline may drain when it is stopped, before it is killed.
@@ -40,6 +43,8 @@ class ServeOptions:
     state_dir: Path = Path("data")
     output_dir: Path = Path("output")
     files_dir: Path | None = None
+    env_prefix: str = ENV_PREFIX
+    secrets_dir: Path | None = None
     token: str | None = None
     allow_code: bool = False
     stop_grace_secs: float = 30.0
@@ -50,7 +55,11 @@ class ServeOptions:
     def rules(self, given: frozenset[str] = frozenset()) -> RemoteRules:
         """What a document sent over REST may do here; ``given``: see :class:`RemoteRules`."""
         files_dir = str(self.files_dir.absolute()) if self.files_dir else ""
-        return RemoteRules(output_dir=str(self.output_dir.absolute()), files_dir=files_dir, given=given)
+        refers = References(
+            env_prefix=self.env_prefix, secrets_dir=str(self.secrets_dir.absolute()) if self.secrets_dir else ""
+        )
+        output_dir = str(self.output_dir.absolute())
+        return RemoteRules(output_dir=output_dir, files_dir=files_dir, references=refers, given=given)
 
     @property
     def shared_storage(self) -> Path | None:

@@ -67,7 +67,7 @@ class PipelineService(RegisteredPipelines):
         self._source_ids = SourceIds(self._pipelines)
         self._changes = Changes()
         self.background = Background()
-        self.config_files = ConfigFiles(self._apply)
+        self.config_files = ConfigFiles(self._apply, options.secrets_dir)
 
     async def open(self) -> None:
         """Bring back what was registered, adopt what still runs, end what belongs to nobody, load ``--config``.
@@ -114,7 +114,9 @@ class PipelineService(RegisteredPipelines):
         """
         parsed = accepted(document)
         self._check_names(parsed)
-        self._options.rules(given).check(parsed.spec)
+        rules = self._options.rules(given)
+        rules.check_references(parsed.spec)
+        rules.check(parsed.spec)
         if not self._options.allow_code and any(p.type == "python" for p in parsed.spec.spec.processors):
             raise SpecError("python code over REST is not allowed on this server", path="spec.processors")
         return parsed

@@ -16,6 +16,7 @@ from typing import Literal
 
 import msgspec
 
+from deltaforge.config.secret import redacted
 from deltaforge.core.errors import RecordError, StorageError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.journal.entries import Entry, Meta, entry_of
@@ -85,7 +86,7 @@ class DeadLetters:
         """
         entry = entry_of(
             event,
-            Meta(sink_id, error.kind, error.message),
+            Meta(sink_id, error.kind, redacted(error.message)),
             pipeline=self._pipeline,
             max_bytes=self._limits.max_event_bytes,
             now=int(self._clock()),

@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 
+from deltaforge.config.secret import redacted
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.observability.logging import set_level
 from deltaforge.runtime.context import PipelineContext
@@ -86,7 +87,7 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
                 return {"ok": True}, self._context.tap.open(msgspec.convert(request.get("request"), TailRequest))
             return {"ok": True, **self._run(request)}, None
         except (msgspec.MsgspecError, DeltaForgeError, ValueError) as error:
-            return {"ok": False, "error": str(error)}, None
+            return {"ok": False, "error": redacted(str(error))}, None
 
     def close(self) -> None:
         """Stop serving and remove the socket."""

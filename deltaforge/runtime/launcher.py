@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import logging
 import os
 import sys
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from deltaforge.config.known_secrets import KNOWN_SECRETS
 from deltaforge.core.errors import DeltaForgeError, SourceError, SpecError, StorageError, unforeseen
 from deltaforge.observability.logging import configure
 from deltaforge.observability.metrics import PipelineMetrics
@@ -31,6 +33,7 @@ from deltaforge.runtime.status import say_what_was_delivered
 from deltaforge.runtime.stop_signals import stop_on_signals
 from deltaforge.spec import ParsedDocument, check_new_names, check_supported, load_file, parse_document
 from deltaforge.spec.remote import RemoteRules, read_rules
+from deltaforge.spec.secrets import secrets_of
 
 if TYPE_CHECKING:
     from bytewax.recovery import RecoveryConfig
@@ -82,9 +85,13 @@ def make_context(
     check_supported(document.spec)
     name = document.spec.metadata.name
     paths = PipelinePaths(state_dir, name)
-    spec = document.spec.with_environment(os.environ)
+    spec = document.spec
     if rules is not None:
+        rules.check_references(spec)
+        spec, put_in = rules.references.resolved(spec, os.environ)
+        KNOWN_SECRETS.learn("references", put_in)
         rules.check(spec)
+    KNOWN_SECRETS.learn(name, secrets_of(spec.model_dump()), shown=json.dumps(spec.echo()))
     metrics = PipelineMetrics(name)
     return PipelineContext(
         spec,

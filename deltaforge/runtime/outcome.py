@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from deltaforge.checkpoint.durable import write_durably
+from deltaforge.config.secret import redacted
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.retry import retry_of
 
@@ -31,8 +32,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             status="failed",
             kind=failure.kind,
-            message=failure.message,
-            hint=failure.hint,
+            message=redacted(failure.message),
+            hint=redacted(failure.hint),
             retry=retry_of(failure).value,
         )
 

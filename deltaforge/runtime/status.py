@@ -9,6 +9,7 @@ import time
 from datetime import UTC, datetime
 from typing import Any
 
+from deltaforge.config.secret import redacted
 from deltaforge.core.errors import StorageError
 from deltaforge.core.position import Position, bytes_between, encode_position
 from deltaforge.runtime.context import PipelineContext
@@ -29,7 +30,7 @@ def status(context: PipelineContext) -> dict[str, Any]:
         "started_at": context.started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "uptime_seconds": round(time.monotonic() - context.started_monotonic, 3),
         "source": _source(context, reader),
-        "sink_errors": context.delivery.errors() if context.delivery else {},
+        "sink_errors": _sink_errors(context),
         "lag_seconds": lag_seconds(reader),
         **lag_bytes(context, reader),
         "events_read": reader.events_read if reader else 0,
@@ -120,6 +121,11 @@ def _state(context: PipelineContext, reader: ReaderStatus | None) -> str:
     return "paused" if reader.paused else "running"
 
 
+def _sink_errors(context: PipelineContext) -> dict[str, str]:
+    found = context.delivery.errors() if context.delivery else {}
+    return {sink_id: redacted(text) for sink_id, text in found.items()}
+
+
 def _source(context: PipelineContext, reader: ReaderStatus | None) -> dict[str, Any]:
     source = context.spec.spec.source
     return {
@@ -127,7 +133,7 @@ def _source(context: PipelineContext, reader: ReaderStatus | None) -> dict[str, 
         "type": source.type,
         "position": reader.position.view() if reader and reader.position else None,
         "log_end": encode_position(reader.log_end).decode() if reader and reader.log_end else None,
-        "last_error": reader.last_error if reader else None,
+        "last_error": redacted(reader.last_error) if reader and reader.last_error else None,
         "reconnects": reader.reconnects if reader else 0,
         "unmatched_patterns": reader.unmatched_patterns if reader else {},
     }

@@ -60,6 +60,8 @@ _LONGEST_NAME = 60
 
 
 def _checked_uri(uri: Any) -> Any:
+    if "${" in uri.get_secret_value():
+        return uri  # it is not known yet
     parts = urlsplit(uri.get_secret_value())
     if parts.scheme not in _SCHEMES:
         raise ValueError(f"a Redis URI begins with {', '.join(f'{scheme}://' for scheme in _SCHEMES)}")

@@ -19,6 +19,7 @@ from deltaforge.spec.faults import Fault, error_of, kind_of, split_unknown, with
 from deltaforge.spec.model import PipelineSpec
 from deltaforge.spec.names import check_new_names
 from deltaforge.spec.reading import DocumentText
+from deltaforge.spec.references import with_files
 from deltaforge.spec.secrets import redacted_steps
 
 
@@ -73,12 +74,15 @@ def parse_document(data: Any, *, strict: bool = False, is_stored: bool = False) 
     return ParsedDocument(spec, warnings, raw)
 
 
-def load_file(path: Path, env: Mapping[str, str], *, strict: bool = False) -> ParsedDocument:
-    """Read a YAML or JSON file, replace ``${VAR}``, and check it.
+def load_file(
+    path: Path, env: Mapping[str, str], *, strict: bool = False, secrets_dir: Path | None = None
+) -> ParsedDocument:
+    """Read a YAML or JSON file, replace ``${VAR}`` and ``${file:name}``, and check it.
 
     Args:
         path: File to read, UTF-8.
         env: Environment variables.
+        secrets_dir: Where names of files of secrets begin; None: at the folder of ``path``.
         strict: Unknown keys and unset variables are errors instead of warnings.
 
     Raises:
@@ -89,7 +93,8 @@ def load_file(path: Path, env: Mapping[str, str], *, strict: bool = False) -> Pa
         raise SpecError(f"environment variables are not set: {', '.join(unset)}", hint="or write ${NAME:-default}")
     whole = _of_file(path, text)
     try:
-        parsed = parse_document(_values(whole), strict=strict)
+        values = with_files(_values(whole), secrets_dir or path.parent)
+        parsed = parse_document(values, strict=strict)
     except SpecError as error:
         raise whole.located(error) from error
     notes = [f"environment variable {name} is not set; ${{{name}}} stays as it is" for name in unset]

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import quote
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
-from deltaforge.config.env import expand
 from deltaforge.config.model import StrictModel
 from deltaforge.registry import AnyProcessor, AnySink, AnySource
 from deltaforge.sensing.settings import SchemaSensing
@@ -169,21 +167,3 @@ class PipelineSpec(StrictModel):
         if source.get("snapshot") is None:
             source["snapshot"] = SnapshotConfig(mode="never").model_dump(mode="json")
         return data
-
-    def with_environment(self, env: Mapping[str, str]) -> PipelineSpec:
-        """The document with ``${VAR}`` in its secrets replaced, for the process that is about to use them.
-
-        Documents sent over REST are stored unexpanded (contract 02 section 10); only passwords, tokens and
-        connection strings may refer to the environment of the server.
-        """
-        return PipelineSpec.model_validate(_revealed(self.model_dump(), env))
-
-
-def _revealed(value: Any, env: Mapping[str, str]) -> Any:
-    if isinstance(value, SecretStr):
-        return expand(value.get_secret_value(), env)[0]
-    if isinstance(value, dict):
-        return {key: _revealed(inner, env) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_revealed(inner, env) for inner in value]
-    return value

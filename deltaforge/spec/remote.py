@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from deltaforge.checkpoint.durable import write_durably
+from deltaforge.config.env import references
 from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.config.steps import Steps, path_text
@@ -23,6 +24,7 @@ from deltaforge.core.errors import SpecError
 from deltaforge.sinks.base import SinkConfig
 from deltaforge.spec.faults import Fault, error_of
 from deltaforge.spec.model import PipelineSpec
+from deltaforge.spec.references import References, mark_of, strings_of
 
 
 class RemoteRules(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,11 +33,13 @@ class RemoteRules(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         output_dir: Below which file sinks may write; relative paths are relative to it.
         files_dir: Below which certificates and the like may be named; empty: none may.
+        references: What variables and files of secrets it may refer to.
         given: Marks of what an operator's file named and is still there.
     """
 
     output_dir: str
     files_dir: str = ""
+    references: References = References()
     given: frozenset[str] = frozenset()
 
     def check(self, spec: PipelineSpec) -> None:
@@ -45,6 +49,16 @@ class RemoteRules(msgspec.Struct, frozen=True, kw_only=True):
             SpecError: With every such place and what to do about it.
         """
         faults = [fault for owner, steps, use in _uses(spec) if (fault := self._fault(owner, steps, use)) is not None]
+        if faults:
+            raise error_of(faults)
+
+    def check_references(self, spec: PipelineSpec) -> None:
+        """Refuse variables and files that a document from the network may not refer to; before they are put in.
+
+        Raises:
+            SpecError: With every such place.
+        """
+        faults = [fault for mark, fault in self.references.faults(spec) if mark not in self.given]
         if faults:
             raise error_of(faults)
 
@@ -73,7 +87,10 @@ class RemoteRules(msgspec.Struct, frozen=True, kw_only=True):
 
 def marks_of(spec: PipelineSpec) -> frozenset[str]:
     """What a document names of this machine, by who names it: the ``given`` of later rules."""
-    return frozenset(_mark(owner, use) for owner, _, use in _uses(spec))
+    named = {_mark(owner, use) for owner, _, use in _uses(spec)}
+    return frozenset(
+        named | {mark_of(steps, found[0]) for steps, text in strings_of(spec) for found in references(text)}
+    )
 
 
 def write_rules(path: Path, rules: RemoteRules | None) -> None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from deltaforge.config.secret import REDACTED, is_redacted, redacted_dsn
+from pydantic import SecretStr
+
+from deltaforge.config.secret import REDACTED, is_redacted, is_secret_name, redacted_dsn, secrets_in
 from deltaforge.config.steps import Steps
+
+_CONNECTION_STRINGS = frozenset({"dsn", "uri", "url", "endpoint", "schema_registry_url"})
+_SECRET_MAPS = frozenset({"client_conf", "headers"})
 
 
 def has_redacted(data: Any) -> bool:
@@ -20,6 +25,31 @@ def redacted_steps(data: Any) -> Iterator[Steps]:
         for steps, text in _strings(data["spec"]):
             if is_redacted(text):
                 yield ("spec", *steps)
+
+
+def secrets_of(data: Any) -> list[str]:
+    """Every secret in the values of a document, as it is written there; it may be wrong.
+
+    Args:
+        data: JSON values, or what a model dumps.
+    """
+    return list(_secrets(data, "", is_private=False))
+
+
+def _secrets(value: Any, name: str, *, is_private: bool) -> Iterator[str]:
+    """``is_private``: whether names of settings say what the values are."""
+    if isinstance(value, SecretStr):
+        yield from _secrets(value.get_secret_value(), name, is_private=True)
+    elif isinstance(value, str):
+        found = secrets_in(value) if is_private or name in _CONNECTION_STRINGS else []
+        is_whole = is_secret_name(name) and name not in _CONNECTION_STRINGS
+        yield from found or ([value] if is_whole else [])
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _secrets(inner, str(key), is_private=is_private or name in _SECRET_MAPS)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _secrets(inner, name, is_private=is_private)
 
 
 def restore_secrets(patched: dict[str, Any], original: dict[str, Any]) -> dict[str, Any]:

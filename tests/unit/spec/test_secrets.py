@@ -104,17 +104,3 @@ def test_restoring_changes_neither_argument(secretive):
     before = copy.deepcopy((echo, secretive))
     restore_secrets(echo, secretive)
     assert (echo, secretive) == before
-
-
-def test_only_secrets_take_values_from_the_environment(put):
-    put("spec/source/config/dsn", "mysql://user:${PW}@host/db")
-    spec = parse_document(put("metadata/tenant", "${PW}")).spec
-    used = spec.with_environment({"PW": "hunter2"})
-    assert used.spec.source.config.dsn.get_secret_value() == "mysql://user:hunter2@host/db"
-    assert used.metadata.tenant == "${PW}"
-    assert spec.spec.source.config.dsn.get_secret_value() == "mysql://user:${PW}@host/db"
-
-
-def test_without_references_the_environment_changes_nothing(secretive):
-    spec = parse_document(secretive).spec
-    assert spec.with_environment({"x": "y"}).model_dump() == spec.model_dump()
