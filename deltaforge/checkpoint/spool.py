@@ -23,6 +23,7 @@ from deltaforge.checkpoint.state import Place
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import StorageError
 from deltaforge.observability.kill_points import reached
+from deltaforge.storage.private_files import make_folders
 
 SEGMENT_BYTES = 64 << 20
 """A segment of this size is followed by another one."""
@@ -214,7 +215,7 @@ class Spool:
             self._file.close()
             self._file = None
             self.end = Place(self.end.segment + 1, len(_MAGIC))
-        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folders(self._directory)
         handle = os.open(self._path(self.end.segment), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         self._file = os.fdopen(handle, "r+b", buffering=0)
         self._numbers = {}

@@ -19,7 +19,7 @@ import msgspec
 from deltaforge.checkpoint.durable import write_durably
 from deltaforge.control.environment import child_environment
 from deltaforge.control.options import ServeOptions
-from deltaforge.core.errors import ControlError
+from deltaforge.core.errors import ControlError, StorageError
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.spec.remote import RemoteRules, write_rules
 from deltaforge.storage.file_lock import FileLock
@@ -48,7 +48,7 @@ async def ask(
     """
     try:
         async with asyncio.timeout(answer_secs):
-            reader, writer = await asyncio.open_unix_connection(str(paths.socket), limit=1 << 26)
+            reader, writer = await asyncio.open_unix_connection(str(paths.trusted_socket()), limit=1 << 26)
             try:
                 writer.write(msgspec.json.encode({"cmd": command, **arguments}) + b"\n")
                 await writer.drain()
@@ -56,6 +56,8 @@ async def ask(
             finally:
                 writer.close()
         answer = msgspec.json.decode(line, type=dict[str, Any])
+    except StorageError as exc:
+        raise ControlError(str(exc), kind="gone") from exc
     except (OSError, TimeoutError, ValueError, msgspec.MsgspecError) as exc:
         raise ControlError(f"pipeline {paths.name} does not answer: {type(exc).__name__}", kind="gone") from exc
     if not answer.get("ok"):

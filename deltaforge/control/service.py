@@ -114,9 +114,7 @@ class PipelineService(RegisteredPipelines):
         """
         parsed = accepted(document)
         self._check_names(parsed)
-        rules = self._options.rules(given)
-        rules.check_references(parsed.spec)
-        rules.check(parsed.spec)
+        self._options.rules(given).check_sent(parsed.spec)
         if not self._options.allow_code and any(p.type == "python" for p in parsed.spec.spec.processors):
             raise SpecError("python code over REST is not allowed on this server", path="spec.processors")
         return parsed

@@ -13,7 +13,7 @@ import msgspec
 from deltaforge.control.child import ANSWER_SECS
 from deltaforge.control.log_file import LogFile
 from deltaforge.control.pipeline import Pipeline
-from deltaforge.core.errors import ControlError, SpecError
+from deltaforge.core.errors import ControlError, SpecError, StorageError
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.runtime.tap import MAX_EVENT_BYTES, TailRequest
 
@@ -96,9 +96,11 @@ async def _open_tail(
     writer = None
     try:
         async with asyncio.timeout(ANSWER_SECS):
-            reader, writer = await asyncio.open_unix_connection(str(paths.socket), limit=2 * MAX_EVENT_BYTES)
+            reader, writer = await asyncio.open_unix_connection(str(paths.trusted_socket()), limit=2 * MAX_EVENT_BYTES)
             writer.write(msgspec.json.encode({"cmd": "tail", "request": request}) + b"\n")
             answer = msgspec.json.decode(await reader.readline(), type=dict[str, Any])
+    except StorageError as exc:
+        raise ControlError(str(exc), kind="gone") from exc
     except (OSError, TimeoutError, msgspec.MsgspecError) as exc:
         if writer is not None:
             writer.close()

@@ -34,6 +34,7 @@ from deltaforge.runtime.stop_signals import stop_on_signals
 from deltaforge.spec import ParsedDocument, check_new_names, check_supported, load_file, parse_document
 from deltaforge.spec.remote import RemoteRules, read_rules
 from deltaforge.spec.secrets import secrets_of
+from deltaforge.storage.private_files import close_tree
 
 if TYPE_CHECKING:
     from bytewax.recovery import RecoveryConfig
@@ -143,6 +144,7 @@ def _recovery(context: PipelineContext) -> RecoveryConfig:
     directory = context.paths.recovery
     if not any(directory.glob("part-*.sqlite3")):
         init_db_dir(directory, 1)
+        close_tree(directory)
     return RecoveryConfig(str(directory))
 
 

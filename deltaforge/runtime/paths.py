@@ -7,11 +7,19 @@ import hashlib
 import os
 import pwd
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from deltaforge.core.errors import StorageError
+from deltaforge.storage.private_files import (
+    close_state_folder,
+    close_tree,
+    make_folders,
+    make_private,
+    socket_folder_fault,
+)
 
 CONTROL_PLANE_LOCK = "serve.lock"
 """In the state directory: locked by the control plane that runs pipelines from there."""
@@ -101,19 +109,54 @@ class PipelinePaths:
         return Path(tempfile.gettempdir()) / f"deltaforge-{os.getuid()}" / f"{digest}.sock"
 
     def create(self) -> None:
-        """Make the directories, readable by the owner only.
+        """Make the directories, for the owner only; what was left open in them is closed.
 
         Raises:
-            StorageError: One of them cannot be made or written.
+            StorageError: One of them cannot be made or written, or the one for sockets is not ours alone.
         """
-        for directory in (self.root, self.recovery, self.socket.parent):
-            try:
-                directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-                directory.chmod(0o700)
-            except OSError as exc:
-                raise unwritable(directory, exc) from exc
-            if not os.access(directory, os.W_OK | os.X_OK):
-                raise unwritable(directory, OSError(errno.EACCES, os.strerror(errno.EACCES)))
+        self.check_socket_folder()
+        _made(_make_state_folder, self.state_dir.resolve())
+        for directory in (self.root.parent, self.root, self.recovery, self.socket.parent):
+            _made(make_private, directory)
+        _made(close_tree, self.root)
+        self.check_socket_folder()
+
+    def trusted_socket(self) -> Path:
+        """The control socket, to be connected to.
+
+        Raises:
+            StorageError: See :meth:`check_socket_folder`.
+        """
+        self.check_socket_folder()
+        return self.socket
+
+    def check_socket_folder(self) -> None:
+        """Refuse a folder for sockets in which somebody else could answer in our place.
+
+        Raises:
+            StorageError: It is one.
+        """
+        folder = self.socket.parent
+        if (fault := socket_folder_fault(folder)) is not None:
+            raise StorageError(
+                f"the folder for sockets {folder} cannot be trusted: {fault}",
+                kind="permission",
+                hint="remove it, or set TMPDIR to a folder of your own",
+            )
+
+
+def _make_state_folder(folder: Path) -> None:
+    make_folders(folder)
+    close_state_folder(folder)
+
+
+def _made(action: Callable[[Path], None], directory: Path) -> None:
+    try:
+        action(directory)
+    except OSError as exc:
+        raise unwritable(directory, exc) from exc
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise unwritable(directory, OSError(errno.EACCES, os.strerror(errno.EACCES)))
 
 
 def unwritable(path: Path, error: OSError) -> StorageError:

@@ -146,8 +146,8 @@ def _mapped(value: Any, steps: Steps, change: Callable[[str, Steps], str]) -> An
     """The values with every string changed that holds a reference; ids are what they are."""
     if isinstance(value, SecretStr):
         return change(value.get_secret_value(), steps) if "${" in value.get_secret_value() else value
-    if isinstance(value, str):
-        return change(value, steps) if "${" in value and steps[-1:] != ("id",) else value
+    if isinstance(value, str | Path):
+        return change(str(value), steps) if "${" in str(value) and steps[-1:] != ("id",) else value
     if isinstance(value, dict):
         return {key: _mapped(inner, (*steps, key), change) for key, inner in value.items()}
     if isinstance(value, list):

@@ -52,6 +52,15 @@ class RemoteRules(msgspec.Struct, frozen=True, kw_only=True):
         if faults:
             raise error_of(faults)
 
+    def check_sent(self, spec: PipelineSpec) -> None:
+        """Refuse what a document that was just sent may not name or refer to.
+
+        Raises:
+            SpecError: With every such place.
+        """
+        self.check_references(spec)
+        self.check(spec)
+
     def check_references(self, spec: PipelineSpec) -> None:
         """Refuse variables and files that a document from the network may not refer to; before they are put in.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from deltaforge.core.errors import StorageError
+from deltaforge.storage.private_files import FILE, make_folders
 
 _TRIES, _TRY_SECS = 4, 0.05
 """Somebody who only looks whether the lock is held holds it for a moment."""
@@ -33,8 +34,8 @@ class FileLock:
             self._file: BinaryIO = os.fdopen(descriptor, "r+b")
             return
         try:
-            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o600), "r+b")
+            make_folders(path.parent)
+            self._file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, FILE), "r+b")
         except OSError as exc:
             raise StorageError(f"lock file {path} cannot be opened: {exc}") from exc
 

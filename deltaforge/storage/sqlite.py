@@ -21,6 +21,7 @@ from pathlib import Path
 
 from deltaforge.core.errors import StorageError
 from deltaforge.storage.base import LogEntry, QueueEntry, Slot
+from deltaforge.storage.private_files import FILE, close_to_others, make_folders
 
 BUSY_TIMEOUT_SECS = 5.0
 
@@ -51,10 +52,12 @@ class SqliteDatabase:
         self._path = path
         self._lock = threading.Lock()
         with self._errors("opened"):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(path.parent)
             # made before SQLite does it, so that it is private from its first byte on; -wal and -shm copy the mode
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-            path.chmod(0o600)
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, FILE))
+            for part in (path, *(path.with_name(path.name + end) for end in ("-wal", "-shm"))):
+                if part.exists():
+                    close_to_others(part)
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_TIMEOUT_SECS, isolation_level=None, check_same_thread=False
             )
