@@ -29,7 +29,7 @@ class SetUp:
 
     def found(self):
         """Everything that is not as it should be."""
-        findings = examine(self.document(), {}, self.folder / "state", patience_secs=4, **self.clock)
+        findings = examine(self.document(), self.folder / "state", patience_secs=4, **self.clock)
         return [finding for finding in findings if finding.level is not Level.OK]
 
 

@@ -48,7 +48,7 @@ def examine_document(args: argparse.Namespace) -> int:
     logging.getLogger().addHandler(logging.NullHandler())  # what is logged about the servers is a finding here
     document = load_file(args.file, os.environ)
     check_supported(document.spec)
-    findings = examine(document, os.environ, args.state_dir, patience_secs=args.timeout)
+    findings = examine(document, args.state_dir, patience_secs=args.timeout)
     counts = {level: sum(finding.level is level for finding in findings) for level in Level}
     is_bad = counts[Level.ERROR] > 0 or (args.strict and counts[Level.WARNING] > 0)
     text = _json(document.spec.metadata.name, findings, is_ok=not is_bad) if args.json else _text(findings, counts)

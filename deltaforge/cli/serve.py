@@ -69,6 +69,17 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.set_defaults(verb=_serve)
 
 
+def _own_environment() -> dict[str, str]:
+    """The variables for operators' files. Those of libpq are taken out of this process: a server that a document sent
+    over REST names must not be given the password of another one.
+    """
+    found = dict(os.environ)
+    for name in found:
+        if name.startswith("PG"):
+            del os.environ[name]
+    return found
+
+
 def _prefix(text: str) -> str:
     """A beginning of names that no setting of ours has."""
     if not text.isidentifier() or not text.isascii() or "DELTAFORGE_TOKEN".startswith(text):
@@ -91,6 +102,7 @@ def _serve(args: argparse.Namespace) -> int:
         state_dir=args.state_dir,
         output_dir=args.output_dir,
         files_dir=args.files_dir,
+        environment=_own_environment(),
         env_prefix=args.env_prefix,
         secrets_dir=args.secrets_dir,
         token=_token(args),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -21,12 +20,15 @@ class ConfigFiles:
 
     Args:
         apply: Makes what a document says so.
+        env: Variables that they may name.
         secrets_dir: See :func:`deltaforge.spec.load_file`.
     """
 
-    def __init__(self, apply: Callable[[ParsedDocument], Awaitable[None]], secrets_dir: Path | None = None) -> None:
+    def __init__(
+        self, apply: Callable[[ParsedDocument], Awaitable[None]], env: Mapping[str, str], secrets_dir: Path | None
+    ) -> None:
         self._apply = apply
-        self._load = partial(load_file, env=dict(os.environ), secrets_dir=secrets_dir)
+        self._load = partial(load_file, env=env, secrets_dir=secrets_dir)
         self.faults: dict[str, str] = {}
 
     async def load(self, path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from deltaforge.spec.references import ENV_PREFIX, References
@@ -24,6 +26,7 @@ class ServeOptions:
         state_dir: Where pipelines keep positions and logs.
         output_dir: Below which file sinks of documents sent over REST may write.
         files_dir: Below which documents sent over REST may name certificates and the like; None: nowhere.
+        environment: Variables that operators' files may name.
         env_prefix: What names of variables begin with that documents sent over REST may refer to.
         secrets_dir: Below which ``${file:name}`` of documents sent over REST leads; None: nowhere.
         token: Bearer token for everything but ``/health``; None: no authorization.
@@ -43,6 +46,7 @@ class ServeOptions:
     state_dir: Path = Path("data")
     output_dir: Path = Path("output")
     files_dir: Path | None = None
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ), repr=False)
     env_prefix: str = ENV_PREFIX
     secrets_dir: Path | None = None
     token: str | None = None

@@ -67,7 +67,7 @@ class PipelineService(RegisteredPipelines):
         self._source_ids = SourceIds(self._pipelines)
         self._changes = Changes()
         self.background = Background()
-        self.config_files = ConfigFiles(self._apply, options.secrets_dir)
+        self.config_files = ConfigFiles(self._apply, options.environment, options.secrets_dir)
 
     async def open(self) -> None:
         """Bring back what was registered, adopt what still runs, end what belongs to nobody, load ``--config``.

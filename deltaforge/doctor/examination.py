@@ -38,7 +38,6 @@ def all_checks() -> dict[str, Check]:
 
 def examine(
     document: ParsedDocument,
-    environment: Mapping[str, str],
     state_dir: Path,
     *,
     clock: Callable[[], float] = time.time,
@@ -48,13 +47,12 @@ def examine(
 
     Args:
         document: Of the pipeline.
-        environment: Variables that its secrets may name.
         state_dir: Of the engine; may not exist.
         clock: Seconds since 1970.
         patience_secs: How long one server may take to answer.
     """
     paths = PipelinePaths(state_dir, document.spec.metadata.name)
-    spec = document.spec.with_environment(environment)
+    spec = document.spec
     here = Notes(f"document {spec.metadata.name}", {**machine.CHECKS, **TIME})
     position = _saved(paths, here)
     subject = Subject(spec, paths, position, holder_of(paths.lock) is not None, clock, patience_secs)

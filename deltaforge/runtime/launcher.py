@@ -88,10 +88,8 @@ def make_context(
     paths = PipelinePaths(state_dir, name)
     spec = document.spec
     if rules is not None:
-        rules.check_references(spec)
-        spec, put_in = rules.references.resolved(spec, os.environ)
+        spec, put_in = rules.used(spec, os.environ)
         KNOWN_SECRETS.learn("references", put_in)
-        rules.check(spec)
     KNOWN_SECRETS.learn(name, secrets_of(spec.model_dump()), shown=json.dumps(spec.echo()))
     metrics = PipelineMetrics(name)
     return PipelineContext(

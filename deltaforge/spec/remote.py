@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -60,6 +60,17 @@ class RemoteRules(msgspec.Struct, frozen=True, kw_only=True):
         """
         self.check_references(spec)
         self.check(spec)
+
+    def used(self, spec: PipelineSpec, env: Mapping[str, str]) -> tuple[PipelineSpec, list[str]]:
+        """The document with what it refers to, for whoever is about to use it; and what was put in.
+
+        Raises:
+            SpecError: It names or refers to something that it must not, or that is not there.
+        """
+        self.check_references(spec)
+        resolved, put_in = self.references.resolved(spec, env)
+        self.check(resolved)
+        return resolved, put_in
 
     def check_references(self, spec: PipelineSpec) -> None:
         """Refuse variables and files that a document from the network may not refer to; before they are put in.

@@ -76,5 +76,5 @@ def test_the_exit_code_says_whether_anything_was_found(sink_case, command, verb)
 def test_a_server_that_never_answers_does_not_hold_it_up(sink_case, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         sink_case.config["dsn"] = f"postgres://u:p@127.0.0.1:{silent.getsockname()[1]}/d"
-        findings = examine(sink_case.document(), {}, tmp_path / "state", patience_secs=4)
+        findings = examine(sink_case.document(), tmp_path / "state", patience_secs=4)
     assert next(each.check for each in findings if each.level is Level.ERROR) in ("postgres.connect", "time")
