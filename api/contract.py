@@ -78,6 +78,8 @@ class Ops(TypedDict):
     lag_seconds: float | None
     lag_bytes: NotRequired[int]
     error: NotRequired[str]
+    error_code: NotRequired[str]
+    next_try_seconds: NotRequired[float]
     pending_reset: NotRequired[dict[str, Any]]
     held_event: NotRequired[dict[str, Any]]
     skipped_events: NotRequired[list[dict[str, Any]]]

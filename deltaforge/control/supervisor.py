@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import logging
+import os
 import time
 from typing import Any
 
@@ -247,7 +248,9 @@ class Supervisor:
         if outcome is not None and outcome.status == "failed" and outcome.retry != "backoff":
             self._fail(outcome.kind, _text(outcome))
             return False
-        if outcome is None:
+        if outcome is None and _is_full(self.paths):
+            kind, reason = "storage", f"the process ended; the disk of {self.paths.root} is full (free space there)"
+        elif outcome is None:
             kind, reason = "crashed", "the process ended without a reason"
         elif outcome.status == "stopped":
             kind, reason = "ended", outcome.message or "the process was stopped by somebody else"
@@ -304,3 +307,11 @@ def _is_settled(answer: dict[str, Any]) -> bool:
     is_up = answer.get("connected") and answer.get("state") in ("running", "paused")
     source = answer.get("source") or {}
     return bool(is_up or source.get("reconnects"))
+
+
+def _is_full(paths: PipelinePaths) -> bool:
+    """Whether a process could not even have written down why it ended."""
+    try:
+        return os.statvfs(paths.root).f_bavail == 0
+    except OSError:
+        return False

@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 EPOCH_SECS = 0.5
+_UNWRITABLE_STORE = ("SqliteFailure(Error { code: DiskFull", "SqliteFailure(Error { code: SystemIoFailure")
+"""How Bytewax says it."""
 
 
 def run_foreground(document: ParsedDocument, state_dir: Path, storage_path: Path | None = None) -> int:
@@ -154,6 +156,10 @@ def _reason(error: BaseException) -> DeltaForgeError:
             return cause
         cause = cause.__cause__ or cause.__context__
     log.error("pipeline crashed", exc_info=error)
+    if any(code in str(error) for code in _UNWRITABLE_STORE):
+        return StorageError(
+            "the recovery store cannot be written: its disk is full or broken", hint="free space below the state folder"
+        )
     return SourceError(f"the dataflow failed unexpectedly: {unforeseen(error)}")
 
 

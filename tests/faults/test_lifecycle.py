@@ -134,6 +134,24 @@ def test_no_more_files_is_a_failed_start_and_not_a_lie(make_plane, body, tmp_pat
     delivers()
 
 
+def test_a_full_disk_is_shown_and_waited_out(make_plane, body, tmp_path, small_disk, delivers):
+    plane = make_plane("--state-dir", str(small_disk.folder / "state"))
+    plane.call("POST", "/pipelines", body)
+    wait_for(lambda: plane.call("GET", f"/pipelines/{NAME}")[1]["ops"]["checkpoints"])
+    small_disk.fill()
+    os.kill(the_process(small_disk.folder), signal.SIGKILL)
+
+    def reason():
+        small_disk.fill()  # what the process had is free again
+        ops = plane.call("GET", f"/pipelines/{NAME}")[1]["ops"]
+        return ops["error"] if ops.get("error_code") in ("start_failed", "storage") else None
+
+    assert "No space left" in (found := wait_for(reason)) or "is full" in found
+    small_disk.free()
+    delivers()
+    assert status_of(plane) == "running"
+
+
 def test_a_text_that_cannot_be_written_changes_nothing(make_plane, body, delivers):
     plane = make_plane()
     plane.call("POST", "/pipelines", body)
