@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tempfile
@@ -69,9 +70,11 @@ def _of_documents(data: dict[str, str]) -> Iterator[str]:
         if not name.endswith((".yaml", ".yml")):
             continue
         with tempfile.TemporaryDirectory() as folder:
+            for secret in re.findall(r"\$\{file:([\w.-]+)\}", text):
+                Path(folder, secret).write_text("x", encoding="utf-8")
             document = Path(folder, name)
             document.write_text(text, encoding="utf-8")
-            command = [sys.executable, "-P", "-m", "deltaforge", "validate", str(document)]
+            command = [sys.executable, "-P", "-m", "deltaforge", "validate", "--strict", str(document)]
             done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode:
             yield f"{name}: {done.stderr.strip()}"

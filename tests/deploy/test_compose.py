@@ -71,8 +71,10 @@ def test_the_secrets_are_made_once_and_each_is_another(tmp_path):
 
 
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)
-def test_a_pipeline_is_valid_and_takes_its_password_from_a_secret_of_the_service(path):
-    check_supported(load_file(path, {}).spec)
+def test_a_pipeline_is_valid_and_takes_its_password_from_a_secret_of_the_service(path, tmp_path):
     named = set(re.findall(r"\$\{file:([\w-]+)\}", path.read_text()))
     assert named
     assert named <= set(SERVICES["deltaforge"]["secrets"])
+    for name in named:
+        (tmp_path / name).write_text("x")
+    check_supported(load_file(path, {}, strict=True, secrets_dir=tmp_path).spec)

@@ -33,15 +33,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{ if .Values.tls.existingSecret }}HTTPS{{ else }}HTTP{{ end }}
 {{- end }}
 
-{{- /* Kubelets have no client certificate: where one is asked for, a probe only connects. */ -}}
+{{- /* Whether the control plane accepts connections: GET /health is about pipelines, and everything else needs a token. */ -}}
 {{- define "deltaforge.probe" -}}
-{{- if and .Values.tls.existingSecret .Values.tls.clientCertificates -}}
 tcpSocket: { port: api }
-{{- else -}}
-httpGet:
-  path: /live
-  port: api
-  scheme: {{ include "deltaforge.scheme" . }}
-  httpHeaders: [{ name: Host, value: localhost }]
-{{- end }}
 {{- end }}
