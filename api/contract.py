@@ -84,6 +84,7 @@ class Ops(TypedDict):
     held_event: NotRequired[dict[str, Any]]
     skipped_events: NotRequired[list[dict[str, Any]]]
     unmatched_patterns: NotRequired[dict[str, str]]
+    degraded: NotRequired[dict[str, str]]
 
 
 class PipeInfo(TypedDict):
@@ -105,6 +106,7 @@ class Ready(TypedDict):
 
     status: Literal["ready"]
     pipelines: list[PipeInfo]
+    degraded: NotRequired[dict[str, dict[str, str]]]
 
 
 class ResetRequest(TypedDict):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from quart import Blueprint, Response, current_app, jsonify
 
 from api.body import document_body, located
 from api.views import pipe_info
 from deltaforge.control.metrics import ControlMetrics
+from deltaforge.control.reading import troubles_of, unmatched_in
 from deltaforge.control.service import PipelineService
 from deltaforge.core.errors import SpecError
 
@@ -22,11 +25,12 @@ def _service() -> PipelineService:
 async def health() -> tuple[Response, int]:
     """503 as soon as one pipeline has failed; ``reasons`` says why. Warnings leave the status as it is."""
     service = _service()
-    failed, restarting = service.failed(), service.restarting()
-    unmatched = await service.unmatched_patterns()
+    failed, lives, pipelines = service.failed(), await service.lives(), service.list([])
+    unmatched = unmatched_in(lives)
     warnings = {"unmatched_patterns": unmatched} if unmatched else {}
+    troubled = {name for name, live in lives.items() if troubles_of(live)}
+    degraded = sorted({*service.restarting(), *troubled, *await service.dead_letters.blocked(pipelines)})
     if failed:
-        degraded = sorted({*restarting, *await service.dead_letters.blocked(service.list([]))})
         body = {
             "status": "unhealthy",
             "failed_pipelines": sorted(failed),
@@ -35,8 +39,6 @@ async def health() -> tuple[Response, int]:
             **warnings,
         }
         return jsonify(body), 503
-    pipelines = service.list([])
-    degraded = sorted({*restarting, *await service.dead_letters.blocked(pipelines)})
     return jsonify({"status": "healthy", "pipelines": len(pipelines), **_degraded(degraded), **warnings}), 200
 
 
@@ -47,8 +49,11 @@ def _degraded(names: list[str]) -> dict[str, list[str]]:
 
 @blueprint.get("/ready")
 async def ready() -> Response:
-    """The state of every pipeline; always 200."""
-    return jsonify({"status": "ready", "pipelines": [pipe_info(pipeline) for pipeline in _service().list([])]})
+    """The state of every pipeline; always 200. ``degraded`` says what keeps which from delivering."""
+    service = _service()
+    troubles = {name: found for name, live in (await service.lives()).items() if (found := troubles_of(live))}
+    body: dict[str, Any] = {"status": "ready", "pipelines": [pipe_info(pipeline) for pipeline in service.list([])]}
+    return jsonify({**body, "degraded": troubles} if troubles else body)
 
 
 @blueprint.get("/metrics")

@@ -112,6 +112,8 @@ class RegisteredPipelines:
         source_error = source.get("last_error")
         if source.get("unmatched_patterns"):
             ops["unmatched_patterns"] = source["unmatched_patterns"]
+        if troubles := troubles_of(live):
+            ops["degraded"] = troubles
         if source_error or pipeline.supervisor.reason:
             ops["error"] = pipeline.supervisor.reason or source_error
         if pipeline.supervisor.kind:
@@ -120,14 +122,12 @@ class RegisteredPipelines:
             ops["next_try_seconds"] = pipeline.supervisor.next_try_secs
         return ops
 
-    async def unmatched_patterns(self) -> dict[str, dict[str, str]]:
-        """Table patterns that no table matches, by pipeline, of those that run and answer at once."""
+    async def lives(self) -> dict[str, dict[str, Any]]:
+        """What the processes say of themselves, by pipeline, of those that run and answer at once."""
         pipelines = list(self._pipelines.values())
         answers = (pipeline.supervisor.live(answer_secs=HEALTH_ANSWER_SECS) for pipeline in pipelines)
-        found = await asyncio.gather(*answers)
-        sources = [(live or {}).get("source") or {} for live in found]
-        unmatched = [source.get("unmatched_patterns") or {} for source in sources]
-        return {pipeline.name: part for pipeline, part in zip(pipelines, unmatched, strict=True) if part}
+        found = zip(pipelines, await asyncio.gather(*answers), strict=True)
+        return {pipeline.name: live for pipeline, live in found if live is not None}
 
     def failed(self) -> dict[str, str]:
         """Failed pipelines and why."""
@@ -137,3 +137,16 @@ class RegisteredPipelines:
         """Pipelines whose process ended by itself a while ago, and is restarted; with the code of the reason."""
         found = (p for p in self._pipelines.values() if p.supervisor.status in ("running", "paused"))
         return {p.name: p.supervisor.kind for p in found if p.supervisor.kind}
+
+
+def unmatched_in(lives: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
+    """Table patterns that no table matches, by pipeline."""
+    unmatched = {name: (live.get("source") or {}).get("unmatched_patterns") for name, live in lives.items()}
+    return {name: found for name, found in unmatched.items() if found}
+
+
+def troubles_of(live: dict[str, Any]) -> dict[str, str]:
+    """What keeps a running pipeline from delivering, by the part of it: ``source``, or ``sink`` and its id."""
+    source_error = (live.get("source") or {}).get("last_error")
+    source = {} if live.get("connected") or not source_error else {"source": source_error}
+    return {**source, **{f"sink {sink_id}": error for sink_id, error in live.get("sink_errors", {}).items()}}

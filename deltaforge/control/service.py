@@ -204,12 +204,13 @@ class PipelineService(RegisteredPipelines):
         given = self._given(pipeline)
         parsed = await self.background.run(self._patched, pipeline, patch, given, replaces_arrays=replaces_arrays)
         supervisor, before = pipeline.supervisor, msgspec.structs.replace(pipeline)
-        was_active = supervisor.status in ("running", "paused")
+        was_active, ended_before = supervisor.status in ("running", "paused"), await supervisor.ended_sinks()
         with self._source_ids.kept(parsed):
             self._set_rules(pipeline, given)
             await supervisor.start(parsed.raw)
-            if supervisor.status == "failed" and was_active:
-                reason = supervisor.reason
+            broken = {sink: why for sink, why in (await supervisor.ended_sinks()).items() if sink not in ended_before}
+            if was_active and (supervisor.status == "failed" or broken):
+                reason = supervisor.reason or "; ".join(f"sink {sink}: {why}" for sink, why in broken.items())
                 await self._undo(pipeline, before)
                 raise SpecError(f"the patched pipeline did not start, the old one runs again: {reason}")
             pipeline.replace(parsed)

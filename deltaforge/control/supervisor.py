@@ -142,6 +142,11 @@ class Supervisor:
         except ControlError:
             return None
 
+    async def ended_sinks(self) -> dict[str, str]:
+        """The sinks of the running process that deliver nothing more, whatever comes, and why."""
+        live = await self.live() or {}
+        return {sink_id: live["sink_errors"].get(sink_id, "") for sink_id in live.get("ended_sinks", [])}
+
     async def reload_schemas(self, tables: list[tuple[str, str]] | None) -> list[dict[str, Any]]:
         """Have the process read table definitions again.
 
@@ -303,10 +308,12 @@ def _text(outcome: Outcome) -> str:
 
 
 def _is_settled(answer: dict[str, Any]) -> bool:
-    """Connected, or known not to be: a source that cannot be reached is retried for as long as it takes."""
+    """Source and sinks are connected, or known not to be: what cannot be reached is retried for as long as it takes. A
+    sink that has failed for good is about to end the process.
+    """
     is_up = answer.get("connected") and answer.get("state") in ("running", "paused")
     source = answer.get("source") or {}
-    return bool(is_up or source.get("reconnects"))
+    return bool((is_up or source.get("reconnects")) and answer.get("sinks_settled", True))
 
 
 def _is_full(paths: PipelinePaths) -> bool:

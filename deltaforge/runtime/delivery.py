@@ -29,7 +29,7 @@ from deltaforge.runtime.sink_feed import SinkFeed
 from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.runtime.spools import Spools
 from deltaforge.runtime.unmarked import unmarked_files
-from deltaforge.sinks.base import SinkConfig, SinkContext, SinkSpec
+from deltaforge.sinks.base import SinkConfig, SinkContext, SinkSpec, Waiting
 
 FOLLOWER_QUEUE = 16
 """Batches in memory for a sink that is not waited for, before they wait in its spool."""
@@ -55,6 +55,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         self._unmarked = unmarked_files(context, [sink_id for sink_id in ids if state and state.knows(sink_id)])
         acked = {sink.sink_id: sink for sink in self._state.sinks}
         self.dead_letters = open_dead_letters(context)
+        self._waiting = {sink_id: Waiting() for sink_id in ids}
         self.feeds: list[SinkFeed] = []
         try:
             for sink in context.spec.spec.sinks:
@@ -100,6 +101,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             self._state.incarnation_of(config.id),
             output_dir=context.rules.output_of(config) if context.rules else None,
             adopts=config.id in self._unmarked,
+            waiting=self._waiting[config.id],
         )
 
     @told
@@ -154,7 +156,16 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
 
     def errors(self) -> dict[str, str]:
         """The last error of each sink that is not healthy now."""
-        return {feed.id: error for feed in self.feeds if (error := feed.last_error)}
+        return {feed.id: error for feed in self.feeds if (error := feed.last_error or self._waiting[feed.id].reason)}
+
+    def ended(self) -> list[str]:
+        """The sinks that deliver nothing more in this run, whatever comes."""
+        return [feed.id for feed in self.feeds if feed.ended is not None]
+
+    def is_settled(self) -> bool:
+        """Whether it is known of each sink that it works or what is wrong with it."""
+        errors = self.errors()
+        return self.failure() is None and all(feed.worker.is_open or feed.id in errors for feed in self.feeds)
 
     def failure(self) -> DeltaForgeError | None:
         """Why a sink that the pipeline waits for has ended; None while all of them work or try to."""

@@ -32,7 +32,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
         return cls(
             status="failed",
             kind=failure.kind,
-            message=redacted(failure.message),
+            message=redacted(_named(failure)),
             hint=redacted(failure.hint),
             retry=retry_of(failure).value,
         )
@@ -40,6 +40,12 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     def write(self, path: Path) -> None:
         """Replace the file in one step."""
         write_durably(path, msgspec.json.encode(self))
+
+
+def _named(failure: DeltaForgeError) -> str:
+    """The message, with the sink in front that it is of."""
+    sink = failure.context.get("sink")
+    return failure.message if sink is None or f"sink {sink}" in failure.message else f"sink {sink}: {failure.message}"
 
 
 def read_outcome(path: Path) -> Outcome | None:

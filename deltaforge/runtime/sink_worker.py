@@ -47,8 +47,7 @@ class SinkWorker:
         config: The sink's settings.
         sink: The sink, unopened. Closed by this worker.
         metrics: The pipeline's metrics.
-        acked: The position this sink had when the state was saved; rows up to it are dropped. A sink that
-            keeps its progress itself is asked at its first opening: then what it says counts.
+        acked: The position this sink had when the state was saved; rows up to it are dropped. A keeper says it itself.
         max_queued: Batches that may wait, besides those that are being written.
         dead_letters: Where events go that fail alone; None: they end the sink.
         check_owner: Called before the sink is opened, written to or flushed; raises if this process must not any more.
@@ -76,7 +75,6 @@ class SinkWorker:
         self._max_queued = max_queued
         self._check_owner = check_owner
         self._keeper = sink if isinstance(sink, PositionKeeper) else None
-        self._is_kept_known = False
         self._replay = Replay(SinkProgress(acked.position)) if acked else None
         self._progress: SinkProgress | None = None
         self._acked = acked
@@ -87,7 +85,7 @@ class SinkWorker:
         self._handed_count = 0
         self.acked_count = 0
         self._changed = threading.Condition()
-        self._is_closing = self._is_open = False
+        self._is_kept_known = self._is_closing = self.is_open = False
         self._is_clean = True  # nothing in doubt can still be under way in the sink
         self._writing: Batch | None = None
         self.last_error: str | None = None
@@ -185,10 +183,11 @@ class SinkWorker:
 
     def _step(self) -> bool:
         """Open if needed, write what waits, flush, ack. False when closing."""
-        if not self._is_open:
+        if not self.is_open:
             self._check_owner()  # opening alone may fence another process off
             self._sink.open()
-            self._is_open = True
+            self.is_open = True
+            self.last_error = self.last_error if self._in_doubt else None  # what is in doubt has to be acked first
             self._in_doubt.rewind()
             if self._keeper is not None and not self._is_kept_known:  # once per run: what its destination says
                 self._is_kept_known = True
@@ -298,7 +297,7 @@ class SinkWorker:
                 if error.written_count is None:
                     self._abandon()
                     self._sink.open()
-                    self._is_open = True
+                    self.is_open = True
             except DeltaForgeError as error:
                 if self._keeper is not None and retry_of(error) is Retry.BACKOFF:
                     self._redeliveries.appendleft(redelivery)  # the next opening knows whether it is there
@@ -311,7 +310,7 @@ class SinkWorker:
         """Have the sink forget all that is in doubt: closing it twice keeps nothing."""
         self._sink.close()
         self._sink.close()
-        self._is_open, self._is_clean = False, True
+        self.is_open, self._is_clean = False, True
         self._in_doubt.rewind()
 
     def _refuse_redeliveries(self) -> None:
@@ -381,20 +380,21 @@ class SinkWorker:
         return self._is_closing
 
     def _back_off(self, error: DeltaForgeError, delay_secs: float) -> None:
-        about = (self.id, delay_secs, error)
-        log.warning("sink %s failed, retrying in %.1f s: %s", *about, extra={"sink": self.id, "kind": error.kind})
+        fields = {"sink": self.id, "kind": error.kind}
+        log.warning("sink %s failed, retrying in %.1f s: %s", self.id, delay_secs, error, extra=fields)
         with self._changed:
             self.last_error = str(error)
             self._changed.wait_for(lambda: self._is_closing, timeout=delay_secs)
         # Whatever the reason, what was handed to the client is in doubt: begin again with a new one.
         if self._in_doubt:
             self._sink.close()
-            self._is_open = False
+            self.is_open = False
         else:
             self._abandon()
         self._meter.reconnected()
 
     def _fail(self, error: DeltaForgeError) -> None:
+        error.context.setdefault("sink", self.id)
         with self._changed:
             self.failure, self.last_error = error, str(error)
             self._changed.notify_all()

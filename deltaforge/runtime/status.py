@@ -31,6 +31,8 @@ def status(context: PipelineContext) -> dict[str, Any]:
         "uptime_seconds": round(time.monotonic() - context.started_monotonic, 3),
         "source": _source(context, reader),
         "sink_errors": _sink_errors(context),
+        "ended_sinks": context.delivery.ended() if context.delivery else [],
+        "sinks_settled": bool(context.delivery and context.delivery.is_settled()),
         "lag_seconds": lag_seconds(reader),
         **lag_bytes(context, reader),
         "events_read": reader.events_read if reader else 0,

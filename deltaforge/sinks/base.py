@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal, Protocol, runtime_checkable
@@ -18,6 +19,9 @@ from deltaforge.encodings.spec import AnyEncoding, build_encoder
 from deltaforge.envelopes.native import NativeEnvelopeSpec
 from deltaforge.envelopes.spec import AnyEnvelope
 from deltaforge.observability.metrics import PipelineMetrics
+
+SAID_AGAIN_SECS = 2.0
+"""A sink that still waits says so more often than this."""
 
 
 class SinkFilter(StrictModel):
@@ -85,6 +89,23 @@ class EncodedSinkConfig(SinkConfig):
         return build_encoder(self.envelope, self.encoding)
 
 
+class Waiting:
+    """What a sink waits for inside of a call that takes long: shown before the call fails. From any thread."""
+
+    def __init__(self) -> None:
+        self._noted: tuple[float, str] | None = None
+
+    def note(self, reason: str) -> None:
+        """Say it, again and again for as long as it is so."""
+        self._noted = time.monotonic(), reason
+
+    @property
+    def reason(self) -> str | None:
+        """None if nothing was said lately."""
+        noted = self._noted
+        return noted[1] if noted is not None and time.monotonic() - noted[0] < SAID_AGAIN_SECS else None
+
+
 @dataclass(frozen=True)
 class SinkContext:
     """What a sink needs to know of the pipeline it runs in.
@@ -100,6 +121,7 @@ class SinkContext:
     incarnation: str = ""
     output_dir: Path | None = None
     adopts: bool = False
+    waiting: Waiting = field(default_factory=Waiting, repr=False)
 
 
 class Sink(Protocol):

@@ -12,13 +12,15 @@ import msgspec
 
 from deltaforge.core.batch import EncodedValues
 from deltaforge.core.errors import SinkError
-from deltaforge.sinks.base import SinkContext
+from deltaforge.sinks.base import SinkContext, Waiting
 from deltaforge.sinks.kafka.driver import RefusedError, new_driver
 
 log = logging.getLogger(__name__)
 
 POLL_SECS = 0.2
 ROOM_SECS = 0.005
+SHOWN_AFTER_SECS = 1.0
+"""How long nothing may move until people are told why."""
 
 _KINDS = {
     "auth": ("_AUTHENTICATION", "_SSL", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM",
@@ -119,6 +121,7 @@ class Client:
 
     def __init__(self, settings: Mapping[str, str], context: SinkContext, *, sink_id: str, timeout_secs: float) -> None:
         self._timeout_secs = timeout_secs
+        self._waiting = context.waiting
         labels, metrics = (context.pipeline, sink_id), context.metrics
         self._retries = metrics.kafka_retries.labels(*labels)
         self._queue_messages = metrics.kafka_queue_messages.labels(*labels)
@@ -294,7 +297,7 @@ class Client:
         return min(found, key=lambda failure: failure.kind not in ("serialization", "routing", "auth"))
 
     def _progress(self) -> _Progress:
-        return _Progress(self._timeout_secs, lambda: self._trouble)
+        return _Progress(self._timeout_secs, lambda: self._trouble, self._waiting)
 
     def _serve(self) -> None:
         while not self._is_closing.wait(POLL_SECS):
@@ -350,11 +353,12 @@ class Client:
 
 
 class _Progress:
-    """Notices that the number of waiting messages has stopped falling."""
+    """Notices that the number of waiting messages has stopped falling, and says so."""
 
-    def __init__(self, timeout_secs: float, trouble: Callable[[], Trouble | None]) -> None:
+    def __init__(self, timeout_secs: float, trouble: Callable[[], Trouble | None], waiting: Waiting) -> None:
         self._timeout_secs = timeout_secs
         self._trouble = trouble
+        self._waiting = waiting
         self._least: int | None = None
         self._deadline = 0.0
 
@@ -367,8 +371,11 @@ class _Progress:
         now = time.monotonic()
         if self._least is None or waiting < self._least:
             self._least, self._deadline = waiting, now + self._timeout_secs
-        elif now > self._deadline:
-            trouble = self._trouble()
-            reason = f": {trouble.text}" if trouble else ""
+            return
+        trouble = self._trouble()
+        reason = f": {trouble.text}" if trouble else ""
+        if now > self._deadline - self._timeout_secs + SHOWN_AFTER_SECS:
+            self._waiting.note(f"kafka makes no progress{reason}")
+        if now > self._deadline:
             kind = "connect" if trouble and trouble.kind == "connect" else "timeout"
             raise StalledError(f"kafka made no progress for {self._timeout_secs:g} s{reason}", kind=kind)
