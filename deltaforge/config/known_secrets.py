@@ -15,6 +15,8 @@ from deltaforge.config.env import REFERENCE
 REDACTED = "***"
 MIN_LENGTH = 6
 """What is shorter is part of too many words."""
+_MAX_LENGTH = 1 << 16
+"""What is longer is in no message as a whole."""
 _MAX_FORMS = 2000
 """Of one owner."""
 _BETWEEN = re.compile(r"[\s@:/?#&=;,'\"\\]+")
@@ -42,7 +44,7 @@ class KnownSecrets:
         """
         is_open = set(_WORD.findall(shown)).__contains__
         found: set[str] = set()
-        for form in (form for secret in secrets for form in _forms(secret)):
+        for form in (form for secret in secrets for form in _forms(secret[:_MAX_LENGTH])):
             if len(form) >= MIN_LENGTH and not is_open(form):
                 found.add(form)
             if len(found) >= _MAX_FORMS:

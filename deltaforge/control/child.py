@@ -163,6 +163,8 @@ async def spawn(  # noqa: PLR0913 - all that makes a process of a pipeline
         arguments += ["--lock-fd", str(lock.descriptor)]
         if options.shared_storage is not None:
             arguments += ["--storage-path", str(options.shared_storage)]
+        if options.secrets_dir is not None:
+            arguments += ["--secrets-dir", str(options.secrets_dir.resolve())]
         if is_paused:
             arguments.append("--paused")
         with os.fdopen(os.open(paths.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:

@@ -28,7 +28,7 @@ class ConfigFiles:
         self, apply: Callable[[ParsedDocument], Awaitable[None]], env: Mapping[str, str], secrets_dir: Path | None
     ) -> None:
         self._apply = apply
-        self._load = partial(load_file, env=env, secrets_dir=secrets_dir)
+        self._load = partial(load_file, env=env, secrets_dir=secrets_dir, is_for_later=True)
         self.faults: dict[str, str] = {}
 
     async def load(self, path: Path) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import shutil
 
 from deltaforge.control.pipeline import Pipeline
 from deltaforge.core.errors import ControlError, DeltaForgeError, StorageError
-from deltaforge.registry import AnySource
 from deltaforge.sources.base import LeftSlot
 
 log = logging.getLogger(__name__)
@@ -27,7 +25,7 @@ async def left_slot(pipeline: Pipeline) -> LeftSlot | None:
     source = pipeline.parsed.spec.spec.source
     slot = getattr(source.config, "slot", None)
     try:
-        source = _source_of(pipeline)
+        source = pipeline.used()[0].spec.source
         async with asyncio.timeout(LOOK_SECS):
             left = await asyncio.to_thread(source.left_slot)
     except (DeltaForgeError, TimeoutError) as error:
@@ -49,7 +47,7 @@ async def drop_slot(pipeline: Pipeline) -> None:
         ControlError: Kind ``slot_left``: it is there still.
     """
     try:
-        source = _source_of(pipeline)
+        source = pipeline.used()[0].spec.source
         async with asyncio.timeout(LOOK_SECS + DROP_SECS):
             await asyncio.to_thread(source.drop_slot, DROP_SECS)
     except (DeltaForgeError, TimeoutError) as error:
@@ -59,16 +57,6 @@ async def drop_slot(pipeline: Pipeline) -> None:
             kind="slot_left",
             hint="try again, or delete it without drop_slot and drop the slot by hand",
         ) from error
-
-
-def _source_of(pipeline: Pipeline) -> AnySource:
-    """The source as the pipeline's process has it.
-
-    Raises:
-        SpecError: What it refers to is not there.
-    """
-    spec, rules = pipeline.parsed.spec, pipeline.supervisor.rules
-    return (rules.used(spec, os.environ)[0] if rules is not None else spec).spec.source
 
 
 def remove_files(pipeline: Pipeline) -> None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import BinaryIO
 
+from deltaforge.config.known_secrets import KnownSecrets
 from deltaforge.config.secret import redacted
 
 MAX_BYTES = 4 << 20
@@ -19,10 +20,12 @@ class LogFile:
 
     Args:
         path: The file that is being written. Its process starts another one at times, and this one is then renamed.
+        known: Secrets of the pipeline; libraries print by themselves.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, known: KnownSecrets | None = None) -> None:
         self._path = path
+        self._known = known or KnownSecrets()
         self._file: BinaryIO | None = None
         self._rest = b""
 
@@ -34,7 +37,7 @@ class LogFile:
         lines = (whole + newline).splitlines(keepends=True)
         if len(lines) < count and len(data) < MAX_BYTES:
             lines = self._older(MAX_BYTES - len(data)) + lines
-        return [_shown(line) for line in lines[-count:]]
+        return [self._shown(line) for line in lines[-count:]]
 
     def added(self) -> list[str]:
         """Whole lines that were added since; also of the next file if another one was begun."""
@@ -46,17 +49,22 @@ class LogFile:
         if data == self._rest and self._is_replaced():
             self.close()
             self._rest = b""
-            return [_shown(data)] if data else []
+            return [self._shown(data)] if data else []
         whole, newline, self._rest = data.rpartition(b"\n")
         if len(self._rest) > MAX_LINE_BYTES:  # without an end: nothing is kept of it but its beginning
             self._rest = self._rest[: MAX_LINE_BYTES + 1]
-        return [_shown(line) for line in (whole + newline).splitlines()]
+        return [self._shown(line) for line in (whole + newline).splitlines()]
 
     def close(self) -> None:
         """Close the file. May be called again."""
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _shown(self, line: bytes) -> str:
+        text = line.rstrip(b"\r\n")
+        cut = text[:MAX_LINE_BYTES].decode(errors="replace") + (" …" if len(text) > MAX_LINE_BYTES else "")
+        return redacted(self._known.hidden(cut))
 
     def _open(self) -> None:
         try:
@@ -84,9 +92,3 @@ def _end_of(file: BinaryIO, max_bytes: int) -> bytes:
     start = file.seek(max(0, size - max_bytes))
     data = file.read(size - start)
     return data if start == 0 else data.partition(b"\n")[2]
-
-
-def _shown(line: bytes) -> str:
-    text = line.rstrip(b"\r\n")
-    cut = text[:MAX_LINE_BYTES].decode(errors="replace") + (" …" if len(text) > MAX_LINE_BYTES else "")
-    return redacted(cut)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any, NoReturn
 
 import msgspec
@@ -9,7 +10,8 @@ import msgspec
 from deltaforge.checkpoint.reader import read_source_state
 from deltaforge.control.supervisor import Supervisor
 from deltaforge.core.errors import CheckpointError, ControlError
-from deltaforge.spec import ParsedDocument
+from deltaforge.spec import ParsedDocument, PipelineSpec
+from deltaforge.spec.references import with_secret_files
 
 
 class RefusedDocument:
@@ -60,6 +62,18 @@ class Pipeline(msgspec.Struct):
     def name(self) -> str:
         """``metadata.name``."""
         return self.supervisor.paths.name
+
+    def used(self) -> tuple[PipelineSpec, list[str]]:
+        """The document with what it refers to, as the pipeline's process has it; and what was put in.
+
+        Raises:
+            SpecError: It must not refer to something, or that is not there.
+            ControlError: It is refused.
+        """
+        spec, rules, folder = self.parsed.spec, self.supervisor.rules, self.supervisor.secrets_dir
+        if rules is not None:
+            return rules.used(spec, os.environ)
+        return with_secret_files(spec, folder) if folder is not None else (spec, [])
 
     @property
     def fault(self) -> str:

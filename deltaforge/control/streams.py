@@ -6,16 +6,19 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
 
+from deltaforge.config.known_secrets import KnownSecrets
 from deltaforge.control.child import ANSWER_SECS
 from deltaforge.control.log_file import LogFile
 from deltaforge.control.pipeline import Pipeline
-from deltaforge.core.errors import ControlError, SpecError, StorageError
+from deltaforge.core.errors import ControlError, DeltaForgeError, SpecError, StorageError
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.runtime.tap import MAX_EVENT_BYTES, TailRequest
+from deltaforge.spec.secrets import secrets_of
 
 log = logging.getLogger(__name__)
 
@@ -67,13 +70,14 @@ class PipelineStreams:
         Raises:
             ControlError: Enough others read a log.
         """
-        paths = self._get(name).supervisor.paths
+        pipeline = self._get(name)
         if self._followers >= MAX_FOLLOWERS:
             raise ControlError(f"{MAX_FOLLOWERS} readers follow logs already", hint="end one of them first")
-        return self._lines(paths, count, seconds)
+        return self._lines(pipeline, count, seconds)
 
-    async def _lines(self, paths: PipelinePaths, count: int, seconds: float) -> AsyncGenerator[bytes, None]:
-        file, until = LogFile(paths.log), time.monotonic() + seconds
+    async def _lines(self, pipeline: Pipeline, count: int, seconds: float) -> AsyncGenerator[bytes, None]:
+        paths, until = pipeline.supervisor.paths, time.monotonic() + seconds
+        file = LogFile(paths.log, await asyncio.to_thread(_secrets_of, pipeline))
         self._followers += 1
         try:
             lines, spoke_at = await asyncio.to_thread(file.last, count), time.monotonic()
@@ -88,6 +92,15 @@ class PipelineStreams:
         finally:
             self._followers -= 1
             file.close()
+
+
+def _secrets_of(pipeline: Pipeline) -> KnownSecrets:
+    found = secrets_of(pipeline.raw)
+    with suppress(DeltaForgeError):  # what is not there cannot have been printed
+        found += pipeline.used()[1]
+    known = KnownSecrets()
+    known.learn(pipeline.name, found)
+    return known
 
 
 async def _open_tail(

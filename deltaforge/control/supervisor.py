@@ -36,6 +36,7 @@ class Supervisor:
     Attributes:
         status: ``running``, ``paused``, ``stopped`` or ``failed``.
         rules: What the document may do, if it came over the network.
+        secrets_dir: Where files of secrets are.
         start_count: Processes that were made, for metrics.
         restart_count: Those of them that followed one that had ended by itself.
         failed_start_count: Tries to make one that failed.
@@ -46,6 +47,7 @@ class Supervisor:
         self.status = "stopped"
         self.start_count = self.restart_count = self.failed_start_count = 0
         self.rules: RemoteRules | None = None
+        self.secrets_dir = options.secrets_dir
         self._options = options
         self._command = command
         self._document: dict[str, Any] = {}

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from deltaforge.config.model import StrictModel
-from deltaforge.config.secret import Secret
+from deltaforge.config.secret import Dsn, Secret
 from deltaforge.core.batch import EventEncoder
 from deltaforge.core.errors import SpecError
 from deltaforge.envelopes.base import Envelope
@@ -17,7 +17,7 @@ class AvroEncodingSpec(StrictModel):
     """Avro with schemas in a registry."""
 
     type: Literal["avro"]
-    schema_registry_url: str = Field(min_length=1, description="HTTP address of the schema registry.")
+    schema_registry_url: Dsn = Field(min_length=1, description="HTTP address of the schema registry.")
     subject_strategy: Literal["topic_name", "record_name", "topic_record_name"] = Field(
         "topic_name", description="What a subject is named after."
     )

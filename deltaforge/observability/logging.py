@@ -12,9 +12,12 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from types import TracebackType
 from typing import TextIO
 
 from deltaforge.config.secret import redacted
+
+log = logging.getLogger(__name__)
 
 FIELDS = ("pipeline", "source_id", "sink", "table", "error")
 """Fields of a log line beside timestamp, level and message (contract 06 section 3)."""
@@ -66,6 +69,15 @@ def configure(
         root.removeHandler(old)
     root.addHandler(handler)
     handler.apply(targets)
+    sys.excepthook = _unforeseen
+
+
+def _unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """An exception that ends the process is a log line like others: without secrets."""
+    if not issubclass(kind, Exception):
+        sys.__excepthook__(kind, error, trace)
+        return
+    log.critical("ended by an exception that nobody foresaw", exc_info=(kind, error, trace))
 
 
 @contextmanager

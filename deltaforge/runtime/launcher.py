@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ from deltaforge.runtime.resets import reset_of_start
 from deltaforge.runtime.status import say_what_was_delivered
 from deltaforge.runtime.stop_signals import stop_on_signals
 from deltaforge.spec import ParsedDocument, check_new_names, check_supported, load_file, parse_document
+from deltaforge.spec.references import with_secret_files
 from deltaforge.spec.remote import RemoteRules, read_rules
 from deltaforge.spec.secrets import secrets_of
 from deltaforge.storage.private_files import close_tree
@@ -192,6 +194,7 @@ def main(argv: list[str] | None = None) -> int:
         "--storage-path", type=Path, help="SQLite storage of the control plane; default: a file of its own"
     )
     parser.add_argument("--lock-fd", type=int, help="descriptor of the lock file, which the parent has locked for us")
+    parser.add_argument("--secrets-dir", type=Path, help="where an operator's ${file:NAME} leads")
     parser.add_argument("--paused", action="store_true", help="start without reading")
     parser.add_argument("--epoch-secs", type=float, default=EPOCH_SECS, help="checkpoint interval")
     args = parser.parse_args(argv)
@@ -203,8 +206,16 @@ def main(argv: list[str] | None = None) -> int:
         else:
             document, digest = _read_document(paths.document)
             rules = read_rules(paths.rules)
+            if rules is None and args.secrets_dir is not None:
+                spec, put_in = with_secret_files(document.spec, args.secrets_dir)
+                KNOWN_SECRETS.learn("references", put_in)
+                document = replace(document, spec=spec)
         context = make_context(
-            document, args.state_dir, document_sha256=digest, storage_path=args.storage_path, rules=rules
+            document,
+            args.state_dir,
+            document_sha256=digest,
+            storage_path=args.storage_path,
+            rules=rules,
         )
         context.starts_paused, context.lock_descriptor = args.paused, args.lock_fd
         return _report(run(context, epoch_secs=args.epoch_secs))

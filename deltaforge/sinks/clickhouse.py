@@ -9,7 +9,7 @@ from pydantic import Field
 
 from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
-from deltaforge.config.secret import Secret
+from deltaforge.config.secret import Dsn, Secret
 from deltaforge.sinks.base import Sink, SinkConfig, SinkContext, not_built
 
 
@@ -28,7 +28,7 @@ class ClickhouseTls(StrictModel):
 class ClickhouseSinkConfig(SinkConfig):
     """Which table, and how changes become its rows."""
 
-    url: str = Field(min_length=1, description="HTTP address of the server.")
+    url: Dsn = Field(min_length=1, description="HTTP address of the server.")
     database: str = Field(min_length=1, description="Database of the table.")
     table: str = Field(min_length=1, description="Table to insert into.")
     mode: Literal["changelog", "upsert"] = Field(description="Keep every change, or the newest row of each key.")

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
-from deltaforge.config.secret import Secret
+from deltaforge.config.secret import Dsn, Secret
 from deltaforge.sinks.base import Sink, SinkConfig, SinkContext, not_built
 
 
@@ -28,7 +28,7 @@ class S3SinkConfig(SinkConfig):
     bucket: str = Field(min_length=1, description="Bucket, or a directory with `local`.")
     prefix: str = Field("", description="Beginning of every object key.")
     region: str | None = Field(None, description="Region of the bucket.")
-    endpoint: str | None = Field(None, description="URL of a store other than AWS.")
+    endpoint: Dsn | None = Field(None, description="URL of a store other than AWS.")
     access_key_id: str | None = Field(None, description="Absent: the usual chain of credentials.")
     secret_access_key: Secret | None = Field(None, description="Goes with `access_key_id`.")
     virtual_hosted_style: bool = Field(False, description="Bucket in the host name instead of the path.")

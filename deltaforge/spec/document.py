@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from deltaforge.config.env import expand
+from deltaforge.config.known_secrets import hidden
 from deltaforge.config.steps import Steps, path_text
 from deltaforge.config.values import refuse_unusable
 from deltaforge.core.errors import SpecError
@@ -20,7 +21,7 @@ from deltaforge.spec.model import PipelineSpec
 from deltaforge.spec.names import check_new_names
 from deltaforge.spec.reading import DocumentText
 from deltaforge.spec.references import with_files
-from deltaforge.spec.secrets import redacted_steps
+from deltaforge.spec.secrets import redacted_steps, secrets_of
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,14 @@ def parse_document(data: Any, *, strict: bool = False, is_stored: bool = False) 
     raw = dict(data)
     if not is_stored:
         refuse_unusable(raw)
+    try:
+        return _parsed(raw, strict=strict, is_stored=is_stored)
+    except SpecError as error:
+        error.message = hidden(error.message, secrets_of(raw))
+        raise
+
+
+def _parsed(raw: dict[str, Any], *, strict: bool, is_stored: bool) -> ParsedDocument:
     spec, unknown = _validated(raw, is_stored=is_stored)
     faults = faults_of(spec)
     faults += [
@@ -75,7 +84,12 @@ def parse_document(data: Any, *, strict: bool = False, is_stored: bool = False) 
 
 
 def load_file(
-    path: Path, env: Mapping[str, str], *, strict: bool = False, secrets_dir: Path | None = None
+    path: Path,
+    env: Mapping[str, str],
+    *,
+    strict: bool = False,
+    secrets_dir: Path | None = None,
+    is_for_later: bool = False,
 ) -> ParsedDocument:
     """Read a YAML or JSON file, replace ``${VAR}`` and ``${file:name}``, and check it.
 
@@ -83,6 +97,7 @@ def load_file(
         path: File to read, UTF-8.
         env: Environment variables.
         secrets_dir: Where names of files of secrets begin; None: at the folder of ``path``.
+        is_for_later: The process of the pipeline reads the files below ``secrets_dir``.
         strict: Unknown keys and unset variables are errors instead of warnings.
 
     Raises:
@@ -93,7 +108,9 @@ def load_file(
         raise SpecError(f"environment variables are not set: {', '.join(unset)}", hint="or write ${NAME:-default}")
     whole = _of_file(path, text)
     try:
-        values = with_files(_values(whole), secrets_dir or path.parent)
+        values = with_files(
+            _values(whole), secrets_dir or path.parent, is_for_later=is_for_later and secrets_dir is not None
+        )
         parsed = parse_document(values, strict=strict)
     except SpecError as error:
         raise whole.located(error) from error

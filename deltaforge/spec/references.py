@@ -25,6 +25,8 @@ from deltaforge.spec.model import PipelineSpec
 ENV_PREFIX = "DELTAFORGE_VAR_"
 """What names of variables begin with that a document sent over REST may refer to, unless ``--env-prefix`` says so."""
 
+_NO_PREFIX = "="
+"""No name begins with it."""
 _TEMPLATES = frozenset({"topic", "key", "stream", "subject"})
 """Settings in which other names are paths into the event."""
 
@@ -99,6 +101,16 @@ class References(msgspec.Struct, frozen=True, kw_only=True):
         return env[name]
 
 
+def with_secret_files(spec: PipelineSpec, folder: Path) -> tuple[PipelineSpec, list[str]]:
+    """An operator's document with the secrets of files below ``folder``, for whoever is about to use it; and what was
+    put in. Variables were put in before.
+
+    Raises:
+        SpecError: See :meth:`References.resolved`.
+    """
+    return References(env_prefix=_NO_PREFIX, secrets_dir=str(folder)).resolved(spec, {})
+
+
 def strings_of(spec: PipelineSpec) -> Iterator[tuple[Steps, str]]:
     """Every string of source and sinks that may refer to something, with its place; secrets too."""
     found: list[tuple[Steps, str]] = []
@@ -112,15 +124,23 @@ def strings_of(spec: PipelineSpec) -> Iterator[tuple[Steps, str]]:
     return iter(found)
 
 
-def with_files(data: Any, folder: Path) -> Any:
-    """The values of an operator's file with what ``${file:name}`` stands for; names begin at ``folder``.
+def with_files(data: Any, folder: Path, *, is_for_later: bool) -> Any:
+    """The values of an operator's file with what ``${file:name}`` stands for.
+
+    Args:
+        data: The values.
+        folder: Where names begin.
+        is_for_later: What is below ``folder`` is left for :func:`with_secret_files`.
 
     Raises:
         SpecError: A file cannot be read.
     """
 
     def value_of(found: re.Match[str]) -> str:
-        return found[0] if found["file"] is None else read_secret_file(folder, found["file"], is_confined=False)
+        name = found["file"]
+        if name is None or (is_for_later and name_fault(name) is None):
+            return found[0]
+        return read_secret_file(folder, name, is_confined=False)
 
     def value_at(text: str, steps: Steps) -> str:
         try:

@@ -113,3 +113,27 @@ def test_what_is_written_is_for_the_owner_alone(plane, tmp_path):
         assert Path(folder).stat().st_mode & 0o777 == 0o700, folder
         for name in files:
             assert (Path(folder) / name).stat().st_mode & 0o777 == 0o600, name
+
+
+def test_a_secret_of_an_operators_file_is_read_by_the_pipeline(tmp_path, postgres_database):
+    db, secrets = postgres_database, tmp_path / "secrets"
+    secrets.mkdir()
+    source = postgres_source(db)
+    (secrets / "dsn").write_text(source["config"]["dsn"])
+    source["config"]["dsn"] = "${file:dsn}"
+    db.execute("create table t (id int primary key)", "create publication pub for all tables")
+    (tmp_path / "p.json").write_text(json.dumps(document(source, file_sink(tmp_path / "out.jsonl"))))
+    plane = ControlPlane(tmp_path, "-c", str(tmp_path / "p.json"), "--secrets-dir", str(secrets)).start()
+    try:
+        root = tmp_path / "state" / "pipelines" / "orders-cdc"
+        wait_for((root / "started").exists)
+        db.execute("insert into t values (1)")
+        wait_for(lambda: file_events(tmp_path / "out.jsonl"))
+        stored = "\n".join(sqlite3.connect(tmp_path / "df.db").iterdump())
+        assert (secrets / "dsn").read_text() not in stored
+        # what the file said stays allowed after a patch, and the slot is found at the end
+        patch = {"metadata": {"labels": {"a": "b"}}}
+        assert plane.call("PATCH", "/pipelines/orders-cdc", patch)[1]["status"] == "running"
+        assert plane.call("DELETE", "/pipelines/orders-cdc?drop_slot=true")[0] == 204
+    finally:
+        plane.stop()
