@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TypeVar
 
 from deltaforge.control.pipeline import Pipeline
 from deltaforge.core.errors import ControlError, DeltaForgeError, StorageError
 from deltaforge.sources.base import LeftSlot
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +32,7 @@ async def left_slot(pipeline: Pipeline) -> LeftSlot | None:
     slot = getattr(source.config, "slot", None)
     try:
         source = pipeline.used()[0].spec.source
-        async with asyncio.timeout(LOOK_SECS):
-            left = await asyncio.to_thread(source.left_slot)
+        left = await _answer(source.left_slot, LOOK_SECS)
     except (DeltaForgeError, TimeoutError) as error:
         log.warning("what pipeline %s leaves on its server is not known: %s", pipeline.name, error or "no answer")
         return LeftSlot(slot, None) if slot else None
@@ -48,8 +53,7 @@ async def drop_slot(pipeline: Pipeline) -> None:
     """
     try:
         source = pipeline.used()[0].spec.source
-        async with asyncio.timeout(LOOK_SECS + DROP_SECS):
-            await asyncio.to_thread(source.drop_slot, DROP_SECS)
+        await _answer(lambda: source.drop_slot(DROP_SECS), LOOK_SECS + DROP_SECS)
     except (DeltaForgeError, TimeoutError) as error:
         raise ControlError(
             f"pipeline {pipeline.name} is stopped and not deleted, as its replication slot is left: "
@@ -57,6 +61,38 @@ async def drop_slot(pipeline: Pipeline) -> None:
             kind="slot_left",
             hint="try again, or delete it without drop_slot and drop the slot by hand",
         ) from error
+
+
+async def _answer(ask: Callable[[], T], timeout_secs: float) -> T:
+    """What a server answers, asked in a thread of its own: one that does not answer holds nothing else up.
+
+    Raises:
+        TimeoutError: It did not in time.
+        DeltaForgeError: It refused.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+
+    def settle(result: T | None, error: BaseException | None) -> None:
+        if answer.done():
+            return
+        if error is not None:
+            answer.set_exception(error)
+        else:
+            answer.set_result(result)  # type: ignore[arg-type]  # None only with an error
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = ask()
+        except Exception as exc:  # noqa: BLE001 - raised where the answer is waited for
+            error = exc
+        with suppress(RuntimeError):  # the loop ended meanwhile
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=run, name="server-remains", daemon=True).start()
+    async with asyncio.timeout(timeout_secs):
+        return await answer
 
 
 def remove_files(pipeline: Pipeline) -> None:

@@ -134,6 +134,20 @@ def test_no_more_files_is_a_failed_start_and_not_a_lie(make_plane, body, tmp_pat
     delivers()
 
 
+def test_an_end_that_cannot_be_judged_is_no_end_of_the_watching(make_plane, body, tmp_path, delivers):
+    plane = make_plane()
+    plane.call("POST", "/pipelines", body)
+    outcome = tmp_path / "state/pipelines" / NAME / "outcome.json"
+    outcome.mkdir()
+    os.kill(the_process(tmp_path), signal.SIGKILL)
+    wait_for(lambda: status_of(plane) == "failed")
+    assert plane.call("GET", f"/pipelines/{NAME}")[1]["ops"]["error_code"] in ("unforeseen", "start_failed")
+    assert pipeline_processes(tmp_path / "state") == {}
+    outcome.rmdir()
+    wait_for(lambda: status_of(plane) == "running")
+    delivers()
+
+
 def test_a_full_disk_is_shown_and_waited_out(make_plane, body, tmp_path, small_disk, delivers):
     plane = make_plane("--state-dir", str(small_disk.folder / "state"))
     plane.call("POST", "/pipelines", body)

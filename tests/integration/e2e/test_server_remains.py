@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import signal
+import socket
 
 import pytest
 
@@ -107,3 +108,15 @@ def test_killed_postgres_pipeline_leaves_no_walsender(plane, created, postgres_d
     os.kill(int((tmp_path / "state/pipelines/p/lock").read_text()), signal.SIGKILL)
     assert deleted(plane, "?drop_slot=true") == (204, None, None)
     assert postgres_database.rows(SLOT) == [(0,)]
+
+
+def test_server_that_is_away_is_no_reason_to_keep_a_pipeline(plane, tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    dsn = f"postgres://u:p@127.0.0.1:{port}/d"
+    source = {"type": "postgres", "config": {"id": "s", "dsn": dsn, "publication": "pub", "slot": "s", "tables": []}}
+    assert plane.call("POST", "/pipelines", document(source, file_sink(tmp_path / "out"), name="p"))[0] == 200
+    status, _, body = deleted(plane, "?drop_slot=true")
+    assert (status, "its replication slot is left" in body["message"]) == (409, True)
+    assert plane.call("GET", "/pipelines/p")[1]["status"] == "stopped"
+    assert deleted(plane)[:2] == (204, "s; retained_bytes=unknown")
