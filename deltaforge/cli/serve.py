@@ -73,10 +73,13 @@ def _own_environment() -> dict[str, str]:
     """The variables for operators' files. Those of libpq are taken out of this process: a server that a document sent
     over REST names must not be given the password of another one.
     """
+    from deltaforge.control.environment import NOT_FOR_CLIENTS
+
     found = dict(os.environ)
     for name in found:
         if name.startswith("PG"):
             del os.environ[name]
+    os.environ.update(NOT_FOR_CLIENTS)
     return found
 
 

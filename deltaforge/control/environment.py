@@ -22,6 +22,10 @@ _NAMES = frozenset(
     }
 )
 _BEGINNINGS = ("LC_",)
+NOT_FOR_CLIENTS = {"PGPASSFILE": "/nonexistent", "PGSSLCERT": "/nonexistent"}
+"""Keeps libpq from the password file and the certificate in the home folder: a document sent over REST would log in by
+them. A DSN that names them has them.
+"""
 
 
 def child_environment(env: Mapping[str, str], env_prefix: str) -> dict[str, str]:
@@ -33,4 +37,4 @@ def child_environment(env: Mapping[str, str], env_prefix: str) -> dict[str, str]
     """
     beginnings = (*_BEGINNINGS, env_prefix)
     kept = {name: value for name, value in env.items() if name in _NAMES or name.startswith(beginnings)}
-    return {**kept, "RUST_BACKTRACE": "0"}
+    return {**kept, **NOT_FOR_CLIENTS, "RUST_BACKTRACE": "0"}

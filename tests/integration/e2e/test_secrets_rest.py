@@ -82,6 +82,26 @@ def test_what_is_put_in_is_used_and_never_shown(plane, tmp_path, postgres_databa
     assert plane.ask("GET", "/pipelines/orders-cdc")[1]["spec"] == created["spec"]
 
 
+def test_nobody_logs_in_with_what_lies_in_the_home_folder(tmp_path, monkeypatch, postgres_database):
+    db = postgres_database
+    (tmp_path / ".pgpass").write_text(f"*:*:*:*:{db.server.password}\n")
+    (tmp_path / ".pgpass").chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PGPASSWORD", db.server.password)
+    db.execute("create table t (id int primary key)", "create publication pub for all tables")
+    source = postgres_source(db)
+    source["config"]["dsn"] = source["config"]["dsn"].replace(f":{db.server.password}@", "@")
+    plane = ControlPlane(tmp_path).start()
+    try:
+        plane.call("POST", "/pipelines", document(source, file_sink(tmp_path / "out.jsonl")))
+        assert "no password supplied" in plane.call("GET", "/pipelines/orders-cdc")[1]["ops"]["error"]
+        status, answer = plane.call("DELETE", "/pipelines/orders-cdc?drop_slot=true")
+        assert status == 409
+        assert "no password supplied" in answer["message"]
+    finally:
+        plane.stop()
+
+
 def test_what_is_not_there_is_named_where_it_hurts(plane):
     source = {
         **UNREACHABLE,
