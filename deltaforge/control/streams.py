@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -99,7 +100,7 @@ def _secrets_of(pipeline: Pipeline) -> KnownSecrets:
     with suppress(DeltaForgeError):  # what is not there cannot have been printed
         found += pipeline.used()[1]
     known = KnownSecrets()
-    known.learn(pipeline.name, found)
+    known.learn(pipeline.name, found, shown="" if pipeline.fault else json.dumps(pipeline.parsed.spec.echo()))
     return known
 
 

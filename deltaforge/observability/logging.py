@@ -74,7 +74,8 @@ def configure(
 
 def _unforeseen(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """An exception that ends the process is a log line like others: without secrets."""
-    if not issubclass(kind, Exception):
+    handler = _configured()
+    if not issubclass(kind, Exception) or handler is None or handler.stream.closed:
         sys.__excepthook__(kind, error, trace)
         return
     log.critical("ended by an exception that nobody foresaw", exc_info=(kind, error, trace))
