@@ -7,6 +7,7 @@ up when the process ends, however it ends. So there is no moment in which a proc
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
 import signal
@@ -28,6 +29,8 @@ ANSWER_SECS = 5.0
 POLL_SECS = 0.05
 KILLED_SECS = 10.0
 """How long a process that was killed may still be there."""
+REAPED_SECS = 2.0
+"""How long it takes to be told of the end of a process whose lock is free."""
 MAX_LOG_BYTES = 16 << 20
 LAUNCHER = (sys.executable, "-P", "-m", "deltaforge.runtime.launcher")
 
@@ -117,6 +120,17 @@ async def stop(paths: PipelinePaths, grace_secs: float) -> None:
             kind="not_ended",
             hint="it hangs in the operating system: look at its disks and mounts",
         )
+
+
+async def reap(process: asyncio.subprocess.Process) -> None:
+    """Wait for a process of ours that was told to end; kill it if it does not."""
+    try:
+        async with asyncio.timeout(REAPED_SECS):
+            await process.wait()
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 async def _signal(paths: PipelinePaths, number: int) -> None:

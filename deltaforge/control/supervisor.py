@@ -56,6 +56,7 @@ class Supervisor:
         self._reason_at = 0.0
         self._next_try_at: float | None = None
         self._process: asyncio.subprocess.Process | None = None
+        self._older: asyncio.subprocess.Process | None = None  # one that is being ended
         self._watcher: asyncio.Task[None] | None = None
         self._changing = asyncio.Lock()  # the watcher restarts nothing while somebody else starts or stops it
         self._restarts = self._new_restarts()
@@ -119,7 +120,7 @@ class Supervisor:
             is_watched = self._watcher is not None and not self._watcher.done()
             await self._unwatch()
             try:
-                await child.stop(self.paths, self._options.stop_grace_secs)
+                await self._end()
             except ControlError:
                 if is_watched:
                     self._watcher = asyncio.create_task(self._watch())
@@ -193,7 +194,7 @@ class Supervisor:
         """Make a process; whether it has to be watched, also for the next try."""
         try:
             if self._has_older:
-                await child.stop(self.paths, self._options.stop_grace_secs)
+                await self._end()
             self._process = await child.spawn(
                 self.paths,
                 self._options,
@@ -299,7 +300,15 @@ class Supervisor:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
             self._watcher = None
+        self._older = self._process or self._older
         self._process = self._next_try_at = None
+
+    async def _end(self) -> None:
+        """End the process, also one that we made and whose folder, with its lock, was taken away."""
+        await child.stop(self.paths, self._options.stop_grace_secs)
+        if self._older is not None:
+            await child.reap(self._older)
+            self._older = None
 
     def _new_restarts(self) -> Restarts:
         return Restarts(self._options.crash_limit, self._options.crash_window_secs)

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import resource
+import shutil
 import signal
 import sqlite3
 import time
@@ -164,6 +165,16 @@ def test_a_full_disk_is_shown_and_waited_out(make_plane, body, tmp_path, small_d
     small_disk.free()
     delivers()
     assert status_of(plane) == "running"
+    plane.stop()  # before the disk goes
+    assert pipeline_processes(small_disk.folder / "state") == {}
+
+
+def test_a_process_whose_folder_was_taken_away_is_ended_all_the_same(make_plane, body, tmp_path):
+    plane = make_plane()
+    plane.call("POST", "/pipelines", body)
+    shutil.rmtree(tmp_path / "state/pipelines" / NAME)
+    assert plane.call("POST", f"/pipelines/{NAME}/stop")[1]["status"] == "stopped"
+    assert pipeline_processes(tmp_path / "state") == {}
 
 
 def test_a_text_that_cannot_be_written_changes_nothing(make_plane, body, delivers):
