@@ -31,6 +31,8 @@ from deltaforge.runtime.spools import Spools
 from deltaforge.runtime.unmarked import unmarked_files
 from deltaforge.sinks.base import SinkConfig, SinkContext, SinkSpec, Waiting
 
+SLOW_OPENING_SECS = 2.0
+"""A sink that is not open by then is shown as an error: no answer at all is what a wrong address often looks like."""
 FOLLOWER_QUEUE = 16
 """Batches in memory for a sink that is not waited for, before they wait in its spool."""
 
@@ -56,6 +58,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         acked = {sink.sink_id: sink for sink in self._state.sinks}
         self.dead_letters = open_dead_letters(context)
         self._waiting = {sink_id: Waiting() for sink_id in ids}
+        self._began = time.monotonic()
         self.feeds: list[SinkFeed] = []
         try:
             for sink in context.spec.spec.sinks:
@@ -156,7 +159,13 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
 
     def errors(self) -> dict[str, str]:
         """The last error of each sink that is not healthy now."""
-        return {feed.id: error for feed in self.feeds if (error := feed.last_error or self._waiting[feed.id].reason)}
+        return {feed.id: error for feed in self.feeds if (error := self._error_of(feed))}
+
+    def _error_of(self, feed: SinkFeed) -> str | None:
+        if (error := feed.last_error or self._waiting[feed.id].reason) or feed.worker.has_opened:
+            return error
+        waited = time.monotonic() - self._began
+        return f"no answer for {waited:.0f} s to its first opening" if waited > SLOW_OPENING_SECS else None
 
     def ended(self) -> list[str]:
         """The sinks that deliver nothing more in this run, whatever comes."""

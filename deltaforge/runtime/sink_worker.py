@@ -82,10 +82,9 @@ class SinkWorker:
         self._in_doubt = InDoubt()
         self._redeliveries: deque[Redelivery] = deque()
         self._dead_letters = dead_letters
-        self._handed_count = 0
-        self.acked_count = 0
+        self._handed_count = self.acked_count = 0
         self._changed = threading.Condition()
-        self._is_kept_known = self._is_closing = self.is_open = False
+        self._is_kept_known = self._is_closing = self.is_open = self.has_opened = False
         self._is_clean = True  # nothing in doubt can still be under way in the sink
         self._writing: Batch | None = None
         self.last_error: str | None = None
@@ -186,7 +185,7 @@ class SinkWorker:
         if not self.is_open:
             self._check_owner()  # opening alone may fence another process off
             self._sink.open()
-            self.is_open = True
+            self.is_open = self.has_opened = True
             self.last_error = self.last_error if self._in_doubt else None  # what is in doubt has to be acked first
             self._in_doubt.rewind()
             if self._keeper is not None and not self._is_kept_known:  # once per run: what its destination says
@@ -394,6 +393,7 @@ class SinkWorker:
         self._meter.reconnected()
 
     def _fail(self, error: DeltaForgeError) -> None:
+        log.error("sink %s has ended: %s", self.id, error, extra={"sink": self.id, "kind": error.kind})
         error.context.setdefault("sink", self.id)
         with self._changed:
             self.failure, self.last_error = error, str(error)

@@ -122,6 +122,8 @@ class RedisSink:
         client = opened(self._config, self._name)
         with asked("connect to redis"):
             self._end_earlier(client)
+            if self._stream.fixed is not None:
+                _check_rights(client, self._stream.fixed)
         self._client = client
 
     def _end_earlier(self, client: Redis) -> None:
@@ -250,6 +252,23 @@ def _end_others(client: Redis, name: str) -> None:
     for other in client.client_list():
         if other["name"] == name and int(other["id"]) != own:
             client.client_kill_filter(_id=other["id"])
+
+
+def _check_rights(client: Redis, stream: str) -> None:
+    """Have the server say now whether the user may add entries.
+
+    The entry has a wrong number in it. A server looks at that after the rights, and so takes nothing.
+
+    Raises:
+        SinkError: The user may not.
+    """
+    from redis.exceptions import ResponseError
+
+    try:
+        client.execute_command("XADD", stream, "MAXLEN", "none", "*", "f", "v")  # type: ignore[no-untyped-call]  # the client's own gap
+    except ResponseError as refused:
+        if word_of(refused) == "NOPERM":
+            raise sink_error(f"redis takes nothing for stream {stream}", refused) from refused
 
 
 def _refusal(reply: Exception, index: int) -> SinkError:

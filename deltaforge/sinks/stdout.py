@@ -42,7 +42,11 @@ class StdoutSink:
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
 
     def open(self) -> None:
-        """There is nothing to open."""
+        """See that there is a standard output; there is nothing to open."""
+        try:
+            os.fstat(STDOUT)
+        except OSError as exc:
+            raise SinkError(f"cannot write to standard output: {exc.strerror}", kind="fatal") from exc
 
     def write(self, batch: Batch) -> None:
         lines = batch.encoded(self._encoder).lines()

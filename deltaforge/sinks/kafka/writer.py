@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 _TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
 """Kafka's ``org.apache.kafka.common.internals.Topic``: a wrong name is found before anything is sent."""
 
+_SHOWN = 100
+
 
 @dataclass
 class Handed:
@@ -94,6 +96,12 @@ class KafkaSink:
             self._discard(self._client)
 
     def _connected(self) -> Client:
+        if self._topic.fixed is not None and not _TOPIC_NAME.fullmatch(self._topic.fixed):
+            raise SinkError(
+                f"{self._topic.fixed[:_SHOWN]!r} is no topic name",
+                kind="routing",
+                hint="up to 249 of a-z A-Z 0-9 . _ -",
+            )
         client = Client(
             self._config.producer_settings(self._context.pipeline),
             self._context,

@@ -1,5 +1,7 @@
 """A sink that does not work shows at the start of its pipeline, before there is a row for it."""
 
+import socket
+
 import pytest
 
 from tests.fixtures.ports import free_port
@@ -105,6 +107,34 @@ def test_a_wrong_password_fails_at_once(pipelines, source, redis_with_password, 
 def test_a_missing_folder_fails_at_once(pipelines, source):
     assert create(pipelines, source, file_sink("no/such/folder/t.jsonl")) == "failed"
     assert "no/such/folder" in ops(pipelines)["error"]
+
+
+def test_what_no_retry_can_mend_names_the_sink(pipelines, source, redis_with_password, kafka):
+    with redis_with_password.connect(password="right") as admin:
+        admin.execute_command("ACL", "SETUSER", "reader", "on", ">pw", "~*", "+@read", "+ping")
+    no_right = redis_sink(redis_with_password, uri=f"redis://reader:pw@127.0.0.1:{redis_with_password.port}")
+    never = {
+        "NOPERM": no_right,
+        "compression.codec": kafka_sink(kafka.bootstrap, client_conf={"compression.codec": "nonsense"}),
+        "no topic name": kafka_sink(kafka.bootstrap, topic="a topic"),
+        "transactions": kafka_sink(
+            kafka.bootstrap, exactly_once=True, client_conf={"transaction.timeout.ms": "2000000000"}
+        ),
+    }
+    for reason, sink in never.items():
+        status = create(pipelines, source, sink)
+        shown = ops(pipelines)
+        assert (status, reason in shown["error"]) == ("failed", True), shown
+        assert f"sink {sink['config']['id']}" in shown["error"]
+        pipelines.call("DELETE", f"/pipelines/{NAME}")
+
+
+def test_a_server_that_never_answers_shows_although_nothing_failed(pipelines, source):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        server = type("Silent", (), {"host": "127.0.0.1", "port": silent.getsockname()[1]})
+        waits = redis_sink(server, send_timeout_secs=60, connect_timeout_secs=60, required=False)
+        assert create(pipelines, source, waits) == "running"
+        assert "no answer for" in ops(pipelines)["degraded"]["sink r"]
 
 
 def test_a_missing_topic_is_named_at_once(pipelines, source, private_kafka):

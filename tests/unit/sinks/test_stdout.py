@@ -1,7 +1,14 @@
 """The stdout sink on a real file descriptor 1."""
 
+import os
 import subprocess
 import sys
+
+import pytest
+
+from deltaforge.core.errors import SinkError
+from deltaforge.sinks.stdout import StdoutSinkSpec
+from deltaforge.testing.sink_contract import context
 
 SCRIPT = """
 from deltaforge.core.errors import SinkError
@@ -42,3 +49,13 @@ def test_a_reader_that_went_away_is_fatal():
         return process.stderr.read()
 
     assert run(read=hang_up) == b"fatal cannot write to standard output: its reader is gone\n"
+
+
+def test_a_closed_standard_output_is_noticed_when_the_sink_opens(monkeypatch):
+    reader, writer = os.pipe()
+    os.close(writer)
+    os.close(reader)
+    monkeypatch.setattr("deltaforge.sinks.stdout.STDOUT", writer)
+    with pytest.raises(SinkError, match="cannot write to standard output: Bad file descriptor") as caught:
+        StdoutSinkSpec.model_validate({"type": "stdout", "config": {"id": "s"}}).build(context()).open()
+    assert caught.value.kind == "fatal"
