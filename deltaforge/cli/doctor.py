@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deltaforge.cli.options import add_state_dir
+from deltaforge.cli.options import add_secrets_dir, add_state_dir
 from deltaforge.core.errors import SpecError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     doctor = verbs.add_parser("doctor", help="ask every server of a document whether it will run; changes nothing")
     doctor.add_argument("file", metavar="FILE", type=Path, help="pipeline document, YAML or JSON")
     doctor.add_argument("--strict", action="store_true", help="warnings count, too")
+    add_secrets_dir(doctor)
     add_options(doctor)
     doctor.set_defaults(verb=examine_document)
 
@@ -40,19 +41,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def examine_document(args: argparse.Namespace) -> int:
     """Print what was found. Returns 1 after errors, with ``--strict`` also after warnings."""
+    from deltaforge.config.known_secrets import KNOWN_SECRETS
     from deltaforge.doctor import Level, examine
     from deltaforge.spec import check_supported, load_file
+    from deltaforge.spec.secrets import secrets_of
 
     if not 0 < args.timeout < float("inf"):
         raise SpecError(f"--timeout is {args.timeout:g}, expected seconds above 0")
     logging.getLogger().addHandler(logging.NullHandler())  # what is logged about the servers is a finding here
-    document = load_file(args.file, os.environ)
+    document = load_file(args.file, os.environ, secrets_dir=args.secrets_dir)
     check_supported(document.spec)
+    secrets, shown = secrets_of(document.spec.model_dump()), json.dumps(document.spec.echo())
+    KNOWN_SECRETS.learn(document.spec.metadata.name, secrets, shown=shown)
     findings = examine(document, args.state_dir, patience_secs=args.timeout)
     counts = {level: sum(finding.level is level for finding in findings) for level in Level}
     is_bad = counts[Level.ERROR] > 0 or (args.strict and counts[Level.WARNING] > 0)
     text = _json(document.spec.metadata.name, findings, is_ok=not is_bad) if args.json else _text(findings, counts)
-    print(text)  # noqa: T201 - the output of the command
+    print(KNOWN_SECRETS.hidden(text))  # noqa: T201 - the output of the command
     return _EXIT_FINDINGS if is_bad else 0
 
 

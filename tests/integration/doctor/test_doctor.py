@@ -73,6 +73,18 @@ def test_the_exit_code_says_whether_anything_was_found(sink_case, command, verb)
     assert "postgres:postgres" not in text
 
 
+def test_a_secret_of_a_file_is_used_and_not_told(sink_case, command, tmp_path):
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "dsn").write_text(
+        sink_case.config["dsn"].replace("postgres:postgres@", "postgres:wr0ng-one@")
+    )
+    sink_case.config["dsn"] = "${file:dsn}"
+    code, text = command("--secrets-dir", str(tmp_path / "secrets"))
+    assert code == 1
+    assert "wr0ng-one" not in text
+    assert "password authentication failed" in text
+
+
 def test_a_server_that_never_answers_does_not_hold_it_up(sink_case, tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         sink_case.config["dsn"] = f"postgres://u:p@127.0.0.1:{silent.getsockname()[1]}/d"
