@@ -68,7 +68,7 @@ class _Pipelines(Collector):
     def collect(self) -> Iterator[Metric]:
         pipelines = self._service.list([])
         starts = Metric("deltaforge_pipelines", "Pipeline starts.", "counter")
-        starts.add_sample("deltaforge_pipelines_total", {}, sum(p.supervisor.start_count for p in pipelines))
+        starts.add_sample("deltaforge_pipelines_total", {}, self._service.start_count())
         info = Metric("deltaforge_pipeline_info", "1 for each pipeline.", "gauge")
         status = Metric("deltaforge_pipeline_status", "1 running, 0.5 paused, 0 stopped, -1 failed.", "gauge")
         pauses = Metric("deltaforge_pipeline_pauses", "Pauses.", "counter")

@@ -41,6 +41,7 @@ class RegisteredPipelines:
         self.streams = PipelineStreams(self.get)
         self.pause_counts: defaultdict[str, int] = defaultdict(int)
         self.resume_counts: defaultdict[str, int] = defaultdict(int)
+        self._deleted_start_count = 0
 
     def list(self, labels: builtins.list[str]) -> builtins.list[Pipeline]:
         """Pipelines that have every label: ``key:value``, or ``key`` with any value."""
@@ -63,6 +64,10 @@ class RegisteredPipelines:
             return self._pipelines[name]
         except KeyError:
             raise PipelineNotFoundError(name) from None
+
+    def start_count(self) -> int:
+        """Processes that were made, those of deleted pipelines among them: a counter must not fall."""
+        return self._deleted_start_count + sum(p.supervisor.start_count for p in self._pipelines.values())
 
     async def checkpoints(self, name: str) -> builtins.list[dict[str, Any]]:
         """The saved position of each sink, from the recovery store: also when nothing runs."""

@@ -283,6 +283,7 @@ class PipelineService(RegisteredPipelines):
         await self._registrations.remove(pipeline.name)
         self.pause_counts.pop(pipeline.name, None)
         self.resume_counts.pop(pipeline.name, None)
+        self._deleted_start_count += pipeline.supervisor.start_count
         self._pipelines.pop(pipeline.name, None)
 
     @asynccontextmanager
