@@ -62,6 +62,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = verbs.add_parser("delete", help="stop a pipeline and forget it with its position")
     add_name(parser)
     parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--drop-slot", action="store_true", help="drop the replication slot of the source, too")
     add_server(parser)
     parser.set_defaults(verb=_delete)
 
@@ -182,10 +183,11 @@ def _move(args: argparse.Namespace) -> int:
 
 def _delete(args: argparse.Namespace) -> int:
     confirm(args, f"delete pipeline {args.name} with its position and dead letters?")
-    answer = Server(args).call("DELETE", pipeline_path(args.name))
-    if answer is not None and args.json:
-        out_json(answer)
-    elif not args.json:
+    path = pipeline_path(args.name, drop_slot="true" if args.drop_slot else None)
+    left = Server(args).header("DELETE", path, "DeltaForge-Slot-Left")
+    if left is not None:
+        say(f"its replication slot is left on the server: {printable(left)}")
+    if not args.json:
         out(f"{args.name} is deleted")
     return 0
 

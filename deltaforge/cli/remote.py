@@ -79,6 +79,15 @@ class Server:
             data = answer.read(MAX_ANSWER_BYTES)
         return _decoded(data) if data else None
 
+    def header(self, method: str, path: str, name: str) -> str | None:
+        """One request without an answer's body, of which a header is wanted; None if it is not there.
+
+        Raises:
+            DeltaForgeError: As :meth:`call`.
+        """
+        with self._requested(method, path, None) as answer:
+            return answer.getheader(name)
+
     def lines(self, path: str) -> Iterator[dict[str, Any]]:
         """A streamed answer, a JSON object a line.
 

@@ -99,7 +99,10 @@ def test_a_pipeline_is_made_watched_changed_and_removed(plane, shop, postgres_da
     assert told(capsys, "log-level", level.strip())[1] == level
 
     assert told(capsys, "delete", "shop")[0] == 2  # nobody to ask
-    assert told(capsys, "delete", "shop", "--yes") == (0, "shop is deleted\n", "")
+    code, out, err = told(capsys, "delete", "shop", "--yes")
+    assert (code, out) == (0, "shop is deleted\n")
+    slot = f"s_{postgres_database.name}"
+    assert err.startswith(f"its replication slot is left on the server: {slot}; retained_bytes=")
     for verb in ("status", "tail", "logs", "pause", "delete", "dlq"):
         code, _, err = told(capsys, verb, "shop", *(["--yes"] if verb == "delete" else []))
         assert (code, err) == (4, "error: pipeline shop not found\n"), verb
@@ -121,7 +124,7 @@ def test_a_tail_ends_with_its_pipeline(plane, shop, capsys, tmp_path):
         out, err = tail.communicate(timeout=30)
         assert (tail.returncode, err.startswith(words)) == (code, True), err
         assert "ended" in json.loads(out.splitlines()[-1])["tail"]
-    assert told(capsys, "delete", "shop", "--yes")[0] == 0
+    assert told(capsys, "delete", "shop", "--yes", "--drop-slot") == (0, "shop is deleted\n", "")
 
 
 class Answers(BaseHTTPRequestHandler):
