@@ -1,9 +1,24 @@
-"""Builds the compiled kernel where a C++ compiler is; without one DeltaForge runs its Python decoders."""
+"""Builds the compiled kernel where a C++ compiler is; without one DeltaForge runs its Python decoders.
 
+Notes in the package which commit it is of: of this checkout, or as ``DELTAFORGE_COMMIT`` and ``SOURCE_DATE_EPOCH`` say.
+"""
+
+import json
 import os
+import shutil
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_py import build_py
+from setuptools.command.sdist import sdist
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE))
+
+from deltaforge.build import WRITTEN, of_git  # noqa: E402
 
 kernel = Extension(
     "deltaforge.protocol.kernel._compiled",
@@ -14,4 +29,36 @@ kernel = Extension(
     optional=True,
 )
 
-setup(ext_modules=cythonize([kernel]))
+
+def note_build(package: Path) -> None:
+    """Into the folder of a package that is being made. An sdist has it already."""
+    package.mkdir(parents=True, exist_ok=True)
+    if (HERE / "deltaforge" / WRITTEN).exists():
+        shutil.copy2(HERE / "deltaforge" / WRITTEN, package)
+        return
+    build = of_git(HERE)
+    if commit := os.environ.get("DELTAFORGE_COMMIT"):
+        build = build._replace(commit=commit)
+    if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
+        build = build._replace(date=datetime.fromtimestamp(int(epoch), UTC).isoformat())
+    (package / WRITTEN).write_text(json.dumps(build._asdict()))
+
+
+class BuildPython(build_py):
+    """With the note in a wheel; not in an editable installation, which is the checkout."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            note_build(Path(self.build_lib, "deltaforge"))
+
+
+class SourceArchive(sdist):
+    """With the note, since it has no history."""
+
+    def make_release_tree(self, base_dir: str, files: list[str]) -> None:
+        super().make_release_tree(base_dir, files)
+        note_build(Path(base_dir, "deltaforge"))
+
+
+setup(ext_modules=cythonize([kernel]), cmdclass={"build_py": BuildPython, "sdist": SourceArchive})

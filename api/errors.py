@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from quart import Quart, Response, jsonify
+from quart import Quart, Response, current_app, jsonify
 from werkzeug.exceptions import HTTPException
 
 from api.body import located
@@ -70,6 +70,7 @@ def install_error_handlers(app: Quart) -> None:
     @app.errorhandler(Exception)
     async def unexpected(error: Exception) -> tuple[Response, int]:
         log.error("request failed unexpectedly", exc_info=error)
+        current_app.extensions["service"].crash_count += 1
         return error_body(500, "INTERNAL_ERROR", "the server failed; its log says why")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import re
 from collections.abc import Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -12,11 +13,16 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from deltaforge import __version__
+from deltaforge.build import build
 from deltaforge.control import child
 from deltaforge.control.service import PipelineService
 from deltaforge.core.errors import ControlError
 from deltaforge.observability.metrics import LATENCY_BUCKETS
+from deltaforge.observability.process import ProcessMetrics
 
+MAX_LABELS, MAX_LABEL_CHARS = 32, 200
+"""Of a document's labels, so many are shown, and so much of each."""
+_NO_LABEL = re.compile(r"[^a-zA-Z0-9_]")
 _STATUS = {"running": 1.0, "paused": 0.5, "stopped": 0.0, "failed": -1.0}
 
 
@@ -27,10 +33,11 @@ class ControlMetrics:
         self._service = service
         self._registry = CollectorRegistry()
         self._registry.register(_Pipelines(service))
-        build = Gauge(
+        info = Gauge(
             "deltaforge_build_info", "1.", ("version", "commit", "build_date", "python"), registry=self._registry
         )
-        build.labels(__version__, "", "", platform.python_version()).set(1)
+        info.labels(__version__, *build(), platform.python_version()).set(1)
+        self._registry.register(ProcessMetrics({}))
         self._requests = Counter(
             "deltaforge_api_requests", "Requests.", ("route", "method", "status"), registry=self._registry
         )
@@ -77,7 +84,8 @@ class _Pipelines(Collector):
         failed = Metric("deltaforge_pipeline_failed_starts", "Processes that could not be made.", "counter")
         for pipeline in pipelines:
             name, tenant = pipeline.name, pipeline.tenant
-            info.add_sample("deltaforge_pipeline_info", {"pipeline": name, "tenant": tenant}, 1)
+            about = {"pipeline": name, "tenant": tenant, **label_names(pipeline.labels)}
+            info.add_sample("deltaforge_pipeline_info", about, 1)
             labels = {"pipeline": name}
             status.add_sample("deltaforge_pipeline_status", labels, _STATUS[pipeline.supervisor.status])
             pauses.add_sample("deltaforge_pipeline_pauses_total", labels, self._service.pause_counts[name])
@@ -85,9 +93,22 @@ class _Pipelines(Collector):
             supervisor = pipeline.supervisor
             restarts.add_sample("deltaforge_pipeline_restarts_total", labels, supervisor.restart_count)
             failed.add_sample("deltaforge_pipeline_failed_starts_total", labels, supervisor.failed_start_count)
+        panics = Metric("deltaforge_panics", "Crashes: of pipeline processes, and of requests.", "counter")
+        crashes = sum(pipeline.supervisor.crash_count for pipeline in pipelines)
+        panics.add_sample("deltaforge_panics_total", {}, crashes + self._service.crash_count)
         files = Metric("deltaforge_config_files_refused", "Files of --config that are left out.", "gauge")
         files.add_sample("deltaforge_config_files_refused", {}, len(self._service.config_files.faults))
-        yield from (starts, info, status, pauses, resumes, restarts, failed, files)
+        yield from (starts, info, status, pauses, resumes, restarts, failed, panics, files)
+
+
+def label_names(labels: dict[str, str]) -> dict[str, str]:
+    """Labels of a document under names that Prometheus allows: ``label_`` and the key, with ``_`` for whatever else
+    it holds. Of keys that become the same name the first in order stays.
+    """
+    named: dict[str, str] = {}
+    for key, value in sorted(labels.items())[:MAX_LABELS]:
+        named.setdefault(f"label_{_NO_LABEL.sub('_', key)}"[:MAX_LABEL_CHARS], value[:MAX_LABEL_CHARS])
+    return named
 
 
 class _Merged(Collector):
@@ -100,7 +121,6 @@ class _Merged(Collector):
         families: dict[str, Metric] = {}
         for text in self._texts:
             for family in text_string_to_metric_families(text):
-                family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
                 known = families.setdefault(family.name, family)
                 if known is not family:
                     known.samples.extend(family.samples)

@@ -40,12 +40,13 @@ class Supervisor:
         start_count: Processes that were made, for metrics.
         restart_count: Those of them that followed one that had ended by itself.
         failed_start_count: Tries to make one that failed.
+        crash_count: Processes that ended without a reason, or by an exception that nobody foresaw.
     """
 
     def __init__(self, name: str, options: ServeOptions, *, command: tuple[str, ...] = child.LAUNCHER) -> None:
         self.paths = PipelinePaths(options.state_dir, name)
         self.status = "stopped"
-        self.start_count = self.restart_count = self.failed_start_count = 0
+        self.start_count = self.restart_count = self.failed_start_count = self.crash_count = 0
         self.rules: RemoteRules | None = None
         self.secrets_dir = options.secrets_dir
         self._options = options
@@ -253,6 +254,7 @@ class Supervisor:
     def _may_go_on(self, lived_secs: float) -> bool:
         """Whether a new process can help after the end of one."""
         outcome = read_outcome(self.paths.outcome)
+        self.crash_count += outcome is None or outcome.is_crash
         if outcome is not None and outcome.status == "failed" and outcome.retry != "backoff":
             self._fail(outcome.kind, _text(outcome))
             return False

@@ -202,12 +202,13 @@ class Batch:
         event_count: Number of events; 0 for a batch that only moves the position.
         byte_count: Log bytes it came from, for limits and metrics.
         received_at: ``time.monotonic()`` of its first byte, in seconds.
+        taken_at: The same when the dataflow took it from the reader; 0 before that.
         reader_count: How many sinks have yet to call :meth:`release`; the encoded values stay until then.
     """
 
     __slots__ = (
         "_encoded", "_events", "byte_count", "event_count", "groups", "is_tx_end", "position", "reader_count",
-        "received_at",
+        "received_at", "taken_at",
     )  # fmt: skip
 
     def __init__(
@@ -227,6 +228,7 @@ class Batch:
         self.event_count = len(events)
         self.byte_count = byte_count
         self.received_at = received_at
+        self.taken_at = 0.0
         self.reader_count = 1
 
     @classmethod

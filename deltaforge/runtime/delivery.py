@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import msgspec
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from prometheus_client import Histogram
 
 from deltaforge.checkpoint.reader import DELIVERY_KEY
 from deltaforge.checkpoint.reset import readable
@@ -57,6 +58,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         self._unmarked = unmarked_files(context, [sink_id for sink_id in ids if state and state.knows(sink_id)])
         acked = {sink.sink_id: sink for sink in self._state.sinks}
         self.dead_letters = open_dead_letters(context)
+        self._limits = context.spec.spec.batch.limits()
         self._waiting = {sink_id: Waiting() for sink_id in ids}
         self._began = time.monotonic()
         self.feeds: list[SinkFeed] = []
@@ -117,6 +119,8 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             if self._context.tap.is_listened:
                 self._context.tap.offer(batch)
             self._context.metrics.bytes.labels(self._context.name).inc(batch.byte_count)
+            if batch.taken_at:
+                self._process_latency(batch).observe(time.monotonic() - batch.taken_at)
 
     @told
     def snapshot(self) -> bytes | None:
@@ -189,6 +193,13 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         wanted = self._spools.has_others or any(feed.wants_barrier() for feed in self.feeds)
         self._is_barrier_asked = wanted
         return wanted
+
+    def _process_latency(self, batch: Batch) -> Histogram:
+        """From the reader through the dataflow to the sinks, by what ended the batch."""
+        limits = self._limits
+        is_full = batch.event_count >= limits.max_events or batch.byte_count >= limits.max_bytes
+        metrics = self._context.metrics
+        return metrics.stage_latency.labels(self._context.name, "process", "limits" if is_full else "timer")
 
     @contextmanager
     def _aborting(self) -> Iterator[None]:

@@ -162,7 +162,7 @@ def _reason(error: BaseException) -> DeltaForgeError:
         return StorageError(
             "the recovery store cannot be written: its disk is full or broken", hint="free space below the state folder"
         )
-    return SourceError(f"the dataflow failed unexpectedly: {unforeseen(error)}")
+    return SourceError(f"the dataflow failed unexpectedly: {unforeseen(error)}", crash=True)
 
 
 def _report(failure: DeltaForgeError | None) -> int:

@@ -15,7 +15,8 @@ from deltaforge.core.retry import retry_of
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """The end of a run: ``stopped`` as asked, or ``failed`` with the reason.
 
-    ``retry`` is the policy of :mod:`deltaforge.core.retry`: ``backoff``, ``operator`` or ``never``.
+    ``retry`` is the policy of :mod:`deltaforge.core.retry`: ``backoff``, ``operator`` or ``never``. ``is_crash``: an
+    exception that nobody foresaw.
     """
 
     status: str
@@ -23,6 +24,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     message: str = ""
     hint: str = ""
     retry: str = "never"
+    is_crash: bool = False
 
     @classmethod
     def of(cls, failure: DeltaForgeError | None) -> Outcome:
@@ -35,6 +37,7 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
             message=redacted(_named(failure)),
             hint=redacted(failure.hint),
             retry=retry_of(failure).value,
+            is_crash=bool(failure.context.get("crash")),
         )
 
     def write(self, path: Path) -> None:

@@ -79,7 +79,7 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
             raise
         except Exception as error:
             log.exception("sensing crashed")
-            self._context.fail(DeltaForgeError(f"sensing failed unexpectedly: {unforeseen(error)}"))
+            self._context.fail(DeltaForgeError(f"sensing failed unexpectedly: {unforeseen(error)}", crash=True))
             raise
         self._metrics.note_stage(time.monotonic() - began)
         return values, self.RETAIN

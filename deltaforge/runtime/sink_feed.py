@@ -332,7 +332,9 @@ class SinkFeed:
             self.failure = error
         except Exception as error:
             log.exception("the spool of sink %s crashed", self.id, extra={"sink": self.id})
-            self.failure = StorageError(f"the spool of sink {self.id} failed unexpectedly: {unforeseen(error)}")
+            self.failure = StorageError(
+                f"the spool of sink {self.id} failed unexpectedly: {unforeseen(error)}", crash=True
+            )
 
     def _feed_one(self) -> bool:
         with self._changed:

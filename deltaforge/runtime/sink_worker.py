@@ -166,7 +166,7 @@ class SinkWorker:
                     self._back_off(error, next(delays))
         except Exception as error:
             log.exception("sink crashed", extra={"sink": self.id})
-            self._fail(SinkError(f"sink {self.id} failed unexpectedly: {unforeseen(error)}", kind="other"))
+            self._fail(SinkError(f"sink {self.id} failed unexpectedly: {unforeseen(error)}", kind="other", crash=True))
         finally:
             self._sink.close()
             self._refuse_redeliveries()

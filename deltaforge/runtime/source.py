@@ -186,6 +186,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         self._is_tx_open = not batch.is_tx_end
         self._is_start_emitted = True
         if batch.event_count:
+            batch.taken_at = self._active_at
             metrics, pipeline = self._context.metrics, self._context.name
             metrics.batch_events.labels(pipeline).observe(batch.event_count)
             metrics.batch_bytes.labels(pipeline).observe(batch.byte_count)

@@ -99,6 +99,7 @@ def metrics_text(context: PipelineContext) -> str:
             source_id = context.spec.spec.source.config.id
             metrics.source_lag_seconds.labels(name).set(lag)
             metrics.source_idle_seconds.labels(name, source_id).set(lag)
+    metrics.show_table_lags(time.time())
     _count_dead_letters(context)
     for feed in context.delivery.feeds if context.delivery else []:
         feed.show()

@@ -235,7 +235,7 @@ class LogReader:
             except Exception as error:
                 self._note_place(error, stream)
                 log.exception("reader crashed", extra={"source_id": self._source_id})
-                self._fail(SourceError(f"reading failed unexpectedly: {unforeseen(error)}", kind="other"))
+                self._fail(SourceError(f"reading failed unexpectedly: {unforeseen(error)}", kind="other", crash=True))
                 return
             finally:
                 self._disconnected()
@@ -289,6 +289,7 @@ class LogReader:
             self._events_read += batch.event_count
             if batch.event_count:
                 self._last_event_ts_ms = batch.groups[-1].ts_ms
+                self._metrics.note_tables_at(self._last_event_ts_ms)
             self._changed.notify_all()
             return True
 

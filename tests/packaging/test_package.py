@@ -25,7 +25,9 @@ def wheel_names(built):
 def test_the_sdist_is_the_tree(sdist):
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames() if not archive.getmember(name).isdir()}
-    made = {"PKG-INFO", "setup.cfg"} | {name for name in names if name.startswith("deltaforge.egg-info/")}
+    made = {"PKG-INFO", "setup.cfg", "deltaforge/build.json"} | {
+        name for name in names if name.startswith("deltaforge.egg-info/")
+    }
     assert names - made == set(source_files())
 
 

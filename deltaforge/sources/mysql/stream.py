@@ -371,8 +371,7 @@ class MysqlStream:
         metrics.schema_cache_misses.labels(*labels).inc(self._tables.misses)
         metrics.taken_over.labels(*labels).inc(self._tables.taken_over)
         self._bytes = self._tables.hits = self._tables.misses = self._tables.taken_over = 0
-        for (table, op), count in self._counts.items():
-            metrics.source_events.labels(*labels, table, op).inc(count)
+        metrics.count_rows(self._config.id, self._counts)
         self._counts.clear()
         for table, count in self._null_dates.items():
             metrics.null_dates.labels(*labels, table).inc(count)

@@ -373,8 +373,7 @@ class PostgresStream:
         if self._bytes:
             metrics.source_bytes.labels(*labels).inc(self._bytes)
             self._bytes = 0
-        for (table, op), count in self._counts.items():
-            metrics.source_events.labels(*labels, table, op).inc(count)
+        metrics.count_rows(self._config.id, self._counts)
         self._counts.clear()
         metrics.unmatched_patterns.labels(*labels).set(len(self._watch.reasons))
         if self._mapper.schema_misses:
