@@ -13,6 +13,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]
 
 LATENCY_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 BATCH_EVENT_BUCKETS = (1, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000)
+MAX_TABLES, OTHER_TABLES = 1000, "(others)"
+"""So many tables have series of their own in a process."""
 BATCH_BYTE_BUCKETS = tuple(float(1 << n) for n in range(10, 28, 2))
 
 
@@ -26,7 +28,7 @@ class PipelineMetrics:
     def __init__(self, pipeline: str) -> None:
         self.pipeline = pipeline
         self.registry = CollectorRegistry()
-        source, sink = ("pipeline", "source"), ("pipeline", "sink")
+        source = ("pipeline", "source")
         self.source_events = self._counter("source_events", "Row changes read.", (*source, "table", "op"))
         self.source_bytes = self._counter("source_bytes", "Raw log bytes read.", source)
         self.source_reconnects = self._counter("source_reconnects", "Reconnections to the source.", source)
@@ -51,21 +53,6 @@ class PipelineMetrics:
             "e2e_latency_seconds", "Receive time of the first event to delivery.", ("pipeline",), LATENCY_BUCKETS
         )
         self.channel_depth = self._gauge("pipeline_channel_depth", "Batches waiting for the dataflow.", ("pipeline",))
-        self.sink_events = self._counter("sink_events", "Events delivered.", sink)
-        self.sink_batches = self._counter("sink_batch", "Batches delivered.", sink)
-        self.sink_bytes = self._counter("sink_bytes", "Value bytes delivered.", sink)
-        self.sink_latency = self._histogram("sink_latency_seconds", "Seconds per batch.", sink, LATENCY_BUCKETS)
-        self.sink_errors = self._counter("sink_errors", "Failed attempts.", sink)
-        self.sink_routing_errors = self._counter(
-            "sink_routing_errors", "Events without a destination.", (*sink, "kind")
-        )
-        self.sink_reconnects = self._counter("sink_reconnects", "Reconnections.", sink)
-        self.sink_deadline_overruns = self._counter("coordinator_sink_timeout", "Sink calls over the deadline.", sink)
-        self.checkpoints = self._counter("checkpoints", "Per-sink positions saved.", ("pipeline",))
-        self.checkpoint_resets = self._counter("checkpoint_resets", "Resets carried out.", ("pipeline",))
-        self.last_checkpoint_ts = self._gauge("last_checkpoint_ts", "When a position was last saved.", ("pipeline",))
-        self.sink_checkpoint_status = self._gauge("sink_checkpoint_status", "1 ok, 0 behind.", (*sink, "required"))
-        self.sink_last_checkpoint_ts = self._gauge("sink_last_checkpoint_ts", "When this sink last acked.", sink)
         self.schema_cache_hits = self._counter("source_schema_cache_hits", "Table definitions reused.", source)
         self.schema_cache_misses = self._counter("source_schema_cache_misses", "Table definitions built.", source)
         self.skipped_events = self._counter("source_skipped_events", "Events that an operator let pass unread.", source)
@@ -76,6 +63,7 @@ class PipelineMetrics:
         )
         self.slot_retained_bytes = self._gauge("source_slot_retained_bytes", "WAL that the slot holds back.", source)
         self._add_tables()
+        self._add_sinks()
         self._add_kafka()
         self._add_readers()
         self._add_spools()
@@ -87,8 +75,28 @@ class PipelineMetrics:
         self.source_table_lag_seconds = self._gauge(
             "source_table_lag_seconds", "Now minus the time of the table's last event.", ("pipeline", "table")
         )
+        self._tables: set[str] = set()
         self._fresh_tables: set[str] = set()
         self._table_times: dict[str, int] = {}
+
+    def _add_sinks(self) -> None:
+        sink = ("pipeline", "sink")
+        self.sink_events = self._counter("sink_events", "Events delivered.", sink)
+        self.sink_batches = self._counter("sink_batch", "Batches delivered.", sink)
+        self.sink_bytes = self._counter("sink_bytes", "Value bytes delivered.", sink)
+        self.sink_latency = self._histogram("sink_latency_seconds", "Seconds per batch.", sink, LATENCY_BUCKETS)
+        self.sink_up = self._gauge("sink_up", "1 while the sink is open and nothing is wrong with it.", sink)
+        self.sink_errors = self._counter("sink_errors", "Failed attempts.", sink)
+        self.sink_routing_errors = self._counter(
+            "sink_routing_errors", "Events without a destination.", (*sink, "kind")
+        )
+        self.sink_reconnects = self._counter("sink_reconnects", "Reconnections.", sink)
+        self.sink_deadline_overruns = self._counter("coordinator_sink_timeout", "Sink calls over the deadline.", sink)
+        self.checkpoints = self._counter("checkpoints", "Per-sink positions saved.", ("pipeline",))
+        self.checkpoint_resets = self._counter("checkpoint_resets", "Resets carried out.", ("pipeline",))
+        self.last_checkpoint_ts = self._gauge("last_checkpoint_ts", "When a position was last saved.", ("pipeline",))
+        self.sink_checkpoint_status = self._gauge("sink_checkpoint_status", "1 ok, 0 behind.", (*sink, "required"))
+        self.sink_last_checkpoint_ts = self._gauge("sink_last_checkpoint_ts", "When this sink last acked.", sink)
 
     def _add_kafka(self) -> None:
         sink = ("pipeline", "sink")
@@ -147,7 +155,8 @@ class PipelineMetrics:
 
     def count_rows(self, source_id: str, counts: Mapping[tuple[str, str], int]) -> None:
         """Count rows that were read, by table and operation. In the reader's thread."""
-        for (table, op), count in counts.items():
+        for (name, op), count in counts.items():
+            table = self.table_label(name)
             self.source_events.labels(self.pipeline, source_id, table, op).inc(count)
             self._fresh_tables.add(table)
 
@@ -163,6 +172,16 @@ class PipelineMetrics:
         """Bring the lag of each table of which something was read up to date."""
         for table, ts_ms in list(self._table_times.items()):
             self.source_table_lag_seconds.labels(self.pipeline, table).set(max(0.0, now_secs - ts_ms / 1000))
+
+    def table_label(self, table: str) -> str:
+        """The value of a label ``table``: of a database with very many tables the later ones share one, since every
+        value is another series in the memory of this process and of Prometheus.
+        """
+        if table not in self._tables:
+            if len(self._tables) >= MAX_TABLES:
+                return OTHER_TABLES
+            self._tables.add(table)
+        return table
 
     def text(self) -> str:
         """Prometheus text exposition of all of them."""

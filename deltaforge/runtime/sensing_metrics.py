@@ -40,7 +40,7 @@ class SensingMetrics:
         """A table was observed: so many values, so many changed shapes."""
         metrics = self._metrics
         if table not in self._tables:
-            labels = (metrics.pipeline, table)
+            labels = (metrics.pipeline, metrics.table_label(table))
             self._tables[table] = (
                 metrics.schema_events.labels(*labels),
                 metrics.schema_sensing_seconds.labels(*labels),
@@ -49,7 +49,7 @@ class SensingMetrics:
         values.inc(value_count)
         latency.observe(seconds)
         if evolution_count:
-            metrics.schema_evolutions.labels(metrics.pipeline, table).inc(evolution_count)
+            metrics.schema_evolutions.labels(metrics.pipeline, metrics.table_label(table)).inc(evolution_count)
             metrics.pipeline_evolutions.labels(metrics.pipeline).inc(evolution_count)
         self._observed.add(table)
         if self._sensing.drift.has_drift(table):
@@ -66,7 +66,7 @@ class SensingMetrics:
         self._metrics.schema_dynamic_maps.labels(self._metrics.pipeline).set(dynamic)
 
     def _note_cache(self, table: str) -> None:
-        metrics, labels = self._metrics, (self._metrics.pipeline, table)
+        metrics, labels = self._metrics, (self._metrics.pipeline, self._metrics.table_label(table))
         now, before = self._sensing.cache_counts(table), self._cache_counts.get(table, (0, 0))
         self._cache_counts[table] = now
         for counter, alias, count in (

@@ -101,8 +101,10 @@ def metrics_text(context: PipelineContext) -> str:
             metrics.source_idle_seconds.labels(name, source_id).set(lag)
     metrics.show_table_lags(time.time())
     _count_dead_letters(context)
+    errors = context.delivery.errors() if context.delivery else {}
     for feed in context.delivery.feeds if context.delivery else []:
         feed.show()
+        metrics.sink_up.labels(name, feed.id).set(feed.worker.is_open and feed.id not in errors)
     return metrics.text()
 
 

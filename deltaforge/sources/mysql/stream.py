@@ -374,5 +374,5 @@ class MysqlStream:
         metrics.count_rows(self._config.id, self._counts)
         self._counts.clear()
         for table, count in self._null_dates.items():
-            metrics.null_dates.labels(*labels, table).inc(count)
+            metrics.null_dates.labels(*labels, metrics.table_label(table)).inc(count)
         self._null_dates.clear()

@@ -102,6 +102,9 @@ def test_a_wrong_password_fails_at_once(pipelines, source, redis_with_password, 
         assert status == "running"
         assert set(shown["degraded"]) == {"sink r"}
         assert pipelines.call("GET", "/health")[1]["degraded_pipelines"] == [NAME]
+        metrics = pipelines.call("GET", "/metrics")[1]
+        for sink_id, is_up in (("file", 1.0), ("r", 0.0)):
+            assert f'deltaforge_sink_up{{pipeline="{NAME}",sink="{sink_id}"}} {is_up}' in metrics
 
 
 def test_a_missing_folder_fails_at_once(pipelines, source):
