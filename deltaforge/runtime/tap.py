@@ -99,10 +99,10 @@ class Tap:
             listener.is_closed.wait(max(0.0, until - time.monotonic()))
 
     def _remove(self, listener: Listener) -> None:
+        self._metrics.tail_left_out.labels(self._metrics.pipeline).inc(listener.left_out)
         with self._lock:
             self._listeners = [other for other in self._listeners if other is not listener]
             self._show()
-        self._metrics.tail_left_out.labels(self._metrics.pipeline).inc(listener.left_out)
 
     def _show(self) -> None:
         self.is_listened = bool(self._listeners)

@@ -8,7 +8,7 @@ import signal
 import pytest
 
 from deltaforge.runtime.paths import PipelinePaths
-from deltaforge.runtime.tap import MAX_LISTENERS
+from deltaforge.runtime.tap import MAX_LISTENERS, MAX_QUEUED_BYTES
 from tests.integration.e2e.test_rest import ControlPlane, document
 from tests.pipelines import file_events, file_sink, mysql_source, postgres_source, wait_for
 
@@ -86,8 +86,9 @@ def test_events_are_shown_and_the_pipeline_does_not_notice(running):
     assert follower.line()["after"]["note"] == "paused"
 
     # one that reads nothing is left out of what it cannot take: the sink gets everything
-    insert(database, 1000, 100_000, note="slow" * 10)
-    wait_for(lambda: len(file_events(out)) == 6 + 100_000)
+    count = 40_000
+    insert(database, 1000, count, note="slow" * (2 * MAX_QUEUED_BYTES // count // 4))  # twice of what waits for it
+    wait_for(lambda: len(file_events(out)) == 6 + count)
     lines = [follower.line() for _ in range(2000)]
     assert all(line.get("after", {}).get("note", "").startswith("slow") for line in lines if "tail" not in line)
     follower.leave()
