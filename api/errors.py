@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from quart import Quart, Response, current_app, jsonify
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from api.body import located
 from deltaforge.core.errors import (
@@ -30,13 +30,20 @@ _STATUS: tuple[tuple[type[DeltaForgeError], int, str], ...] = (
     (BusyError, 503, "BUSY"),
     (ControlError, 409, "PIPELINE_STATE_CONFLICT"),
 )
-_HTTP_CODES = {
+HTTP_CODES = {
     400: "PIPELINE_NAME_MISMATCH",
     404: "NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
+    408: "REQUEST_TIMEOUT",
     413: "BODY_TOO_LARGE",
+    414: "TARGET_TOO_LONG",
     415: "PIPELINE_NAME_MISMATCH",
+    431: "HEADERS_TOO_LARGE",
+    501: "NOT_IMPLEMENTED",
+    503: "TOO_MANY_CONNECTIONS",
+    505: "HTTP_VERSION_NOT_SUPPORTED",
 }
+"""Codes of errors that HTTP has a status for."""
 
 
 def error_body(status: int, code: str, message: str) -> tuple[Response, int]:
@@ -46,7 +53,9 @@ def error_body(status: int, code: str, message: str) -> tuple[Response, int]:
 
 def unauthorized() -> tuple[Response, int]:
     """No bearer token, or not the right one."""
-    return error_body(401, "UNAUTHORIZED", "a bearer token is needed: send the header Authorization: Bearer <token>")
+    answer = error_body(401, "UNAUTHORIZED", "a bearer token is needed: send the header Authorization: Bearer <token>")
+    answer[0].headers["WWW-Authenticate"] = 'Bearer realm="deltaforge"'
+    return answer
 
 
 def install_error_handlers(app: Quart) -> None:
@@ -65,7 +74,10 @@ def install_error_handlers(app: Quart) -> None:
     @app.errorhandler(HTTPException)
     async def http(error: HTTPException) -> tuple[Response, int]:
         status = error.code or 500
-        return error_body(400 if status == 415 else status, _HTTP_CODES.get(status, "INTERNAL_ERROR"), _text(error))
+        answer = error_body(400 if status == 415 else status, HTTP_CODES.get(status, "INTERNAL_ERROR"), _text(error))
+        if isinstance(error, MethodNotAllowed) and error.valid_methods:
+            answer[0].headers["Allow"] = ", ".join(sorted(error.valid_methods))
+        return answer
 
     @app.errorhandler(Exception)
     async def unexpected(error: Exception) -> tuple[Response, int]:

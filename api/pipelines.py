@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quart import Blueprint, Response, current_app, jsonify, request
+from quart import Blueprint, Response, current_app, g, jsonify, request
 
 from api.body import MERGE_PATCH, document_body
 from api.query import flag
@@ -26,7 +26,9 @@ async def list_pipelines() -> Response:
 @blueprint.post("")
 async def create_pipeline() -> Response:
     """Create from a full document and start."""
-    return jsonify(pipe_info(await _service().create(await document_body())))
+    created = await _service().create(await document_body())
+    g.created = created.name
+    return jsonify(pipe_info(created))
 
 
 @blueprint.get("/<name>")

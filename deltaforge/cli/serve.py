@@ -8,7 +8,6 @@ import os
 from pathlib import Path
 
 from deltaforge.cli.options import add_state_dir, configure_logging, positive
-from deltaforge.core.errors import SpecError
 
 DEFAULT_ENV_PREFIX = "DELTAFORGE_VAR_"
 KILL_AFTER_SECS = 5.0
@@ -21,8 +20,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "-c", "--config", metavar="PATH", type=Path, help="document, or a directory searched for *.yaml and *.yml"
     )
-    parser.add_argument("--api-addr", metavar="HOST:PORT", default="0.0.0.0:8080", help="default: %(default)s")
-    parser.add_argument("--metrics-addr", metavar="HOST:PORT", default="0.0.0.0:9000", help="default: %(default)s")
+    _add_network(parser)
     parser.add_argument("--storage-backend", choices=("sqlite", "memory", "postgres"), default="sqlite")
     parser.add_argument("--storage-path", type=Path, default=Path("data/deltaforge.db"), help="default: ./%(default)s")
     parser.add_argument("--storage-dsn", metavar="DSN", help="needed with --storage-backend postgres")
@@ -63,9 +61,6 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "--crash-window", metavar="SECS", type=positive, default=300, help="in seconds (default: %(default)s)"
     )
-    token = parser.add_mutually_exclusive_group()
-    token.add_argument("--token", help="bearer token that requests must carry; better: DELTAFORGE_TOKEN")
-    token.add_argument("--token-file", metavar="PATH", type=Path, help="file that holds the bearer token")
     parser.set_defaults(verb=_serve)
 
 
@@ -90,6 +85,38 @@ def _prefix(text: str) -> str:
     return text
 
 
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    """Where to listen, and for whom. ``docs/security.md`` explains them."""
+    parser.add_argument("--api-addr", metavar="HOST:PORT", default="127.0.0.1:8080", help="default: %(default)s")
+    parser.add_argument("--metrics-addr", metavar="HOST:PORT", default="127.0.0.1:9000", help="default: %(default)s")
+    parser.add_argument(
+        "--token-file",
+        metavar="PATH",
+        type=Path,
+        help="file with a token, or with lines role:name:token (read, operate, admin); one token: DELTAFORGE_TOKEN",
+    )
+    parser.add_argument("--token", type=_refused_token, help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--insecure", action="store_true", help="allow an address that others can reach without any token"
+    )
+    parser.add_argument("--tls-cert", metavar="PATH", type=Path, help="certificate chain of both addresses, PEM")
+    parser.add_argument("--tls-key", metavar="PATH", type=Path, help="its key, PEM")
+    parser.add_argument(
+        "--tls-client-ca", metavar="PATH", type=Path, help="authorities of the certificates that clients need, PEM"
+    )
+    parser.add_argument(
+        "--allowed-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="a name that requests may address; again for more",
+    )
+
+
+def _refused_token(_: str) -> str:
+    raise argparse.ArgumentTypeError("everybody on the machine could read it: use --token-file or DELTAFORGE_TOKEN")
+
+
 def _serve(args: argparse.Namespace) -> int:
     configure_logging(None)
     from deltaforge.control.options import ServeOptions
@@ -108,24 +135,18 @@ def _serve(args: argparse.Namespace) -> int:
         environment=_own_environment(),
         env_prefix=args.env_prefix,
         secrets_dir=args.secrets_dir,
-        token=_token(args),
         crash_limit=args.crash_limit,
         crash_window_secs=args.crash_window,
+        insecure=args.insecure,
+        tls_cert=args.tls_cert,
+        tls_key=args.tls_key,
+        tls_client_ca=args.tls_client_ca,
+        allowed_hosts=tuple(args.allowed_host),
+        token=os.environ.get("DELTAFORGE_TOKEN") or None,
+        token_file=args.token_file,
         stop_grace_secs=stop_secs_of(os.environ) + KILL_AFTER_SECS,
     )
     # By name: the engine does not know the API that is built on it.
     server = importlib.import_module("api.server")
     code: int = server.serve(options)
     return code
-
-
-def _token(args: argparse.Namespace) -> str | None:
-    if args.token_file is not None:
-        try:
-            found = args.token_file.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as exc:
-            raise SpecError(f"cannot read the token file {args.token_file}") from exc
-        if not found:
-            raise SpecError(f"the token file {args.token_file} is empty")
-        return str(found)
-    return args.token or os.environ.get("DELTAFORGE_TOKEN") or None

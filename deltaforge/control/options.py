@@ -20,6 +20,11 @@ class ServeOptions:
             is stored.
         api_addr: ``host:port`` of the REST API.
         metrics_addr: ``host:port`` of the listener for ``/metrics`` alone; None: none.
+        insecure: Listen on addresses that others can reach, too, without any token.
+        tls_cert: Certificate chain of both listeners, PEM; None: no TLS.
+        tls_key: Its key.
+        tls_client_ca: Clients need a certificate of one of these authorities, PEM; None: they need none.
+        allowed_hosts: Names that requests may address besides addresses and ``localhost``.
         storage_backend: ``sqlite`` or ``memory``.
         storage_path: Database file of ``sqlite``; made with its directory when missing.
         storage_dsn: Reserved for ``postgres``, which this version refuses.
@@ -29,7 +34,8 @@ class ServeOptions:
         environment: Variables that operators' files may name.
         env_prefix: What names of variables begin with that documents sent over REST may refer to.
         secrets_dir: Below which ``${file:name}`` of documents sent over REST leads; None: nowhere.
-        token: Bearer token for everything but ``/health``; None: no authorization.
+        token: Bearer token that may do everything; None: see ``token_file``.
+        token_file: File with tokens and their roles, instead of ``token``. Without either, no token is asked for.
         allow_code: Accept documents over REST that carry Python code.
         stop_grace_secs: How long a pipeline may drain when it is stopped, before it is killed.
         settle_secs: How long create, resume and patch wait for a pipeline to connect or fail.
@@ -38,8 +44,13 @@ class ServeOptions:
     """
 
     config: Path | None = None
-    api_addr: str = "0.0.0.0:8080"
-    metrics_addr: str | None = "0.0.0.0:9000"
+    api_addr: str = "127.0.0.1:8080"
+    metrics_addr: str | None = "127.0.0.1:9000"
+    insecure: bool = False
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    allowed_hosts: tuple[str, ...] = ()
     storage_backend: str = "sqlite"
     storage_path: Path = Path("data/deltaforge.db")
     storage_dsn: str | None = None
@@ -50,6 +61,7 @@ class ServeOptions:
     env_prefix: str = ENV_PREFIX
     secrets_dir: Path | None = None
     token: str | None = None
+    token_file: Path | None = None
     allow_code: bool = False
     stop_grace_secs: float = 30.0
     settle_secs: float = 10.0

@@ -153,38 +153,41 @@ def served(monkeypatch):
 def test_serve_has_the_defaults_of_the_contract(served):
     assert main(["serve"]) == 0
     [options] = served
-    assert (options.api_addr, options.metrics_addr) == ("0.0.0.0:8080", "0.0.0.0:9000")
+    assert (options.api_addr, options.metrics_addr) == ("127.0.0.1:8080", "127.0.0.1:9000")
     assert (options.storage_backend, options.storage_path) == ("sqlite", Path("data/deltaforge.db"))
-    assert (options.config, options.token) == (None, None)
+    assert (options.config, options.token, options.token_file, options.insecure) == (None, None, None, False)
 
 
 def test_serve_passes_its_options_on(served, tmp_path):
     argv = ["serve", "-c", "p", "--api-addr", "h:1", "--metrics-addr", "h:2", "--storage-backend", "memory"]
-    assert main([*argv, "--state-dir", str(tmp_path), "--storage-path", "x.db", "--token", "t"]) == 0
+    network = ["--token-file", "t", "--tls-cert", "c", "--tls-key", "k", "--tls-client-ca", "ca", "--insecure"]
+    network += ["--allowed-host", "a", "--allowed-host", "b"]
+    assert main([*argv, "--state-dir", str(tmp_path), "--storage-path", "x.db", *network]) == 0
     [options] = served
     assert (options.config, options.api_addr, options.metrics_addr) == (Path("p"), "h:1", "h:2")
     assert (options.storage_backend, options.storage_path) == ("memory", Path("x.db"))
-    assert (options.state_dir, options.token) == (tmp_path, "t")
+    assert (options.state_dir, options.token_file, options.insecure) == (tmp_path, Path("t"), True)
+    assert (options.tls_cert, options.tls_key, options.tls_client_ca) == (Path("c"), Path("k"), Path("ca"))
+    assert options.allowed_hosts == ("a", "b")
 
 
-def test_the_token_comes_from_option_file_or_environment(served, tmp_path, monkeypatch):
+def test_the_token_comes_from_the_environment(served, monkeypatch):
     monkeypatch.setenv("DELTAFORGE_TOKEN", "from-env")
-    file = tmp_path / "token"
-    file.write_text("from-file\n")
     main(["serve"])
-    main(["serve", "--token-file", str(file)])
-    main(["serve", "--token", "from-option"])
-    assert [options.token for options in served] == ["from-env", "from-file", "from-option"]
+    assert [options.token for options in served] == ["from-env"]
 
 
-@pytest.mark.parametrize("text", ["", " \n", None])
-def test_an_unusable_token_file_does_not_mean_no_token(served, tmp_path, capsys, text):
-    file = tmp_path / "token"
-    if text is not None:
-        file.write_text(text)
-    assert main(["serve", "--token-file", str(file)]) == 2
+@pytest.mark.parametrize(
+    "argv", [["--token", "hunter2hunter2"], ["--token=hunter2hunter2"], ["--tok", "hunter2hunter2"]]
+)
+def test_a_token_on_the_command_line_is_refused_with_the_remedy(served, capsys, argv):
+    with pytest.raises(SystemExit):
+        main(["serve", *argv])
+    said = capsys.readouterr().err
     assert served == []
-    assert "token file" in capsys.readouterr().err
+    assert "hunter2" not in said
+    if argv != ["--tok", "hunter2hunter2"]:
+        assert "DELTAFORGE_TOKEN" in said
 
 
 def test_a_wrong_log_filter_ends_with_2(served, monkeypatch, capsys):
