@@ -7,6 +7,7 @@ from typing import Any
 from quart import Blueprint, Response, current_app, jsonify
 
 from api.body import document_body, located
+from api.guard import is_trusted
 from api.views import pipe_info
 from deltaforge.control.metrics import ControlMetrics
 from deltaforge.control.reading import troubles_of, unmatched_in
@@ -38,8 +39,16 @@ async def health() -> tuple[Response, int]:
             **_degraded(degraded),
             **warnings,
         }
-        return jsonify(body), 503
-    return jsonify({"status": "healthy", "pipelines": len(pipelines), **_degraded(degraded), **warnings}), 200
+        return jsonify(_shown(body)), 503
+    return jsonify(_shown({"status": "healthy", "pipelines": len(pipelines), **_degraded(degraded), **warnings})), 200
+
+
+def _shown(body: dict[str, Any]) -> dict[str, Any]:
+    """What the sender may see of it: whoever has no token gets codes for reasons, and no names of tables."""
+    if is_trusted():
+        return body
+    codes = {name: _service().get(name).supervisor.kind or "other" for name in body.get("reasons", {})}
+    return {key: codes if key == "reasons" else value for key, value in body.items() if key != "unmatched_patterns"}
 
 
 def _degraded(names: list[str]) -> dict[str, list[str]]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -290,13 +291,41 @@ def test_labels_filter_the_list(control_plane, postgres_database, tmp_path):
         assert (status, sorted(info["name"] for info in found)) == (200, list(names)), query
 
 
-def test_token_guards_everything_but_health(tmp_path):
-    plane = ControlPlane(tmp_path, "--token", "s3cret").start()
+def test_a_token_guards_everything_and_health_shows_codes_without_one(tmp_path, postgres_database):
+    (tmp_path / "tokens").write_text("admin:ada:s3cret-of-ada\nread:grafana:s3cret-of-grafana\n")
+    (tmp_path / "tokens").chmod(0o600)
+    plane = ControlPlane(tmp_path, "--token-file", str(tmp_path / "tokens")).start()
+    ada, grafana = ({"Authorization": f"Bearer s3cret-of-{name}"} for name in ("ada", "grafana"))
     try:
         assert plane.call("GET", "/health")[0] == 200
-        assert plane.call("GET", "/pipelines")[0] == 401
-        assert plane.call("GET", "/pipelines", headers={"Authorization": "Bearer wrong"})[0] == 401
-        assert plane.call("GET", "/pipelines", headers={"Authorization": "Bearer s3cret"}) == (200, [])
+        for path in ("/pipelines", "/ready", "/metrics", "/log-level", "/openapi.json", "/docs", "/nothing"):
+            assert plane.call("GET", path)[0] == 401
+            assert plane.call("GET", path, headers={"Authorization": "Bearer wrong"})[0] == 401
+            assert plane.call("GET", path, headers=grafana)[0] == (404 if path == "/nothing" else 200)
+        address, plane.address = plane.address, plane.metrics
+        assert [plane.call("GET", "/metrics", headers=h)[0] for h in ({}, grafana)] == [401, 200]
+        plane.address = address
+        postgres_database.execute("create table t (id int primary key)", "create publication pub for all tables")
+        body = document(postgres_source(postgres_database), file_sink(tmp_path / "out.jsonl"))
+        assert plane.call("POST", "/pipelines", body, headers=grafana)[0] == 403
+        assert plane.call("POST", "/pipelines", body, headers=ada)[1]["status"] == "running"
+        assert plane.call("POST", "/pipelines/orders-cdc/stop", headers=ada)[0] == 200
+        postgres_database.execute(
+            "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()"
+        )
+        assert plane.call("POST", "/pipelines/orders-cdc/resume", headers=ada)[1]["status"] == "failed"
+        status, shown = plane.call("GET", "/health")
+        assert (status, shown["failed_pipelines"]) == (503, ["orders-cdc"])
+        assert re.fullmatch(r"[a-z_]+", shown["reasons"]["orders-cdc"])
+        assert "does not exist any more" in plane.call("GET", "/health", headers=grafana)[1]["reasons"]["orders-cdc"]
+        assert plane.call("DELETE", "/pipelines/orders-cdc", headers=ada)[0] == 204
     finally:
         plane.stop()
-    assert "s3cret" not in (tmp_path / "serve.log").read_text()
+    noted = [json.loads(line) for line in (tmp_path / "state" / "audit" / "changes.jsonl").read_text().splitlines()]
+    assert [(n["who"], n["role"], n["method"], n["pipeline"], n["status"]) for n in noted] == [
+        ("ada", "admin", "POST", "orders-cdc", 200), ("ada", "admin", "POST", "orders-cdc", 200),
+        ("ada", "admin", "POST", "orders-cdc", 200), ("ada", "admin", "DELETE", "orders-cdc", 204),
+    ]  # fmt: skip
+    assert noted[0]["new_document"] == noted[-1]["old_document"]
+    files = [tmp_path / "serve.log", *(tmp_path / "state" / "audit").iterdir()]
+    assert [file.name for file in files if b"s3cret" in file.read_bytes()] == []
