@@ -223,7 +223,7 @@ def test_a_client_that_hangs_up_does_not_stop_what_it_began(tmp_path):
     with served(tmp_path) as server:
         began, done = threading.Event(), threading.Event()
 
-        async def slow(name):
+        async def slow(name, **_):
             began.set()
             await asyncio.sleep(0.3)
             done.set()

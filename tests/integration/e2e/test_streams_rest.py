@@ -87,7 +87,7 @@ def test_events_are_shown_and_the_pipeline_does_not_notice(running):
 
     # one that reads nothing is left out of what it cannot take: the sink gets everything
     count = 40_000
-    insert(database, 1000, count, note="slow" * (2 * MAX_QUEUED_BYTES // count // 4))  # twice of what waits for it
+    insert(database, 1000, count, note="slow" * (MAX_QUEUED_BYTES // count))  # four times what waits for it
     wait_for(lambda: len(file_events(out)) == 6 + count)
     lines = [follower.line() for _ in range(2000)]
     assert all(line.get("after", {}).get("note", "").startswith("slow") for line in lines if "tail" not in line)
