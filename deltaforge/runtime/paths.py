@@ -23,6 +23,8 @@ from deltaforge.storage.private_files import (
 
 CONTROL_PLANE_LOCK = "serve.lock"
 """In the state directory: locked by the control plane that runs pipelines from there."""
+MAX_SOCKET_BYTES = 107
+"""Of the path of a Unix socket on Linux."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,11 @@ class PipelinePaths:
 
     @property
     def socket(self) -> Path:
-        """The control socket. Unix socket paths are at most 107 bytes, so it is not below ``root``."""
+        """The control socket. Its path may have only so many bytes, so it is not below ``root``."""
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:24]
-        return Path(tempfile.gettempdir()) / f"deltaforge-{os.getuid()}" / f"{digest}.sock"
+        name = Path(f"deltaforge-{os.getuid()}", f"{digest}.sock")
+        usual = tempfile.gettempdir() / name
+        return usual if len(os.fsencode(usual)) <= MAX_SOCKET_BYTES else "/tmp" / name  # noqa: S108 - checked before use
 
     def create(self) -> None:
         """Make the directories, for the owner only; what was left open in them is closed.

@@ -19,7 +19,7 @@ def test_the_demo_shows_what_it_announces(tmp_path):
     for parent in (found for found in tmp_path.parents if found.name.startswith(("pytest-", "popen-"))):
         parent.chmod(0o755)
     done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     killed = re.search(r"kill -9 (\d+): the pipeline is dead", done.stdout)[1]
     restarted = re.search(r"restarted by the control plane: process (\d+), which goes on from lsn ", done.stdout)[1]
     assert killed != restarted

@@ -1,6 +1,7 @@
 """What others may do with our files. The tests that need another user run as root only, who may be anybody."""
 
 import os
+import socket
 import sqlite3
 import stat
 import tempfile
@@ -8,7 +9,7 @@ import tempfile
 import pytest
 
 from deltaforge.core.errors import StorageError
-from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.runtime.paths import MAX_SOCKET_BYTES, PipelinePaths
 from deltaforge.storage.file_lock import FileLock
 from deltaforge.storage.private_files import close_state_folder, close_to_others, make_private, socket_folder_fault
 from deltaforge.storage.sqlite import SqliteStorage
@@ -150,3 +151,12 @@ def test_a_file_where_a_folder_has_to_be_is_an_error(tmp_path):
     (tmp_path / "x").touch()
     with pytest.raises(OSError, match="Not a directory"):
         make_private(tmp_path / "x")
+
+
+def test_a_folder_for_temporary_files_may_have_a_long_name(paths, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("x" * 100)))
+    assert len(os.fsencode(paths.socket)) <= MAX_SOCKET_BYTES
+    paths.create()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(paths.trusted_socket()))
+    paths.socket.unlink()
