@@ -35,10 +35,9 @@ def open_mask():
 
 @pytest.fixture
 def paths(tmp_path, monkeypatch):
-    sockets = tmp_path / "tmp"
-    sockets.mkdir(mode=0o700)
-    monkeypatch.setattr(tempfile, "tempdir", str(sockets))
-    return PipelinePaths(tmp_path / "above" / "state", "p")
+    with tempfile.TemporaryDirectory(dir="/tmp") as sockets:  # the names that pytest gives are too long for sockets
+        monkeypatch.setattr(tempfile, "tempdir", sockets)
+        yield PipelinePaths(tmp_path / "above" / "state", "p")
 
 
 def test_folders_of_a_pipeline_are_for_the_owner_alone(paths, tmp_path):
