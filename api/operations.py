@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from api import contract as c
-from api.body import MERGE_PATCH
+from api.body import MERGE_PATCH, YAML_TYPES
 from deltaforge.spec import PipelineSpec
 
 JSON = "application/json"
@@ -90,12 +90,12 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /log-level": Operation(c.LogLevel),
     "PUT /log-level": _LEVEL,
     "PATCH /log-level": _LEVEL,
-    "POST /validate": Operation(c.Valid, body=PipelineSpec, others={400: c.Invalid}),
+    "POST /validate": Operation(c.Valid, body=PipelineSpec, body_types=(JSON, *YAML_TYPES), others={400: c.Invalid}),
     "GET /pipelines": Operation(list[c.PipeInfo], query=(_LABEL,)),
-    "POST /pipelines": Operation(c.PipeInfo, body=PipelineSpec, errors=(400, 409)),
+    "POST /pipelines": Operation(c.PipeInfo, body=PipelineSpec, body_types=(JSON, *YAML_TYPES), errors=(400, 409)),
     "GET /pipelines/{name}": Operation(c.PipeDetail, errors=(404,)),
     "PATCH /pipelines/{name}": Operation(
-        c.PipeInfo, body=dict[str, Any], body_types=(JSON, MERGE_PATCH), errors=(400, 404)
+        c.PipeInfo, body=dict[str, Any], body_types=(JSON, MERGE_PATCH, *YAML_TYPES), errors=(400, 404)
     ),
     "DELETE /pipelines/{name}": Operation(
         status=204,
