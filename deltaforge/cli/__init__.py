@@ -17,6 +17,7 @@ from deltaforge.cli import (
     demo,
     doctor,
     document,
+    init,
     pipelines,
     run,
     serve,
@@ -58,6 +59,6 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"deltaforge {__version__}, decoders: {description}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for module in (doctor, run, serve, document, state, pipelines, watching, dead_letters, demo, completion):
+    for module in (init, doctor, run, serve, document, state, pipelines, watching, dead_letters, demo, completion):
         module.add_verbs(verbs)
     return parser
