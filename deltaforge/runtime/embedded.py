@@ -25,6 +25,13 @@ from deltaforge.runtime.resets import new_sinks_from_earliest
 from deltaforge.spec import load_file
 
 
+def get_flow(document: str) -> Dataflow:
+    """For ``python -m bytewax.run``: the dataflow of the document at this path. State that is not in Bytewax's
+    recovery store goes below ``DELTAFORGE_STATE_DIR``, default ``./data``. Works with ``-w`` and with ``-i``/``-a``.
+    """
+    return flow_of_file(Path(document), Path(os.environ.get("DELTAFORGE_STATE_DIR", "./data")))
+
+
 def flow_of_file(document: Path, state_dir: Path) -> Dataflow:
     """The dataflow of a document file; SIGTERM and SIGINT then drain it, save, and end it.
 

@@ -25,14 +25,35 @@ def _text(spec: PipelineSpec) -> str:
     lines = [
         f"pipeline  {spec.metadata.name} (tenant {spec.metadata.tenant})",
         f"{SOURCE_STEP:9} {source.type} {source.config.id}: {tables}",
+        *(f"  {kind:11} {name}" for kind, name in source.reads_from().items()),
         f"decoder   {_decoder()}",
         f"batches   {limits.max_events} events, {limits.max_bytes} bytes or {limits.max_ms} ms; "
         + ("transactions stay whole" if limits.respect_source_tx else "transactions may be split")
         + f"; {batch.max_inflight} in flight",
+        *(f"processor {processor.type} {processor.id}" for processor in spec.spec.processors),
+        *_sensing(spec),
         f"{DELIVERY_STEP:9} commit policy {spec.spec.commit_policy.mode}",
+        *_journal(spec),
     ]
     sinks = [f"  sink    {s.type} {s.config.id}, {_role(spec, s.config)}, {_form(s)}" for s in spec.spec.sinks]
     return "\n".join([*lines, *sinks])
+
+
+def _sensing(spec: PipelineSpec) -> list[str]:
+    """The step that learns the shape of the data, if it is there."""
+    settings = spec.spec.schema_sensing
+    if not settings.enabled:
+        return []
+    sampling = settings.sampling
+    return [f"sensing   1 of {sampling.sample_rate} rows of a table, after its first {sampling.warmup_events}"]
+
+
+def _journal(spec: PipelineSpec) -> list[str]:
+    journal = spec.spec.journal
+    if journal is None or not journal.enabled:
+        return ["  journal none: an event that cannot be delivered stops the pipeline"]
+    dlq = journal.dlq
+    return [f"  journal dead letters, at most {dlq.max_entries}, then {dlq.overflow_policy}"]
 
 
 def _role(spec: PipelineSpec, config: SinkConfig) -> str:
@@ -49,11 +70,13 @@ def _decoder() -> str:
 
 def _mermaid(spec: PipelineSpec) -> str:
     source = spec.spec.source
+    names = "<br/>".join(f"{kind} {name}" for kind, name in source.reads_from().items())
+    steps = [SOURCE_STEP, *(["sensing"] if spec.spec.schema_sensing.enabled else []), DELIVERY_STEP]
     lines = [
         "flowchart LR",
-        f'  log[("{source.type}<br/>{source.config.id}")] --> reader[reader thread]',
+        f'  log[("{source.type}<br/>{source.config.id}")] -->{f"|{names}|" if names else ""} reader[reader thread]',
         f"  reader --> {SOURCE_STEP}",
-        f"  subgraph worker[Bytewax worker]\n    {SOURCE_STEP} --> {DELIVERY_STEP}\n  end",
+        f"  subgraph worker[Bytewax worker]\n    {' --> '.join(steps)}\n  end",
     ]
     for number, sink in enumerate(spec.spec.sinks):
         arrow = "-->" if is_waited_for(spec.spec.commit_policy, sink.config) else "-.->"

@@ -164,6 +164,9 @@ class SourceSpec(Protocol):
             tenant: ``metadata.tenant``.
         """
 
+    def reads_from(self) -> dict[str, str]:
+        """What it reads of its server, by kind, for people."""
+
     def left_slot(self) -> LeftSlot | None:
         """The replication slot of this source that is on the server; None if it has none. Connects.
 

@@ -71,6 +71,21 @@ def test_the_environment_of_the_image_runs_without_the_tree(built, tmp_path):
     assert "valid" in run(program, "validate", document, folder=tmp_path, environment=environment)
 
 
+def test_folders_of_the_user_hide_nothing_of_ours(built, tmp_path):
+    """``bytewax.run`` looks into the current folder first, and ``python -m`` too."""
+    for name in ("api", "flows"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text("raise SystemExit('this is not DeltaForge')")
+    programs = built.environment / "bin"
+    serve = [programs / "deltaforge", "serve", "--api-addr", "nowhere"]
+    flow = [programs / "python", "-m", "bytewax.run", "deltaforge.runtime.embedded:get_flow('missing.yaml')"]
+    for command, said in ((serve, "nowhere"), (flow, "cannot read missing.yaml")):
+        done = subprocess.run(
+            command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, check=False
+        )
+        assert (done.returncode != 0, said in done.stderr) == (True, True), done.stderr
+
+
 def test_the_wheel_runs_the_demo_in_an_empty_environment(built, tmp_path):
     """What a new user does: no lock, no tree, nothing else installed."""
     programs, environment = new_environment(tmp_path / "empty"), clean_environment()

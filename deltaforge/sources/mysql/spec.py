@@ -66,6 +66,10 @@ class MysqlSourceSpec(StrictModel):
 
         return MysqlTableCodec(pipeline, tenant)
 
+    def reads_from(self) -> dict[str, str]:
+        """Nothing with a name: the log of the server."""
+        return {}
+
     def left_slot(self) -> LeftSlot | None:
         """None: the server keeps its log by its own rules."""
         return None

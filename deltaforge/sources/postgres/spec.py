@@ -96,6 +96,10 @@ class PostgresSourceSpec(StrictModel):
 
         return PostgresTableCodec(pipeline, tenant)
 
+    def reads_from(self) -> dict[str, str]:
+        """Publication and slot."""
+        return {"publication": self.config.publication, "slot": self.config.slot}
+
     def left_slot(self) -> LeftSlot | None:
         """The slot, if it is there."""
         from deltaforge.sources.postgres.remains import left_slot

@@ -24,3 +24,30 @@ def test_plan_says_which_sinks_are_waited_for(policy, waited_for):
     assert ("file b, not waited for (spool of 100 bytes, then block)" in text) == ("b" not in waited_for)
     picture = explain(document_of(policy), mermaid=True)
     assert picture.count("-.->") == 2 - len(waited_for)
+
+
+def test_plan_shows_what_is_read_sensed_and_kept():
+    source = {
+        "type": "postgres",
+        "config": {"id": "s", "dsn": "host=h", "publication": "pub", "slot": "slot_1", "tables": []},
+    }
+    sinks = [{"type": "stdout", "config": {"id": "a"}}]
+    spec = {
+        "source": source,
+        "processors": [],
+        "sinks": sinks,
+        "schema_sensing": {"enabled": True},
+        "journal": {"enabled": True},
+    }
+    parsed = parse_document({"metadata": {"name": "p", "tenant": "t"}, "spec": spec}).spec
+    text = explain(parsed, mermaid=False)
+    for line in (
+        "  publication pub",
+        "  slot        slot_1",
+        "sensing   1 of 10 rows",
+        "  journal dead letters, at most 10000, then drop_oldest",
+    ):
+        assert line in text, text
+    picture = explain(parsed, mermaid=True)
+    assert "-->|publication pub<br/>slot slot_1| reader" in picture
+    assert "source --> sensing --> delivery" in picture
