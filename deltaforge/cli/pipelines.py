@@ -13,6 +13,7 @@ from deltaforge.cli.remote import JSON, Server, add_server, pipeline_path
 from deltaforge.cli.tables import age, compact, fields, out, out_json, printable, table
 from deltaforge.core.errors import SpecError
 
+YAML = "application/yaml"
 MERGE_PATCH = "application/merge-patch+json"
 NAMES_SECS = 2.0
 """Somebody waits for a completion."""
@@ -159,8 +160,9 @@ def _sink_row(sink: dict[str, Any], saved: dict[str, Any] | None, ops: dict[str,
 
 
 def _create(args: argparse.Namespace) -> int:
-    body = json.dumps(_values(args.file)).encode()
-    _changed(args, "created", Server(args).call("POST", "/pipelines", body))
+    media_type = JSON if args.file.endswith(".json") else YAML
+    info = Server(args).call("POST", "/pipelines", _content(args.file), content_type=media_type)
+    _changed(args, "created", info)
     return 0
 
 
@@ -211,6 +213,16 @@ def _changed(args: argparse.Namespace, what: str, info: dict[str, Any]) -> None:
     else:
         said = f"{what}, " if what in ("created", "patched") else ""
         out(f"{info['name']} is {said}{info['status']}")
+
+
+def _content(file: str) -> bytes:
+    """A file or standard input as it is: the server's errors have its lines."""
+    if file == "-":
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as exc:
+        raise SpecError(f"cannot read {file}: {exc.strerror}") from exc
 
 
 def _values(file: str) -> Any:

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 MAX_LISTENERS = 4
 MAX_SECS = 3600
 MAX_QUEUED_BATCHES = 64
-MAX_QUEUED_BYTES = 8 << 20
+MAX_QUEUED_BYTES = 1 << 20
 MAX_EVENT_BYTES = 4 << 20
 """A larger event is counted as left out: nobody reads it on a screen."""
 TICK_SECS = 0.5

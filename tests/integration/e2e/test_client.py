@@ -10,6 +10,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+import yaml
 
 from deltaforge.cli import main
 from tests.integration.e2e.test_rest import ControlPlane, document
@@ -32,7 +33,7 @@ def shop(postgres_database, tmp_path):
     body["metadata"]["labels"] = {"env": "dev"}
     body["spec"]["journal"] = {"enabled": True}
     path = tmp_path / "shop.yaml"
-    path.write_text(json.dumps(body))
+    path.write_text(yaml.safe_dump(body))
     return path
 
 
@@ -45,6 +46,11 @@ def told(capsys, *argv):
 
 def test_a_pipeline_is_made_watched_changed_and_removed(plane, shop, postgres_database, tmp_path, capsys):
     assert told(capsys, "list") == (0, "NAME  STATUS  SOURCE  SINKS  LABELS\n", "")
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text("metadata: {name: x}\nspec:\n  source: {type: oracle}\n")
+    code, _, err = told(capsys, "create", wrong)
+    assert (code, "line 3" in err) == (2, True), err
+    assert told(capsys, "create", tmp_path / "none.yaml")[0] == 2
     assert told(capsys, "create", shop) == (0, "shop is created, running\n", "")
     code, out, err = told(capsys, "create", shop)
     assert (code, out, err) == (1, "", "error: pipeline shop already exists\n")

@@ -309,6 +309,9 @@ def test_a_token_guards_everything_and_health_shows_codes_without_one(tmp_path, 
         body = document(postgres_source(postgres_database), file_sink(tmp_path / "out.jsonl"))
         assert plane.call("POST", "/pipelines", body, headers=grafana)[0] == 403
         assert plane.call("POST", "/pipelines", body, headers=ada)[1]["status"] == "running"
+        for path in ("events?seconds=1", "logs?lines=1"):  # they show rows, one JSON object a line
+            assert plane.call("GET", f"/pipelines/orders-cdc/{path}", headers=grafana)[0] == 403
+            assert plane.call("GET", f"/pipelines/orders-cdc/{path}", headers=ada)[0] == 200
         assert plane.call("POST", "/pipelines/orders-cdc/stop", headers=ada)[0] == 200
         postgres_database.execute(
             "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()"
