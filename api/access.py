@@ -31,7 +31,7 @@ ROLES: Mapping[str, Role] = {
     f"POST {_PIPELINE}/pause": Role.OPERATE,
     f"POST {_PIPELINE}/resume": Role.OPERATE,
     f"POST {_PIPELINE}/stop": Role.OPERATE,
-    f"GET {_PIPELINE}/events": Role.OPERATE,
+    f"GET {_PIPELINE}/events": Role.OPERATE,  # as logs and dead letters it shows values of rows
     f"GET {_PIPELINE}/logs": Role.OPERATE,
     f"GET {_PIPELINE}/checkpoints": Role.READ,
     f"POST {_PIPELINE}/checkpoints/reset": Role.OPERATE,
@@ -49,7 +49,7 @@ ROLES: Mapping[str, Role] = {
     f"GET {_PIPELINE}/sensing/stats": Role.READ,
     f"GET {_PIPELINE}/drift": Role.READ,
     f"GET {_PIPELINE}/drift/{{table}}": Role.READ,
-    f"GET {_PIPELINE}/journal/dlq": Role.READ,
+    f"GET {_PIPELINE}/journal/dlq": Role.OPERATE,
     f"DELETE {_PIPELINE}/journal/dlq": Role.OPERATE,
     f"GET {_PIPELINE}/journal/dlq/count": Role.READ,
     f"POST {_PIPELINE}/journal/dlq/ack": Role.OPERATE,
