@@ -39,17 +39,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = make_parser().parse_args(argv)
     verb: Callable[[argparse.Namespace], int] = args.verb
     try:
-        return verb(args)
+        code = verb(args)
+        sys.stdout.flush()
+        return code  # noqa: TRY300 - flushed inside, where a full disk is caught
     except DeltaForgeError as error:
         say(f"error: {error}")
         return error.exit_code
     except BrokenPipeError:
-        # The reader of our output went away; Python must not try to flush it again at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
+        return EXIT_FAILURE
+    except OSError as error:  # such as a full disk behind our output
+        _forget_output()
+        say(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}")
         return EXIT_FAILURE
     except KeyboardInterrupt:
         say("interrupted")
         return EXIT_INTERRUPTED
+
+
+def _forget_output() -> None:
+    """The reader of our output went away, or its disk is full: Python must not try to flush it again at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def make_parser() -> argparse.ArgumentParser:

@@ -37,7 +37,7 @@ def add_state_dir(parser: argparse.ArgumentParser) -> None:
     """``--state-dir``."""
     parser.add_argument(
         "--state-dir",
-        type=Path,
+        type=_folder,
         default=DEFAULT_STATE_DIR,
         help="where pipelines keep their positions (default: ./%(default)s)",
     )
@@ -48,6 +48,14 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < len(text) < 10 or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number above 0")
     return int(text)
+
+
+def _folder(text: str) -> Path:
+    """A folder, which may be there or not."""
+    path = Path(text)
+    if path.exists() and not path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is not a folder")
+    return path
 
 
 def load(args: argparse.Namespace) -> ParsedDocument:

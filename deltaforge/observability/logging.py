@@ -62,13 +62,14 @@ def configure(
     handler = _Handler(sys.stderr if stream is None else stream)
     wants_json = form == "json" if is_json is None else is_json
     handler.setFormatter(_JsonFormatter(pipeline) if wants_json else _TextFormatter(pipeline))
-    targets = parse_filter(env.get("DELTAFORGE_LOG") or env.get("RUST_LOG") or "info")
+    level = env.get("DELTAFORGE_LOG") or env.get("RUST_LOG") or "info"
+    targets = parse_filter(level)
     root = logging.getLogger()
     for old in [h for h in root.handlers if isinstance(h, _Handler)]:
         old.forget()
         root.removeHandler(old)
     root.addHandler(handler)
-    handler.apply(targets)
+    handler.apply(targets, level)
     sys.excepthook = _unforeseen
 
 
@@ -109,7 +110,7 @@ def set_level(text: str) -> str:
     handler = _configured()
     if handler is None:
         raise ValueError("log output of this process is not configured")
-    handler.apply(targets)
+    handler.apply(targets, text)
     return current_level()
 
 
@@ -118,7 +119,7 @@ def current_level() -> str:
     handler = _configured()
     if handler is None:
         return "info"
-    return ",".join(level if not target else f"{target}={level}" for target, level in handler.targets.items())
+    return handler.level_text
 
 
 def parse_filter(text: str) -> dict[str, str]:
@@ -150,16 +151,17 @@ class _Handler(logging.StreamHandler[TextIO]):
     """Our one handler; remembers the filter, so that nothing global has to."""
 
     targets: dict[str, str]
+    level_text = "info"
 
     def __init__(self, stream: TextIO) -> None:
         super().__init__(stream)
         self.targets = {}
 
-    def apply(self, targets: dict[str, str]) -> None:
+    def apply(self, targets: dict[str, str], text: str) -> None:
         self.forget()
         for target, level in targets.items():
             _logger(target).setLevel(_LEVELS[level])
-        self.targets = targets
+        self.targets, self.level_text = targets, text.strip()
 
     def forget(self) -> None:
         for target in self.targets:

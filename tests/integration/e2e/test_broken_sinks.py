@@ -173,3 +173,22 @@ def test_a_sink_that_was_broken_before_keeps_no_patch_back(pipelines, source, re
     mended = redis_sink(redis_with_password, password="right", required=False)
     assert pipelines.call("PATCH", f"/pipelines/{NAME}", {"spec": {"sinks": [{}, mended]}})[0] == 200
     assert ops(pipelines)["sink_errors"] == {}
+
+
+def test_a_log_level_is_given_back_as_it_was_set_and_reaches_pipelines(pipelines, source, plane):
+    create(pipelines, source, file_sink("levels.jsonl"))
+    log = plane._folder / "state/pipelines" / NAME / "pipeline.log"
+    before = pipelines.call("GET", "/log-level")[1]
+    level = "deltaforge=debug,sources=info,sinks=info,warn"
+    try:
+        assert pipelines.call("PUT", "/log-level", {"level": level}) == (200, {"level": level})
+        assert pipelines.call("GET", "/log-level") == (200, {"level": level})
+        for verb in ("stop", "resume"):  # the process that runs has it, and so has the next one
+            pipelines.call("POST", f"/pipelines/{NAME}/{verb}")
+        assert "INFO  deltaforge.sources" in log.read_text()
+        assert pipelines.call("PUT", "/log-level", {"level": "error"})[0] == 200
+        size = len(log.read_text())
+        pipelines.call("POST", f"/pipelines/{NAME}/stop")
+        assert "INFO" not in log.read_text()[size:]
+    finally:
+        assert pipelines.call("PUT", "/log-level", before) == (200, before)

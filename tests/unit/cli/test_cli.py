@@ -247,3 +247,18 @@ def test_an_event_that_holds_a_pipeline_up_is_shown_and_let_pass(document, tmp_p
     assert main([*command, "--at", "b.000001:812", "--reason", "done by hand"]) == 0
     assert "goes past this event and no other" in capsys.readouterr().out
     assert Skips(paths.root).of(event).reason == "done by hand"
+
+
+@pytest.mark.parametrize("verb", ["run", "checkpoints", "skip", "serve"])
+def test_a_state_folder_that_is_a_file_is_said_to_be_none(document, tmp_path, verb, capsys):
+    (tmp_path / "file").touch()
+    with pytest.raises(SystemExit) as end:
+        main([verb, *([] if verb == "serve" else [str(document)]), "--state-dir", str(tmp_path / "file")])
+    assert end.value.code == 2
+    assert "is not a folder" in capsys.readouterr().err
+
+
+def test_a_full_disk_behind_the_output_is_no_traceback():
+    command = f"{sys.executable} -m deltaforge validate --schema > /dev/full"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
