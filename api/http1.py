@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from itertools import chain
 from typing import Any
@@ -24,6 +25,8 @@ from hypercorn.typing import AppWrapper, ConnectionState
 from hypercorn.utils import parse_socket_addr
 
 from api.errors import HTTP_CODES
+
+log = logging.getLogger(__name__)
 
 LINGER_SECS = 2.0
 """How long what a client still sends is read and dropped behind the last answer, so that it gets that answer."""
@@ -157,11 +160,14 @@ class Connection(TCPServer):
         if self.protocol.is_over:
             return
         self.protocol.is_over = True
-        if self.writer.can_write_eof() and not self.writer.is_closing():
-            self.writer.write_eof()
-            await self.idle_task.restart(self._task_group, self._linger)
-        else:
-            self.writer.close()
+        try:
+            if self.writer.can_write_eof() and not self.writer.is_closing():
+                self.writer.write_eof()
+                await self.idle_task.restart(self._task_group, self._linger)
+                return
+        except OSError:  # the client went away a moment ago
+            log.debug("a client did not wait for the end of its answer")
+        self.writer.close()
 
     async def _linger(self) -> None:
         await asyncio.sleep(LINGER_SECS)

@@ -7,6 +7,7 @@ import pytest
 
 from deltaforge.checkpoint.reader import read_delivery_state, read_source_state
 from deltaforge.core.position import lies_before
+from tests.databases import begin_log_anew
 from tests.destinations import ExactlyOnceDestination, FileDestination, RedisDestination
 from tests.fixtures.fix_trial import SEED
 from tests.integration.e2e.test_rest import ControlPlane, document
@@ -182,6 +183,7 @@ def test_a_sink_is_added_from_the_earliest_row_and_forgotten_with_what_waited_fo
     plane, database, redis_away, tmp_path
 ):
     proxy, redis = redis_away
+    begin_log_anew(database)
     database.execute("create table t (id int primary key, text varchar(300))")
     plane.call("POST", "/pipelines", pipeline_with(database, tmp_path))
     insert(database, 0, 100)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.databases import database_with
+from tests.databases import begin_log_anew, database_with
 from tests.integration.e2e.test_rest import ControlPlane, document
 from tests.pipelines import file_events, file_sink, wait_for
 from tests.trial import source_of
@@ -95,6 +95,7 @@ def test_mysql_replays_from_earliest_and_from_a_position(plane, request, tmp_pat
     for flavor in ("mysql", "mariadb"):
         with request.getfixturevalue(flavor).fresh_database() as database:
             out = tmp_path / flavor
+            begin_log_anew(database)
             database.execute("create table t (id int primary key)", "insert into t values (1)")
             create(plane, database, file_sink(out))
             insert(database, 2)
@@ -120,6 +121,7 @@ def test_mysql_replays_from_earliest_and_from_a_position(plane, request, tmp_pat
 
 def test_mysql_sets_one_sink_back(plane, mysql_database, tmp_path):
     one, two = tmp_path / "one", tmp_path / "two"
+    begin_log_anew(mysql_database)
     mysql_database.execute("create table t (id int primary key)")
     create(plane, mysql_database, file_sink(one, id="one"), file_sink(two, id="two"))
     insert(mysql_database, 1, 2)
