@@ -89,10 +89,12 @@ def _check(starter: Starter) -> None:
     Raises:
         SpecError: A name or pattern cannot be.
     """
-    from deltaforge.spec import check_supported, parse_document
+    from deltaforge.spec import check_new_names, check_supported, parse_document
     from deltaforge.spec.yaml_reader import read_yaml
 
-    check_supported(parse_document(read_yaml(starter.text), strict=True).spec)
+    spec = parse_document(read_yaml(starter.text), strict=True).spec
+    check_supported(spec)
+    check_new_names(spec)
 
 
 def _write(path: Path, text: str, *, replaces: bool) -> None:

@@ -42,7 +42,7 @@ class RegisteredPipelines:
         self.pause_counts: defaultdict[str, int] = defaultdict(int)
         self.resume_counts: defaultdict[str, int] = defaultdict(int)
         self._deleted_start_count = 0
-        self.crash_count = 0  # of requests
+        self.crash_count = 0  # of requests, and of pipelines that were deleted
 
     def list(self, labels: builtins.list[str]) -> builtins.list[Pipeline]:
         """Pipelines that have every label: ``key:value``, or ``key`` with any value."""

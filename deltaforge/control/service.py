@@ -284,6 +284,7 @@ class PipelineService(RegisteredPipelines):
         self.pause_counts.pop(pipeline.name, None)
         self.resume_counts.pop(pipeline.name, None)
         self._deleted_start_count += pipeline.supervisor.start_count
+        self.crash_count += pipeline.supervisor.crash_count
         self._pipelines.pop(pipeline.name, None)
 
     @asynccontextmanager

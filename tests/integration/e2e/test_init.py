@@ -104,6 +104,8 @@ def test_it_replaces_nothing_unless_it_is_told_to(tmp_path, monkeypatch, capsys)
     assert (tmp_path / "shop.yaml").read_text() == "mine"
     assert main([*command, "--force"]) == 0
     assert main(["validate", "--strict", "shop.yaml"]) == 0
+    assert main([*command, "--name", "a b", "-o", "p.yaml"]) == 2
+    assert "metadata.name" in capsys.readouterr().err
     assert main([*command, "-o", "none/p.yaml"]) == 2
     assert "cannot write none/p.yaml" in capsys.readouterr().err
 

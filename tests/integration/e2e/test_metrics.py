@@ -117,3 +117,4 @@ def test_a_prometheus_sees_what_was_delivered_over_a_kill(
     assert value("deltaforge_pipeline_restarts_total") == 1
     assert delivered.call("DELETE", "/pipelines/orders-cdc")[0] == 204
     wait_for(lambda: prometheus.query('{pipeline="orders-cdc"}') == [])
+    assert value("deltaforge_panics_total") == 1
