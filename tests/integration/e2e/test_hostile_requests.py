@@ -112,14 +112,16 @@ class Judge:
         assert faults == [], f"{faults} in {said}"
 
     def _sent(self, request):
-        """A machine under load may be slow once; a request that blocks is slow twice."""
+        """A machine under load may be slow now and then; a request that blocks is slow each time."""
         works = request.method in ("POST", "PATCH", "DELETE") and (
             request.target.partition("?")[0].endswith(WORKING) or request.target.count("/") <= 2
         )
         answer = send(self._address, request, WORK_SECS)
-        if not works and answer.secs > HANG_SECS:
+        for _ in range(3):
+            if works or answer.secs <= HANG_SECS:
+                return answer
             answer = send(self._address, request, WORK_SECS)
-            assert answer.secs <= HANG_SECS, request.encoded("x")[:600]
+        assert answer.secs <= HANG_SECS, request.encoded("x")[:600]
         return answer
 
 
