@@ -60,7 +60,9 @@ ROLES: Mapping[str, Role] = {
 
 def route_of(method: str, rule: Rule | None) -> str:
     """``METHOD /path`` of a request, as the tables of routes write it; ``""`` if no route takes it."""
-    if rule is None:
-        return ""
-    path = rule.rule.replace("<path:", "<").replace("<", "{").replace(">", "}")
-    return f"{'GET' if method == 'HEAD' else method} {path}"
+    return "" if rule is None else f"{'GET' if method == 'HEAD' else method} {path_of(rule)}"
+
+
+def path_of(rule: Rule) -> str:
+    """The path of a route as the OpenAPI document writes it."""
+    return rule.rule.replace("<path:", "<").replace("<", "{").replace(">", "}")

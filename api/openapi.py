@@ -13,6 +13,7 @@ import msgspec
 from quart import Blueprint, Quart, Response, current_app, jsonify
 from werkzeug.routing import Rule
 
+from api.access import path_of, route_of
 from api.contract import Error
 from api.docs_page import page
 from api.operations import JSON, OPERATIONS, Operation
@@ -81,17 +82,13 @@ def openapi_document(app: Quart) -> dict[str, Any]:
 def routes(app: Quart) -> Iterator[tuple[str, str, Rule]]:
     """Method, path as OpenAPI writes it, and rule of each route, in the order of :data:`OPERATIONS`."""
     found = {
-        f"{method} {_path(rule)}": (method, _path(rule), rule)
+        route_of(method, rule): (method, path_of(rule), rule)
         for rule in app.url_map.iter_rules()
         for method in sorted(rule.methods or ())
         if method in _METHODS and not rule.endpoint.endswith("static")
     }
     known = [found[key] for key in OPERATIONS if key in found]
     yield from known + [found[key] for key in found if key not in OPERATIONS]
-
-
-def _path(rule: Rule) -> str:
-    return rule.rule.replace("<path:", "<").replace("<", "{").replace(">", "}")
 
 
 def _operation(method: str, path: str, rule: Rule, doc: str) -> dict[str, Any]:

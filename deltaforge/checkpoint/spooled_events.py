@@ -16,7 +16,7 @@ import msgspec
 from deltaforge.core.errors import StorageError, UnsupportedValueError
 from deltaforge.core.event import ChangeEvent, Op, Routing, SourceInfo, Transaction
 from deltaforge.core.json_parse import parse_json_exact
-from deltaforge.core.json_text import encode_json
+from deltaforge.core.json_text import encode_json, is_unicode
 from deltaforge.core.table import TableSchema
 
 _DECIMAL, _INTEGER, _TEXT, _NO_FORM, _JSON = 1, 2, 3, 4, 5
@@ -211,7 +211,7 @@ def _plain(value: Any) -> Any:
     if kind is int and not _MIN <= value <= _MAX:
         return _extension(_INTEGER, f"{value:x}")
     if kind is str:
-        return value if _is_unicode(value) else _extension(_TEXT, value)
+        return value if is_unicode(value) else _extension(_TEXT, value)
     if kind in _SIMPLE:
         return value
     if kind is NoJsonForm:
@@ -224,19 +224,11 @@ def _plain(value: Any) -> Any:
 
 def _plain_name(item: tuple[Any, Any]) -> tuple[Any, Any]:
     name = item[0]
-    if type(name) is str and _is_unicode(name):
+    if type(name) is str and is_unicode(name):
         return item
     if type(name) is int and _MIN <= name <= _MAX:
         return item
     return ascii(name), NoJsonForm()  # no sink can write this object
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _extension(code: int, text: str) -> msgspec.msgpack.Ext:

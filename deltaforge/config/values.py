@@ -8,6 +8,7 @@ from typing import Any
 
 from deltaforge.config.steps import Step, path_text
 from deltaforge.core.errors import SpecError
+from deltaforge.core.json_text import is_unicode
 
 MAX_DEPTH = 100
 """Far more than any document needs, far less than the interpreter's own limit."""
@@ -74,7 +75,7 @@ def _fault(value: Any) -> str | None:
     if isinstance(value, str):
         if "\0" in value:
             return "must not hold the character NUL"
-        return None if _is_unicode(value) else "must be Unicode text: it has half of a surrogate pair"
+        return None if is_unicode(value) else "must be Unicode text: it has half of a surrogate pair"
     if isinstance(value, bool) or value is None:
         return None
     if isinstance(value, int):
@@ -82,11 +83,3 @@ def _fault(value: Any) -> str | None:
     if isinstance(value, float):
         return None if math.isfinite(value) else "must be a finite number"
     return "must be a value that JSON has"
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True

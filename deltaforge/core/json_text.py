@@ -21,6 +21,15 @@ def encode_json(value: Any) -> bytes:
         raise ValueError(_reason(exc)) from exc
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written in UTF-8: it has no half of a surrogate pair."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _reason(exc: Exception) -> str:
     if isinstance(exc, UnicodeEncodeError):
         return "text that is not valid Unicode"

@@ -4,7 +4,6 @@ Half of them are spoiled by hand, half are made out of the server's own OpenAPI 
 not JSON, no answer that is not as described, no secret in an answer, no file outside of the folders of the server.
 """
 
-import contextlib
 import hashlib
 import json
 import os
@@ -13,10 +12,10 @@ import jsonschema
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
+from tests.fuzz.tables import drawn
 from tests.hostile import STREAM, Hostile, Request, send
 from tests.integration.e2e.test_rest import ControlPlane, document
 from tests.pipelines import file_sink, postgres_source
@@ -171,23 +170,10 @@ def made_by_schema(description, count):
 
 
 def cases_of(operation, mode, count):
-    cases = []
-
-    @seed(SEED)
-    @settings(
-        max_examples=count,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(operation.as_strategy(generation_mode=mode))
-    def collect(case):
-        cases.append(case)
-
-    with contextlib.suppress(Unsatisfiable):  # an operation without anything that could be wrong
-        collect()
-    return cases
+    try:
+        return drawn(operation.as_strategy(generation_mode=mode), SEED, count)
+    except Unsatisfiable:  # an operation without anything that could be wrong
+        return []
 
 
 def request_of(case) -> Request:
