@@ -35,8 +35,38 @@ MAX_LOG_BYTES = 16 << 20
 LAUNCHER = (sys.executable, "-P", "-m", "deltaforge.runtime.launcher")
 
 
+async def connect(
+    paths: PipelinePaths, *, is_awaited: bool, limit: int
+) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect to the control socket of a pipeline.
+
+    Args:
+        paths: Of the pipeline.
+        is_awaited: Whether to wait, for as long as the caller lets it, for the socket of a process that lives and has
+            not come so far.
+        limit: Of a line, in bytes.
+
+    Raises:
+        StorageError: See :meth:`PipelinePaths.trusted_socket`.
+        ControlError: Nobody can know whether a process lives.
+        OSError: Nobody listens.
+    """
+    while True:
+        try:
+            return await asyncio.open_unix_connection(str(paths.trusted_socket()), limit=limit)
+        except (FileNotFoundError, ConnectionRefusedError):
+            if not is_awaited or not is_alive(paths):
+                raise
+        await asyncio.sleep(POLL_SECS)
+
+
 async def ask(
-    paths: PipelinePaths, command: str, *, answer_secs: float = ANSWER_SECS, **arguments: Any
+    paths: PipelinePaths,
+    command: str,
+    *,
+    answer_secs: float = ANSWER_SECS,
+    is_awaited: bool = False,
+    **arguments: Any,
 ) -> dict[str, Any]:
     """Send one request to the control socket of a pipeline.
 
@@ -44,6 +74,7 @@ async def ask(
         paths: Of the pipeline.
         command: What to do.
         answer_secs: How long to wait for the answer.
+        is_awaited: Whether to wait for a process that has just begun, as part of that time.
         arguments: Of the command.
 
     Raises:
@@ -51,7 +82,7 @@ async def ask(
     """
     try:
         async with asyncio.timeout(answer_secs):
-            reader, writer = await asyncio.open_unix_connection(str(paths.trusted_socket()), limit=1 << 26)
+            reader, writer = await connect(paths, is_awaited=is_awaited, limit=1 << 26)
             try:
                 writer.write(msgspec.json.encode({"cmd": command, **arguments}) + b"\n")
                 await writer.drain()

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from deltaforge.config.known_secrets import KnownSecrets
-from deltaforge.control.child import ANSWER_SECS
+from deltaforge.control.child import ANSWER_SECS, connect
 from deltaforge.control.log_file import LogFile
 from deltaforge.control.pipeline import Pipeline
 from deltaforge.core.errors import ControlError, DeltaForgeError, SpecError, StorageError
@@ -58,10 +58,8 @@ class PipelineStreams:
             msgspec.convert(request, TailRequest)
         except msgspec.ValidationError as exc:
             raise SpecError(str(exc)) from exc
-        if pipeline.supervisor.status not in ("running", "paused"):
-            raise ControlError(
-                f"no events pass: pipeline {name} is {pipeline.supervisor.status}", hint="resume it, and try again"
-            )
+        if (status := await pipeline.supervisor.next_status()) not in ("running", "paused"):
+            raise ControlError(f"no events pass: pipeline {name} is {status}", hint="resume it, and try again")
         reader, writer = await _open_tail(pipeline.supervisor.paths, request)
         return _forward(reader, writer)
 
@@ -110,7 +108,7 @@ async def _open_tail(
     writer = None
     try:
         async with asyncio.timeout(ANSWER_SECS):
-            reader, writer = await asyncio.open_unix_connection(str(paths.trusted_socket()), limit=2 * MAX_EVENT_BYTES)
+            reader, writer = await connect(paths, is_awaited=True, limit=2 * MAX_EVENT_BYTES)
             writer.write(msgspec.json.encode({"cmd": "tail", "request": request}) + b"\n")
             answer = msgspec.json.decode(await reader.readline(), type=dict[str, Any])
     except StorageError as exc:

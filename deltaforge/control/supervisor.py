@@ -137,6 +137,11 @@ class Supervisor:
             reason = f"{reason}; {error}"
         self._fail(kind, reason)
 
+    async def next_status(self) -> str:
+        """The status once no start and no stop of the process is under way."""
+        async with self._changing:
+            return self.status
+
     async def live(self, *, answer_secs: float = child.ANSWER_SECS) -> dict[str, Any] | None:
         """What the process says of itself; None if none answers in time."""
         if self.status not in ("running", "paused"):
@@ -157,7 +162,7 @@ class Supervisor:
         Raises:
             ControlError: It does not run, or its source is not connected.
         """
-        answer = await child.ask(self.paths, "reload_schemas", answer_secs=RELOAD_SECS, tables=tables)
+        answer = await child.ask(self.paths, "reload_schemas", answer_secs=RELOAD_SECS, is_awaited=True, tables=tables)
         found: list[dict[str, Any]] = answer["tables"]
         return found
 
@@ -167,7 +172,9 @@ class Supervisor:
         Raises:
             ControlError: It does not run, or there are no such entries.
         """
-        answer = await child.ask(self.paths, "retry_dead_letters", answer_secs=REDELIVER_SECS, **request)
+        answer = await child.ask(
+            self.paths, "retry_dead_letters", answer_secs=REDELIVER_SECS, is_awaited=True, **request
+        )
         found: list[dict[str, Any]] = answer["entries"]
         return found
 
@@ -182,7 +189,7 @@ class Supervisor:
     async def _switch(self, command: str, *, is_paused: bool) -> None:
         async with self._changing:
             try:
-                await child.ask(self.paths, command)
+                await child.ask(self.paths, command, is_awaited=True)
             except ControlError as error:
                 log.info("pipeline %s is started anew to %s: %s", self.paths.name, command, error)
                 await self._start(self._document, is_paused=is_paused)

@@ -114,7 +114,7 @@ def test_the_first_pipeline_of_a_new_user(postgres_database, tmp_path):
                 while tail.poll() is None:
                     insert()
                     wait_for(lambda: len(file_events(tmp_path / "changes.jsonl")) == number)
-                assert tail.returncode == 0
+                assert tail.returncode == 0, (tmp_path / "output.log").read_text()
             else:
                 assert shell.type(line.replace("localhost:8080", api))
         plane.send_signal(signal.SIGTERM)
