@@ -10,7 +10,7 @@ PARALLEL = --require-servers -n $(or $(JOBS),4) --dist worksteal
 .PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan servers integration faults golden docs check demo bench bench-peers chaos clean changelog lock audit deploy-check dist
 
 setup: $(READY)
-KERNEL := pyproject.toml setup.py $(wildcard deltaforge/protocol/kernel/*.p*)
+KERNEL := pyproject.toml setup.py $(wildcard deltaforge/kernel/*.p* deltaforge/kernel/*/*.p*)
 $(READY): $(KERNEL)
 	$(call install,dev$(COMMA)demo,the tools of its developers)
 # What the demo needs is less, and there sooner.
@@ -68,7 +68,7 @@ fuzz-servers: servers
 # The kernel of this run is built apart, with every access to memory checked.
 fuzz-asan: $(READY)
 	rm -rf build/asan && mkdir -p build/asan && cp -r deltaforge tests setup.py pyproject.toml README.md build/asan
-	rm -f build/asan/deltaforge/protocol/kernel/*.so
+	rm -f build/asan/deltaforge/kernel/*.so
 	cd build/asan && DELTAFORGE_CFLAGS="-fsanitize=address -O1 -g" DELTAFORGE_LDFLAGS="-fsanitize=address" \
 	  ../../$(BIN)/python setup.py -q build_ext --inplace
 	cd build/asan && export LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libstdc++.so)" \

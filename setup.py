@@ -21,8 +21,8 @@ sys.path.insert(0, str(HERE))
 from deltaforge.build import WRITTEN, of_git  # noqa: E402
 
 kernel = Extension(
-    "deltaforge.protocol.kernel._compiled",
-    ["deltaforge/protocol/kernel/_compiled.pyx"],
+    "deltaforge.kernel._compiled",
+    ["deltaforge/kernel/_compiled.pyx"],
     language="c++",
     extra_compile_args=["-std=c++17", "-O3", "-g0", *os.environ.get("DELTAFORGE_CFLAGS", "").split()],
     extra_link_args=os.environ.get("DELTAFORGE_LDFLAGS", "").split(),

@@ -22,7 +22,7 @@ from deltaforge.core.batch import Batch
 from deltaforge.core.position import MysqlPosition
 from deltaforge.encodings.json import JsonEncoder
 from deltaforge.envelopes.native import NativeEnvelope
-from deltaforge.protocol.kernel import description
+from deltaforge.kernel import description
 from deltaforge.sources.base import LogStream
 from deltaforge.sources.mysql.client import DumpConnection
 from tests.reading import mysql_reader, postgres_reader

@@ -14,8 +14,8 @@ from deltaforge.encodings.json import JsonEncoder
 from deltaforge.envelopes.cloudevents import CloudEventsEnvelope
 from deltaforge.envelopes.debezium import DebeziumEnvelope
 from deltaforge.envelopes.native import NativeEnvelope
+from deltaforge.kernel import kernel
 from deltaforge.observability.metrics import PipelineMetrics
-from deltaforge.protocol.kernel import kernel
 from deltaforge.schema.registry import SchemaRegistry
 from deltaforge.sensing.sample import sample_of_events
 from deltaforge.sensing.structure import NOT_HASHED

@@ -16,7 +16,7 @@ from deltaforge.checkpoint.spooled_events import SpooledEvents, restored_events,
 from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
 from deltaforge.core.errors import CheckpointError, ProtocolError, StorageError, UnsupportedValueError
 from deltaforge.core.position import decode_position, encode_position
-from deltaforge.protocol.kernel import kernel
+from deltaforge.kernel import kernel
 
 VERSION = 1
 _RESET = "reset the checkpoint of the sink, which reads the log again instead"

@@ -26,7 +26,7 @@ from deltaforge.cli import (
 )
 from deltaforge.cli.options import say
 from deltaforge.core.errors import DeltaForgeError
-from deltaforge.protocol.kernel import description
+from deltaforge.kernel import description
 
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130

@@ -12,7 +12,7 @@ from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.routing import row_key_bytes
 from deltaforge.envelopes.base import Envelope
-from deltaforge.protocol.kernel import kernel
+from deltaforge.kernel import kernel
 
 
 class JsonEncodingSpec(StrictModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deltaforge.checkpoint.reader import DELIVERY_STEP, SOURCE_STEP
-from deltaforge.protocol.kernel import description, kernel
+from deltaforge.kernel import description, kernel
 from deltaforge.runtime.barrier import is_waited_for
 from deltaforge.sinks.base import SinkConfig
 from deltaforge.spec import PipelineSpec, check_supported

@@ -22,7 +22,7 @@ from deltaforge.core.errors import DeltaForgeError, unforeseen
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.position import SinkProgress
 from deltaforge.core.table import TableSchema
-from deltaforge.protocol.kernel import kernel
+from deltaforge.kernel import kernel
 from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.panics import told
 from deltaforge.runtime.sensing_metrics import SensingMetrics

@@ -34,8 +34,8 @@ from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.routing import Destination, MessageKey, headers_of, idempotency_key
+from deltaforge.kernel import kernel
 from deltaforge.observability.kill_points import reached
-from deltaforge.protocol.kernel import kernel
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext, TemplateText
 from deltaforge.sinks.redis_client import SENTINEL_SCHEMES, SOCKET_SCHEMES, asked, opened, said, sink_error, word_of
 

@@ -9,7 +9,7 @@ import msgspec
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
 from deltaforge.envelopes.native import NativeEnvelope
-from deltaforge.protocol.kernel import kernel
+from deltaforge.kernel import kernel
 
 _ROW_FIELDS = ("server_id", "gtid", "file", "pos", "row", "lsn", "txId", "xmin", "sequence", "snapshot")
 

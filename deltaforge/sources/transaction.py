@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from deltaforge.core.event import EventIds
-from deltaforge.protocol.kernel import kernel
+from deltaforge.kernel import kernel
 
 
 class OpenTransaction:

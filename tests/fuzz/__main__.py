@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deltaforge.core.errors import ProtocolError
-from deltaforge.protocol.kernel import description, kernel
+from deltaforge.kernel import description, kernel
 from deltaforge.sources.transaction import new_transaction
 from tests.fuzz import mysql_rows, postgres_rows, transactions
 from tests.fuzz.mysql_input import damaged

@@ -19,7 +19,7 @@ import confluent_kafka
 import msgspec
 from psycopg import pq
 
-from deltaforge.protocol.kernel import kernel
+from deltaforge.kernel import kernel
 from deltaforge.protocol.mysql.types import Code, ColumnType
 from deltaforge.sources.postgres.client import libpq_path
 from deltaforge.sources.transaction import new_transaction

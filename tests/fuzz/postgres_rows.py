@@ -6,7 +6,7 @@ import struct
 from deltaforge.core.batch import DecodedGroup, encode_each
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.table import Column, TableId, TableSchema
-from deltaforge.protocol.kernel import kernel
+from deltaforge.kernel import kernel
 from deltaforge.protocol.postgres.messages import Relation, RelationColumn, decode_message
 from deltaforge.protocol.postgres.values import DECODERS, TypeInfo
 from deltaforge.sources.postgres.maker import CapturedTable, EventMaker, Place

@@ -34,7 +34,7 @@ def test_the_sdist_is_the_tree(sdist):
 def test_the_wheel_has_every_module_and_the_compiled_kernel(wheel_names):
     modules = {name for name in source_files() if re.fullmatch(r"(deltaforge|api|flows)/.*\.(py|typed)", name)}
     contents = {name for name in wheel_names if ".dist-info/" not in name}
-    kernels = {name for name in contents if re.fullmatch(r"deltaforge/protocol/kernel/_compiled\..*\.so", name)}
+    kernels = {name for name in contents if re.fullmatch(r"deltaforge/kernel/_compiled\..*\.so", name)}
     assert len(kernels) == 1
     assert contents - kernels >= modules
     # beside the modules only data that somebody listed, no sources of the kernel, no tests

@@ -12,8 +12,8 @@ from deltaforge.core.batch import Batch
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.position import MysqlPosition
 from deltaforge.core.table import Column, TableId, TableSchema
+from deltaforge.kernel import description, kernel
 from deltaforge.observability.metrics import PipelineMetrics
-from deltaforge.protocol.kernel import description, kernel
 from deltaforge.protocol.postgres.messages import Relation, RelationColumn
 from deltaforge.protocol.postgres.values import TypeInfo
 from deltaforge.sensing.sample import sample_of_events

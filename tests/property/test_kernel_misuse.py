@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deltaforge.protocol.kernel import description, kernel
+from deltaforge.kernel import description, kernel
 
 pytestmark = pytest.mark.skipif(kernel is None, reason=description)
 

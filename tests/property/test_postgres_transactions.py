@@ -8,8 +8,8 @@ import pytest
 from deltaforge.checkpoint.identity import FailoverLog
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.position import PostgresPosition
+from deltaforge.kernel import description, kernel
 from deltaforge.observability.metrics import PipelineMetrics
-from deltaforge.protocol.kernel import description, kernel
 from deltaforge.protocol.postgres.values import TypeInfo
 from deltaforge.sources.base import BatchLimits, SourceContext
 from deltaforge.sources.postgres.mapper import Mapper

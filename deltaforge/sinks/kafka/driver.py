@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from deltaforge.core.batch import EncodedValues
 from deltaforge.core.errors import MissingDependencyError
-from deltaforge.protocol.kernel import kernel
+from deltaforge.kernel import kernel
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message, Producer

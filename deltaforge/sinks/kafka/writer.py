@@ -13,8 +13,8 @@ from deltaforge.config.unset import naming_unset
 from deltaforge.core.batch import Batch, EventGroup
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.routing import Destination, MessageKey, headers_of, row_key
+from deltaforge.kernel import kernel
 from deltaforge.observability.kill_points import reached
-from deltaforge.protocol.kernel import kernel
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka.client import Client, FailedError, StalledError
 

@@ -23,7 +23,7 @@ from deltaforge.config.answering import MYSQL, is_mysql_greeting, who_answers
 from deltaforge.config.unset import naming_unset
 from deltaforge.core.errors import PositionLostError, SourceError, SpecError
 from deltaforge.core.gtid import GtidSet
-from deltaforge.protocol.kernel import kernel
+from deltaforge.kernel import kernel
 from deltaforge.sources.mysql.dsn import Dsn, read_dsn
 from deltaforge.sources.mysql.dump_end import THREAD, ServerThread, end_dump
 from deltaforge.sources.mysql.errors import error_of, source_errors

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from deltaforge.core.batch import DecodedGroup, HeldEvents
 from deltaforge.core.event import ChangeEvent, Op
-from deltaforge.protocol.kernel import kernel
+from deltaforge.kernel import kernel
 from deltaforge.protocol.mysql.rows import Rows
 
 if TYPE_CHECKING:

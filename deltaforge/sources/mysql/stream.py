@@ -13,7 +13,7 @@ from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import ProtocolError, SchemaError, SourceError
 from deltaforge.core.gtid import GtidSet, MariadbGtids
 from deltaforge.core.position import LogEdge, MysqlPosition, Position, Start
-from deltaforge.protocol.kernel import kernel
+from deltaforge.kernel import kernel
 from deltaforge.protocol.mysql.events import (
     BinlogDecoder,
     FormatDescription,

@@ -13,7 +13,7 @@ from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.errors import SchemaError
 from deltaforge.core.position import MysqlPosition, log_order
 from deltaforge.core.table import Column, TableId, TableSchema
-from deltaforge.protocol.kernel import kernel
+from deltaforge.kernel import kernel
 from deltaforge.protocol.mysql.events import end_of
 from deltaforge.protocol.mysql.rows import RowDecoder
 from deltaforge.protocol.mysql.table_map import TableMap

@@ -12,7 +12,7 @@ from msgspec import UNSET
 from deltaforge import __version__
 from deltaforge.core.errors import DeltaForgeError, ProtocolError, SchemaError, unforeseen
 from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, Op, RowImage, SourceInfo, Transaction
-from deltaforge.protocol.kernel import kernel
+from deltaforge.kernel import kernel
 from deltaforge.protocol.postgres.messages import (
     UNCHANGED,
     Delete,

@@ -17,7 +17,7 @@ from deltaforge.core.errors import ProtocolError, SourceError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.lsn import lsn_from_text, text_from_lsn
 from deltaforge.core.position import LogEdge, Position, PostgresPosition, Start
-from deltaforge.protocol.kernel import kernel
+from deltaforge.kernel import kernel
 from deltaforge.protocol.postgres.messages import (
     Begin,
     Commit,

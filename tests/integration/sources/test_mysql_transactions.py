@@ -7,7 +7,7 @@ import pytest
 
 from deltaforge.core.errors import SourceError
 from deltaforge.core.position import MysqlPosition, log_order
-from deltaforge.protocol.kernel import description, kernel
+from deltaforge.kernel import description, kernel
 from deltaforge.sources.mysql.client import DumpConnection
 from tests.binlog import GTID, MARIADB_GTID, QUERY, ROTATE, XID, with_checksum
 from tests.reading import mysql_reader, wire

@@ -12,7 +12,7 @@ from deltaforge.checkpoint.reset import read_reset
 from deltaforge.checkpoint.skips import HeldEvent, Skips
 from deltaforge.cli import main
 from deltaforge.core.errors import MissingDependencyError, SourceError
-from deltaforge.protocol.kernel import description
+from deltaforge.kernel import description
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.storage.file_lock import FileLock
 
