@@ -120,7 +120,7 @@ def _refused_token(_: str) -> str:
 def _serve(args: argparse.Namespace) -> int:
     configure_logging(None)
     from deltaforge.control.options import ServeOptions
-    from deltaforge.runtime.context import stop_secs_of
+    from deltaforge.runtime.ending import stop_secs_of
 
     options = ServeOptions(
         config=args.config,

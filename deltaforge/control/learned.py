@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from deltaforge.control.options import ServeOptions
-from deltaforge.runtime.learned import learned_path
+from deltaforge.runtime.stored_schemas import storage_path_of
 from deltaforge.storage.base import Storage
 from deltaforge.storage.memory import MemoryStorage
 from deltaforge.storage.sqlite import SqliteStorage
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def learned_storage(storage: Storage, options: ServeOptions, pipeline: Pipeline) -> Iterator[Storage]:
-    """Where a pipeline keeps what outlives its process; see :mod:`deltaforge.runtime.learned`.
+    """Where a pipeline keeps what outlives its process; see :mod:`deltaforge.runtime.stored_schemas`.
 
     Args:
         storage: Of the control plane.
@@ -29,7 +29,7 @@ def learned_storage(storage: Storage, options: ServeOptions, pipeline: Pipeline)
         StorageError: It cannot be opened.
     """
     shared = options.shared_storage
-    path = learned_path(pipeline.supervisor.paths, shared)
+    path = storage_path_of(pipeline.supervisor.paths, shared)
     if path == shared:
         yield storage
     elif path.exists():

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import DeltaForgeError, ProtocolError, SinkError
-from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.sink_feed import WAIT_SECS, SinkFeed
 from deltaforge.sinks.base import SinkConfig
 from deltaforge.spec.model import CommitPolicy, QuorumPolicy
@@ -24,15 +24,16 @@ class Barrier:
     """Hands batches to all feeds and says when enough sinks have everything.
 
     Args:
-        context: Of the pipeline.
+        info: Of the run.
         feeds: Of all its sinks.
     """
 
-    def __init__(self, context: PipelineContext, feeds: list[SinkFeed]) -> None:
-        self._context = context
+    def __init__(self, info: RunInfo, feeds: list[SinkFeed]) -> None:
+        self._info = info
+        self._ending = info.ending
         self._feeds = feeds
-        policy = context.spec.spec.commit_policy
-        self._holding = [feed for feed in feeds if not feed.grows]
+        policy = info.spec.spec.commit_policy
+        self._holding = [feed for feed in feeds if not feed.is_follower]
         self._quorum = policy.quorum if isinstance(policy, QuorumPolicy) else 0
 
     def hand_over(self, batch: Batch) -> None:
@@ -60,7 +61,7 @@ class Barrier:
                 self._wait(feed)
             else:
                 self._check_log(feed)
-        if self._context.stopping.is_set():
+        if self._ending.is_stopping:
             for feed in self._feeds:
                 self._give_time(feed)
 
@@ -85,24 +86,24 @@ class Barrier:
 
     def _give_time(self, feed: SinkFeed) -> None:
         """At a stop a sink that keeps up gets what it is about to ack; the spool has it in any case."""
-        while feed.is_live and feed.last_error is None and not self._context.is_grace_over():
+        while feed.is_live and feed.last_error is None and not self._ending.is_grace_over:
             if feed.worker.wait_acked(WAIT_SECS):
                 return
 
     def _note_if_late(self, feeds: list[SinkFeed], began: float) -> bool:
-        deadline_secs = self._context.spec.spec.sink_batch_deadline_secs
+        deadline_secs = self._info.spec.spec.sink_batch_deadline_secs
         if not deadline_secs or time.monotonic() - began <= deadline_secs:
             return False
         for feed in feeds:
             worker = feed.worker
             worker.last_error = worker.last_error or f"backpressure: no ack within {deadline_secs} s"
-            self._context.metrics.sink_deadline_overruns.labels(self._context.name, feed.id).inc()
+            self._info.metrics.sink_deadline_overruns.labels(self._info.name, feed.id).inc()
         return True
 
     def _check(self, feed: SinkFeed) -> None:
         """Raise if waiting for this sink has become pointless."""
         failure = feed.ended
-        if failure is not None and feed.grows:
+        if failure is not None and feed.is_follower:
             raise SinkError(
                 f"sink {feed.id} has ended and its spool is full: {failure}",
                 kind=failure.kind,
@@ -125,7 +126,7 @@ class Barrier:
             self._check_grace(waiting[0])
 
     def _check_grace(self, feed: SinkFeed) -> None:
-        if self._context.is_grace_over():
+        if self._ending.is_grace_over:
             raise SinkError(
                 f"stopped before sink {feed.id} acked everything: {feed.last_error or 'it is slow'}",
                 kind="cancelled",

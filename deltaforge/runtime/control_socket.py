@@ -22,8 +22,7 @@ import msgspec
 from deltaforge.config.secret import redacted
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.observability.logging import set_level
-from deltaforge.runtime.context import PipelineContext
-from deltaforge.runtime.dead_letters import retry
+from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.status import metrics_text, status
 from deltaforge.runtime.tap import Listener, TailRequest
 
@@ -68,9 +67,9 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
 
     daemon_threads = True
 
-    def __init__(self, context: PipelineContext) -> None:
-        self._context = context
-        self._path = context.paths.socket
+    def __init__(self, pipeline: RunningPipeline) -> None:
+        self._pipeline = pipeline
+        self._path = pipeline.info.paths.socket
         self._path.unlink(missing_ok=True)
         old_mask = os.umask(0o177)
         try:
@@ -84,7 +83,7 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
         try:
             request = msgspec.json.decode(line, type=dict[str, Any])
             if request.get("cmd") == "tail":
-                return {"ok": True}, self._context.tap.open(msgspec.convert(request.get("request"), TailRequest))
+                return {"ok": True}, self._pipeline.tap.open(msgspec.convert(request.get("request"), TailRequest))
             return {"ok": True, **self._run(request)}, None
         except (msgspec.MsgspecError, DeltaForgeError, ValueError) as error:
             return {"ok": False, "error": redacted(str(error))}, None
@@ -100,22 +99,22 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
         log.debug("control client went away: %s", sys.exc_info()[1])
 
     def _run(self, request: dict[str, Any]) -> dict[str, Any]:
-        context, command = self._context, request.get("cmd")
+        pipeline, command = self._pipeline, request.get("cmd")
         if command == "status":
-            return status(context)
+            return status(pipeline)
         if command == "metrics":
-            return {"metrics": metrics_text(context)}
+            return {"metrics": metrics_text(pipeline)}
         if command == "reload_schemas":
-            return {"tables": context.reload_schemas(_tables(request.get("tables")))}
+            return {"tables": pipeline.reload_schemas(_tables(request.get("tables")))}
         if command == "retry_dead_letters":
-            return {"entries": retry(context, request)}
+            return {"entries": pipeline.retry_dead_letters(request)}
         if command == "stop":
-            log.info("stopping: up to %g s", context.stop_secs)
-            context.stop()
+            log.info("stopping: up to %g s", pipeline.info.ending.stop_secs)
+            pipeline.info.ending.stop()
         elif command == "log_level":
             set_level(str(request.get("level", "")))
         elif command in {"pause", "resume"}:
-            context.set_paused(is_paused=command == "pause")
+            pipeline.set_paused(is_paused=command == "pause")
         else:
             raise ValueError(f"unknown command {command!r}")
         return {}

@@ -9,23 +9,28 @@ import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from deltaforge.checkpoint.reader import DELIVERY_KEY, DELIVERY_STEP, FLOW_ID, SENSING_STEP, SOURCE_STEP
+from deltaforge.checkpoint.reset import ResetRequest
 from deltaforge.core.batch import Batch
-from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.delivery import DeliverySink
+from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.sensing import SensingLogic
 from deltaforge.runtime.source import LogSource
 
 
-def build_dataflow(context: PipelineContext) -> Dataflow:
-    """The dataflow of one pipeline: source, sensing if it is enabled, delivery. One item is a batch."""
-    # Here, because it imports the source's package: two threads that import it at a time may see it half loaded.
-    context.tables = context.spec.spec.source.table_codec(context.name, context.spec.metadata.tenant)
+def build_dataflow(pipeline: RunningPipeline, reset: ResetRequest | None = None) -> Dataflow:
+    """The dataflow of one pipeline: source, sensing if it is enabled, delivery. One item is a batch.
+
+    Args:
+        pipeline: Whose parts it makes.
+        reset: Of the checkpoint, pending when this run began.
+    """
+    info = pipeline.info
     flow = Dataflow(FLOW_ID)
-    batches = op.input(SOURCE_STEP, flow, LogSource(context))
+    batches = op.input(SOURCE_STEP, flow, LogSource(info, reset, pipeline.read_log))
     keyed = op.map("key", batches, _keyed)
-    if context.spec.spec.schema_sensing.enabled:
-        keyed = op.stateful_batch(SENSING_STEP, keyed, lambda state: SensingLogic(context, state))
-    op.output(DELIVERY_STEP, keyed, DeliverySink(context))
+    if info.spec.spec.schema_sensing.enabled:
+        keyed = op.stateful_batch(SENSING_STEP, keyed, lambda state: SensingLogic(info, state))
+    op.output(DELIVERY_STEP, keyed, DeliverySink(info, reset, pipeline.deliver))
     return flow
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
-from deltaforge.core.errors import ControlError, StorageError
+from deltaforge.core.errors import StorageError
 from deltaforge.journal.entries import Entry, event_of
 from deltaforge.journal.queue import DeadLetterLimits, DeadLetters
 from deltaforge.journal.reading import DeadLetterQueue, find_entries
-from deltaforge.runtime.learned import learned_path
 from deltaforge.runtime.redelivery import Redelivery
+from deltaforge.runtime.run_info import RunInfo
+from deltaforge.runtime.sink_worker import SinkWorker
+from deltaforge.runtime.stored_schemas import storage_path_of
 from deltaforge.storage.sqlite import SqliteStorage
-
-if TYPE_CHECKING:
-    from deltaforge.runtime.context import PipelineContext
-    from deltaforge.runtime.sink_worker import SinkWorker
 
 RETRY_SECS = 30.0
 """How long a retry waits for a sink that has something else to do."""
@@ -38,15 +36,15 @@ class PipelineDeadLetters:
         StorageError: It cannot be opened or read.
     """
 
-    def __init__(self, context: PipelineContext, limits: DeadLetterLimits) -> None:
-        self._storage = SqliteStorage(learned_path(context.paths, context.storage_path))
-        self._pipeline = context.name
+    def __init__(self, info: RunInfo, limits: DeadLetterLimits) -> None:
+        self._storage = SqliteStorage(storage_path_of(info.paths, info.storage_path))
+        self._pipeline = info.name
         try:
-            self.letters = DeadLetters(self._storage.queue, limits, context.metrics)
+            self.letters = DeadLetters(self._storage.queue, limits, info.metrics)
         except StorageError:
             self._storage.close()
             raise
-        self._queue = DeadLetterQueue(self._storage.queue, context.name)
+        self._queue = DeadLetterQueue(self._storage.queue, info.name)
 
     def retry(self, request: RetryRequest, workers: list[SinkWorker]) -> list[dict[str, Any]]:
         """Deliver entries again, oldest first; what its sink acked is removed.
@@ -91,30 +89,15 @@ class PipelineDeadLetters:
         return ("failed" if redelivery.error else "delivered"), redelivery.error
 
 
-def open_dead_letters(context: PipelineContext) -> PipelineDeadLetters | None:
+def open_dead_letters(info: RunInfo) -> PipelineDeadLetters | None:
     """The dead letters of a pipeline; None if its document wants none.
 
     Raises:
         StorageError: They cannot be opened or read.
     """
-    journal = context.spec.spec.journal
+    journal = info.spec.spec.journal
     if journal is None or not journal.enabled:
         return None
     dlq = journal.dlq
     limits = DeadLetterLimits(dlq.max_entries, dlq.max_age_secs, journal.max_event_bytes, dlq.overflow_policy)
-    return PipelineDeadLetters(context, limits)
-
-
-def retry(context: PipelineContext, request: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the control socket does for ``retry_dead_letters``; see :meth:`PipelineDeadLetters.retry`.
-
-    Raises:
-        ControlError: There are no dead letters in this process.
-    """
-    delivery = context.delivery
-    if delivery is None or delivery.dead_letters is None:
-        raise ControlError(f"pipeline {context.name} has no journal, or delivers in another process")
-    asked = msgspec.convert(
-        {key: request[key] for key in RetryRequest.__struct_fields__ if key in request}, RetryRequest
-    )
-    return delivery.dead_letters.retry(asked, delivery.workers)
+    return PipelineDeadLetters(info, limits)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import msgspec
@@ -17,18 +17,20 @@ from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from prometheus_client import Histogram
 
 from deltaforge.checkpoint.reader import DELIVERY_KEY
-from deltaforge.checkpoint.reset import readable
+from deltaforge.checkpoint.reset import ResetRequest, readable
 from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint, decode_delivery_state, encode_state
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.barrier import Barrier, is_waited_for
-from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.dead_letters import open_dead_letters
 from deltaforge.runtime.panics import told
+from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.sink_feed import SinkFeed
 from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.runtime.spools import Spools
+from deltaforge.runtime.tap import Tap
 from deltaforge.runtime.unmarked import unmarked_files
 from deltaforge.sinks.base import SinkConfig, SinkContext, SinkSpec, Waiting
 
@@ -43,35 +45,50 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
 
     A sink that the policy waits for holds the barrier for as long as it takes. What any other has not acked at the
     barrier is in its spool by then.
+
+    Args:
+        info: Of the run.
+        requests: To the source, for barriers while nothing comes.
+        spools: Of the sinks.
+        tap: Is shown what passes.
+        state: What was saved; None at a first start.
+        state_before_reset: What stays saved until the source says where a reset begins.
     """
 
-    def __init__(
-        self, context: PipelineContext, state: DeliveryState | None, *, state_before_reset: bytes | None = None
+    def __init__(  # noqa: PLR0913 - a run, what it goes on from, and whom it talks to
+        self,
+        info: RunInfo,
+        requests: BarrierRequests,
+        spools: Spools,
+        tap: Tap,
+        *,
+        state: DeliveryState | None,
+        state_before_reset: bytes | None,
     ) -> None:
-        self._context = context
-        # Until the source says where a reset begins, what was saved before stays saved.
+        self._info = info
+        self._requests = requests
+        self._spools = spools
+        self._tap = tap
         self._state_before_reset = state_before_reset
-        ids = [sink.config.id for sink in context.spec.spec.sinks]
+        ids = [sink.config.id for sink in info.spec.spec.sinks]
         fresh = DeliveryState(source_id="", sinks=[], incarnation=uuid.uuid4().hex)
         self._state = (state or fresh).with_members(ids, lambda: uuid.uuid4().hex)
-        self._spools = Spools(context)
-        self._unmarked = unmarked_files(context, [sink_id for sink_id in ids if state and state.knows(sink_id)])
+        self._unmarked = unmarked_files(info, [sink_id for sink_id in ids if state and state.knows(sink_id)])
         acked = {sink.sink_id: sink for sink in self._state.sinks}
-        self.dead_letters = open_dead_letters(context)
-        self._limits = context.spec.spec.batch.limits()
+        self.dead_letters = open_dead_letters(info)
+        self._limits = info.spec.spec.batch.limits()
         self._waiting = {sink_id: Waiting() for sink_id in ids}
         self._began = time.monotonic()
         self.feeds: list[SinkFeed] = []
         try:
-            for sink in context.spec.spec.sinks:
+            for sink in info.spec.spec.sinks:
                 self.feeds.append(self._feed(sink, acked.get(sink.config.id)))
         except BaseException:
             self.close()  # nobody else knows of the threads that run already
             raise
-        self._barrier = Barrier(context, self.feeds)
+        self._barrier = Barrier(info, self.feeds)
         self._has_saved = False
-        self._is_barrier_asked = False
-        context.delivery = self
+        requests.ask_while(self._wants_barrier)
 
     @property
     def workers(self) -> list[SinkWorker]:
@@ -79,32 +96,32 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         return [feed.worker for feed in self.feeds]
 
     def _feed(self, sink: SinkSpec, acked: SinkCheckpoint | None) -> SinkFeed:
-        context, config = self._context, sink.config
-        spec = context.spec.spec
-        grows = not is_waited_for(spec.commit_policy, config)
+        info, config = self._info, sink.config
+        spec = info.spec.spec
+        is_follower = not is_waited_for(spec.commit_policy, config)
         worker = SinkWorker(
             config,
             sink.build(self._sink_context(config)),
-            context.metrics,
+            info.metrics,
             acked=acked,
-            max_queued=FOLLOWER_QUEUE if grows else spec.batch.max_inflight,
+            max_queued=FOLLOWER_QUEUE if is_follower else spec.batch.max_inflight,
             dead_letters=self.dead_letters.letters if self.dead_letters else None,
-            check_owner=context.check_owner,
+            check_owner=info.ownership.check,
         )
         try:
-            return self._spools.feed(worker, self._state.spools.get(config.id), grows=grows)
+            return self._spools.feed(worker, self._state.spools.get(config.id), is_follower=is_follower)
         except BaseException:
             worker.close()
             raise
 
     def _sink_context(self, config: SinkConfig) -> SinkContext:
-        context = self._context
+        info = self._info
         return SinkContext(
-            context.name,
-            context.spec.metadata.tenant,
-            context.metrics,
+            info.name,
+            info.tenant,
+            info.metrics,
             self._state.incarnation_of(config.id),
-            output_dir=context.rules.output_of(config) if context.rules else None,
+            output_dir=info.rules.output_of(config) if info.rules else None,
             adopts=config.id in self._unmarked,
             waiting=self._waiting[config.id],
         )
@@ -116,9 +133,9 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             batch.reader_count = len(self.feeds)
             with self._aborting():
                 self._barrier.hand_over(batch)
-            if self._context.tap.is_listened:
-                self._context.tap.offer(batch)
-            self._context.metrics.bytes.labels(self._context.name).inc(batch.byte_count)
+            if self._tap.is_listened:
+                self._tap.offer(batch)
+            self._info.metrics.bytes.labels(self._info.name).inc(batch.byte_count)
             if batch.taken_at:
                 self._process_latency(batch).observe(time.monotonic() - batch.taken_at)
 
@@ -126,28 +143,27 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
     def snapshot(self) -> bytes | None:
         if self._state_before_reset is not None:
             return self._state_before_reset
-        began, self._is_barrier_asked = time.monotonic(), False
+        began = time.monotonic()
+        self._requests.held()
         self._count_saved()
         with self._aborting():
             self._barrier.wait()
-            spools = {feed.id: mark for feed in self.feeds if (mark := feed.settle()) is not None}
-            self._context.check_owner()  # keep an epoch from being saved that belongs to somebody else by now
-        self._context.metrics.stage_latency.labels(self._context.name, "commit", "timer").observe(
-            time.monotonic() - began
-        )
+            spools = {feed.id: mark for feed in self.feeds if (mark := feed.spool_unacked()) is not None}
+            self._info.ownership.check()  # keep an epoch from being saved that belongs to somebody else by now
+        self._info.metrics.stage_latency.labels(self._info.name, "commit", "timer").observe(time.monotonic() - began)
         reached("between_ack_and_save")
         sinks = self.checkpoints()
         self._has_saved = bool(sinks or spools)
         if not self._has_saved:
             return None
-        source_id = self._context.spec.spec.source.config.id
+        source_id = self._info.source_id
         return encode_state(msgspec.structs.replace(self._state, source_id=source_id, sinks=sinks, spools=spools))
 
     def close(self) -> None:
         """End everything, all sinks at a time; may be called again."""
         self.begin_close()
         for feed in self.feeds:
-            feed.close(self._context.threads_secs())
+            feed.close(self._info.ending.threads_secs())
         dead_letters, self.dead_letters = self.dead_letters, None
         if dead_letters is not None:
             dead_letters.close()
@@ -175,31 +191,27 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         """The sinks that deliver nothing more in this run, whatever comes."""
         return [feed.id for feed in self.feeds if feed.ended is not None]
 
-    def is_settled(self) -> bool:
+    def is_known(self) -> bool:
         """Whether it is known of each sink that it works or what is wrong with it."""
         errors = self.errors()
-        return self.failure() is None and all(feed.worker.is_open or feed.id in errors for feed in self.feeds)
+        return self._barrier.failure() is None and all(feed.worker.is_open or feed.id in errors for feed in self.feeds)
 
-    def failure(self) -> DeltaForgeError | None:
-        """Why a sink that the pipeline waits for has ended; None while all of them work or try to."""
-        return self._barrier.failure()
+    def _wants_barrier(self) -> bool:
+        """Whether there is something to be saved although no batch comes.
 
-    def wants_barrier(self) -> bool:
-        """Whether the source should send a batch without events, since Bytewax holds no barrier where nothing was
-        written. True once until the next barrier.
+        Raises:
+            DeltaForgeError: Why a sink that the pipeline waits for has ended.
         """
-        if self._is_barrier_asked or not self._has_saved:
-            return False
-        wanted = self._spools.has_others or any(feed.wants_barrier() for feed in self.feeds)
-        self._is_barrier_asked = wanted
-        return wanted
+        if (failure := self._barrier.failure()) is not None:
+            raise failure
+        return self._has_saved and (self._spools.has_others or any(feed.wants_barrier() for feed in self.feeds))
 
     def _process_latency(self, batch: Batch) -> Histogram:
         """From the reader through the dataflow to the sinks, by what ended the batch."""
         limits = self._limits
         is_full = batch.event_count >= limits.max_events or batch.byte_count >= limits.max_bytes
-        metrics = self._context.metrics
-        return metrics.stage_latency.labels(self._context.name, "process", "limits" if is_full else "timer")
+        metrics = self._info.metrics
+        return metrics.stage_latency.labels(self._info.name, "process", "limits" if is_full else "timer")
 
     @contextmanager
     def _aborting(self) -> Iterator[None]:
@@ -207,7 +219,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         try:
             yield
         except DeltaForgeError as error:
-            self._context.fail(error)
+            self._info.ending.fail(error)
             raise
 
     def _count_saved(self) -> None:
@@ -216,7 +228,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             return
         with self._aborting():
             self._spools.remove_others()
-        metrics, pipeline = self._context.metrics, self._context.name
+        metrics, pipeline = self._info.metrics, self._info.name
         metrics.checkpoints.labels(pipeline).inc(len(self.feeds))
         metrics.last_checkpoint_ts.labels(pipeline).set(time.time())
         for feed in self.feeds:
@@ -224,11 +236,23 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             metrics.sink_checkpoint_status.labels(pipeline, feed.id, required).set(feed.last_error is None)
 
 
-class DeliverySink(FixedPartitionedSink[Batch, bytes | None]):
-    """One partition with a constant key: the key is on disk."""
+OpenDelivery = Callable[[DeliveryState | None, bytes | None], Delivery]
+"""Makes the partition from ``state`` and ``state_before_reset``."""
 
-    def __init__(self, context: PipelineContext) -> None:
-        self._context = context
+
+class DeliverySink(FixedPartitionedSink[Batch, bytes | None]):
+    """One partition with a constant key: the key is on disk.
+
+    Args:
+        info: Of the run.
+        reset: What this start has to carry out; a state that holds its id has carried it out already.
+        deliver: Called where Bytewax places the partition.
+    """
+
+    def __init__(self, info: RunInfo, reset: ResetRequest | None, deliver: OpenDelivery) -> None:
+        self._info = info
+        self._reset = reset
+        self._deliver = deliver
 
     def list_parts(self) -> list[str]:
         return [DELIVERY_KEY]
@@ -236,15 +260,14 @@ class DeliverySink(FixedPartitionedSink[Batch, bytes | None]):
     @told
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> Delivery:
         del step_id, for_part
-        reset = self._context.reset
+        reset = self._reset
         if reset is None:
-            return Delivery(self._context, decode_delivery_state(resume_state) if resume_state else None)
+            return self._deliver(decode_delivery_state(resume_state) if resume_state else None, None)
         state = readable(decode_delivery_state, resume_state)
         if state is not None and state.reset_id == reset.id:
-            return Delivery(self._context, state)
+            return self._deliver(state, None)
         if state is None:  # none, or nobody can read it: no sink has a position
-            source_id = self._context.spec.spec.source.config.id
-            after = DeliveryState(source_id=source_id, sinks=[]).after_reset(reset.id, None)
+            after = DeliveryState(source_id=self._info.source_id, sinks=[]).after_reset(reset.id, None)
         else:
             after = state.after_reset(reset.id, reset.sink_id, reset.position)
-        return Delivery(self._context, after, state_before_reset=resume_state)
+        return self._deliver(after, resume_state)

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 from bytewax.dataflow import Dataflow
@@ -20,8 +21,9 @@ from deltaforge.core.errors import SpecError
 from deltaforge.observability.logging import configure
 from deltaforge.runtime.dataflow import build_dataflow
 from deltaforge.runtime.first_start import check_has_store
-from deltaforge.runtime.launcher import make_context
+from deltaforge.runtime.launcher import run_info_of
 from deltaforge.runtime.resets import new_sinks_from_earliest
+from deltaforge.runtime.running import RunningPipeline
 from deltaforge.spec import load_file
 
 
@@ -41,16 +43,15 @@ def flow_of_file(document: Path, state_dir: Path) -> Dataflow:
         CheckpointError: The saved state cannot be read.
     """
     configure(os.environ)
-    context = make_context(load_file(document, dict(os.environ)), state_dir)
-    context.is_embedded = True
+    info = replace(run_info_of(load_file(document, dict(os.environ)), state_dir), is_embedded=True, panics=None)
     check_has_store(sys.argv[1:], os.environ)
-    context.paths.create()
-    if read_reset(context.paths.reset) is not None or new_sinks_from_earliest(context):
+    info.paths.create()
+    if read_reset(info.paths.reset) is not None or new_sinks_from_earliest(info):
         raise SpecError(
-            f"pipeline {context.name} has to begin elsewhere than at its saved position",
+            f"pipeline {info.name} has to begin elsewhere than at its saved position",
             hint="start it once with `deltaforge run`, which saves where it begins",
         )
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: context.stop())
-    return build_dataflow(context)
+            signal.signal(number, lambda *_: info.ending.stop())
+    return build_dataflow(RunningPipeline(info))

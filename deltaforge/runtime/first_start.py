@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 from deltaforge.core.errors import CheckpointError, SpecError
-from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.paths import PipelinePaths
 
 RUNNER = "bytewax.run"
 STORE_VARIABLE = "BYTEWAX_RECOVERY_DIRECTORY"
@@ -42,22 +42,21 @@ def check_has_store(arguments: Sequence[str], environment: Mapping[str, str]) ->
         )
 
 
-def check_first_start(context: PipelineContext) -> None:
+def check_first_start(paths: PipelinePaths) -> None:
     """Check that a source for which nothing is saved has not been read before.
 
     Raises:
         CheckpointError: It has, with another recovery store, without one, or with this one before it was emptied.
     """
-    paths = context.paths
     if paths.started.exists():
         raise CheckpointError(
-            f"pipeline {context.name} was read before, and this recovery store has no position of it: what was written"
+            f"pipeline {paths.name} was read before, and this recovery store has no position of it: what was written"
             " since is lost if it begins anew",
             hint=f"start with the recovery store of before (that of `deltaforge run` is {paths.recovery});"
             f" to begin anew, remove {paths.started}",
         )
 
 
-def note_started(context: PipelineContext) -> None:
+def note_started(paths: PipelinePaths) -> None:
     """A position of the source is saved: from now on a start without one is no first start."""
-    context.paths.started.touch(mode=0o600)
+    paths.started.touch(mode=0o600)

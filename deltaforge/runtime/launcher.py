@@ -23,13 +23,14 @@ from deltaforge.config.known_secrets import KNOWN_SECRETS
 from deltaforge.core.errors import DeltaForgeError, SourceError, SpecError, StorageError, unforeseen
 from deltaforge.observability.logging import configure
 from deltaforge.observability.metrics import PipelineMetrics
-from deltaforge.runtime.context import CLOSE_SECS, PipelineContext, stop_secs_of
+from deltaforge.runtime.ending import CLOSE_SECS, Ending, stop_secs_of
 from deltaforge.runtime.outcome import Outcome
-from deltaforge.runtime.ownership import owned
 from deltaforge.runtime.panics import Panics, kept_out
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.runtime.progress import Progress
 from deltaforge.runtime.resets import reset_of_start
+from deltaforge.runtime.run_info import RunInfo
+from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.status import say_what_was_delivered
 from deltaforge.runtime.stop_signals import stop_on_signals
 from deltaforge.spec import ParsedDocument, check_new_names, check_supported, load_file, parse_document
@@ -61,27 +62,18 @@ def run_foreground(document: ParsedDocument, state_dir: Path, storage_path: Path
     """
     if not PipelinePaths(state_dir, document.spec.metadata.name).root.exists():
         check_new_names(document.spec)
-    context = make_context(document, state_dir, storage_path=storage_path)
-    with Progress(context):
-        failure = run(context)
+    pipeline = RunningPipeline(replace(run_info_of(document, state_dir), storage_path=storage_path))
+    with Progress(pipeline):
+        failure = run(pipeline)
     return _report(failure)
 
 
-def make_context(
-    document: ParsedDocument,
-    state_dir: Path,
-    *,
-    document_sha256: str = "",
-    storage_path: Path | None = None,
-    rules: RemoteRules | None = None,
-) -> PipelineContext:
-    """The context of a pipeline that this process is going to run.
+def run_info_of(document: ParsedDocument, state_dir: Path, rules: RemoteRules | None = None) -> RunInfo:
+    """The facts of a pipeline that this process is going to run; more of them by ``dataclasses.replace``.
 
     Args:
         document: Of the pipeline.
         state_dir: Of the engine.
-        document_sha256: Of the document's file.
-        storage_path: Of the control plane's SQLite backend; None: there is none, see :mod:`.learned`.
         rules: Of a document that came over the network.
 
     Raises:
@@ -95,20 +87,26 @@ def make_context(
         spec, put_in = rules.used(spec, os.environ)
         KNOWN_SECRETS.learn("references", put_in)
     KNOWN_SECRETS.learn(name, secrets_of(spec.model_dump()), shown=json.dumps(spec.echo()))
-    metrics = PipelineMetrics(name)
-    return PipelineContext(
+    return RunInfo(
         spec,
         paths,
-        metrics,
-        document_sha256=document_sha256,
-        storage_path=storage_path,
+        PipelineMetrics(name),
         rules=rules,
-        stop_grace_secs=stop_secs_of(os.environ) - CLOSE_SECS,
+        panics=Panics(),
+        ending=Ending(stop_secs_of(os.environ) - CLOSE_SECS),
     )
 
 
-def run(context: PipelineContext, *, epoch_secs: float = EPOCH_SECS) -> DeltaForgeError | None:
-    """Run a pipeline until it stops or fails. Returns why it failed, None after a clean stop."""
+def run(
+    pipeline: RunningPipeline, *, lock_descriptor: int | None = None, epoch_secs: float = EPOCH_SECS
+) -> DeltaForgeError | None:
+    """Run a pipeline until it stops or fails. Returns why it failed, None after a clean stop.
+
+    Args:
+        pipeline: Is closed here.
+        lock_descriptor: Of the lock file, held already: by the control plane that made this process.
+        epoch_secs: Between two barriers.
+    """
     # Rust's backtraces say nothing about a pipeline; must be set before bytewax is loaded.
     os.environ["RUST_BACKTRACE"] = "0"
     from bytewax.run import cli_main
@@ -116,34 +114,38 @@ def run(context: PipelineContext, *, epoch_secs: float = EPOCH_SECS) -> DeltaFor
     from deltaforge.runtime.control_socket import ControlSocket
     from deltaforge.runtime.dataflow import build_dataflow
 
+    info = pipeline.info
+    paths, ending = info.paths, info.ending
     try:
-        context.paths.create()
-        with owned(context), stop_on_signals(context):
-            context.paths.outcome.unlink(missing_ok=True)
-            context.reset = reset_of_start(context)
-            socket, panics = ControlSocket(context), Panics()
-            context.before_raising = panics.expect
+        paths.create()
+        with (
+            info.ownership.held(paths, info.storage_path, lock_descriptor),
+            stop_on_signals(ending, paths.outcome),
+        ):
+            paths.outcome.unlink(missing_ok=True)
+            reset = reset_of_start(info)
+            socket = ControlSocket(pipeline)
             try:
-                log.info("pipeline %s starts", context.name)
-                flow = build_dataflow(context)
-                with kept_out(panics):
-                    cli_main(flow, epoch_interval=timedelta(seconds=epoch_secs), recovery_config=_recovery(context))
+                log.info("pipeline %s starts", info.name)
+                flow = build_dataflow(pipeline, reset)
+                with kept_out(info.panics):
+                    cli_main(flow, epoch_interval=timedelta(seconds=epoch_secs), recovery_config=_recovery(paths))
             except Exception as error:  # noqa: BLE001 - Bytewax wraps what an operator raised; sorted out here
-                context.fail(_reason(error))
+                ending.fail(_reason(error))
             finally:
-                context.close()
+                pipeline.close()
                 socket.close()
-                say_what_was_delivered(context)
-            Outcome.of(context.failure).write(context.paths.outcome)
+                say_what_was_delivered(pipeline)
+            Outcome.of(ending.failure).write(paths.outcome)
     except DeltaForgeError as error:
         return error
-    return context.failure
+    return ending.failure
 
 
-def _recovery(context: PipelineContext) -> RecoveryConfig:
+def _recovery(paths: PipelinePaths) -> RecoveryConfig:
     from bytewax.recovery import RecoveryConfig, init_db_dir
 
-    directory = context.paths.recovery
+    directory = paths.recovery
     if not any(directory.glob("part-*.sqlite3")):
         init_db_dir(directory, 1)
         close_tree(directory)
@@ -210,15 +212,13 @@ def main(argv: list[str] | None = None) -> int:
                 spec, put_in = with_secret_files(document.spec, args.secrets_dir)
                 KNOWN_SECRETS.learn("references", put_in)
                 document = replace(document, spec=spec)
-        context = make_context(
-            document,
-            args.state_dir,
+        info = replace(
+            run_info_of(document, args.state_dir, rules),
             document_sha256=digest,
             storage_path=args.storage_path,
-            rules=rules,
+            starts_paused=args.paused,
         )
-        context.starts_paused, context.lock_descriptor = args.paused, args.lock_fd
-        return _report(run(context, epoch_secs=args.epoch_secs))
+        return _report(run(RunningPipeline(info), lock_descriptor=args.lock_fd, epoch_secs=args.epoch_secs))
     except DeltaForgeError as error:
         _leave(error, paths)
         return _report(error)

@@ -11,10 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from deltaforge.core.errors import ControlError, DeltaForgeError
-from deltaforge.runtime.context import PipelineContext
-from deltaforge.runtime.learned import learned_path
 from deltaforge.runtime.outcome import Outcome
 from deltaforge.runtime.paths import CONTROL_PLANE_LOCK, PipelinePaths
+from deltaforge.runtime.stored_schemas import storage_path_of
 from deltaforge.storage.file_lock import FileLock, holder_of
 from deltaforge.storage.lease import Lease, LeaseKeeper
 from deltaforge.storage.sqlite import SqliteStorage
@@ -22,27 +21,66 @@ from deltaforge.storage.sqlite import SqliteStorage
 log = logging.getLogger(__name__)
 
 
-@contextmanager
-def owned(context: PipelineContext) -> Iterator[None]:
-    """Own the pipeline: two processes of it would deliver everything twice.
+class Ownership:
+    """Whether a pipeline is this process's: two processes of it would deliver everything twice.
 
-    Raises:
-        ControlError: Kind ``already_running``: another process owns it.
-        StorageError: The lease cannot be read or written.
+    It always is where nobody took it: inside somebody else's Bytewax run, whose processes share a pipeline.
     """
-    path, descriptor = context.paths.lock, context.lock_descriptor
-    lock = FileLock(path) if descriptor is None else FileLock.inherited(path, descriptor)
-    try:
-        if not lock.take():
-            raise _already_runs(context.paths, lock.holder())
+
+    def __init__(self) -> None:
+        self._lease: Lease | None = None
+
+    def check(self) -> None:
+        """Check that it still is: nothing may be written or saved any more otherwise.
+
+        Raises:
+            ControlError: Kind ``already_running``: another process owns it.
+        """
+        if self._lease is not None:
+            self._lease.check()
+
+    @contextmanager
+    def held(self, paths: PipelinePaths, storage_path: Path | None, lock_descriptor: int | None) -> Iterator[None]:
+        """Own the pipeline while it is open.
+
+        Args:
+            paths: Of the pipeline.
+            storage_path: Of the control plane's SQLite backend, if there is one.
+            lock_descriptor: Of the lock file, held already: by the control plane that made this process.
+
+        Raises:
+            ControlError: Kind ``already_running``: another process owns it.
+            StorageError: The lease cannot be read or written.
+        """
+        path = paths.lock
+        lock = FileLock(path) if lock_descriptor is None else FileLock.inherited(path, lock_descriptor)
         try:
-            with _leased(context, lock):
+            if not lock.take():
+                raise _already_runs(paths, lock.holder())
+            try:
+                with self._leased(paths, storage_path, lock):
+                    yield
+            except DeltaForgeError as error:
+                Outcome.of(error).write(paths.outcome)
+                raise
+        finally:
+            lock.close()
+
+    @contextmanager
+    def _leased(self, paths: PipelinePaths, storage_path: Path | None, lock: FileLock) -> Iterator[None]:
+        storage = SqliteStorage(storage_path_of(paths, storage_path))
+        try:
+            lease = Lease(storage.slots, f"pipeline {paths.name}", lock=lock)
+            lease.acquire()
+            log.info("pipeline %s is owned by this process, fence %d", paths.name, lease.fence)
+            self._lease = lease
+            keeper = LeaseKeeper(lease, lambda error: _end_at_once(paths, error))
+            try:
                 yield
-        except DeltaForgeError as error:
-            Outcome.of(error).write(context.paths.outcome)
-            raise
-    finally:
-        lock.close()
+            finally:
+                keeper.close()
+        finally:
+            storage.close()
 
 
 def _already_runs(paths: PipelinePaths, pid: str) -> ControlError:
@@ -70,25 +108,8 @@ def control_plane_pid(state_dir: Path) -> str | None:
     return holder_of(path) if path.exists() else None
 
 
-@contextmanager
-def _leased(context: PipelineContext, lock: FileLock) -> Iterator[None]:
-    storage = SqliteStorage(learned_path(context.paths, context.storage_path))
-    try:
-        lease = Lease(storage.slots, f"pipeline {context.name}", lock=lock)
-        lease.acquire()
-        log.info("pipeline %s is owned by this process, fence %d", context.name, lease.fence)
-        context.check_owner = lease.check
-        keeper = LeaseKeeper(lease, lambda error: _end_at_once(context, error))
-        try:
-            yield
-        finally:
-            keeper.close()
-    finally:
-        storage.close()
-
-
-def _end_at_once(context: PipelineContext, error: ControlError) -> None:
+def _end_at_once(paths: PipelinePaths, error: ControlError) -> None:
     """End the process like a crash does: whatever clients have buffered must not be sent any more."""
     log.critical("%s", error)
-    Outcome.of(error).write(context.paths.outcome)
+    Outcome.of(error).write(paths.outcome)
     os._exit(error.exit_code)

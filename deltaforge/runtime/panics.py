@@ -25,7 +25,7 @@ _NOTE = re.compile(
 """Of a panic whose payload is an object, as Python exceptions are."""
 _STDERR = 2
 
-_context_of = operator.attrgetter("_context")
+_panics_of = operator.attrgetter("_info.panics")
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -62,16 +62,17 @@ class Panics:
 
 
 @contextmanager
-def kept_out(panics: Panics) -> Iterator[None]:
+def kept_out(panics: Panics | None) -> Iterator[None]:
     """Around a run of Bytewax."""
     try:
         yield
     finally:
-        panics.over()
+        if panics is not None:
+            panics.over()
 
 
 def told(method: Callable[P, R]) -> Callable[P, R]:
-    """A method that Bytewax calls: an exception is expected before it gets there. Its object has a ``_context``."""
+    """A method that Bytewax calls: an exception is expected before it gets there. Its object has an ``_info``."""
 
     @functools.wraps(method)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -80,7 +81,9 @@ def told(method: Callable[P, R]) -> Callable[P, R]:
         except StopIteration:
             raise
         except BaseException:
-            _context_of(args[0]).before_raising()
+            panics: Panics | None = _panics_of(args[0])
+            if panics is not None:
+                panics.expect()
             raise
 
     return wrapped

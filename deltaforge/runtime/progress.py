@@ -11,7 +11,7 @@ from typing import Any, Self, TextIO, cast
 
 from deltaforge.observability.logging import written_to
 from deltaforge.observability.terminal import StatusBelow
-from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.status import status
 
 log = logging.getLogger(__name__)
@@ -23,8 +23,8 @@ LOG_SECS = 10.0
 class Progress:
     """Shows the state of a pipeline on stderr while the context manager is open."""
 
-    def __init__(self, context: PipelineContext) -> None:
-        self._context = context
+    def __init__(self, pipeline: RunningPipeline) -> None:
+        self._pipeline = pipeline
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
         self._last = (time.monotonic(), 0)
@@ -40,17 +40,17 @@ class Progress:
     def _run(self) -> None:
         if not self._has_terminal():
             while not self._done.wait(LOG_SECS):
-                log.info("%s", self._line(status(self._context)))
+                log.info("%s", self._line(status(self._pipeline)))
             return
         below = StatusBelow(sys.stderr)
         with written_to(cast("TextIO", below)):
             while not self._done.wait(TERMINAL_SECS):
-                below.show(self._line(status(self._context)))
+                below.show(self._line(status(self._pipeline)))
             below.show("")
 
     def _has_terminal(self) -> bool:
         """Whether there is one that is ours alone: events on standard output would write over the line."""
-        sinks = self._context.spec.spec.sinks
+        sinks = self._pipeline.info.spec.spec.sinks
         is_shared = sys.stdout.isatty() and any(sink.type == "stdout" for sink in sinks)
         return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not is_shared
 

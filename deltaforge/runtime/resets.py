@@ -8,12 +8,12 @@ import uuid
 from deltaforge.checkpoint.reader import read_delivery_state
 from deltaforge.checkpoint.reset import ResetRequest, read_reset, write_reset
 from deltaforge.core.position import LogEdge
-from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.run_info import RunInfo
 
 log = logging.getLogger(__name__)
 
 
-def reset_of_start(context: PipelineContext) -> ResetRequest | None:
+def reset_of_start(info: RunInfo) -> ResetRequest | None:
     """The reset that this start has to carry out; None: begin at what is saved.
 
     A sink with ``start: earliest`` that the saved state does not know makes one of its own. The other sinks
@@ -22,26 +22,26 @@ def reset_of_start(context: PipelineContext) -> ResetRequest | None:
     Raises:
         CheckpointError: The request or the saved state cannot be read.
     """
-    pending = read_reset(context.paths.reset)
+    pending = read_reset(info.paths.reset)
     if pending is not None:
         return pending
-    new = new_sinks_from_earliest(context)
+    new = new_sinks_from_earliest(info)
     if not new:
         return None
     request = ResetRequest(id=uuid.uuid4().hex, edge=LogEdge.EARLIEST, sink_id=new[0])
-    write_reset(context.paths.reset, request)
+    write_reset(info.paths.reset, request)
     log.info("new sinks begin with the oldest rows: %s", ", ".join(new), extra={"reset": request.view()})
     return request
 
 
-def new_sinks_from_earliest(context: PipelineContext) -> list[str]:
+def new_sinks_from_earliest(info: RunInfo) -> list[str]:
     """Ids of sinks with ``start: earliest`` that were added since the pipeline last ran.
 
     Raises:
         CheckpointError: The saved state cannot be read.
     """
-    state = read_delivery_state(context.paths.recovery)
+    state = read_delivery_state(info.paths.recovery)
     if state is None:
         return []
-    configs = [sink.config for sink in context.spec.spec.sinks]
+    configs = [sink.config for sink in info.spec.spec.sinks]
     return [config.id for config in configs if config.start == "earliest" and not state.knows(config.id)]

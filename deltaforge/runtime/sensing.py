@@ -23,8 +23,8 @@ from deltaforge.core.event import ChangeEvent
 from deltaforge.core.position import SinkProgress
 from deltaforge.core.table import TableSchema
 from deltaforge.kernel import kernel
-from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.panics import told
+from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.sensing_metrics import SensingMetrics
 from deltaforge.sensing.declared import is_json_type
 from deltaforge.sensing.pipeline import PipelineSensing
@@ -49,20 +49,20 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
     """Observes every event of the log once.
 
     Args:
-        context: Of the pipeline.
+        info: Of the run.
         state: What was saved; None for a new pipeline.
     """
 
-    def __init__(self, context: PipelineContext, state: bytes | None) -> None:
-        settings = context.spec.spec.schema_sensing
-        self._context = context
+    def __init__(self, info: RunInfo, state: bytes | None) -> None:
+        settings = info.spec.spec.schema_sensing
+        self._info = info
         self._terms: dict[str, Any] = {
             "warmup": settings.sampling.warmup_events,
             "rate": settings.sampling.sample_rate,
             "max_depth": settings.deep_inspect.max_depth,
         }
         self._sensing = PipelineSensing.from_bytes(settings, state) if state else PipelineSensing(settings)
-        self._metrics = SensingMetrics(context.metrics, self._sensing)
+        self._metrics = SensingMetrics(info.metrics, self._sensing)
         self._tables: dict[Hashable, _Table] = {}
         progress = self._sensing.progress
         self._replay = Replay(progress) if progress else None
@@ -75,11 +75,11 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
             for batch in values:
                 self._observe(batch)
         except DeltaForgeError as error:
-            self._context.fail(error)
+            self._info.ending.fail(error)
             raise
         except Exception as error:
             log.exception("sensing crashed")
-            self._context.fail(DeltaForgeError(f"sensing failed unexpectedly: {unforeseen(error)}", crash=True))
+            self._info.ending.fail(DeltaForgeError(f"sensing failed unexpectedly: {unforeseen(error)}", crash=True))
             raise
         self._metrics.note_stage(time.monotonic() - began)
         return values, self.RETAIN

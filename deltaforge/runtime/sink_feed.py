@@ -16,7 +16,7 @@ from deltaforge.core.errors import DeltaForgeError, StorageError, unforeseen
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.position import Position, SinkProgress, lies_before
 from deltaforge.observability.threads import show_thread_name
-from deltaforge.runtime.context import THREADS_SECS
+from deltaforge.runtime.ending import THREADS_SECS
 from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.runtime.spool_meter import SpoolMeter
 from deltaforge.sinks.base import SpoolConfig
@@ -41,9 +41,9 @@ class _Handed(NamedTuple):
 class SinkFeed:
     """What stands between the dataflow and a sink's thread.
 
-    A feed with a spool that may ``grow`` takes every batch at once. While the thread keeps up, batches go to it
-    directly, and what it has not acked at the barrier is written down. Once its queue is full, batches are only
-    written, and a second thread feeds the queue from the disk until it has caught up.
+    The feed of a follower, which the pipeline does not wait for, takes every batch at once. While the thread keeps up,
+    batches go to it directly, and what it has not acked at the barrier is written down. Once its queue is full, batches
+    are only written, and a second thread feeds the queue from the disk until it has caught up.
 
     Invariants: the spool is in the order of the log. A transaction that comes in several batches is written whole
     or not at all, so that what is delivered after a restart begins where a transaction begins.
@@ -54,7 +54,8 @@ class SinkFeed:
         config: Its bounds.
         meter: Its metrics.
         mark: What was saved of it: everything up to its position is acked or in the spool. None without a spool.
-        grows: Whether the spool takes what the worker does not; otherwise only what is left in it is delivered.
+        is_follower: Whether the pipeline does not wait for it, and the spool takes what the worker does not; otherwise
+            only what is left in it is delivered.
     """
 
     def __init__(  # noqa: PLR0913 - a sink, its spool, and how far it is
@@ -65,14 +66,14 @@ class SinkFeed:
         meter: SpoolMeter,
         *,
         mark: SpoolMark | None,
-        grows: bool,
+        is_follower: bool,
     ) -> None:
         self.id = worker.id
         self.worker = worker
         self._spool = spool
         self._config = config
         self._meter = meter
-        self.grows = grows
+        self.is_follower = is_follower
         self._position = mark.position if mark else None
         self._replay = Replay(SinkProgress(mark.position)) if mark else None
         self._asked: tuple[Batch, Batch] | None = None
@@ -131,7 +132,9 @@ class SinkFeed:
             return True
         with self._changed:
             is_taken = (
-                self._spool_or_hand_over(news, timeout_secs) if self.grows else self._hand_over(news, timeout_secs)
+                self._spool_or_hand_over(news, timeout_secs)
+                if self.is_follower
+                else self._hand_over(news, timeout_secs)
             )
             if is_taken and not self.is_detached:
                 self._position, self._waits_for = news.position, None
@@ -150,14 +153,14 @@ class SinkFeed:
         return self.is_live and self.worker.wait_acked(0)
 
     def sync(self) -> None:
-        """Have durable what is written by now, so that :meth:`settle` has less to wait for.
+        """Have durable what is written by now, so that :meth:`spool_unacked` has less to wait for.
 
         Raises:
             StorageError: The spool cannot be written.
         """
         self._spool.sync()
 
-    def settle(self) -> SpoolMark | None:
+    def spool_unacked(self) -> SpoolMark | None:
         """At the barrier: have durable what the sink has not acked. None while there is nothing to be saved of it.
 
         Raises:
@@ -165,7 +168,7 @@ class SinkFeed:
         """
         with self._changed:
             self._remove_acked()
-            if self.grows and self.is_live:
+            if self.is_follower and self.is_live:
                 self._write_handed()
             self._spool.sync()
             mark = self._mark()
@@ -307,7 +310,7 @@ class SinkFeed:
         return 0 if self.is_live else self._spool.bytes_behind(self._first())
 
     def _mark(self) -> SpoolMark | None:
-        if self.is_live and not self.grows:
+        if self.is_live and not self.is_follower:
             self._handed.clear()  # the barrier has waited for all of it
             self._next = self._spool.begin_again()
             return None

@@ -20,7 +20,7 @@ from deltaforge.journal.queue import DeadLetters
 from deltaforge.observability.kill_points import reached
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name
-from deltaforge.runtime.context import THREADS_SECS
+from deltaforge.runtime.ending import THREADS_SECS
 from deltaforge.runtime.in_doubt import InDoubt, Part
 from deltaforge.runtime.kept import checkpoint_at, replay_by_destination
 from deltaforge.runtime.redelivery import Redelivery

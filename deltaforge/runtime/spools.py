@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 
 from deltaforge.checkpoint.spool import SEGMENT_BYTES, START, Spool, remove_spool
+from deltaforge.checkpoint.spooled_batch import TableCodec
 from deltaforge.checkpoint.state import SpoolMark
-from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.sink_feed import SinkFeed
 from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.runtime.spool_meter import SpoolMeter
@@ -18,19 +19,25 @@ MIN_SEGMENTS = 8
 
 
 class Spools:
-    """Opens the spool of each sink, and removes those of sinks that are gone."""
+    """Opens the spool of each sink, and removes those of sinks that are gone.
 
-    def __init__(self, context: PipelineContext) -> None:
-        self._context = context
-        kept = {context.paths.spool(sink.config.id) for sink in context.spec.spec.sinks}
-        self._others = [directory for directory in context.paths.spools.glob("*") if directory not in kept]
+    Args:
+        info: Of the run.
+        tables: Packs the captured tables of the source.
+    """
+
+    def __init__(self, info: RunInfo, tables: TableCodec) -> None:
+        self._info = info
+        self._tables = tables
+        present = {info.paths.spool(sink.config.id) for sink in info.spec.spec.sinks}
+        self._others = [directory for directory in info.paths.spools.glob("*") if directory not in present]
 
     @property
     def has_others(self) -> bool:
         """Whether there is something of sinks that the document does not have any more."""
         return bool(self._others)
 
-    def feed(self, worker: SinkWorker, mark: SpoolMark | None, *, grows: bool) -> SinkFeed:
+    def feed(self, worker: SinkWorker, mark: SpoolMark | None, *, is_follower: bool) -> SinkFeed:
         """What brings batches to a sink.
 
         Raises:
@@ -38,8 +45,8 @@ class Spools:
         """
         config = worker.config.spool
         spool = Spool(
-            self._context.paths.spool(worker.id),
-            self._context.tables,
+            self._info.paths.spool(worker.id),
+            self._tables,
             mark.first if mark else START,
             mark.end if mark else START,
             segment_bytes=max(1, min(SEGMENT_BYTES, config.max_bytes // MIN_SEGMENTS)),
@@ -48,8 +55,8 @@ class Spools:
             log.info(
                 "%d events wait in the spool of sink %s", spool.waiting_count, worker.id, extra={"sink": worker.id}
             )
-        meter = SpoolMeter(self._context.metrics, worker.id, config.max_bytes)
-        return SinkFeed(worker, spool, config, meter, mark=mark, grows=grows)
+        meter = SpoolMeter(self._info.metrics, worker.id, config.max_bytes)
+        return SinkFeed(worker, spool, config, meter, mark=mark, is_follower=is_follower)
 
     def remove_others(self) -> None:
         """Forget what waited for sinks that the document does not have any more: a saved state says so.

@@ -12,44 +12,45 @@ from typing import Any
 from deltaforge.config.secret import redacted
 from deltaforge.core.errors import StorageError
 from deltaforge.core.position import Position, bytes_between, encode_position
-from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.running import RunningPipeline
+from deltaforge.runtime.source import StartState
 from deltaforge.sources.reader import ReaderStatus
 
 log = logging.getLogger(__name__)
 
 
-def status(context: PipelineContext) -> dict[str, Any]:
+def status(pipeline: RunningPipeline) -> dict[str, Any]:
     """The live figures of a pipeline, as plain JSON values."""
-    reader = context.reader.status() if context.reader else None
+    reader = pipeline.reader.status() if pipeline.reader else None
     return {
-        "name": context.name,
+        "name": pipeline.info.name,
         "pid": os.getpid(),
-        "document_sha256": document_digest(context),
-        "state": _state(context, reader),
+        "document_sha256": document_digest(pipeline),
+        "state": _state(pipeline, reader),
         "connected": bool(reader and reader.connected),
-        "started_at": context.started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "uptime_seconds": round(time.monotonic() - context.started_monotonic, 3),
-        "source": _source(context, reader),
-        "sink_errors": _sink_errors(context),
-        "ended_sinks": context.delivery.ended() if context.delivery else [],
-        "sinks_settled": bool(context.delivery and context.delivery.is_settled()),
+        "started_at": pipeline.info.started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "uptime_seconds": round(time.monotonic() - pipeline.info.started_monotonic, 3),
+        "source": _source(pipeline, reader),
+        "sink_errors": _sink_errors(pipeline),
+        "ended_sinks": pipeline.delivery.ended() if pipeline.delivery else [],
+        "sinks_settled": bool(pipeline.delivery and pipeline.delivery.is_known()),
         "lag_seconds": lag_seconds(reader),
-        **lag_bytes(context, reader),
+        **lag_bytes(pipeline, reader),
         "events_read": reader.events_read if reader else 0,
-        "checkpoints": _checkpoints(context),
+        "checkpoints": _checkpoints(pipeline),
     }
 
 
-def say_what_was_delivered(context: PipelineContext) -> None:
+def say_what_was_delivered(pipeline: RunningPipeline) -> None:
     """Log at the end of a run what each sink got in it, and from where the next one goes on."""
-    if context.delivery is None:
+    if pipeline.delivery is None:
         return
-    places = {checkpoint.sink_id: checkpoint.position.view() for checkpoint in context.delivery.checkpoints()}
-    for feed in context.delivery.feeds:
+    places = {checkpoint.sink_id: checkpoint.position.view() for checkpoint in pipeline.delivery.checkpoints()}
+    for feed in pipeline.delivery.feeds:
         feed.show()
-    value_of = context.metrics.registry.get_sample_value
-    for sink in context.spec.spec.sinks:
-        labels = {"pipeline": context.name, "sink": sink.config.id}
+    value_of = pipeline.info.metrics.registry.get_sample_value
+    for sink in pipeline.info.spec.spec.sinks:
+        labels = {"pipeline": pipeline.info.name, "sink": sink.config.id}
         count = int(value_of("deltaforge_sink_events_total", labels) or 0)
         waiting = int(value_of("deltaforge_sink_spool_events", labels) or 0)
         place = " ".join(f"{key} {value}" for key, value in places.get(sink.config.id, {}).items())
@@ -63,9 +64,9 @@ def say_what_was_delivered(context: PipelineContext) -> None:
         )
 
 
-def document_digest(context: PipelineContext) -> str:
+def document_digest(pipeline: RunningPipeline) -> str:
     """SHA-256 of the document's file: tells a supervisor whether this process runs what it wants."""
-    return context.document_sha256 or hashlib.sha256(b"").hexdigest()
+    return pipeline.info.document_sha256 or hashlib.sha256(b"").hexdigest()
 
 
 def lag_seconds(reader: ReaderStatus | None) -> float | None:
@@ -75,9 +76,9 @@ def lag_seconds(reader: ReaderStatus | None) -> float | None:
     return round(max(0.0, time.time() - reader.last_event_ts_ms / 1000), 3)
 
 
-def lag_bytes(context: PipelineContext, reader: ReaderStatus | None) -> dict[str, int]:
+def lag_bytes(pipeline: RunningPipeline, reader: ReaderStatus | None) -> dict[str, int]:
     """Bytes of log behind the position of the slowest sink, under ``lag_bytes``; empty when they are not known."""
-    sinks = context.delivery.checkpoints() if context.delivery else []
+    sinks = pipeline.delivery.checkpoints() if pipeline.delivery else []
     found = [bytes_behind(checkpoint.position, reader) for checkpoint in sinks]
     known = [count for count in found if count is not None]
     return {"lag_bytes": max(known)} if known and len(known) == len(found) else {}
@@ -88,51 +89,52 @@ def bytes_behind(position: Position, reader: ReaderStatus | None) -> int | None:
     return bytes_between(position, reader.log_end) if reader and reader.log_end else None
 
 
-def metrics_text(context: PipelineContext) -> str:
+def metrics_text(pipeline: RunningPipeline) -> str:
     """Prometheus text of the pipeline's metrics, gauges brought up to date."""
-    metrics, name = context.metrics, context.name
-    reader = context.reader.status() if context.reader else None
+    metrics, name = pipeline.info.metrics, pipeline.info.name
+    reader = pipeline.reader.status() if pipeline.reader else None
     if reader is not None:
         metrics.channel_depth.labels(name).set(reader.queued_batches)
         lag = lag_seconds(reader)
         if lag is not None:
-            source_id = context.spec.spec.source.config.id
+            source_id = pipeline.info.source_id
             metrics.source_lag_seconds.labels(name).set(lag)
             metrics.source_idle_seconds.labels(name, source_id).set(lag)
     metrics.show_table_lags(time.time())
-    _count_dead_letters(context)
-    errors = context.delivery.errors() if context.delivery else {}
-    for feed in context.delivery.feeds if context.delivery else []:
+    _count_dead_letters(pipeline)
+    errors = pipeline.delivery.errors() if pipeline.delivery else {}
+    for feed in pipeline.delivery.feeds if pipeline.delivery else []:
         feed.show()
         metrics.sink_up.labels(name, feed.id).set(feed.worker.is_open and feed.id not in errors)
     return metrics.text()
 
 
-def _count_dead_letters(context: PipelineContext) -> None:
+def _count_dead_letters(pipeline: RunningPipeline) -> None:
     """Others may have removed some."""
-    if context.delivery is None or context.delivery.dead_letters is None:
+    if pipeline.delivery is None or pipeline.delivery.dead_letters is None:
         return
     try:
-        context.delivery.dead_letters.letters.refresh()
+        pipeline.delivery.dead_letters.letters.refresh()
     except StorageError as error:
         log.warning("dead letters cannot be counted: %s", error)
 
 
-def _state(context: PipelineContext, reader: ReaderStatus | None) -> str:
-    if context.stopping.is_set() or context.failure is not None:
+def _state(pipeline: RunningPipeline, reader: ReaderStatus | None) -> str:
+    source, ending = pipeline.source, pipeline.info.ending
+    if ending.is_stopping or ending.failure is not None:
         return "stopping"
-    if reader is None or not context.start_saved.is_set():
+    if source is None or reader is None or source.start is not StartState.SAVED:
         return "starting"
     return "paused" if reader.paused else "running"
 
 
-def _sink_errors(context: PipelineContext) -> dict[str, str]:
-    found = context.delivery.errors() if context.delivery else {}
+def _sink_errors(pipeline: RunningPipeline) -> dict[str, str]:
+    found = pipeline.delivery.errors() if pipeline.delivery else {}
     return {sink_id: redacted(text) for sink_id, text in found.items()}
 
 
-def _source(context: PipelineContext, reader: ReaderStatus | None) -> dict[str, Any]:
-    source = context.spec.spec.source
+def _source(pipeline: RunningPipeline, reader: ReaderStatus | None) -> dict[str, Any]:
+    source = pipeline.info.spec.spec.source
     return {
         "id": source.config.id,
         "type": source.type,
@@ -144,8 +146,8 @@ def _source(context: PipelineContext, reader: ReaderStatus | None) -> dict[str, 
     }
 
 
-def _checkpoints(context: PipelineContext) -> list[dict[str, Any]]:
-    if context.delivery is None:
+def _checkpoints(pipeline: RunningPipeline) -> list[dict[str, Any]]:
+    if pipeline.delivery is None:
         return []
     now = datetime.now(UTC)
     return [
@@ -154,5 +156,5 @@ def _checkpoints(context: PipelineContext) -> list[dict[str, Any]]:
             "position": checkpoint.position.view(),
             "age_seconds": round(checkpoint.age_seconds(now), 3),
         }
-        for checkpoint in context.delivery.checkpoints()
+        for checkpoint in pipeline.delivery.checkpoints()
     ]

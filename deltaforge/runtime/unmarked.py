@@ -8,17 +8,17 @@ import msgspec
 
 from deltaforge.checkpoint.durable import write_durably
 from deltaforge.core.errors import CheckpointError
-from deltaforge.runtime.context import PipelineContext
+from deltaforge.runtime.run_info import RunInfo
 
 
-def unmarked_files(context: PipelineContext, saved: Collection[str]) -> frozenset[str]:
+def unmarked_files(info: RunInfo, saved: Collection[str]) -> frozenset[str]:
     """The sinks that may take the file they are set to, though it has no marker.
 
     Those are found out once, at the first start that knows markers: the sinks that the saved position speaks of by
     then. What a sink is set to later has to have a marker.
 
     Args:
-        context: Of the pipeline.
+        info: Of the run.
         saved: Ids of the sinks that the saved position speaks of.
 
     Raises:
@@ -26,11 +26,11 @@ def unmarked_files(context: PipelineContext, saved: Collection[str]) -> frozense
     """
     now = {
         sink.config.id: use.value
-        for sink in context.spec.spec.sinks
+        for sink in info.spec.spec.sinks
         for use in sink.config.local_uses()
         if use.kind == "write"
     }
-    path = context.paths.unmarked
+    path = info.paths.unmarked
     try:
         if not path.exists():
             write_durably(path, msgspec.json.encode({id_: value for id_, value in now.items() if id_ in saved}))

@@ -7,39 +7,55 @@ from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
 from deltaforge.observability.metrics import PipelineMetrics
-from deltaforge.runtime.context import PipelineContext
 from deltaforge.runtime.dataflow import build_dataflow
 from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.runtime.run_info import RunInfo
+from deltaforge.runtime.running import RunningPipeline
 from deltaforge.testing.fakes import fake_spec
 from tests.unit.waiting import wait_until
 
 
-def context_of(tmp_path, stream, sinks, **options):
-    context = PipelineContext(fake_spec(stream, sinks, **options), PipelinePaths(tmp_path, "p"), PipelineMetrics("p"))
-    context.paths.create()
-    if not list(context.paths.recovery.glob("part-*")):
-        init_db_dir(context.paths.recovery, 1)
-    return context
+class FakePipeline:
+    """One run of a pipeline of fakes; ``reset`` is what it has to carry out."""
+
+    def __init__(self, tmp_path, stream, sinks, **options):
+        self.paths = PipelinePaths(tmp_path, "p")
+        self.spec = fake_spec(stream, sinks, **options)
+        self.info = RunInfo(self.spec, self.paths, PipelineMetrics("p"))
+        self.ending = self.info.ending
+        self.running = RunningPipeline(self.info)
+        self.reset = None
+        self.paths.create()
+        if not list(self.paths.recovery.glob("part-*")):
+            init_db_dir(self.paths.recovery, 1)
+
+    @property
+    def failure(self):
+        return self.ending.failure
+
+    @property
+    def delivery(self):
+        return self.running.delivery
 
 
-def run(context, *, until, epoch_secs=0.02, workers=1):
+def run(pipeline, *, until, epoch_secs=0.02, workers=1):
     """Run until ``until()`` is true, then stop."""
     failed = []
 
     def stop():
         try:
-            wait_until(lambda: until() or context.failure is not None)
+            wait_until(lambda: until() or pipeline.failure is not None)
         except AssertionError as error:
             failed.append(error)
-        context.stop()
+        pipeline.ending.stop()
 
     thread = threading.Thread(target=stop)
     thread.start()
     try:
         cli_main(
-            build_dataflow(context),
+            build_dataflow(pipeline.running, pipeline.reset),
             epoch_interval=timedelta(seconds=epoch_secs),
-            recovery_config=RecoveryConfig(str(context.paths.recovery)),
+            recovery_config=RecoveryConfig(str(pipeline.paths.recovery)),
             workers_per_process=workers,
         )
     finally:

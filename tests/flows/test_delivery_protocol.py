@@ -10,7 +10,7 @@ from deltaforge.checkpoint.reader import read_source_state
 from deltaforge.core.errors import PositionLostError, SinkError
 from deltaforge.core.position import PostgresPosition
 from deltaforge.testing.fakes import RecordingSink, ScriptedStream, fail_on
-from tests.flows.running import context_of, run
+from tests.flows.running import FakePipeline, run
 
 
 @pytest.fixture(scope="module")
@@ -19,34 +19,34 @@ def saved_state():
     and two of them in one process break each other's locks.
     """
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield lambda context: pool.submit(read_source_state, context.paths.recovery).result()
+        yield lambda pipeline: pool.submit(read_source_state, pipeline.paths.recovery).result()
 
 
 def test_stop_and_resume_deliver_each_row_once(tmp_path):
     sink = RecordingSink()
     stops = iter((20, 55, 100))
     for at in stops:
-        context = context_of(tmp_path, ScriptedStream(last=at), {"k": sink})
-        run(context, until=lambda at=at: len(sink.durable) >= at)
+        pipeline = FakePipeline(tmp_path, ScriptedStream(last=at), {"k": sink})
+        run(pipeline, until=lambda at=at: len(sink.durable) >= at)
     assert sink.durable == list(range(1, 101))
 
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_nothing_is_confirmed_before_it_is_saved_and_acked(tmp_path, workers, saved_state):
     sink, stream = RecordingSink(), ScriptedStream(last=200)
-    context = context_of(tmp_path, stream, {"k": sink})
+    pipeline = FakePipeline(tmp_path, stream, {"k": sink})
     too_early = []
 
     def keep_alive(confirmed):
         if confirmed is not None:
             stream.confirmed.append(confirmed.lsn)
-            saved = saved_state(context)
+            saved = saved_state(pipeline)
             if saved is None or saved.position.lsn < confirmed.lsn or len(sink.durable) < confirmed.lsn - 1:
                 too_early.append((confirmed.lsn, saved, len(sink.durable)))
 
     stream.keep_alive = keep_alive
     run(
-        context,
+        pipeline,
         until=lambda: len(sink.durable) >= 200 and stream.confirmed and stream.confirmed[-1] == 201,
         workers=workers,
     )
@@ -56,30 +56,30 @@ def test_nothing_is_confirmed_before_it_is_saved_and_acked(tmp_path, workers, sa
 
 def test_start_position_is_saved_before_the_first_row_is_delivered(tmp_path, saved_state):
     sink = RecordingSink()
-    context = context_of(tmp_path, ScriptedStream(last=5), {"k": sink})
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=5), {"k": sink})
     saved_at_first_write = []
 
     def fault(name, _number):
         if name == "write" and not saved_at_first_write:
-            saved_at_first_write.append(saved_state(context))
+            saved_at_first_write.append(saved_state(pipeline))
 
     sink._fault = fault
-    run(context, until=lambda: len(sink.durable) == 5)
+    run(pipeline, until=lambda: len(sink.durable) == 5)
     assert saved_at_first_write[0].position == PostgresPosition(1)
 
 
 def test_required_sink_that_fails_for_a_while_holds_the_saved_position(tmp_path, saved_state):
     saved_while_down = []
-    context = None
+    pipeline = None
 
     def fault(name, number):
         if name == "flush" and number < 10:
-            saved_while_down.append(saved_state(context).position.lsn)
+            saved_while_down.append(saved_state(pipeline).position.lsn)
             raise SinkError("down", kind="connect")
 
     sink = RecordingSink(fault)
-    context = context_of(tmp_path, ScriptedStream(last=30), {"k": sink})
-    run(context, until=lambda: len(sink.durable) >= 30)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=30), {"k": sink})
+    run(pipeline, until=lambda: len(sink.durable) >= 30)
     assert set(saved_while_down) == {1}
     assert sink.durable == list(range(1, 31))
 
@@ -90,28 +90,28 @@ def test_source_that_lost_its_position_ends_the_flow_after_saving_what_was_deliv
             raise PositionLostError("the log is gone")
 
     sink = RecordingSink()
-    context = context_of(tmp_path, ScriptedStream(last=20, fault=lose), {"k": sink})
-    run(context, until=lambda: False)
-    assert isinstance(context.failure, PositionLostError)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=20, fault=lose), {"k": sink})
+    run(pipeline, until=lambda: False)
+    assert isinstance(pipeline.failure, PositionLostError)
     assert sink.durable == list(range(1, 8))
-    assert saved_state(context).position == PostgresPosition(8)
+    assert saved_state(pipeline).position == PostgresPosition(8)
 
 
 def test_sink_that_failed_for_good_saves_nothing_it_did_not_ack(tmp_path, saved_state):
     sink = RecordingSink(fail_on("write", *range(5, 100), kind="auth"))
-    context = context_of(tmp_path, ScriptedStream(last=20), {"k": sink})
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=20), {"k": sink})
     with pytest.raises((SinkError, BytewaxRuntimeError)):  # at a hand-over, or at a barrier
-        run(context, until=lambda: False)
-    assert context.failure.kind == "auth"
-    saved = saved_state(context)
+        run(pipeline, until=lambda: False)
+    assert pipeline.failure.kind == "auth"
+    saved = saved_state(pipeline)
     assert saved.position.lsn <= len(sink.durable) + 1
 
 
 def test_state_of_another_source_is_refused(tmp_path):
     sink = RecordingSink()
-    context = context_of(tmp_path, ScriptedStream(last=3), {"k": sink})
-    run(context, until=lambda: len(sink.durable) == 3)
-    other = context_of(tmp_path, ScriptedStream(last=3), {"k": sink})
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=3), {"k": sink})
+    run(pipeline, until=lambda: len(sink.durable) == 3)
+    other = FakePipeline(tmp_path, ScriptedStream(last=3), {"k": sink})
     other.spec.spec.source.config.id = "s2"
     with pytest.raises(BytewaxRuntimeError) as caught:
         run(other, until=lambda: True)

@@ -8,7 +8,7 @@ from deltaforge.checkpoint.reset import ResetRequest, read_reset, write_reset
 from deltaforge.core.errors import PositionLostError, SinkError
 from deltaforge.core.position import LogEdge, PostgresPosition
 from deltaforge.testing.fakes import RecordingSink, ScriptedStream
-from tests.flows.running import context_of, run
+from tests.flows.running import FakePipeline, run
 
 TO_5 = ResetRequest(id="r1", position=PostgresPosition(5))
 
@@ -17,25 +17,25 @@ TO_5 = ResetRequest(id="r1", position=PostgresPosition(5))
 def delivered(tmp_path):
     """A pipeline that delivered rows 1 to 20 and stopped."""
     sink = RecordingSink()
-    run(context_of(tmp_path, ScriptedStream(last=20), {"k": sink}), until=lambda: len(sink.durable) == 20)
+    run(FakePipeline(tmp_path, ScriptedStream(last=20), {"k": sink}), until=lambda: len(sink.durable) == 20)
     return tmp_path
 
 
 def start(folder, sinks, *, stream=None, reset=None, until=None):
     """Run once more, as the launcher does."""
-    context = context_of(folder, stream or ScriptedStream(last=25), sinks)
+    pipeline = FakePipeline(folder, stream or ScriptedStream(last=25), sinks)
     if reset is not None:
-        write_reset(context.paths.reset, reset)
-    context.reset = read_reset(context.paths.reset)
-    run(context, until=until or (lambda: all(25 in sink.durable for sink in sinks.values())))
-    return context
+        write_reset(pipeline.paths.reset, reset)
+    pipeline.reset = read_reset(pipeline.paths.reset)
+    run(pipeline, until=until or (lambda: all(25 in sink.durable for sink in sinks.values())))
+    return pipeline
 
 
 def test_rows_come_again_from_the_position_and_once(delivered):
     sink = RecordingSink()
-    context = start(delivered, {"k": sink}, reset=TO_5)
+    pipeline = start(delivered, {"k": sink}, reset=TO_5)
     assert sink.durable == list(range(5, 26))
-    assert not context.paths.reset.exists()
+    assert not pipeline.paths.reset.exists()
     again = RecordingSink()
     start(delivered, {"k": again}, stream=ScriptedStream(last=30), until=lambda: 30 in again.durable)
     assert again.durable == list(range(26, 31))
@@ -49,11 +49,11 @@ def test_edge_is_left_to_the_source(delivered):
 
 def test_kill_between_save_and_removal_of_the_file_does_not_apply_it_twice(delivered):
     sink, again = RecordingSink(), RecordingSink()
-    context = start(delivered, {"k": sink}, reset=TO_5)
-    write_reset(context.paths.reset, TO_5)  # as if it had not been removed
-    context = start(delivered, {"k": again}, stream=ScriptedStream(last=30), until=lambda: 30 in again.durable)
+    pipeline = start(delivered, {"k": sink}, reset=TO_5)
+    write_reset(pipeline.paths.reset, TO_5)  # as if it had not been removed
+    pipeline = start(delivered, {"k": again}, stream=ScriptedStream(last=30), until=lambda: 30 in again.durable)
     assert again.durable == list(range(26, 31))
-    assert not context.paths.reset.exists()
+    assert not pipeline.paths.reset.exists()
 
 
 def test_source_that_cannot_begin_there_loses_neither_the_reset_nor_the_old_position(delivered):
@@ -62,10 +62,10 @@ def test_source_that_cannot_begin_there_loses_neither_the_reset_nor_the_old_posi
             raise PositionLostError("the slot begins behind it")
 
     before = read_source_state(delivered / "pipelines/p/recovery")
-    context = start(delivered, {"k": RecordingSink()}, stream=Lost(last=25), reset=TO_5, until=lambda: False)
-    assert isinstance(context.failure, PositionLostError)
-    assert read_source_state(context.paths.recovery) == before
-    assert [c.position for c in read_checkpoints(context.paths.recovery)] == [PostgresPosition(21)]
+    pipeline = start(delivered, {"k": RecordingSink()}, stream=Lost(last=25), reset=TO_5, until=lambda: False)
+    assert isinstance(pipeline.failure, PositionLostError)
+    assert read_source_state(pipeline.paths.recovery) == before
+    assert [c.position for c in read_checkpoints(pipeline.paths.recovery)] == [PostgresPosition(21)]
     sink = RecordingSink()
     start(delivered, {"k": sink})
     assert sink.durable == list(range(5, 26))
@@ -105,7 +105,7 @@ def test_crash_in_the_replay_goes_on_from_what_was_saved(delivered):
 def test_one_sink_is_set_back_and_the_others_get_nothing_twice(tmp_path):
     first = {"a": RecordingSink(), "b": RecordingSink()}
     run(
-        context_of(tmp_path, ScriptedStream(last=20), first),
+        FakePipeline(tmp_path, ScriptedStream(last=20), first),
         until=lambda: all(len(sink.durable) == 20 for sink in first.values()),
     )
     sinks = {"a": RecordingSink(), "b": RecordingSink()}
@@ -118,7 +118,7 @@ def test_one_sink_is_set_back_and_the_others_get_nothing_twice(tmp_path):
 def test_crash_while_one_sink_is_set_back_gives_the_others_nothing_twice(tmp_path):
     first = {"a": RecordingSink(), "b": RecordingSink()}
     run(
-        context_of(tmp_path, ScriptedStream(last=20), first),
+        FakePipeline(tmp_path, ScriptedStream(last=20), first),
         until=lambda: all(len(sink.durable) == 20 for sink in first.values()),
     )
 

@@ -15,7 +15,7 @@ from deltaforge.runtime.resets import reset_of_start
 from deltaforge.runtime.status import metrics_text
 from deltaforge.spec.model import QuorumPolicy
 from deltaforge.testing.fakes import RecordingSink, ScriptedStream
-from tests.flows.running import context_of, run
+from tests.flows.running import FakePipeline, run
 
 OPTIONAL = {"optional": frozenset({"opt"})}
 SMALL = {"opt": {"spool": {"max_bytes": 4000}}}
@@ -26,7 +26,7 @@ DETACH = {"opt": {"spool": {"max_bytes": 4000, "on_full": "detach"}}}
 def saved():
     """Reads the recovery store in another process, as the control plane does."""
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        yield lambda read, context: pool.submit(read, context.paths.recovery).result()
+        yield lambda read, pipeline: pool.submit(read, pipeline.paths.recovery).result()
 
 
 class SwitchedSink(RecordingSink):
@@ -41,22 +41,24 @@ class SwitchedSink(RecordingSink):
             raise SinkError("down", kind="connect")
 
 
-def value_of(context, name):
+def value_of(pipeline, name):
     lines = [
-        line for line in metrics_text(context).splitlines() if line.startswith(name + "{") and 'sink="opt"' in line
+        line
+        for line in metrics_text(pipeline.running).splitlines()
+        if line.startswith(name + "{") and 'sink="opt"' in line
     ]
     return float(lines[0].rpartition(" ")[2])
 
 
-def gave_up_waiting(context):
-    delivery = context.delivery
+def gave_up_waiting(pipeline):
+    delivery = pipeline.delivery
     return delivery is not None and any("its spool is full" in error for error in delivery.errors().values())
 
 
-def fail(context, *, until, match):
+def fail(pipeline, *, until, match):
     with pytest.raises((SinkError, BytewaxRuntimeError)):  # by way of a snapshot, Bytewax wraps it
-        run(context, until=until)
-    assert re.search(match, str(context.failure))
+        run(pipeline, until=until)
+    assert re.search(match, str(pipeline.failure))
 
 
 def rows(last):
@@ -65,62 +67,62 @@ def rows(last):
 
 def test_sink_that_comes_back_gets_everything_in_order_in_the_same_run(tmp_path, saved):
     good, opt = RecordingSink(), SwitchedSink()
-    context = context_of(tmp_path, ScriptedStream(last=300), {"good": good, "opt": opt}, **OPTIONAL)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=300), {"good": good, "opt": opt}, **OPTIONAL)
     waiting = []
 
     def until():
         if len(good.durable) == 300:
             opt.is_down = False
-            waiting.append(value_of(context, "deltaforge_sink_spool_events"))
+            waiting.append(value_of(pipeline, "deltaforge_sink_spool_events"))
         return len(opt.durable) >= 300
 
-    run(context, until=until)
+    run(pipeline, until=until)
     assert (good.durable, opt.durable) == (rows(300), rows(300))
-    assert saved(read_source_state, context).position == PostgresPosition(301)
+    assert saved(read_source_state, pipeline).position == PostgresPosition(301)
     assert waiting[0] > 200
-    assert value_of(context, "deltaforge_sink_spool_events") == 0
-    assert value_of(context, "deltaforge_sink_spool_written_events_total") >= 200
+    assert value_of(pipeline, "deltaforge_sink_spool_events") == 0
+    assert value_of(pipeline, "deltaforge_sink_spool_written_events_total") >= 200
 
 
 def test_sink_that_stays_down_holds_nothing_and_gets_its_rows_after_a_restart(tmp_path, saved):
     good, opt = RecordingSink(), SwitchedSink()
-    context = context_of(tmp_path, ScriptedStream(last=100), {"good": good, "opt": opt}, **OPTIONAL)
-    context.stop_grace_secs = 0.2
-    run(context, until=lambda: len(good.durable) >= 100)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=100), {"good": good, "opt": opt}, **OPTIONAL)
+    pipeline.ending.grace_secs = 0.2
+    run(pipeline, until=lambda: len(good.durable) >= 100)
     assert (good.durable, opt.durable) == (rows(100), [])
-    assert saved(read_source_state, context).position == PostgresPosition(101)
+    assert saved(read_source_state, pipeline).position == PostgresPosition(101)
 
     opt.is_down = False
     stream = ScriptedStream(last=120)
-    context = context_of(tmp_path, stream, {"good": good, "opt": opt}, **OPTIONAL)
-    run(context, until=lambda: len(opt.durable) >= 120)
+    pipeline = FakePipeline(tmp_path, stream, {"good": good, "opt": opt}, **OPTIONAL)
+    run(pipeline, until=lambda: len(opt.durable) >= 120)
     assert stream.starts == [101]
     assert (good.durable, opt.durable) == (rows(120), rows(120))
-    assert not list(context.paths.spools.rglob("*.segment")) or saved(read_delivery_state, context).spools
+    assert not list(pipeline.paths.spools.rglob("*.segment")) or saved(read_delivery_state, pipeline).spools
 
 
 def test_stop_saves_what_came_out_of_the_spool_although_the_source_is_quiet(tmp_path):
     good, opt = RecordingSink(), SwitchedSink()
-    context = context_of(tmp_path, ScriptedStream(last=200), {"good": good, "opt": opt}, **OPTIONAL)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=200), {"good": good, "opt": opt}, **OPTIONAL)
 
     def until():
         opt.is_down = opt.is_down and len(good.durable) < 200
-        return len(opt.durable) >= 200 and context.delivery.feeds[1].is_acked()
+        return len(opt.durable) >= 200 and pipeline.delivery.feeds[1].is_acked()
 
-    run(context, until=until)
-    context = context_of(tmp_path, ScriptedStream(last=210), {"good": good, "opt": opt}, **OPTIONAL)
-    run(context, until=lambda: 210 in good.durable and 210 in opt.durable)
+    run(pipeline, until=until)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=210), {"good": good, "opt": opt}, **OPTIONAL)
+    run(pipeline, until=lambda: 210 in good.durable and 210 in opt.durable)
     assert (good.durable, opt.durable) == (rows(210), rows(210))
 
 
 def test_only_optional_sinks_that_are_down_still_move_the_position(tmp_path, saved):
     opt = SwitchedSink()
     stream = ScriptedStream(last=50)
-    context = context_of(tmp_path, stream, {"opt": opt}, **OPTIONAL)
-    context.stop_grace_secs = 0.2
-    run(context, until=lambda: bool(stream.confirmed) and stream.confirmed[-1] == 51)
+    pipeline = FakePipeline(tmp_path, stream, {"opt": opt}, **OPTIONAL)
+    pipeline.ending.grace_secs = 0.2
+    run(pipeline, until=lambda: bool(stream.confirmed) and stream.confirmed[-1] == 51)
     opt.is_down = False
-    run(context_of(tmp_path, ScriptedStream(last=50), {"opt": opt}, **OPTIONAL), until=lambda: len(opt.durable) >= 50)
+    run(FakePipeline(tmp_path, ScriptedStream(last=50), {"opt": opt}, **OPTIONAL), until=lambda: len(opt.durable) >= 50)
     assert opt.durable == rows(50)
 
 
@@ -133,13 +135,13 @@ def test_crash_with_rows_in_the_spool_loses_nothing_and_repeats_only_what_was_no
             raise RuntimeError("crash")
 
     sinks = {"good": good, "opt": opt, "other": crashing}
-    context = context_of(tmp_path, ScriptedStream(last=200), sinks, **OPTIONAL)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=200), sinks, **OPTIONAL)
     crashing._fault = lambda name, number: crash(80 if name == "write" and number > 150 else 0)
-    fail(context, until=lambda: False, match="other failed unexpectedly: RuntimeError")
-    at = saved(read_source_state, context).position.lsn
+    fail(pipeline, until=lambda: False, match="other failed unexpectedly: RuntimeError")
+    at = saved(read_source_state, pipeline).position.lsn
     opt.is_down = False
-    context = context_of(tmp_path, ScriptedStream(last=200), {"good": good, "opt": opt}, **OPTIONAL)
-    run(context, until=lambda: 200 in good.durable and 200 in opt.durable)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=200), {"good": good, "opt": opt}, **OPTIONAL)
+    run(pipeline, until=lambda: 200 in good.durable and 200 in opt.durable)
     assert opt.durable == rows(200)
     repeated = [row for row in good.durable if good.durable.count(row) > 1]
     assert sorted(set(good.durable)) == rows(200)
@@ -149,36 +151,36 @@ def test_crash_with_rows_in_the_spool_loses_nothing_and_repeats_only_what_was_no
 @pytest.mark.parametrize("is_stopped", [True, False])
 def test_transaction_in_parts_is_whole_for_a_sink_that_was_down(tmp_path, is_stopped):
     good, opt = RecordingSink(), SwitchedSink()
-    context = context_of(tmp_path, ScriptedStream(last=80, tx_rows=40), {"good": good, "opt": opt}, **OPTIONAL)
-    context.stop_grace_secs = 0.2
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=80, tx_rows=40), {"good": good, "opt": opt}, **OPTIONAL)
+    pipeline.ending.grace_secs = 0.2
     if is_stopped:
-        run(context, until=lambda: len(good.durable) >= 60)
+        run(pipeline, until=lambda: len(good.durable) >= 60)
         opt.is_down = False
-        context = context_of(tmp_path, ScriptedStream(last=80, tx_rows=40), {"good": good, "opt": opt}, **OPTIONAL)
+        pipeline = FakePipeline(tmp_path, ScriptedStream(last=80, tx_rows=40), {"good": good, "opt": opt}, **OPTIONAL)
 
     def until():
         opt.is_down = opt.is_down and len(good.durable) < 50
         return 80 in good.durable and 80 in opt.durable
 
-    run(context, until=until)
+    run(pipeline, until=until)
     assert opt.durable == rows(80)
 
 
 def test_full_spool_holds_the_pipeline_says_so_and_goes_on(tmp_path):
     good, opt = RecordingSink(), SwitchedSink()
-    context = context_of(tmp_path, ScriptedStream(last=400), {"good": good, "opt": opt}, settings=SMALL, **OPTIONAL)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=400), {"good": good, "opt": opt}, settings=SMALL, **OPTIONAL)
     seen = []
 
     def until():
-        if opt.is_down and gave_up_waiting(context):
+        if opt.is_down and gave_up_waiting(pipeline):
             seen.append(len(good.durable))
             opt.is_down = len(seen) < 20
         return len(opt.durable) >= 400
 
-    run(context, until=until)
+    run(pipeline, until=until)
     assert (good.durable, opt.durable) == (rows(400), rows(400))
     assert seen[-1] < 400
-    assert context.delivery.errors() == {}
+    assert pipeline.delivery.errors() == {}
 
 
 def test_full_spool_of_a_sink_that_has_ended_fails_the_pipeline(tmp_path):
@@ -186,94 +188,94 @@ def test_full_spool_of_a_sink_that_has_ended_fails_the_pipeline(tmp_path):
         raise SinkError("wrong password", kind="auth")
 
     good, opt = RecordingSink(), RecordingSink(refuse)
-    context = context_of(tmp_path, ScriptedStream(last=400), {"good": good, "opt": opt}, settings=SMALL, **OPTIONAL)
-    fail(context, until=lambda: False, match="sink opt has ended and its spool is full: wrong password")
-    assert context.failure.kind == "auth"
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=400), {"good": good, "opt": opt}, settings=SMALL, **OPTIONAL)
+    fail(pipeline, until=lambda: False, match="sink opt has ended and its spool is full: wrong password")
+    assert pipeline.failure.kind == "auth"
 
 
 @pytest.mark.parametrize("is_back_before", [True, False])
 def test_full_spool_detaches_the_sink_until_its_checkpoint_is_reset(tmp_path, saved, is_back_before):
     good, opt = RecordingSink(), SwitchedSink()
     options = {"settings": DETACH, **OPTIONAL}
-    context = context_of(tmp_path, ScriptedStream(last=400), {"good": good, "opt": opt}, **options)
-    context.stop_grace_secs = 0.2
-    run(context, until=lambda: len(good.durable) >= 400)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=400), {"good": good, "opt": opt}, **options)
+    pipeline.ending.grace_secs = 0.2
+    run(pipeline, until=lambda: len(good.durable) >= 400)
     assert good.durable == rows(400)
-    error = context.delivery.errors()["opt"]
-    end = saved(read_delivery_state, context).spools["opt"].position.lsn
+    error = pipeline.delivery.errors()["opt"]
+    end = saved(read_delivery_state, pipeline).spools["opt"].position.lsn
     assert error.startswith("detached: its spool was full")
     assert f'nothing behind {{"lsn":"0/{end:X}"' in error
 
     opt.is_down = not is_back_before
-    context = context_of(tmp_path, ScriptedStream(last=410), {"good": good, "opt": opt}, **options)
-    context.stop_grace_secs = 0.2
-    run(context, until=lambda: len(good.durable) >= 410 and (opt.is_down or len(opt.durable) >= end - 1))
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=410), {"good": good, "opt": opt}, **options)
+    pipeline.ending.grace_secs = 0.2
+    run(pipeline, until=lambda: len(good.durable) >= 410 and (opt.is_down or len(opt.durable) >= end - 1))
     assert opt.durable == (rows(end - 1) if is_back_before else [])
-    assert "detached" in context.delivery.errors()["opt"]
+    assert "detached" in pipeline.delivery.errors()["opt"]
 
     opt.is_down = False
-    context = context_of(tmp_path, ScriptedStream(last=420), {"good": good, "opt": opt}, **options)
-    write_reset(context.paths.reset, ResetRequest(id="r", position=PostgresPosition(end), sink_id="opt"))
-    context.reset = reset_of_start(context)
-    run(context, until=lambda: len(good.durable) >= 420 and 420 in opt.durable)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=420), {"good": good, "opt": opt}, **options)
+    write_reset(pipeline.paths.reset, ResetRequest(id="r", position=PostgresPosition(end), sink_id="opt"))
+    pipeline.reset = reset_of_start(pipeline.info)
+    run(pipeline, until=lambda: len(good.durable) >= 420 and 420 in opt.durable)
     assert (good.durable, opt.durable) == (rows(420), rows(420))
-    assert context.delivery.errors() == {}
+    assert pipeline.delivery.errors() == {}
 
 
 def test_damaged_spool_is_an_error_that_names_the_sink(tmp_path):
     good, opt = RecordingSink(), SwitchedSink()
-    context = context_of(tmp_path, ScriptedStream(last=200), {"good": good, "opt": opt}, **OPTIONAL)
-    context.stop_grace_secs = 0.2
-    run(context, until=lambda: len(good.durable) >= 200)
-    segment = next(context.paths.spools.rglob("*.segment"))
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=200), {"good": good, "opt": opt}, **OPTIONAL)
+    pipeline.ending.grace_secs = 0.2
+    run(pipeline, until=lambda: len(good.durable) >= 200)
+    segment = next(pipeline.paths.spools.rglob("*.segment"))
     data = bytearray(segment.read_bytes())
     data[len(data) // 2] ^= 0x55
     segment.write_bytes(data)
     opt.is_down = False
-    context = context_of(tmp_path, ScriptedStream(last=210), {"good": good, "opt": opt}, **OPTIONAL)
-    run(context, until=lambda: len(good.durable) >= 210 and "damaged" in context.delivery.errors().get("opt", ""))
-    assert "damaged" in context.delivery.errors()["opt"]
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=210), {"good": good, "opt": opt}, **OPTIONAL)
+    run(pipeline, until=lambda: len(good.durable) >= 210 and "damaged" in pipeline.delivery.errors().get("opt", ""))
+    assert "damaged" in pipeline.delivery.errors()["opt"]
     assert good.durable == rows(210)
     assert opt.durable == rows(len(opt.durable))
 
     segment.unlink()
-    context = context_of(tmp_path, ScriptedStream(last=220), {"good": good, "opt": opt}, **OPTIONAL)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=220), {"good": good, "opt": opt}, **OPTIONAL)
     with pytest.raises((StorageError, BytewaxRuntimeError)) as caught:
-        run(context, until=lambda: False)
+        run(pipeline, until=lambda: False)
     assert "not as long as it was" in str(caught.value.__cause__ or caught.value)
 
 
 def test_quorum_goes_on_without_the_sinks_that_are_behind(tmp_path, saved):
     sinks = {"a": RecordingSink(), "b": SwitchedSink(), "c": RecordingSink()}
     options = {"policy": QuorumPolicy(mode="quorum", quorum=2)}
-    context = context_of(tmp_path, ScriptedStream(last=300), sinks, **options)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=300), sinks, **options)
 
     def until():
         done = len(sinks["a"].durable) == len(sinks["c"].durable) == 300
         sinks["b"].is_down = sinks["b"].is_down and not done
         return done and len(sinks["b"].durable) >= 300
 
-    run(context, until=until)
+    run(pipeline, until=until)
     assert all(sink.durable == rows(300) for sink in sinks.values())
-    assert saved(read_source_state, context).position == PostgresPosition(301)
+    assert saved(read_source_state, pipeline).position == PostgresPosition(301)
 
 
 def test_quorum_that_is_not_there_holds_the_position(tmp_path, saved):
     sinks = {"a": RecordingSink(), "b": SwitchedSink(), "c": SwitchedSink()}
     options = {"policy": QuorumPolicy(mode="quorum", quorum=2)}
     stream = ScriptedStream(last=300)
-    context = context_of(tmp_path, stream, sinks, **options)
-    context.stop_grace_secs = 0.2
-    fail(context, until=lambda: len(sinks["a"].durable) >= 20, match="stopped before sink")
-    assert saved(read_source_state, context).position == PostgresPosition(1)
+    pipeline = FakePipeline(tmp_path, stream, sinks, **options)
+    pipeline.ending.grace_secs = 0.2
+    fail(pipeline, until=lambda: len(sinks["a"].durable) >= 20, match="stopped before sink")
+    assert saved(read_source_state, pipeline).position == PostgresPosition(1)
     assert set(stream.confirmed) <= {1}
 
     sinks["c"].is_down = False
-    context = context_of(tmp_path, ScriptedStream(last=300), sinks, **options)
-    run(context, until=lambda: all(300 in sinks[name].durable for name in "ac"))
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=300), sinks, **options)
+    run(pipeline, until=lambda: all(300 in sinks[name].durable for name in "ac"))
     sinks["b"].is_down = False
-    context = context_of(tmp_path, ScriptedStream(last=300), sinks, **options)
-    run(context, until=lambda: 300 in sinks["b"].durable)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=300), sinks, **options)
+    run(pipeline, until=lambda: 300 in sinks["b"].durable)
     assert sinks["b"].durable == rows(300)
     assert all(sorted(set(sink.durable)) == rows(300) for sink in sinks.values())
 
@@ -283,54 +285,56 @@ def test_quorum_of_sinks_that_have_ended_fails_with_their_reasons(tmp_path):
         raise SinkError("wrong password", kind="auth")
 
     sinks = {"a": RecordingSink(refuse), "b": RecordingSink()}
-    context = context_of(tmp_path, ScriptedStream(last=30), sinks, policy=QuorumPolicy(mode="quorum", quorum=2))
-    fail(context, until=lambda: False, match="2 sinks have to ack, and 1 have ended: a: wrong password")
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=30), sinks, policy=QuorumPolicy(mode="quorum", quorum=2))
+    fail(pipeline, until=lambda: False, match="2 sinks have to ack, and 1 have ended: a: wrong password")
 
 
 @pytest.mark.parametrize(("start", "first"), [("latest", 31), ("earliest", 1)])
 @pytest.mark.parametrize("is_optional", [True, False])
 def test_new_sink_begins_where_its_document_says(tmp_path, start, first, is_optional):
     old, new = RecordingSink(), RecordingSink()
-    run(context_of(tmp_path, ScriptedStream(last=30), {"old": old}), until=lambda: len(old.durable) >= 30)
+    run(FakePipeline(tmp_path, ScriptedStream(last=30), {"old": old}), until=lambda: len(old.durable) >= 30)
     options = {"settings": {"new": {"start": start}}, "optional": frozenset({"new"} if is_optional else ())}
     for last in (40, 50):
-        context = context_of(tmp_path, ScriptedStream(last=last), {"old": old, "new": new}, **options)
-        context.reset = reset_of_start(context)
-        run(context, until=lambda last=last: last in new.durable and last in old.durable)
+        pipeline = FakePipeline(tmp_path, ScriptedStream(last=last), {"old": old, "new": new}, **options)
+        pipeline.reset = reset_of_start(pipeline.info)
+        run(pipeline, until=lambda last=last: last in new.durable and last in old.durable)
     assert new.durable == list(range(first, 51))
     assert old.durable == rows(50)
 
 
 def test_reading_again_for_a_new_sink_repeats_nothing_of_what_waits_for_another(tmp_path):
     good, opt, new = RecordingSink(), SwitchedSink(), RecordingSink()
-    context = context_of(tmp_path, ScriptedStream(last=100), {"good": good, "opt": opt}, **OPTIONAL)
-    context.stop_grace_secs = 0.2
-    run(context, until=lambda: len(good.durable) >= 100)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=100), {"good": good, "opt": opt}, **OPTIONAL)
+    pipeline.ending.grace_secs = 0.2
+    run(pipeline, until=lambda: len(good.durable) >= 100)
     opt.is_down = False
     sinks = {"good": good, "opt": opt, "new": new}
-    context = context_of(tmp_path, ScriptedStream(last=120), sinks, settings={"new": {"start": "earliest"}}, **OPTIONAL)
-    context.reset = reset_of_start(context)
-    assert context.reset.edge is LogEdge.EARLIEST
-    run(context, until=lambda: all(120 in sink.durable for sink in sinks.values()))
+    pipeline = FakePipeline(
+        tmp_path, ScriptedStream(last=120), sinks, settings={"new": {"start": "earliest"}}, **OPTIONAL
+    )
+    pipeline.reset = reset_of_start(pipeline.info)
+    assert pipeline.reset.edge is LogEdge.EARLIEST
+    run(pipeline, until=lambda: all(120 in sink.durable for sink in sinks.values()))
     assert all(sink.durable == rows(120) for sink in sinks.values())
 
 
 def test_removed_sink_forgets_its_position_and_what_waited_for_it(tmp_path, saved):
     good, opt = RecordingSink(), SwitchedSink()
     sinks = {"good": good, "opt": opt}
-    context = context_of(tmp_path, ScriptedStream(last=60), sinks, **OPTIONAL)
-    context.stop_grace_secs = 0.2
-    run(context, until=lambda: len(good.durable) >= 60)
-    before = saved(read_delivery_state, context)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=60), sinks, **OPTIONAL)
+    pipeline.ending.grace_secs = 0.2
+    run(pipeline, until=lambda: len(good.durable) >= 60)
+    before = saved(read_delivery_state, pipeline)
     assert before.spools["opt"].first < before.spools["opt"].end
 
-    context = context_of(tmp_path, ScriptedStream(last=70), {"good": good})
-    run(context, until=lambda: len(good.durable) >= 70 and not context.paths.spool("opt").exists())
-    without = saved(read_delivery_state, context)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=70), {"good": good})
+    run(pipeline, until=lambda: len(good.durable) >= 70 and not pipeline.paths.spool("opt").exists())
+    without = saved(read_delivery_state, pipeline)
     assert (without.members, list(without.spools)) == (["good"], [])
     assert without.incarnation_of("opt") != before.incarnation_of("opt")
 
     opt.is_down = False
-    context = context_of(tmp_path, ScriptedStream(last=80), sinks, **OPTIONAL)
-    run(context, until=lambda: 80 in opt.durable and len(good.durable) >= 80)
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=80), sinks, **OPTIONAL)
+    run(pipeline, until=lambda: 80 in opt.durable and len(good.durable) >= 80)
     assert opt.durable == list(range(71, 81))

@@ -9,8 +9,8 @@ from deltaforge.control.schemas import SourceSchemas
 from deltaforge.core.errors import ControlError, NotFoundError
 from deltaforge.core.position import PostgresPosition
 from deltaforge.core.table import Column, TableId, TableSchema
-from deltaforge.runtime.learned import Learned, learned_path
 from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.runtime.stored_schemas import StoredSchemas, storage_path_of
 from deltaforge.schema.registry import SchemaRegistry
 from deltaforge.schema.versions import Definition, LogPoint
 from deltaforge.storage.memory import MemoryStorage
@@ -57,7 +57,7 @@ def schemas(request, tmp_path, pipeline):
 
 @pytest.fixture
 def registered(schemas, pipeline):
-    learned = Learned(learned_path(pipeline.supervisor.paths, schemas._options.shared_storage), "acme", "s")
+    learned = StoredSchemas(storage_path_of(pipeline.supervisor.paths, schemas._options.shared_storage), "acme", "s")
     learned.registry.record([FOUND], POINT)
     learned.close()
     return schemas

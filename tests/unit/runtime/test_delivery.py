@@ -9,20 +9,18 @@ from deltaforge.checkpoint.state import DeliveryState, Place, SpoolMark
 from deltaforge.core.errors import SpecError, StorageError
 from deltaforge.core.position import PostgresPosition
 from deltaforge.observability.metrics import PipelineMetrics
-from deltaforge.runtime.context import PipelineContext, stop_secs_of
-from deltaforge.runtime.delivery import Delivery
+from deltaforge.runtime.ending import stop_secs_of
 from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.runtime.run_info import RunInfo
+from deltaforge.runtime.running import RunningPipeline
 from deltaforge.testing.fakes import RecordingSink, ScriptedStream, fake_spec
 
 
-def context_of(tmp_path, sinks, **options):
-    context = PipelineContext(
-        fake_spec(ScriptedStream(last=1), sinks, **options), PipelinePaths(tmp_path, "p"), PipelineMetrics("p")
-    )
-    context.paths.create()
-    init_db_dir(context.paths.recovery, 1)
-    context.tables = None
-    return context
+def pipeline_of(tmp_path, sinks, **options):
+    spec, paths = fake_spec(ScriptedStream(last=1), sinks, **options), PipelinePaths(tmp_path, "p")
+    paths.create()
+    init_db_dir(paths.recovery, 1)
+    return RunningPipeline(RunInfo(spec, paths, PipelineMetrics("p")))
 
 
 def threads():
@@ -38,14 +36,14 @@ class Closable(RecordingSink):
 
 def test_the_threads_of_the_sinks_before_one_that_cannot_be_built_end(tmp_path):
     first, second = Closable(), Closable()
-    context = context_of(tmp_path, {"first": first, "second": second, "third": None})
+    pipeline = pipeline_of(tmp_path, {"first": first, "second": second, "third": None})
 
     def fail(_context):
         raise SpecError("it cannot be built")
 
-    context.spec.spec.sinks[2].build = fail
+    pipeline.info.spec.spec.sinks[2].build = fail
     with pytest.raises(SpecError):
-        Delivery(context, None)
+        pipeline.deliver(None, None)
     assert not threads()
     assert first.is_closed
     assert second.is_closed
@@ -53,17 +51,17 @@ def test_the_threads_of_the_sinks_before_one_that_cannot_be_built_end(tmp_path):
 
 def test_the_threads_end_when_what_waits_for_one_cannot_be_opened(tmp_path):
     sinks = {"first": Closable(), "second": Closable()}
-    context = context_of(tmp_path, sinks, optional=frozenset(sinks))
+    pipeline = pipeline_of(tmp_path, sinks, optional=frozenset(sinks))
     mark = SpoolMark(Place(1, 8), Place(7, 9000), PostgresPosition(5), False)
     state = DeliveryState(source_id="s1", sinks=[], spools={"second": mark})
     with pytest.raises(StorageError):
-        Delivery(context, state)
+        pipeline.deliver(state, None)
     assert not threads()
     assert all(sink.is_closed for sink in sinks.values())
 
 
 def test_closing_again_is_nothing(tmp_path):
-    delivery = Delivery(context_of(tmp_path, {"k": Closable()}), None)
+    delivery = pipeline_of(tmp_path, {"k": Closable()}).deliver(None, None)
     delivery.close()
     delivery.close()
     assert not threads()

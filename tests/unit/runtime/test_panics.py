@@ -2,6 +2,7 @@
 
 import logging
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,10 +35,10 @@ def test_a_run_without_an_exception_writes_as_ever(capfd):
 
 class Operator:
     def __init__(self):
-        self._context = self
+        self._info = SimpleNamespace(panics=self)
         self.count = 0
 
-    def before_raising(self):
+    def expect(self):
         self.count += 1
 
     @told

@@ -50,7 +50,9 @@ class Life:
         metrics, config = PipelineMetrics("p"), SinkConfig(id="k")
         worker = SinkWorker(config, sink, metrics, acked=None, max_queued=2)
         spool = Spool(folder, None, mark.first if mark else START, mark.end if mark else START, segment_bytes=2000)
-        self.feed = SinkFeed(worker, spool, config.spool, SpoolMeter(metrics, "k", 1 << 30), mark=mark, grows=True)
+        self.feed = SinkFeed(
+            worker, spool, config.spool, SpoolMeter(metrics, "k", 1 << 30), mark=mark, is_follower=True
+        )
         self.row = self.position
 
     def take(self):
@@ -60,7 +62,7 @@ class Life:
             self.position, self.row = batch.position.lsn, self.row + 1
 
     def barrier(self):
-        return self.position, self.feed.settle()
+        return self.position, self.feed.spool_unacked()
 
 
 @pytest.mark.parametrize("seed", range(12))

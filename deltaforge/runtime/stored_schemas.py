@@ -1,8 +1,9 @@
-"""Where a pipeline keeps what it has learned of its source: the one place that knows the rule.
+"""Where a pipeline keeps the table definitions of its source, its dead letters and its lease: the one place that
+knows the rule.
 
 With the SQLite backend it is the file of the control plane, which hands its path on. With the memory backend, and in a
 pipeline that runs in the foreground without ``--storage-path``, it is a SQLite file in the pipeline's own folder:
-what was learned must live as long as the saved positions, and they are in that folder too.
+the definitions must live as long as the saved positions, and they are in that folder too.
 
 It is never one of Bytewax's recovery files: two SQLite libraries in one process must not open the same file.
 """
@@ -18,8 +19,8 @@ from deltaforge.schema.tenants import take_over
 from deltaforge.storage.sqlite import SqliteStorage
 
 
-def learned_path(paths: PipelinePaths, storage_path: Path | None) -> Path:
-    """The SQLite file for what a pipeline has learned.
+def storage_path_of(paths: PipelinePaths, storage_path: Path | None) -> Path:
+    """The SQLite file of a pipeline.
 
     Args:
         paths: Of the pipeline.
@@ -28,8 +29,8 @@ def learned_path(paths: PipelinePaths, storage_path: Path | None) -> Path:
     return storage_path or paths.learned
 
 
-class Learned:
-    """The opened file. :meth:`close` it when nothing uses the registry any more.
+class StoredSchemas:
+    """The opened file, as a source uses it. :meth:`close` it when nothing uses the registry any more.
 
     Args:
         path: Of the file.

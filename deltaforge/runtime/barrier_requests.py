@@ -1,0 +1,33 @@
+"""Barriers where nothing comes: the delivery has something to save, and only a batch of the source holds a barrier."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class BarrierRequests:
+    """Between delivery and source, if both are in this process: Bytewax holds no barrier where nothing was written."""
+
+    def __init__(self) -> None:
+        self._is_wanted: Callable[[], bool] = lambda: False
+        self._is_answered = False
+
+    def ask_while(self, is_wanted: Callable[[], bool]) -> None:
+        """The delivery wants a barrier for as long as this is true. It raises what has ended a sink for good."""
+        self._is_wanted = is_wanted
+
+    def is_open(self) -> bool:
+        """Whether the source should send a batch without events.
+
+        Raises:
+            DeltaForgeError: Why a sink that the pipeline waits for has ended.
+        """
+        return self._is_wanted() and not self._is_answered
+
+    def answered(self) -> None:
+        """The batch is sent: nothing more is asked for until it has brought its barrier."""
+        self._is_answered = True
+
+    def held(self) -> None:
+        """A barrier was held."""
+        self._is_answered = False

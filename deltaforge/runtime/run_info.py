@@ -1,0 +1,60 @@
+"""The facts of one run of a pipeline, which every part of it gets."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.runtime.ending import Ending
+from deltaforge.runtime.ownership import Ownership
+from deltaforge.runtime.panics import Panics
+from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.spec import PipelineSpec
+from deltaforge.spec.remote import RemoteRules
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """What a run is of. Nothing of it changes; what changes has an object of its own: ``ending``, ``ownership``.
+
+    Attributes:
+        document_sha256: Of the document's file, as its supervisor knows it.
+        storage_path: Of the control plane's SQLite backend; None: there is none, see :mod:`.stored_schemas`.
+        rules: Of a document that came over the network.
+        starts_paused: Connect, and read nothing until it is asked for.
+        is_embedded: Whether it is somebody else's Bytewax run. A failed source raises there; otherwise it ends the
+            flow cleanly, which saves what was delivered, and leaves the reason in ``ending`` for our own launcher.
+        panics: Told before an exception leaves our code for Bytewax; None: the standard error is not ours.
+    """
+
+    spec: PipelineSpec
+    paths: PipelinePaths
+    metrics: PipelineMetrics
+    document_sha256: str = ""
+    storage_path: Path | None = None
+    rules: RemoteRules | None = None
+    starts_paused: bool = False
+    is_embedded: bool = False
+    panics: Panics | None = None
+    ending: Ending = field(default_factory=Ending)
+    ownership: Ownership = field(default_factory=Ownership)
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    started_monotonic: float = field(default_factory=time.monotonic)
+
+    @property
+    def name(self) -> str:
+        """``metadata.name``."""
+        return self.spec.metadata.name
+
+    @property
+    def tenant(self) -> str:
+        """``metadata.tenant``."""
+        return self.spec.metadata.tenant
+
+    @property
+    def source_id(self) -> str:
+        """``spec.source.config.id``."""
+        return self.spec.spec.source.config.id

@@ -1,0 +1,114 @@
+"""A running pipeline as it is seen from outside of its dataflow: by the control socket, the progress line, the
+launcher.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from deltaforge.checkpoint.reset import ResetRequest
+from deltaforge.checkpoint.state import DeliveryState, SourceState
+from deltaforge.core.errors import ControlError
+from deltaforge.runtime.barrier_requests import BarrierRequests
+from deltaforge.runtime.dead_letters import RetryRequest
+from deltaforge.runtime.delivery import Delivery
+from deltaforge.runtime.run_info import RunInfo
+from deltaforge.runtime.source import LogPartition
+from deltaforge.runtime.spools import Spools
+from deltaforge.runtime.tap import Tap
+from deltaforge.sources.reader import LogReader
+
+
+class RunningPipeline:
+    """What of a pipeline runs in this process.
+
+    With one process both ends are there once the dataflow runs. With several processes each is only where Bytewax
+    placed it.
+
+    Args:
+        info: Of the run.
+
+    Attributes:
+        tap: Shows what passes to whoever listens.
+        source: The partition that reads the log; None: it is not here, or not yet.
+        delivery: The partition that owns the sinks; likewise.
+    """
+
+    def __init__(self, info: RunInfo) -> None:
+        self.info = info
+        self.tap = Tap(info.metrics)
+        self.source: LogPartition | None = None
+        self.delivery: Delivery | None = None
+        self._requests = BarrierRequests()
+        # Now, because it imports the source's package: two threads that import it at a time may see it half loaded.
+        self._tables = info.spec.spec.source.table_codec(info.name, info.tenant)
+
+    @property
+    def reader(self) -> LogReader | None:
+        """What reads the log, if that is in this process."""
+        return self.source.reader if self.source is not None else None
+
+    def read_log(
+        self, state: SourceState | None, reset: ResetRequest | None, state_before_reset: bytes | None
+    ) -> LogPartition:
+        """Bytewax has placed the source here; see :class:`LogPartition`."""
+        self.source = LogPartition(self.info, self._requests, state, reset, state_before_reset)
+        return self.source
+
+    def deliver(self, state: DeliveryState | None, state_before_reset: bytes | None) -> Delivery:
+        """Bytewax has placed the delivery here; see :class:`Delivery`."""
+        spools = Spools(self.info, self._tables)
+        self.delivery = Delivery(
+            self.info, self._requests, spools, self.tap, state=state, state_before_reset=state_before_reset
+        )
+        return self.delivery
+
+    def set_paused(self, *, is_paused: bool) -> None:
+        """Stop or go on reading. The connection, keepalives and epochs go on either way.
+
+        Raises:
+            ControlError: The source runs in another process of the cluster.
+        """
+        if is_paused:
+            self._reader_here().pause()
+        else:
+            self._reader_here().resume()
+
+    def reload_schemas(self, tables: list[tuple[str, str]] | None) -> list[dict[str, Any]]:
+        """Read table definitions from the source's catalog again; see :meth:`LogReader.reload`.
+
+        Raises:
+            ControlError: The source runs in another process of the cluster, or is not connected.
+        """
+        return [msgspec.structs.asdict(table) for table in self._reader_here().reload(tables)]
+
+    def retry_dead_letters(self, request: dict[str, Any]) -> list[dict[str, Any]]:
+        """Deliver dead letters again; see :meth:`PipelineDeadLetters.retry`.
+
+        Raises:
+            ControlError: There are none in this process.
+        """
+        delivery = self.delivery
+        if delivery is None or delivery.dead_letters is None:
+            raise ControlError(f"pipeline {self.info.name} has no journal, or delivers in another process")
+        asked = msgspec.convert(
+            {key: request[key] for key in RetryRequest.__struct_fields__ if key in request}, RetryRequest
+        )
+        return delivery.dead_letters.retry(asked, delivery.workers)
+
+    def close(self) -> None:
+        """End the threads of the parts that Bytewax has not closed: it closes none after an exception."""
+        if self.delivery is not None:
+            self.delivery.begin_close()
+        if self.reader is not None:
+            self.reader.close(self.info.ending.threads_secs())
+        if self.delivery is not None:
+            self.delivery.close()
+        self.tap.close()
+
+    def _reader_here(self) -> LogReader:
+        if self.reader is None:
+            raise ControlError("the source is not in this process", hint="ask the process that reads the log")
+        return self.reader
