@@ -60,6 +60,11 @@ class Template:
         return cls(text, tuple(parts))
 
     @property
+    def parts(self) -> tuple[Part, ...]:
+        """Its literal texts and paths, in order."""
+        return self._parts
+
+    @property
     def is_static(self) -> bool:
         """Whether every event gives the same text."""
         return all(isinstance(part, str) for part in self._parts)
@@ -85,7 +90,7 @@ class Template:
             ValueError: A value has no JSON text, or the log does not hold it.
         """
         return "".join(
-            part if isinstance(part, str) else _text(_value(event, part), part, missing) for part in self._parts
+            part if isinstance(part, str) else _text(value_at(event, part), part, missing) for part in self._parts
         )
 
 
@@ -100,7 +105,7 @@ def _path(text: str, position: int) -> tuple[str, ...]:
     return segments
 
 
-def _value(event: ChangeEvent, path: tuple[str, ...]) -> Any:
+def value_at(event: ChangeEvent, path: tuple[str, ...]) -> Any:
     """What the path leads to; None if nothing."""
     if path[0] not in _EVENT_KEYS:
         return None

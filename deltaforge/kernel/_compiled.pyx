@@ -19,7 +19,8 @@ import msgspec
 from deltaforge.core.errors import ProtocolError
 from deltaforge.core.event import ChangeEvent, EventIds
 from deltaforge.core.json_parse import parse_json_exact
-from deltaforge.core.json_text import encode_json
+from deltaforge.core.json_text import encode_json, is_unicode
+from deltaforge.core.template import value_at
 from deltaforge.protocol.mysql.charsets import text_decoder
 from deltaforge.protocol.mysql.rows import Rows
 from deltaforge.protocol.mysql.temporal import DATETIME_BYTES, TIME_BYTES
@@ -40,6 +41,8 @@ include "encode/envelope.pxi"
 include "decode/transaction.pxi"
 include "decode/groups.pxi"
 include "encode/encoded.pxi"
+include "encode/template.pxi"
+include "encode/targets.pxi"
 include "decode/binlog.pxi"
 include "encode/redis.pxi"
 include "sample/structure.pxi"

@@ -30,7 +30,7 @@ MILLISECONDS = (-(2**63), -10_000_000, -1, 0, 1, 2**31, 2**64, None, "1")
 """For the Kafka producer, which waits as long as it is told to."""
 OTHERS = (None, "", "mysql", "native", "t", "\ud800", b"", b"x", b"a" * 70, bytearray(b"\5\0\0\0\0abcd"), (), (1, 2),
           (None, None), (1 << 30, 1 << 30), object, lambda *_: 1)  # fmt: skip
-WITH_STATE = ("values", "groups", "block", "tables", "table", "form", "transaction", "plan", "texts")
+WITH_STATE = ("values", "groups", "block", "tables", "table", "form", "transaction", "plan", "texts", "template", "targets")
 
 
 class World:
@@ -55,9 +55,12 @@ class World:
         self.plan = self.table.plan
         self.tables = {77: postgres.table, 78: None, transactions.MAP_BODY: mysql.table}
         self.texts = kernel.TableTexts(*[b"x"] * 6)
+        self.template = kernel.RowTemplate(("t.", ("after", "a"), ("source", "pos")), rnd.random() < 0.5)
+        self.targets = kernel.Targets(self.template, rnd.choice((None, self.template)), rnd.choice((None, bool)))
         self.packed = kernel.pack_groups(self.groups, 0)
         self.instances = [
             *self.groups, self.values, self.form, self.transaction, self.block, self.plan, self.texts,
+            self.template, self.targets,
             kernel.TransactionScanner(rnd.random() < 0.5, rnd.random() < 0.5, "s", self.tables),
             kernel.CopyTransactions(self.block, 0, self.tables, b"o", 1 << 60, (9, 9), (9, 9)),
             kernel.RowPlan(self.table, ["a", "b"], ["a"], self.texts, self.texts),

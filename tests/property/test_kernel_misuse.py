@@ -49,6 +49,7 @@ def test_what_nothing_has_filled_is_refused():
         lambda: kernel.pack_groups([group], 0),
         lambda: kernel.row_sample([group], [], 0, 1, 1, 1),
         lambda: kernel.xadd_commands(group, kernel.EncodedEvents(), 0, b"s"),
+        lambda: kernel.Targets(kernel.RowTemplate(("t",), True), None, None).extend([group], 0),
     ):
         with pytest.raises(ValueError, match="without rows"):
             call()

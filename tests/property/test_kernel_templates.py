@@ -1,0 +1,101 @@
+"""The kernel renders templates out of log bytes as Python does out of events, or leaves the rows to Python."""
+
+import random
+import re
+
+import pytest
+
+from deltaforge.core.errors import DeltaForgeError, RecordError
+from deltaforge.core.routing import Destination, MessageKey, row_key
+from deltaforge.core.template import Template
+from deltaforge.kernel import description, kernel
+from deltaforge.sources.mysql.group import row_group
+from deltaforge.sources.transaction import new_transaction
+from tests.fuzz import mysql_rows, postgres_rows, transactions
+from tests.reading import python_events
+
+pytestmark = pytest.mark.skipif(kernel is None, reason=description)
+
+FACTS = (
+    "op", "ts_ms", "event_id", "tenant_id", "transaction.id", "transaction.id.x", "transaction.total_order", "transaction",
+    "schema_version", "schema_sequence", "after", "nowhere", "tags", "tx_end", "zero_dates", "schema", "source.file.x",
+    *(f"source.{name}" for name in ("connector", "name", "db", "schema", "table", "version", "ts_ms", "server_id", "gtid",
+                                    "file", "pos", "row", "lsn", "txId", "snapshot", "nothing")),
+)  # fmt: skip
+MEMBERS = ("a", "b", "x", "é", "_base64", "srid", "_unchanged", '"')
+ALLOWED = re.compile(r"[^z]{0,90}", re.DOTALL)
+
+
+def mysql_groups(rnd):
+    case = mysql_rows.Case(rnd, 0)
+    transaction = new_transaction("mysql", "s", case.gtid or "f:4", case.gtid, None)
+    return [row_group(case.table, case.rows, transaction, mysql_rows.PLACE), *transactions.taken_from_mysql(case, rnd, 0)]
+
+
+def postgres_groups(rnd):
+    return transactions.taken_from_postgres(postgres_rows.Case(rnd, 0), rnd, 0)
+
+
+def path(rnd, names):
+    draw = rnd.random()
+    if draw < 0.15:
+        return rnd.choice(FACTS)
+    image, name = rnd.choice(("after", "after", "before")), rnd.choice([*names, "no such column"])
+    return f"{image}.{name}.{rnd.choice(MEMBERS)}" if draw < 0.35 else f"{image}.{name}"
+
+
+def template(rnd, names):
+    parts = [rnd.choice(("", "t.", "é")) + "${" + path(rnd, names) + "}" for _ in range(rnd.choice((1, 1, 1, 2, 3)))]
+    return "".join(parts)
+
+
+def by_python(events, destination, key):
+    return [(destination.of(event, n), key.of(event, n)) for n, event in enumerate(events)]
+
+
+def by_kernel(group, topic, key):
+    """Destinations, keys and missing paths; None if the group is left to Python."""
+    key_template = kernel.RowTemplate(Template.parse(key).parts, False)
+    to = kernel.RowTemplate(Template.parse(topic).parts, True)
+    targets = kernel.Targets(to, key_template, lambda name: ALLOWED.fullmatch(name) is not None)
+    if targets.extend([group, group], 0) == 0:
+        assert len(targets) == 0
+        return None
+    half = len(targets) // 2
+    found = [(targets.destination(n), targets.key(n)) for n in range(len(targets))]
+    assert found[half:] == found[:half]
+    return found[:half], key_template.missing_paths()
+
+
+@pytest.mark.parametrize("groups_of", [mysql_groups, postgres_groups], ids=["mysql", "postgres"])
+def test_destinations_and_keys(groups_of):
+    rnd, outcomes, members = random.Random(31), [], 0
+    while len(outcomes) < 2000:
+        try:
+            groups = groups_of(rnd)
+            all_events = [python_events(group) for group in groups]
+        except DeltaForgeError:
+            continue
+        for group, events in zip(groups, all_events, strict=True):
+            if type(group) is not kernel.RowGroup:
+                continue
+            names = [name for name in (events[0].after or events[0].before or {}) if not set(name) & set("${}.")]
+            topic, key, missing = rnd.choice(("t", template(rnd, names))), template(rnd, names), []
+            found = by_kernel(group, topic, key)
+            try:
+                wanted = by_python(
+                    events, Destination(topic, "topic", allowed=ALLOWED), MessageKey(key, row_key, missing.append)
+                )
+            except RecordError:
+                wanted = None
+            if wanted is None:
+                assert found is None, (topic, key)
+            elif found is not None:
+                assert found[0] == wanted, (topic, key)
+                assert {message.split("`")[1] for message in missing} == set(found[1]), (topic, key)
+                members += sum(key.count(f".{member}}}") for member in MEMBERS if found[0][0][1])
+            outcomes.append((wanted is None, found is None))
+    by_both = outcomes.count((False, False))
+    assert by_both > 4 * outcomes.count((False, True)), "Python has to do what the kernel could"
+    assert by_both > 800
+    assert members > 20
