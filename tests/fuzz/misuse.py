@@ -30,7 +30,19 @@ MILLISECONDS = (-(2**63), -10_000_000, -1, 0, 1, 2**31, 2**64, None, "1")
 """For the Kafka producer, which waits as long as it is told to."""
 OTHERS = (None, "", "mysql", "native", "t", "\ud800", b"", b"x", b"a" * 70, bytearray(b"\5\0\0\0\0abcd"), (), (1, 2),
           (None, None), (1 << 30, 1 << 30), object, lambda *_: 1)  # fmt: skip
-WITH_STATE = ("values", "groups", "block", "tables", "table", "form", "transaction", "plan", "texts", "template", "targets")
+WITH_STATE = (
+    "values",
+    "groups",
+    "block",
+    "tables",
+    "table",
+    "form",
+    "transaction",
+    "plan",
+    "texts",
+    "template",
+    "targets",
+)
 
 
 class World:

@@ -29,7 +29,10 @@ ALLOWED = re.compile(r"[^z]{0,90}", re.DOTALL)
 def mysql_groups(rnd):
     case = mysql_rows.Case(rnd, 0)
     transaction = new_transaction("mysql", "s", case.gtid or "f:4", case.gtid, None)
-    return [row_group(case.table, case.rows, transaction, mysql_rows.PLACE), *transactions.taken_from_mysql(case, rnd, 0)]
+    return [
+        row_group(case.table, case.rows, transaction, mysql_rows.PLACE),
+        *transactions.taken_from_mysql(case, rnd, 0),
+    ]
 
 
 def postgres_groups(rnd):
