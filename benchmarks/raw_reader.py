@@ -23,7 +23,7 @@ from benchmarks import orders, report
 from benchmarks.backlog import Backlog
 from benchmarks.processes import cpu_secs
 from benchmarks.servers import Servers
-from deltaforge.core.lsn import lsn_from_text
+from deltaforge.core.positions.postgres import lsn_from_text
 from deltaforge.sources.postgres.client import ReplicationConnection
 from deltaforge.sources.postgres.session import conninfo_of
 from tests.fixtures.local_server import installed

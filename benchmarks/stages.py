@@ -19,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from benchmarks import orders
 from benchmarks.servers import Servers
 from deltaforge.core.batch import Batch
-from deltaforge.core.position import MysqlPosition
+from deltaforge.core.positions import MysqlPosition
 from deltaforge.encodings.json import JsonEncoder
 from deltaforge.envelopes.native import NativeEnvelope
 from deltaforge.kernel import description

@@ -1,6 +1,6 @@
 """A schema registry without a database behind it."""
 
-from deltaforge.core.position import MysqlPosition
+from deltaforge.core.positions import MysqlPosition
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.schema.registry import SchemaRegistry
 from deltaforge.schema.versions import Definition, LogPoint

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import msgspec
 
 from deltaforge.checkpoint.reader import read_checkpoints
-from deltaforge.core.covered import CoveredBy
 from deltaforge.core.event import SourceInfo
 from deltaforge.observability.kill_points import VARIABLE
 from tests.pipelines import PipelineProcess, mysql_source, postgres_source, wait_for
@@ -153,11 +152,10 @@ def assert_repeated_after_saved(events, deaths):
     starts = [death.event_count for death in deaths] + [len(events)]
     seen = {event["event_id"] for event in events[: starts[0]]}
     for death, start, end in zip(deaths, starts, starts[1:], strict=False):
-        saved = CoveredBy(death.saved) if death.saved is not None else None
         for event in events[start:end]:
-            if event["event_id"] in seen and saved is not None:
+            if event["event_id"] in seen and death.saved is not None:
                 source = msgspec.convert(event["source"], SourceInfo)
-                assert not saved.covers(source), f"{event['event_id']} was saved, and came again"
+                assert not death.saved.covers(source), f"{event['event_id']} was saved, and came again"
             seen.add(event["event_id"])
 
 

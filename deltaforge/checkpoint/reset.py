@@ -17,16 +17,7 @@ import msgspec
 
 from deltaforge.checkpoint.durable import sync_folder, write_durably
 from deltaforge.core.errors import CheckpointError, SpecError
-from deltaforge.core.gtid import GtidSet, MariadbGtids
-from deltaforge.core.lsn import lsn_from_text
-from deltaforge.core.position import LogEdge, MysqlPosition, Position, PostgresPosition, Start, log_order
-
-_FIRST_EVENT = 4
-_SHAPES = {
-    "mysql": '{"file": text, "pos": number, "gtid_set": text, if the server has GTIDs}',
-    "postgres": '{"lsn": "X/Y", "tx_id": number or null}',
-}
-
+from deltaforge.core.positions import POSITION_TYPES, LogEdge, Position, Start
 
 T = TypeVar("T")
 
@@ -67,7 +58,7 @@ def request_from_body(
 
     Args:
         body: Parsed JSON.
-        source_type: ``mysql`` or ``postgres``.
+        source_type: The ``type`` of the source in the document.
         sink_ids: Of the document.
         saved: Where the source would continue without a reset.
 
@@ -85,7 +76,7 @@ def request_from_body(
     start = _start(body["to"], source_type)
     if sink_id is not None:
         _check_set_back(start, saved)
-    _check_gtids(start, saved)
+    _check_complete(start, saved)
     if isinstance(start, LogEdge):
         return ResetRequest(id=uuid.uuid4().hex, edge=start, sink_id=sink_id)
     return ResetRequest(id=uuid.uuid4().hex, position=start, sink_id=sink_id)
@@ -137,71 +128,27 @@ def _start(to: Any, source_type: str) -> Start:
             raise SpecError(f'{to!r} is neither "earliest" nor "latest"', path="to") from None
     if not isinstance(to, dict):
         raise SpecError(f'expected "earliest", "latest" or a position, got {type(to).__name__}', path="to")
+    kind = POSITION_TYPES[source_type]
     try:
-        return _mysql(to) if source_type == "mysql" else _postgres(to)
+        return kind.from_view(to)
     except CheckpointError as exc:
         raise SpecError(exc.message, path="to", hint=exc.hint) from exc
     except (TypeError, ValueError) as exc:
         raise SpecError(
-            f"not a position of a {source_type} source: {exc}", path="to", hint=f"expected {_SHAPES[source_type]}"
+            f"not a position of a {source_type} source: {exc}", path="to", hint=f"expected {kind.SHAPE}"
         ) from exc
-
-
-def _mysql(to: dict[str, Any]) -> MysqlPosition:
-    _check_keys(to, required=("file", "pos"), optional=("gtid_set",))
-    file, pos, gtids = to["file"], to["pos"], to.get("gtid_set", "")
-    if not isinstance(file, str) or not file.rpartition(".")[2].isdigit():
-        raise ValueError("`file` must be the name of a binary log, e.g. binlog.000012")
-    if not _is_number(pos) or not _FIRST_EVENT <= pos < 1 << 64:
-        raise ValueError(f"`pos` must be a number of bytes, {_FIRST_EVENT} at least")
-    if not isinstance(gtids, str):
-        raise TypeError("`gtid_set` must be a text")
-    try:
-        gtids = str(GtidSet(gtids))
-    except CheckpointError:
-        gtids = str(MariadbGtids(gtids))
-    return MysqlPosition(file, pos, gtids, flavor="")
-
-
-def _postgres(to: dict[str, Any]) -> PostgresPosition:
-    _check_keys(to, required=("lsn",), optional=("tx_id",))
-    lsn, tx_id = to["lsn"], to.get("tx_id")
-    if not isinstance(lsn, str):
-        raise TypeError("`lsn` must be a text")
-    if tx_id is not None and not _is_number(tx_id):
-        raise TypeError("`tx_id` must be a number or null")
-    return PostgresPosition(lsn_from_text(lsn), tx_id)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _check_keys(to: dict[str, Any], *, required: tuple[str, ...], optional: tuple[str, ...]) -> None:
-    for key in required:
-        if key not in to:
-            raise ValueError(f"missing field `{key}`")
-    unknown = sorted(set(to) - {*required, *optional})
-    if unknown:
-        raise ValueError(f"unknown field `{unknown[0]}`")
 
 
 def _check_set_back(start: Start, saved: Position | None) -> None:
     """One sink alone can only be set back: what the others still need must be read as well."""
-    is_ahead = (
-        saved is not None
-        and not isinstance(start, LogEdge)
-        and isinstance(start, type(saved))
-        and log_order(start) > log_order(saved)
-    )
-    if start is LogEdge.LATEST or is_ahead:
+    is_ahead = start is LogEdge.LATEST if isinstance(start, LogEdge) else saved is not None and saved.is_behind(start)
+    if is_ahead:
         raise SpecError(
             "one sink alone can only be set back", path="to", hint="leave `sink_id` out to move all sinks ahead"
         )
 
 
-def _check_gtids(start: Start, saved: Position | None) -> None:
-    if isinstance(start, MysqlPosition) and isinstance(saved, MysqlPosition) and saved.gtid_set and not start.gtid_set:
-        if saved.flavor == "mariadb":
-            return  # the server knows it
-        raise SpecError("missing field `gtid_set`: the server has GTIDs", path="to", hint="as the checkpoint shows it")
+def _check_complete(start: Start, saved: Position | None) -> None:
+    missing = "" if saved is None or isinstance(start, LogEdge) else start.missing_beside(saved)
+    if missing:
+        raise SpecError(missing, path="to", hint="as the checkpoint shows it")

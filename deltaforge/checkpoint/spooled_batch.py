@@ -15,7 +15,7 @@ import msgspec
 from deltaforge.checkpoint.spooled_events import SpooledEvents, restored_events, restored_value, spooled_events
 from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
 from deltaforge.core.errors import CheckpointError, ProtocolError, StorageError, UnsupportedValueError
-from deltaforge.core.position import decode_position, encode_position
+from deltaforge.core.positions import decode_position, encode_position
 from deltaforge.kernel import kernel
 
 VERSION = 1

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from deltaforge.core.errors import CheckpointError
-from deltaforge.core.position import Position
+from deltaforge.core.positions import Position, is_same_place
 
 
 class SourceState(msgspec.Struct, frozen=True, kw_only=True):
@@ -67,8 +67,8 @@ class SpoolMark(msgspec.Struct, frozen=True, omit_defaults=True):
     is_detached: bool = False
 
     def is_detached_at(self, position: Position | None) -> bool:
-        """Whether the sink was given up at a place, as an operator writes it."""
-        return self.is_detached and position is not None and position.view() == self.position.view()
+        """Whether the sink was given up at a place, however an operator writes it."""
+        return self.is_detached and position is not None and is_same_place(position, self.position)
 
 
 class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from deltaforge.checkpoint.reset import ResetRequest, read_reset, request_from_b
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.control import child
 from deltaforge.core.errors import CheckpointError, ControlError
-from deltaforge.core.position import LogEdge, Position, bytes_between, decode_position
+from deltaforge.core.positions import POSITION_TYPES, LogEdge, Position, decode_position
 from deltaforge.runtime.paths import PipelinePaths
 
 if TYPE_CHECKING:
@@ -19,13 +19,6 @@ if TYPE_CHECKING:
     from deltaforge.spec import PipelineSpec
 
 log = logging.getLogger(__name__)
-
-_BEGINS = {
-    ("mysql", LogEdge.EARLIEST): "at the beginning of the oldest binary log that the server still has",
-    ("mysql", LogEdge.LATEST): "at the end of the binary log as it is then: rows before it are not delivered",
-    ("postgres", LogEdge.EARLIEST): "where the replication slot begins; a slot that is gone is created again",
-    ("postgres", LogEdge.LATEST): "at the end of the WAL as it is then: rows before it are not delivered",
-}
 
 
 def checkpoint_views(found: list[SinkCheckpoint], live: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -99,7 +92,7 @@ def _view(checkpoint: SinkCheckpoint, end: Position | None) -> dict[str, Any]:
         "position": checkpoint.position.view(),
         "age_seconds": round(checkpoint.age_seconds(), 3),
     }
-    count = bytes_between(checkpoint.position, end) if end else None
+    count = checkpoint.position.bytes_to(end) if end else None
     return view if count is None else {**view, "lag_bytes": count}
 
 
@@ -119,11 +112,6 @@ def _saved(paths: PipelinePaths, sink_id: Any) -> Position | None:
 
 def _message(request: ResetRequest, source_type: str) -> str:
     who = "all sinks" if request.sink_id is None else f"sink {request.sink_id}"
-    if request.edge is not None:
-        where = _BEGINS[source_type, request.edge]
-    elif source_type == "postgres":
-        where = "at that position; it fails if the replication slot begins behind it"
-    else:
-        where = "at that position; it fails if the binary log does not hold it any more"
+    where = POSITION_TYPES[source_type].BEGINS[request.edge]
     again = "" if request.edge is LogEdge.LATEST else " Rows that were delivered before may be delivered again."
     return f"the next start (resume) of the pipeline reads for {who} {where}.{again}"

@@ -8,7 +8,7 @@ from typing import Protocol, overload
 
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
-from deltaforge.core.position import Position
+from deltaforge.core.positions import Position
 from deltaforge.core.routing import row_key_bytes
 
 GROUP_BYTES = 700

@@ -11,7 +11,7 @@ from typing import Any
 
 from deltaforge.checkpoint.reader import read_source_state
 from deltaforge.core.errors import DeltaForgeError
-from deltaforge.core.position import Position
+from deltaforge.core.positions import Position
 from deltaforge.doctor import files, kafka, machine, mysql, postgres, redis, standard_output
 from deltaforge.doctor.finding import Check, Finding, Notes, Subject
 from deltaforge.runtime.paths import PipelinePaths

@@ -12,7 +12,7 @@ from typing import TypeVar
 import msgspec
 
 from deltaforge.core.errors import DeltaForgeError, unforeseen
-from deltaforge.core.position import Position
+from deltaforge.core.positions import Position
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.spec import PipelineSpec
 

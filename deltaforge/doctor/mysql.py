@@ -7,7 +7,7 @@ from typing import Any
 from pymysql.connections import Connection
 
 from deltaforge.core.errors import DeltaForgeError, SourceError
-from deltaforge.core.position import MysqlPosition
+from deltaforge.core.positions import MysqlPosition
 from deltaforge.doctor.clocks import note_clock
 from deltaforge.doctor.finding import Check, Notes, Subject
 from deltaforge.sources.mysql.catalog import load_catalog

@@ -10,8 +10,8 @@ from psycopg.rows import TupleRow
 
 from deltaforge.checkpoint.identity import ServerIdentity
 from deltaforge.core.errors import SourceError
-from deltaforge.core.lsn import text_from_lsn
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
+from deltaforge.core.positions.postgres import text_from_lsn
 from deltaforge.doctor import postgres_tables
 from deltaforge.doctor.clocks import note_clock
 from deltaforge.doctor.finding import Check, Notes, Subject

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from deltaforge.core.batch import Batch
 from deltaforge.core.event import ChangeEvent
-from deltaforge.core.position import SinkProgress
+from deltaforge.core.resume import SinkProgress
 
 CAREFUL_EVENTS = 2000
 """Events that are written together while a bad one is looked for; fewer once a sink has blamed the wrong one."""

@@ -6,13 +6,13 @@ import logging
 from datetime import UTC, datetime
 
 from deltaforge.checkpoint.state import SinkCheckpoint
-from deltaforge.core.covered import Replay, is_behind
-from deltaforge.core.position import Position, SinkProgress, lies_before
+from deltaforge.core.positions import Position
+from deltaforge.core.resume import ResumeFilter, SinkProgress
 
 log = logging.getLogger(__name__)
 
 
-def replay_by_destination(sink_id: str, kept: SinkProgress | None, saved: SinkCheckpoint | None) -> Replay | None:
+def replay_by_destination(sink_id: str, kept: SinkProgress | None, saved: SinkCheckpoint | None) -> ResumeFilter | None:
     """What to pass over because the destination has it; None: what was saved counts.
 
     Args:
@@ -20,12 +20,12 @@ def replay_by_destination(sink_id: str, kept: SinkProgress | None, saved: SinkCh
         kept: What the destination says.
         saved: What was saved with the pipeline.
     """
-    if kept is not None and (saved is None or not is_behind(kept.position, saved.position)):
+    if kept is not None and (saved is None or kept.position.is_behind(saved.position) is False):
         if saved is not None and kept != SinkProgress(saved.position):
             about = (sink_id, kept.position.view(), kept.open_count, saved.position.view())
             log.info("sink %s is at %s and %d events, ahead of the saved %s", *about, extra={"sink": sink_id})
-        return Replay(kept)
-    if saved is not None and saved.kept is not None and (kept is None or is_behind(kept.position, saved.kept)):
+        return ResumeFilter(kept)
+    if saved is not None and saved.kept is not None and (kept is None or kept.position.is_behind(saved.kept)):
         log.warning(
             "the destination of sink %s has lost its position (%s, expected %s): the saved one holds, "
             "and what was delivered after it comes again",
@@ -50,6 +50,6 @@ def checkpoint_at(
         is_replay: The log is read again that this sink has already; then its position does not go back.
     """
     kept = position if is_kept else before.kept if before else None
-    if is_replay and before is not None and lies_before(position, before.position):
+    if is_replay and before is not None and position.is_behind(before.position):
         position = before.position
     return SinkCheckpoint(sink_id, position, datetime.now(UTC), kept)

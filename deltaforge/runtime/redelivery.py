@@ -8,10 +8,7 @@ from collections.abc import Callable
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import StorageError
 from deltaforge.core.event import ChangeEvent
-from deltaforge.core.position import PostgresPosition
-
-_NOWHERE = PostgresPosition(0)
-"""The position of a batch that is never saved."""
+from deltaforge.core.positions import NOWHERE
 
 
 class Redelivery:
@@ -29,7 +26,7 @@ class Redelivery:
     def __init__(
         self, event: ChangeEvent, on_ack: Callable[[], object], check: Callable[[], object] = lambda: None
     ) -> None:
-        self.batch = Batch([event], _NOWHERE)
+        self.batch = Batch([event], NOWHERE)
         self.error: str | None = "not delivered yet"
         self._on_ack = on_ack
         self._check = check

@@ -7,7 +7,7 @@ import uuid
 
 from deltaforge.checkpoint.reader import read_delivery_state
 from deltaforge.checkpoint.reset import ResetRequest, read_reset, write_reset
-from deltaforge.core.position import LogEdge
+from deltaforge.core.positions import LogEdge
 from deltaforge.runtime.run_info import RunInfo
 
 log = logging.getLogger(__name__)

@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 from bytewax.operators import StatefulBatchLogic
 
 from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
-from deltaforge.core.covered import Replay, advanced
 from deltaforge.core.errors import DeltaForgeError, unforeseen
 from deltaforge.core.event import ChangeEvent
-from deltaforge.core.position import SinkProgress
+from deltaforge.core.resume import ResumeFilter, SinkProgress, advanced
 from deltaforge.core.table import TableSchema
 from deltaforge.kernel import kernel
 from deltaforge.runtime.panics import told
@@ -65,7 +64,7 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
         self._metrics = SensingMetrics(info.metrics, self._sensing)
         self._tables: dict[Hashable, _Table] = {}
         progress = self._sensing.progress
-        self._replay = Replay(progress) if progress else None
+        self._replay = ResumeFilter(progress) if progress else None
         self._read: SinkProgress | None = None  # how far the log is read; behind what is counted in a replay
 
     @told
@@ -91,7 +90,7 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
 
     def _observe(self, batch: Batch) -> None:
         replay, now = self._replay, datetime.now(UTC)
-        news = replay.news(batch) if replay else batch
+        news = replay.unseen(batch) if replay else batch
         for key, groups in _by_table(news.groups).items():
             self._observe_table(key, groups, now)
         self._read = advanced(self._read, batch)

@@ -11,10 +11,10 @@ from typing import NamedTuple
 from deltaforge.checkpoint.spool import Spool
 from deltaforge.checkpoint.state import Place, SpoolMark
 from deltaforge.core.batch import Batch
-from deltaforge.core.covered import Replay
 from deltaforge.core.errors import DeltaForgeError, StorageError, unforeseen
 from deltaforge.core.json_text import encode_json
-from deltaforge.core.position import Position, SinkProgress, lies_before
+from deltaforge.core.positions import Position
+from deltaforge.core.resume import ResumeFilter, SinkProgress
 from deltaforge.observability.threads import show_thread_name
 from deltaforge.runtime.ending import THREADS_SECS
 from deltaforge.runtime.sink_worker import SinkWorker
@@ -75,7 +75,7 @@ class SinkFeed:
         self._meter = meter
         self.is_follower = is_follower
         self._position = mark.position if mark else None
-        self._replay = Replay(SinkProgress(mark.position)) if mark else None
+        self._replay = ResumeFilter(SinkProgress(mark.position)) if mark else None
         self._asked: tuple[Batch, Batch] | None = None
         self._handed: deque[_Handed] = deque()
         self._removed_count = 0
@@ -218,7 +218,7 @@ class SinkFeed:
         if self._replay is None:
             return batch
         if self._asked is None or self._asked[0] is not batch:
-            self._asked = batch, self._replay.news(batch)
+            self._asked = batch, self._replay.unseen(batch)
         news = self._asked[1]
         if news.event_count or (not batch.event_count and not self._is_behind(batch.position)):
             return news
@@ -230,7 +230,7 @@ class SinkFeed:
             self._replay = None
 
     def _is_behind(self, position: Position) -> bool:
-        return self._position is not None and lies_before(position, self._position) is True
+        return self._position is not None and position.is_behind(self._position) is True
 
     def _spool_or_hand_over(self, batch: Batch, timeout_secs: float) -> bool:
         self._remove_acked()

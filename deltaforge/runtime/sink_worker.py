@@ -11,10 +11,10 @@ from collections.abc import Callable
 
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.batch import Batch
-from deltaforge.core.covered import Replay, advanced
 from deltaforge.core.errors import DeadLettersFullError, DeltaForgeError, RecordError, SinkError, unforeseen
 from deltaforge.core.event import ChangeEvent
-from deltaforge.core.position import Position, SinkProgress
+from deltaforge.core.positions import Position
+from deltaforge.core.resume import ResumeFilter, SinkProgress, advanced
 from deltaforge.core.retry import Backoff, Retry, retry_of
 from deltaforge.journal.queue import DeadLetters
 from deltaforge.observability.kill_points import reached
@@ -75,7 +75,7 @@ class SinkWorker:
         self._max_queued = max_queued
         self._check_owner = check_owner
         self._keeper = sink if isinstance(sink, PositionKeeper) else None
-        self._replay = Replay(SinkProgress(acked.position)) if acked else None
+        self._replay = ResumeFilter(SinkProgress(acked.position)) if acked else None
         self._progress: SinkProgress | None = None
         self._acked = acked
         self._queue: deque[Batch] = deque()
@@ -349,7 +349,7 @@ class SinkWorker:
         if self._keeper is not None:
             self._progress = advanced(self._progress, batch)
         # Without what the sink already had when the state was saved.
-        wanted = self._filter.apply(self._replay.news(batch) if self._replay is not None else batch)
+        wanted = self._filter.apply(self._replay.unseen(batch) if self._replay is not None else batch)
         if wanted is not batch:
             batch.release()
         return wanted

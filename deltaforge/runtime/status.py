@@ -11,7 +11,7 @@ from typing import Any
 
 from deltaforge.config.secret import redacted
 from deltaforge.core.errors import StorageError
-from deltaforge.core.position import Position, bytes_between, encode_position
+from deltaforge.core.positions import Position, encode_position
 from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.source import StartState
 from deltaforge.sources.reader import ReaderStatus
@@ -86,7 +86,7 @@ def lag_bytes(pipeline: RunningPipeline, reader: ReaderStatus | None) -> dict[st
 
 def bytes_behind(position: Position, reader: ReaderStatus | None) -> int | None:
     """Bytes of log behind a position, as far as the server told us; None when that is not known."""
-    return bytes_between(position, reader.log_end) if reader and reader.log_end else None
+    return position.bytes_to(reader.log_end) if reader and reader.log_end else None
 
 
 def metrics_text(pipeline: RunningPipeline) -> str:

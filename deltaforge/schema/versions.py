@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from deltaforge.core.position import Position
+from deltaforge.core.positions import Position
 from deltaforge.core.table import TableSchema
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from deltaforge.core.errors import CheckpointError
-from deltaforge.core.position import SinkProgress
+from deltaforge.core.resume import SinkProgress
 from deltaforge.sensing.drift_state import TableDrift
 from deltaforge.sensing.sensor import KeyState
 

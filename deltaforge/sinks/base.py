@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from deltaforge.config.model import StrictModel
 from deltaforge.core.batch import Batch, EventEncoder
 from deltaforge.core.errors import SpecError
-from deltaforge.core.position import SinkProgress
+from deltaforge.core.resume import SinkProgress
 from deltaforge.core.template import Template
 from deltaforge.encodings.json import JsonEncodingSpec
 from deltaforge.encodings.spec import AnyEncoding, build_encoder

@@ -18,7 +18,7 @@ from deltaforge.config.model import StrictModel
 from deltaforge.config.patterns import TablePattern
 from deltaforge.config.secret import Dsn
 from deltaforge.core.batch import Batch
-from deltaforge.core.position import Position, Start
+from deltaforge.core.positions import Position, Start
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.sources.loader import TableReload

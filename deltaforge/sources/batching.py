@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from deltaforge.core.batch import Batch, EventGroup
-from deltaforge.core.position import Position
+from deltaforge.core.positions import Position
 from deltaforge.sources.base import BatchLimits
 
 QUIET_SECS = 0.003

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from deltaforge.checkpoint.identity import Delta, Known, ServerIdentity
 from deltaforge.core.errors import PositionLostError, SourceError
-from deltaforge.core.position import Position
+from deltaforge.core.positions import Position
 from deltaforge.core.table import TableSchema
 from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.sources.loader import Loaded

@@ -12,10 +12,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from deltaforge.core.batch import Batch
-from deltaforge.core.covered import transaction_of, without_first
 from deltaforge.core.errors import ControlError, DeltaForgeError, SourceError, unforeseen
 from deltaforge.core.json_text import encode_json
-from deltaforge.core.position import LogEdge, Position, Start
+from deltaforge.core.positions import LogEdge, Position, Start
+from deltaforge.core.resume import transaction_of, without_first
 from deltaforge.core.retry import SOURCE_RECONNECT, Backoff, Retry, retry_of
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name

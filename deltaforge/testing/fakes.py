@@ -10,7 +10,7 @@ from typing import Any, cast
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import SinkError
 from deltaforge.core.event import ChangeEvent, SourceInfo
-from deltaforge.core.position import Position, PostgresPosition, Start
+from deltaforge.core.positions import Position, PostgresPosition, Start
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.schema.registry import TableName
 from deltaforge.sensing.settings import SchemaSensing

@@ -9,7 +9,6 @@ import random
 import pytest
 
 from deltaforge.checkpoint.reader import read_checkpoints
-from deltaforge.core.covered import is_behind
 from tests.destinations import ExactlyOnceDestination, FileDestination
 from tests.fixtures.fix_trial import SEED
 from tests.pipelines import PipelineProcess, wait_for
@@ -64,7 +63,7 @@ def test_a_crash_between_commit_and_save_repeats_nothing(trial, destination):
         trial.workload.run(20)
         wait_for(lambda before=before: destination.progress() != before)
         trial.kill()
-        ahead_count += is_behind(saved_position(trial), destination.progress().position)
+        ahead_count += saved_position(trial).is_behind(destination.progress().position)
     trial.pipeline.start()
     assert trial.finish().repeated_count == 0
     assert ahead_count

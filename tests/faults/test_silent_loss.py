@@ -7,7 +7,6 @@ import pytest
 from confluent_kafka import Producer
 
 from deltaforge.checkpoint.reader import read_checkpoints
-from deltaforge.core.covered import CoveredBy
 from deltaforge.core.event import SourceInfo
 from tests.databases import database_with
 from tests.destinations import ExactlyOnceDestination, FileDestination
@@ -43,7 +42,7 @@ def test_a_position_inside_a_transaction_is_never_saved(database, fault_proxy, t
         delivered = destination.events()
         assert 1 < len(delivered) < 1 + ROWS, "the transaction is not open any more"
         large = msgspec.convert(delivered[-1]["source"], SourceInfo)
-        assert not CoveredBy(saved).covers(large)
+        assert not saved.covers(large)
         pipeline.kill()
         proxy.throttle(None)
         proxy.unstall()

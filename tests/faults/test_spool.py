@@ -6,7 +6,6 @@ import random
 import pytest
 
 from deltaforge.checkpoint.reader import read_delivery_state, read_source_state
-from deltaforge.core.position import lies_before
 from tests.databases import begin_log_anew
 from tests.destinations import ExactlyOnceDestination, FileDestination, RedisDestination
 from tests.fixtures.fix_trial import SEED
@@ -49,7 +48,7 @@ def test_a_sink_that_was_away_gets_everything_in_order_in_the_same_run_and_holds
     pause(3)
     trial.end_writing()
     wait_for(lambda: is_delivered(trial.database, trial.destination))
-    wait_for(lambda: lies_before(before, read_source_state(trial.pipeline.paths.recovery).position))
+    wait_for(lambda: before.is_behind(read_source_state(trial.pipeline.paths.recovery).position))
     assert spooled_events(trial.pipeline) > 100
     assert not is_delivered(trial.database, redis)
     proxy.up()

@@ -8,7 +8,7 @@ from bytewax.errors import BytewaxRuntimeError
 
 from deltaforge.checkpoint.reader import read_source_state
 from deltaforge.core.errors import PositionLostError, SinkError
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
 from deltaforge.testing.fakes import RecordingSink, ScriptedStream, fail_on
 from tests.flows.running import FakePipeline, run
 

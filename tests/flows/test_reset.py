@@ -6,7 +6,7 @@ from bytewax.errors import BytewaxRuntimeError
 from deltaforge.checkpoint.reader import read_checkpoints, read_source_state
 from deltaforge.checkpoint.reset import ResetRequest, read_reset, write_reset
 from deltaforge.core.errors import PositionLostError, SinkError
-from deltaforge.core.position import LogEdge, PostgresPosition
+from deltaforge.core.positions import LogEdge, PostgresPosition
 from deltaforge.testing.fakes import RecordingSink, ScriptedStream
 from tests.flows.running import FakePipeline, run
 

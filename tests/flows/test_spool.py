@@ -10,7 +10,7 @@ from bytewax.errors import BytewaxRuntimeError
 from deltaforge.checkpoint.reader import read_delivery_state, read_source_state
 from deltaforge.checkpoint.reset import ResetRequest, write_reset
 from deltaforge.core.errors import SinkError, StorageError
-from deltaforge.core.position import LogEdge, PostgresPosition
+from deltaforge.core.positions import LogEdge, PostgresPosition
 from deltaforge.runtime.resets import reset_of_start
 from deltaforge.runtime.status import metrics_text
 from deltaforge.spec.model import QuorumPolicy

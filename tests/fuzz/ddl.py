@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deltaforge.core.errors import SchemaError
-from deltaforge.core.position import MysqlPosition
+from deltaforge.core.positions import MysqlPosition
 from deltaforge.protocol.mysql.events import BinlogDecoder, FormatDescription, Query, decode_header, positioned
 from deltaforge.protocol.mysql.types import Code
 from deltaforge.sources.mysql.catalog import Catalog, load_catalog

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import DeltaForgeError
-from deltaforge.core.position import MysqlPosition
+from deltaforge.core.positions import MysqlPosition
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.kernel import description, kernel
 from deltaforge.observability.metrics import PipelineMetrics

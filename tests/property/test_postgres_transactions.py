@@ -7,7 +7,7 @@ import pytest
 
 from deltaforge.checkpoint.identity import FailoverLog
 from deltaforge.core.errors import DeltaForgeError
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
 from deltaforge.kernel import description, kernel
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.protocol.postgres.values import TypeInfo

@@ -8,7 +8,7 @@ import pytest
 from deltaforge.checkpoint.spooled_batch import decode_batch, encode_batch
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import DeltaForgeError, ProtocolError, StorageError
-from deltaforge.core.position import MysqlPosition, PostgresPosition
+from deltaforge.core.positions import MysqlPosition, PostgresPosition
 from deltaforge.kernel import description, kernel
 from deltaforge.protocol.postgres.messages import decode_message
 from deltaforge.sources.mysql.group import row_group

@@ -12,7 +12,7 @@ from deltaforge.checkpoint.spooled_batch import decode_batch, encode_batch
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import DeltaForgeError, RecordError, StorageError
 from deltaforge.core.event import Routing, Transaction
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
 from deltaforge.core.routing import Destination, MessageKey, headers_of, row_key
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.journal.entries import Meta, decode_entry, entry_of, event_of, view_of

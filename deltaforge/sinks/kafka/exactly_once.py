@@ -18,7 +18,7 @@ import msgspec
 
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import RecordError, SinkError
-from deltaforge.core.position import SinkProgress
+from deltaforge.core.resume import SinkProgress
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka.client import Client, FailedError

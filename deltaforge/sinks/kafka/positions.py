@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from deltaforge.core.errors import CheckpointError, MissingDependencyError, SinkError
-from deltaforge.core.position import SinkProgress
+from deltaforge.core.resume import SinkProgress
 from deltaforge.sinks.kafka.client import kind_of
 
 if TYPE_CHECKING:

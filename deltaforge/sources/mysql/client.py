@@ -22,7 +22,7 @@ from pymysql.connections import Connection
 from deltaforge.config.answering import MYSQL, is_mysql_greeting, who_answers
 from deltaforge.config.unset import naming_unset
 from deltaforge.core.errors import PositionLostError, SourceError, SpecError
-from deltaforge.core.gtid import GtidSet
+from deltaforge.core.positions.gtid import GtidSet
 from deltaforge.kernel import kernel
 from deltaforge.sources.mysql.dsn import Dsn, read_dsn
 from deltaforge.sources.mysql.dump_end import THREAD, ServerThread, end_dump

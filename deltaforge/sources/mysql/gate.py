@@ -6,7 +6,7 @@ import logging
 
 from deltaforge.checkpoint.skips import HeldEvent, Skips, digest_of
 from deltaforge.core.errors import DeltaForgeError
-from deltaforge.core.position import MysqlPosition
+from deltaforge.core.positions import MysqlPosition
 from deltaforge.sources.base import SourceContext
 
 log = logging.getLogger(__name__)

@@ -17,7 +17,7 @@ import msgspec
 
 from deltaforge.checkpoint.takeover import TakeOvers
 from deltaforge.core.errors import CheckpointError, SchemaError
-from deltaforge.core.position import MysqlPosition, log_order
+from deltaforge.core.positions import MysqlPosition
 from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.protocol.mysql.types import CHARACTER, LABELLED, NUMERIC, Code, ColumnType
 from deltaforge.sources.mysql.catalog import Catalog
@@ -58,7 +58,7 @@ class _Entry(msgspec.Struct, frozen=True):
 
     @property
     def order(self) -> Order:
-        return log_order(MysqlPosition(self.file, self.pos))
+        return MysqlPosition(self.file, self.pos).order
 
     @property
     def state(self) -> State:
@@ -158,7 +158,7 @@ class SchemaHistory:
         self._server = server
         if position is None or before == server:
             return
-        valid = self._by_server[before].all_at(log_order(position)) if before in self._by_server else []
+        valid = self._by_server[before].all_at(position.order) if before in self._by_server else []
         carried = [msgspec.structs.replace(entry, file="", pos=0, server=server) for entry in valid]
         self._write([_Entry("", 0, "", "", server=server, restarts=True), *carried])
 
@@ -169,7 +169,7 @@ class SchemaHistory:
 
     def apply(self, statement: Statement, position: MysqlPosition) -> None:
         """A statement that ends at ``position``, if it is DDL."""
-        if log_order(position) <= self._log.end:
+        if position.order <= self._log.end:
             return
         changes = apply_ddl(statement, self._log.now)
         for key, state in changes.tables.items():
@@ -185,7 +185,7 @@ class SchemaHistory:
 
     def on_server_start(self, position: MysqlPosition) -> None:
         """The server was started where this log file begins: it has no temporary tables."""
-        if log_order(position) > self._log.end:
+        if position.order > self._log.end:
             self._append(Changes(temporary=dict.fromkeys(self._log.now.temporary, False)), position)
 
     def definition(self, db: str, table: str, position: MysqlPosition) -> TableDefinition:
@@ -194,7 +194,7 @@ class SchemaHistory:
         Raises:
             SchemaError: It is not known; says since when and why.
         """
-        entry = self._log.at(self._log.now.key(db, table), log_order(position))
+        entry = self._log.at(self._log.now.key(db, table), position.order)
         if entry is not None and entry.definition is not None:
             return entry.definition
         where = f"the definition of {db}.{table} at {position.file}:{position.pos} is not known"

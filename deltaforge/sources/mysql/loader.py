@@ -11,7 +11,7 @@ import msgspec
 from pymysql.connections import Connection
 
 from deltaforge.core.errors import SourceError
-from deltaforge.core.position import MysqlPosition, log_order
+from deltaforge.core.positions import MysqlPosition
 from deltaforge.core.table import TableSchema
 from deltaforge.schema.versions import Definition, LogPoint
 from deltaforge.sources.loader import Loaded, slow_load_warning
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 def point_of(position: MysqlPosition, server_uuid: str) -> LogPoint:
     """A place in this server's log. Rows stand at the end of their row event, so behind a position before it."""
     place = msgspec.structs.replace(position, server_uuid=server_uuid, gtid_set="")  # a set may be long
-    return LogPoint(server_uuid, log_order(position), place)
+    return LogPoint(server_uuid, position.order, place)
 
 
 def definition_of(schema: TableSchema, facts: ServerFacts) -> Definition:

@@ -10,8 +10,8 @@ import msgspec
 from pymysql.connections import Connection
 
 from deltaforge.core.errors import SourceError
-from deltaforge.core.gtid import GtidSet, MariadbGtids, split_mariadb_gtid
-from deltaforge.core.position import MysqlPosition, log_order
+from deltaforge.core.positions.gtid import GtidSet, MariadbGtids, split_mariadb_gtid
+from deltaforge.core.positions.mysql import FIRST_EVENT, MysqlPosition
 from deltaforge.sources.failover import lost
 from deltaforge.sources.mysql.client import MAX_DUMP_OFFSET, execute, query_row, replication_rights
 
@@ -21,8 +21,6 @@ _END_STATEMENTS = {
     "mariadb": ("show master status", "show binlog status"),
     "mysql": ("show binary log status", "show master status"),
 }
-_FIRST_EVENT = 4
-"""Offset behind the magic number of a binary log."""
 
 
 class ServerFacts(msgspec.Struct, frozen=True):
@@ -122,9 +120,9 @@ def oldest_position(connection: Connection[Any], facts: ServerFacts) -> MysqlPos
         )
     file = str(_binary_logs(connection)[0][0])
     if facts.flavor == "mariadb":
-        return MysqlPosition(file, _FIRST_EVENT, _mariadb_gtids(connection, file, _FIRST_EVENT), "mariadb", facts.uuid)
+        return MysqlPosition(file, FIRST_EVENT, _mariadb_gtids(connection, file, FIRST_EVENT), "mariadb", facts.uuid)
     ((purged,),) = execute(connection, "select @@global.gtid_purged")
-    return MysqlPosition(file, _FIRST_EVENT, str(_gtids(purged)), "mysql", facts.uuid)
+    return MysqlPosition(file, FIRST_EVENT, str(_gtids(purged)), "mysql", facts.uuid)
 
 
 def completed(connection: Connection[Any], facts: ServerFacts, position: MysqlPosition) -> MysqlPosition:
@@ -216,8 +214,8 @@ def _check_file(connection: Connection[Any], position: MysqlPosition) -> None:
     """Numbers of files only grow, so smaller ones are another history, even if its GTIDs look like ours."""
     sizes = {str(row[0]): int(row[1]) for row in _binary_logs(connection)}
     base = position.file.rpartition(".")[0]
-    newest = max((log_order(MysqlPosition(file, 0)) for file in sizes if file.rpartition(".")[0] == base), default=None)
-    if newest is not None and newest < log_order(MysqlPosition(position.file, 0)):
+    newest = max((MysqlPosition(file, 0).order for file in sizes if file.rpartition(".")[0] == base), default=None)
+    if newest is not None and newest < MysqlPosition(position.file, 0).order:
         raise lost(f"the binary logs end before {position.file}: {_WHY_SAME}", is_failover=False)
     if position.file in sizes and position.pos > sizes[position.file]:
         raise lost(f"binary log {position.file} ends before the saved offset: {_WHY_SAME}", is_failover=False)

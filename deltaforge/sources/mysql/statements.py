@@ -8,7 +8,7 @@ from enum import Enum
 
 from deltaforge.core.errors import SchemaError, SourceError
 from deltaforge.core.event import ChangeEvent
-from deltaforge.core.position import MysqlPosition
+from deltaforge.core.positions import MysqlPosition
 from deltaforge.sources.mysql.ddl_tokens import Cursor
 from deltaforge.sources.mysql.gate import Gate
 from deltaforge.sources.mysql.history import SchemaHistory

@@ -11,8 +11,8 @@ from typing import Any
 from deltaforge.checkpoint.identity import ServerIdentity
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import ProtocolError, SchemaError, SourceError
-from deltaforge.core.gtid import GtidSet, MariadbGtids
-from deltaforge.core.position import LogEdge, MysqlPosition, Position, Start
+from deltaforge.core.positions import LogEdge, MysqlPosition, Position, Start
+from deltaforge.core.positions.gtid import GtidSet, MariadbGtids
 from deltaforge.kernel import kernel
 from deltaforge.protocol.mysql.events import (
     BinlogDecoder,

@@ -11,7 +11,7 @@ from pymysql.connections import Connection
 
 from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.errors import SchemaError
-from deltaforge.core.position import MysqlPosition, log_order
+from deltaforge.core.positions import MysqlPosition
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.kernel import kernel
 from deltaforge.protocol.mysql.events import end_of
@@ -187,13 +187,13 @@ class Tables:
         """
         if not self._ahead:
             return True
-        number, _ = here = log_order(MysqlPosition(file, end_pos))
+        number, _ = here = MysqlPosition(file, end_pos).order
         last_pos = end_of(int.from_bytes(last_event[13:17], "little"), end_pos)
         is_same_file = last_pos >= end_pos
         return number < self._ahead[0][0] or (is_same_file and max(here, (number, last_pos)) < self._ahead[0])
 
     def _pass(self, position: MysqlPosition) -> None:
-        order = log_order(position)
+        order = position.order
         while self._ahead and self._ahead[0] <= order:
             self._forget()
             del self._ahead[0]

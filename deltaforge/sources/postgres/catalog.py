@@ -7,7 +7,7 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from deltaforge.core.errors import SourceError
-from deltaforge.core.lsn import lsn_from_text
+from deltaforge.core.positions.postgres import lsn_from_text
 from deltaforge.protocol.postgres.messages import Relation, TypeName
 from deltaforge.protocol.postgres.values import TypeInfo
 from deltaforge.sources.postgres.client import SERVER_START, source_errors

@@ -23,7 +23,7 @@ from psycopg.rows import TupleRow
 from deltaforge.config.answering import POSTGRES, other_servers_named
 from deltaforge.config.unset import naming_unset
 from deltaforge.core.errors import SourceError
-from deltaforge.core.lsn import text_from_lsn
+from deltaforge.core.positions.postgres import text_from_lsn
 from deltaforge.kernel import kernel
 from deltaforge.protocol.postgres.messages import EPOCH_OFFSET_US, name_of
 from deltaforge.sources.postgres.session import addresses_of, conninfo_of, is_unconverted, set_session

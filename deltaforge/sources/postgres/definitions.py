@@ -11,7 +11,7 @@ import msgspec
 import psycopg
 from psycopg.rows import TupleRow
 
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.protocol.postgres.messages import Relation, RelationColumn
 from deltaforge.schema.versions import Definition, LogPoint

@@ -11,8 +11,8 @@ import re
 
 from deltaforge.checkpoint.identity import ServerIdentity
 from deltaforge.core.errors import SourceError
-from deltaforge.core.lsn import lsn_from_text, text_from_lsn
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
+from deltaforge.core.positions.postgres import lsn_from_text, text_from_lsn
 from deltaforge.sources.failover import lost
 from deltaforge.sources.postgres.catalog import Catalog, SlotFacts
 from deltaforge.sources.postgres.client import ReplicationConnection

@@ -10,7 +10,7 @@ from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.errors import ProtocolError, SchemaError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_parse import parse_json_stored
-from deltaforge.core.lsn import text_from_lsn
+from deltaforge.core.positions.postgres import text_from_lsn
 from deltaforge.protocol.postgres.messages import (
     Begin,
     Delete,

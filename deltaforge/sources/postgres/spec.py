@@ -17,7 +17,7 @@ from deltaforge.checkpoint.spooled_batch import TableCodec
 from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.core.errors import CheckpointError
-from deltaforge.core.lsn import lsn_from_text
+from deltaforge.core.positions.postgres import lsn_from_text
 from deltaforge.sources.base import LeftSlot, LogStream, SourceConfig, SourceContext
 
 _SLOT = re.compile(r"[a-z0-9_]{1,63}")

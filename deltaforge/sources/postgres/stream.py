@@ -15,8 +15,8 @@ from deltaforge.checkpoint.identity import ServerIdentity
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import ProtocolError, SourceError
 from deltaforge.core.event import ChangeEvent
-from deltaforge.core.lsn import lsn_from_text, text_from_lsn
-from deltaforge.core.position import LogEdge, Position, PostgresPosition, Start
+from deltaforge.core.positions import LogEdge, Position, PostgresPosition, Start
+from deltaforge.core.positions.postgres import lsn_from_text, text_from_lsn
 from deltaforge.kernel import kernel
 from deltaforge.protocol.postgres.messages import (
     Begin,

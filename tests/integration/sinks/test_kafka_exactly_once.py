@@ -9,7 +9,8 @@ from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, ConfigResource, OffsetSpec
 
 from deltaforge.core.errors import CheckpointError, RecordError, SinkError
-from deltaforge.core.position import PostgresPosition, SinkProgress
+from deltaforge.core.positions import PostgresPosition
+from deltaforge.core.resume import SinkProgress
 from deltaforge.core.retry import Retry, retry_of
 from deltaforge.sinks.kafka import KafkaSinkSpec
 from deltaforge.sinks.kafka.client import Client, StalledError

@@ -3,7 +3,8 @@
 import pytest
 
 from deltaforge.core.errors import RecordError
-from deltaforge.core.position import PostgresPosition, SinkProgress
+from deltaforge.core.positions import PostgresPosition
+from deltaforge.core.resume import SinkProgress
 from deltaforge.core.retry import Backoff
 from deltaforge.journal.queue import DeadLetterLimits, DeadLetters
 from deltaforge.observability.metrics import PipelineMetrics

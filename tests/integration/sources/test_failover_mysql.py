@@ -5,7 +5,7 @@ import time
 import pytest
 
 from deltaforge.core.errors import PositionLostError, SourceError
-from deltaforge.core.position import MysqlPosition
+from deltaforge.core.positions import MysqlPosition
 from tests.fixtures.database import Database
 from tests.reading import brief, mysql_reader
 

@@ -5,8 +5,8 @@ import json
 import pytest
 
 from deltaforge.core.errors import PositionLostError, SchemaError, SourceError
-from deltaforge.core.gtid import GtidSet
-from deltaforge.core.position import MysqlPosition
+from deltaforge.core.positions import MysqlPosition
+from deltaforge.core.positions.gtid import GtidSet
 from tests.reading import brief, mysql_reader, readers_of
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from deltaforge.core.errors import SourceError
-from deltaforge.core.position import LogEdge
+from deltaforge.core.positions import LogEdge
 from deltaforge.core.retry import Retry, retry_of
 from tests.reading import brief, mysql_reader
 

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from deltaforge.core.errors import SourceError
-from deltaforge.core.position import MysqlPosition, log_order
+from deltaforge.core.positions import MysqlPosition
 from deltaforge.kernel import description, kernel
 from deltaforge.sources.mysql.client import DumpConnection
 from tests.binlog import GTID, MARIADB_GTID, QUERY, ROTATE, XID, with_checksum
@@ -208,8 +208,8 @@ def test_whole_transactions_are_their_events(any_mysql_database, tmp_path, prepa
     assert total / 2 < sum(taken) <= total == len(found.events)
     for count, position in found.ends:
         assert position in positions
-        assert all(place(event) <= log_order(position) for event in found.events[:count])
-        assert all(place(event) > log_order(position) for event in found.events[count:])
+        assert all(place(event) <= position.order for event in found.events[:count])
+        assert all(place(event) > position.order for event in found.events[count:])
 
 
 @pytest.mark.parametrize("prepare", [list, without_ends], ids=["as written", "without end positions"])
@@ -247,4 +247,4 @@ def test_positions_behind_4_gib_are_counted_on(any_mysql_database, tmp_path, pre
 
 
 def place(event):
-    return log_order(MysqlPosition(event["source"]["file"], event["source"]["pos"]))
+    return MysqlPosition(event["source"]["file"], event["source"]["pos"]).order

@@ -5,8 +5,8 @@ import time
 import pytest
 
 from deltaforge.core.errors import PositionLostError, SourceError
-from deltaforge.core.lsn import text_from_lsn
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
+from deltaforge.core.positions.postgres import text_from_lsn
 from tests.reading import brief, postgres_reader, readers_of, wire
 
 

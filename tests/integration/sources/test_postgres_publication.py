@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from deltaforge.core.errors import SourceError
-from deltaforge.core.position import LogEdge
+from deltaforge.core.positions import LogEdge
 from deltaforge.core.retry import Retry, retry_of
 from tests.reading import postgres_reader, readers_of
 

@@ -8,7 +8,7 @@ from benchmarks.chaos_crew import kept
 from benchmarks.chaos_readers import FollowedFile
 from benchmarks.chaos_round import Plan
 from benchmarks.chaos_timeline import Fault, Round
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
 from tests.trial import Death, assert_repeated_after_saved
 
 

@@ -15,7 +15,7 @@ from deltaforge.checkpoint.reader import (
 )
 from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint, SourceState, encode_state
 from deltaforge.core.errors import CheckpointError
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
 
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from deltaforge.checkpoint.reset import ResetRequest, read_reset, remove_reset, request_from_body, write_reset
-from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint
+from deltaforge.checkpoint.state import DeliveryState, Place, SinkCheckpoint, SpoolMark
 from deltaforge.core.errors import CheckpointError, SpecError
-from deltaforge.core.position import LogEdge, MysqlPosition, PostgresPosition
+from deltaforge.core.positions import LogEdge, MysqlPosition, PostgresPosition
 
 UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 MYSQL_SAVED = MysqlPosition("binlog.000009", 500, f"{UUID}:1-9", server_uuid="u")
@@ -87,6 +87,31 @@ def test_one_sink_is_only_set_back():
         assert request({"to": to}, saved=MYSQL_SAVED).sink_id is None
     for to in ("earliest", back):
         assert request({"to": to, "sink_id": "a"}, saved=MYSQL_SAVED).sink_id == "a"
+
+
+def test_whether_one_sink_is_set_back_is_told_by_gtids_not_by_files():
+    """After a failover the files of the new server have other numbers."""
+    saved = MysqlPosition("binlog.000009", 500, f"{UUID}:1-9", server_uuid="u")
+    ahead = {"file": "binlog.000002", "pos": 4, "gtid_set": f"{UUID}:1-20"}
+    back = {"file": "binlog.000012", "pos": 4, "gtid_set": f"{UUID}:1-8"}
+    with pytest.raises(SpecError, match="can only be set back"):
+        request({"to": ahead, "sink_id": "a"}, saved=saved)
+    assert request({"to": back, "sink_id": "a"}, saved=saved).view() == {"to": back, "sink_id": "a"}
+
+
+@pytest.mark.parametrize(
+    ("source_type", "given_up_at", "written"),
+    [
+        ("postgres", PostgresPosition(300, 734, "s", 1, 9), {"lsn": "0/12C"}),
+        ("mysql", MysqlPosition("b.000009", 500, "0-1-9", "mariadb", "s"), {"file": "b.000009", "pos": 500}),
+    ],
+)
+def test_a_sink_that_was_given_up_keeps_what_waits_however_the_place_is_written(source_type, given_up_at, written):
+    mark = SpoolMark(Place(1, 8), Place(7, 9000), given_up_at, is_detached=True)
+    state = DeliveryState(source_id="s", sinks=[], spools={"a": mark})
+    reset = request({"to": written, "sink_id": "a"}, source_type, saved=given_up_at)
+    attached = state.after_reset("r", "a", reset.position).spools["a"]
+    assert (attached.first, attached.end, attached.is_detached) == (mark.first, mark.end, False)
 
 
 def test_file_holds_the_newest_request_until_that_one_is_saved(tmp_path):

@@ -12,7 +12,7 @@ from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import RecordError, StorageError
 from deltaforge.core.event import Routing, Transaction
 from deltaforge.core.json_parse import parse_json_exact
-from deltaforge.core.position import MysqlPosition, PostgresPosition
+from deltaforge.core.positions import MysqlPosition, PostgresPosition
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.encodings.json import JsonEncoder
 from deltaforge.envelopes.native import NativeEnvelope

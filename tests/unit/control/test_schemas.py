@@ -7,7 +7,7 @@ from deltaforge.checkpoint.identity import FailoverLog, Known, ServerIdentity
 from deltaforge.control.options import ServeOptions
 from deltaforge.control.schemas import SourceSchemas
 from deltaforge.core.errors import ControlError, NotFoundError
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.runtime.stored_schemas import StoredSchemas, storage_path_of

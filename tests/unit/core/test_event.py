@@ -3,7 +3,7 @@ import uuid
 
 from deltaforge.core.batch import Batch, encode_each
 from deltaforge.core.event import EventIds
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
 from deltaforge.testing.fakes import make_batch, make_event
 
 

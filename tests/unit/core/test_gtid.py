@@ -2,11 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltaforge.core.covered import CoveredBy
 from deltaforge.core.errors import CheckpointError
-from deltaforge.core.event import SourceInfo
-from deltaforge.core.gtid import GtidSet, MariadbGtids
-from deltaforge.core.position import MysqlPosition, PostgresPosition
+from deltaforge.core.positions.gtid import GtidSet, MariadbGtids
 
 U = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 V = "4e11fa47-71ca-11e1-9e33-c80aa9429562"
@@ -62,19 +59,3 @@ def test_mariadb_position_keeps_the_last_of_each_domain():
     assert not gtids.contains("2-1-1")
     gtids.add_interval("1-4", 10, 12)
     assert str(gtids) == "0-3-6,1-4-12"
-
-
-def source(**keys):
-    return SourceInfo(version="v", connector="c", name="p", ts_ms=1, db="d", table="t", **keys)
-
-
-def test_covered_rows_of_each_kind_of_position():
-    postgres = CoveredBy(PostgresPosition(100))
-    assert postgres.covers(source(lsn="0/63"))
-    assert not postgres.covers(source(lsn="0/64"))
-    gtid = CoveredBy(MysqlPosition("b.2", 10, f"{U}:1-5"))
-    assert gtid.covers(source(gtid=f"{U}:5", file="b.9", pos=1))
-    assert not gtid.covers(source(gtid=f"{U}:6", file="b.1", pos=1))
-    file = CoveredBy(MysqlPosition("b.10", 10))
-    assert file.covers(source(file="b.9", pos=99))
-    assert not file.covers(source(file="b.10", pos=11))

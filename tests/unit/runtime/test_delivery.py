@@ -7,7 +7,7 @@ from bytewax.recovery import init_db_dir
 
 from deltaforge.checkpoint.state import DeliveryState, Place, SpoolMark
 from deltaforge.core.errors import SpecError, StorageError
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime.ending import stop_secs_of
 from deltaforge.runtime.paths import PipelinePaths

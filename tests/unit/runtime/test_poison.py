@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from deltaforge.core.errors import RecordError, StorageError
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
 from deltaforge.journal.queue import DeadLetterLimits, DeadLetters
 from deltaforge.journal.reading import DeadLetterQueue
 from deltaforge.observability.metrics import PipelineMetrics

@@ -4,7 +4,8 @@ import pytest
 
 from deltaforge.core.errors import RecordError, SinkError, StorageError
 from deltaforge.core.event import TX_ID_LENGTH
-from deltaforge.core.position import PostgresPosition, SinkProgress
+from deltaforge.core.positions import PostgresPosition
+from deltaforge.core.resume import SinkProgress
 from deltaforge.journal.reading import DeadLetterQueue
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime import sink_worker

@@ -9,7 +9,7 @@ import pytest
 from deltaforge.checkpoint.spool import START, Spool
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import SinkError
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime import sink_worker
 from deltaforge.runtime.sink_feed import SinkFeed

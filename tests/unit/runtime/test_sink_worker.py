@@ -5,7 +5,8 @@ import msgspec
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.errors import ControlError, RecordError
 from deltaforge.core.event import TX_ID_LENGTH, EventIds
-from deltaforge.core.position import PostgresPosition, SinkProgress
+from deltaforge.core.positions import PostgresPosition
+from deltaforge.core.resume import SinkProgress
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime import sink_worker
 from deltaforge.runtime.sink_worker import SinkWorker

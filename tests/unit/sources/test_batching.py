@@ -1,5 +1,5 @@
 from deltaforge.core.batch import DecodedGroup
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
 from deltaforge.sources.base import BatchLimits
 from deltaforge.sources.batching import TransactionBatcher
 from deltaforge.testing.fakes import make_event

@@ -1,6 +1,6 @@
 import pytest
 
-from deltaforge.core.position import MysqlPosition
+from deltaforge.core.positions import MysqlPosition
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.schema.versions import Definition
 from deltaforge.sources.failover import deltas_of, lost

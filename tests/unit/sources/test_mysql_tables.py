@@ -2,7 +2,7 @@
 
 import pytest
 
-from deltaforge.core.position import MysqlPosition
+from deltaforge.core.positions import MysqlPosition
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.maker import EventMaker
 from deltaforge.sources.mysql.server import ServerFacts

@@ -2,7 +2,7 @@ import pytest
 
 from deltaforge.core.errors import ControlError, PositionLostError, SourceError
 from deltaforge.core.event import EventIds
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
 from deltaforge.core.retry import Backoff
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sources.reader import LogReader

@@ -1,18 +1,14 @@
 """What a sink already has of a log that is read again."""
 
 import msgspec
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from deltaforge.core.batch import Batch, DecodedGroup
-from deltaforge.core.covered import Replay, is_behind, transaction_of, without_first
 from deltaforge.core.event import TX_ID_LENGTH, EventIds
-from deltaforge.core.position import MysqlPosition, PostgresPosition, SinkProgress
+from deltaforge.core.positions import PostgresPosition
+from deltaforge.core.resume import ResumeFilter, SinkProgress, transaction_of, without_first
 from deltaforge.testing.fakes import make_batch, make_event
-
-U = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
-V = "4e11fa47-71ca-11e1-9e33-c80aa9429562"
 
 
 def transaction(number, sizes, *, lsn=None):
@@ -72,40 +68,20 @@ def test_events_without_ids_are_news():
     assert (rows(news), left) == ([1, 2, 3], 0)
 
 
-def test_a_replay_drops_what_is_before_the_position_and_the_delivered_part_of_the_open_transaction():
+def test_a_filter_drops_what_is_before_the_position_and_the_delivered_part_of_the_open_transaction():
     before, opened = transaction(5, [2]), transaction(7, [2, 2, 2])
-    replay = Replay(SinkProgress(PostgresPosition(6), 3, open_tx(opened)))
-    assert rows(replay.news(batch_of(before))) == []
-    assert not replay.is_over
-    assert rows(replay.news(batch_of(opened[:1], is_tx_end=False))) == []
-    assert rows(replay.news(batch_of(opened[1:2], is_tx_end=False))) == [7003]
-    assert replay.is_over
-    assert rows(replay.news(batch_of(opened[2:]))) == [7004, 7005]
+    resume = ResumeFilter(SinkProgress(PostgresPosition(6), 3, open_tx(opened)))
+    assert rows(resume.unseen(batch_of(before))) == []
+    assert not resume.is_over
+    assert rows(resume.unseen(batch_of(opened[:1], is_tx_end=False))) == []
+    assert rows(resume.unseen(batch_of(opened[1:2], is_tx_end=False))) == [7003]
+    assert resume.is_over
+    assert rows(resume.unseen(batch_of(opened[2:]))) == [7004, 7005]
 
 
-def test_a_replay_without_an_open_transaction_ends_at_the_first_news():
-    replay = Replay(SinkProgress(PostgresPosition(4)))
-    assert rows(replay.news(make_batch(3))) == []
+def test_a_filter_without_an_open_transaction_ends_at_the_first_news():
+    resume = ResumeFilter(SinkProgress(PostgresPosition(4)))
+    assert rows(resume.unseen(make_batch(3))) == []
     batch = make_batch(4)
-    assert replay.news(batch) is batch
-    assert replay.is_over
-
-
-@pytest.mark.parametrize(
-    ("position", "other", "expected"),
-    [
-        (PostgresPosition(3), PostgresPosition(4), True),
-        (PostgresPosition(4), PostgresPosition(4), False),
-        (MysqlPosition("b.9", 900), MysqlPosition("b.10", 4), True),
-        (MysqlPosition("b.10", 4), MysqlPosition("b.9", 900), False),
-        (MysqlPosition("b.9", 900, f"{U}:1-5"), MysqlPosition("c.1", 4, f"{U}:1-6"), True),
-        (MysqlPosition("c.1", 4, f"{U}:1-6"), MysqlPosition("b.9", 900, f"{U}:1-5"), False),
-        (MysqlPosition("b.9", 900, f"{U}:1-5:7"), MysqlPosition("b.9", 4, f"{U}:1-6"), True),
-        (MysqlPosition("b.9", 900, f"{U}:1-6"), MysqlPosition("b.9", 4, f"{U}:1-6,{V}:1"), True),
-        (MysqlPosition("b.9", 4, "0-1-5", "mariadb"), MysqlPosition("b.1", 4, "0-2-6", "mariadb"), True),
-        (MysqlPosition("b.1", 4, "0-2-6", "mariadb"), MysqlPosition("b.9", 4, "0-1-5", "mariadb"), False),
-        (MysqlPosition("b.1", 4, "0-2-6", "mariadb"), MysqlPosition("b.1", 4, "0-2-6,1-1-1", "mariadb"), True),
-    ],
-)
-def test_positions_of_one_log_are_compared_by_what_they_contain(position, other, expected):
-    assert is_behind(position, other) is expected
+    assert resume.unseen(batch) is batch
+    assert resume.is_over

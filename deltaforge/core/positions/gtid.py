@@ -43,13 +43,13 @@ class GtidSet:
     def contains(self, gtid: str) -> bool:
         """Whether one GTID is in the set."""
         source, number = split_gtid(gtid)
-        intervals = self._sources.get(source, [])
-        at = bisect_right(intervals, number, key=lambda pair: pair[0]) - 1
-        return at >= 0 and number <= intervals[at][1]
+        return self.covers(source, number, number)
 
-    def issubset(self, other: GtidSet) -> bool:
+    def issubset(self, other: GtidSet | MariadbGtids) -> bool:
         """Whether everything in this set is in ``other``."""
-        return all(other._covers(source, low, high) for source, low, high in self.intervals())
+        return isinstance(other, GtidSet) and all(
+            other.covers(source, low, high) for source, low, high in self.intervals()
+        )
 
     def union(self, other: GtidSet) -> GtidSet:
         """Both together."""
@@ -116,8 +116,11 @@ class GtidSet:
         merged.append([low, high])
         self._sources[source] = sorted(merged)
 
-    def _covers(self, source: str, low: int, high: int) -> bool:
-        return any(first <= low and high <= last for first, last in self._sources.get(source, []))
+    def covers(self, source: str, low: int, high: int) -> bool:
+        """Whether the transactions ``low`` to ``high`` of one source are in the set."""
+        intervals = self._sources.get(source, [])
+        at = bisect_right(intervals, low, key=lambda pair: pair[0]) - 1
+        return at >= 0 and high <= intervals[at][1]
 
 
 def split_gtid(gtid: str) -> tuple[str, int]:
@@ -159,6 +162,10 @@ class MariadbGtids:
         """Whether a transaction lies at or before this position in its domain."""
         domain, _, sequence = split_mariadb_gtid(gtid)
         return domain in self._domains and sequence <= self._domains[domain][1]
+
+    def issubset(self, other: GtidSet | MariadbGtids) -> bool:
+        """Whether ``other`` is as far in every domain, whichever server wrote what is last there."""
+        return isinstance(other, MariadbGtids) and all(map(other.contains, filter(None, str(self).split(","))))
 
     def domains(self) -> dict[int, tuple[int, int]]:
         """Domain to (server id, sequence)."""

@@ -1,0 +1,91 @@
+"""How far a sink is, and what of a log that is read again it has already."""
+
+from __future__ import annotations
+
+import msgspec
+
+from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
+from deltaforge.core.event import TX_ID_LENGTH
+from deltaforge.core.positions import Position
+
+
+class SinkProgress(msgspec.Struct, frozen=True):
+    """How far a sink is, also inside a transaction that was delivered in several batches.
+
+    ``open_count`` is the number of events of the transaction ``open_tx`` behind ``position`` that are
+    delivered already, before any filter of the sink. The log always gives them in the same order.
+    ``open_tx`` is what the ids of its events have in common, empty where nothing is open.
+    """
+
+    position: Position
+    open_count: int = 0
+    open_tx: str = ""
+
+
+class ResumeFilter:
+    """Takes out of a repeated stretch of the log what a sink has already.
+
+    Args:
+        progress: How far the sink is.
+    """
+
+    def __init__(self, progress: SinkProgress) -> None:
+        self._position: Position | None = progress.position
+        self._open_count, self._open_tx = progress.open_count, progress.open_tx
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the sink has nothing of what comes from here on."""
+        return self._position is None and not self._open_count
+
+    def unseen(self, batch: Batch) -> Batch:
+        """The batch without what the sink has; itself if that is nothing."""
+        if not batch.event_count:
+            return batch
+        position = self._position
+        if position is not None:
+            unseen = batch.where(lambda event: not position.covers(event.source))
+            if unseen is batch:
+                self._position = None  # the log has passed it
+            batch = unseen
+        if self._open_count and batch.event_count:
+            batch, self._open_count = without_first(batch, self._open_count, self._open_tx)
+        return batch
+
+
+def advanced(before: SinkProgress | None, batch: Batch) -> SinkProgress | None:
+    """How far the log is after a batch.
+
+    Args:
+        before: After the batches before it.
+        batch: As it was read: nothing is taken out of it.
+    """
+    if batch.is_tx_end:
+        return SinkProgress(batch.position)
+    if not batch.event_count:
+        return before
+    open_tx = transaction_of(batch.groups[0])
+    open_count = before.open_count if before and before.open_tx == open_tx else 0
+    return SinkProgress(batch.position, open_count + batch.event_count, open_tx)
+
+
+def transaction_of(group: EventGroup) -> str:
+    """What the ids of all events of the group's transaction begin with."""
+    return (group.head().event_id or "")[:TX_ID_LENGTH]
+
+
+def without_first(batch: Batch, count: int, transaction: str) -> tuple[Batch, int]:
+    """The batch without its first ``count`` events, as far as they are of that transaction.
+
+    Returns:
+        What is left, and how many events are still to come. None are once another transaction has
+        begun: it is not repeated, whatever became of the one before. Events without ids are never left out.
+    """
+    kept: list[EventGroup] = []
+    for group in batch.groups:
+        if count and not (transaction and transaction_of(group) == transaction):
+            count = 0
+        if count < group.event_count:
+            kept.append(DecodedGroup(group.events()[count:]) if count else group)
+        count = max(0, count - group.event_count)
+    return batch.with_groups(kept), count
