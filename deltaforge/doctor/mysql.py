@@ -12,6 +12,7 @@ from deltaforge.doctor.clocks import note_clock
 from deltaforge.doctor.finding import Check, Notes, Subject
 from deltaforge.sources.mysql.catalog import load_catalog
 from deltaforge.sources.mysql.client import connect, execute, server_id_of
+from deltaforge.sources.mysql.config import MysqlSourceConfig
 from deltaforge.sources.mysql.dsn import read_dsn
 from deltaforge.sources.mysql.server import (
     ServerFacts,
@@ -22,7 +23,6 @@ from deltaforge.sources.mysql.server import (
     read_facts,
     tail_position,
 )
-from deltaforge.sources.mysql.spec import MysqlSourceConfig
 from deltaforge.sources.mysql.tables import captured_tables
 from deltaforge.sources.mysql.unmatched import look_for_tables
 from deltaforge.sources.unmatched import PatternWatch, named

@@ -17,9 +17,9 @@ from deltaforge.doctor.clocks import note_clock
 from deltaforge.doctor.finding import Check, Notes, Subject
 from deltaforge.sources.postgres.catalog import Catalog, SlotFacts
 from deltaforge.sources.postgres.client import ReplicationConnection, connect, source_errors
+from deltaforge.sources.postgres.config import PostgresSourceConfig
 from deltaforge.sources.postgres.failover import check_covers, check_history, check_slot
 from deltaforge.sources.postgres.session import addresses_of
-from deltaforge.sources.postgres.spec import PostgresSourceConfig
 
 CHECKS = {
     "postgres.connect": Check(

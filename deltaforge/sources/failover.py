@@ -10,17 +10,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from deltaforge.checkpoint.identity import Delta, Known, ServerIdentity
 from deltaforge.core.errors import PositionLostError, SourceError
 from deltaforge.core.positions import Position
 from deltaforge.core.table import TableSchema
 from deltaforge.schema.registry import SchemaRegistry, TableName
+from deltaforge.sources.base import SourceConfig, SourceContext
 from deltaforge.sources.loader import Loaded
-
-if TYPE_CHECKING:
-    from deltaforge.sources.base import SourceConfig, SourceContext
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,7 @@ from deltaforge.core.batch import encode_each
 from deltaforge.core.errors import DeltaForgeError, UnsupportedValueError
 from deltaforge.protocol.mysql.rows import RowDecoder, Rows
 from deltaforge.sources.mysql.group import RowGroup, row_group
-from deltaforge.sources.mysql.maker import EventMaker
-from deltaforge.sources.mysql.tables import CapturedTable
+from deltaforge.sources.mysql.maker import CapturedTable, EventMaker
 from deltaforge.sources.transaction import OpenTransaction, new_transaction
 from tests.fuzz import mysql_input
 from tests.reading import ENCODERS

@@ -12,8 +12,8 @@ from deltaforge.kernel import description, kernel
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.protocol.postgres.values import TypeInfo
 from deltaforge.sources.base import BatchLimits, SourceContext
+from deltaforge.sources.postgres.config import PostgresSourceConfig
 from deltaforge.sources.postgres.mapper import Mapper
-from deltaforge.sources.postgres.spec import PostgresSourceConfig
 from deltaforge.sources.postgres.stream import PostgresStream
 from deltaforge.storage.memory import MemoryStorage
 from tests.fuzz.mysql_input import damaged

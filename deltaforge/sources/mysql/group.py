@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deltaforge.core.batch import DecodedGroup, HeldEvents
 from deltaforge.core.event import ChangeEvent, Op
 from deltaforge.kernel import kernel
 from deltaforge.protocol.mysql.rows import Rows
-
-if TYPE_CHECKING:
-    from deltaforge.sources.mysql.tables import CapturedTable
+from deltaforge.sources.mysql.maker import CapturedTable
 
 OPS: dict[str, Op] = {"write": "c", "update": "u", "partial_update": "u", "delete": "d"}
 

@@ -1,19 +1,53 @@
-"""Makes change events of row groups and statements."""
+"""Captured tables, and the change events of their row groups and statements."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
 from deltaforge import __version__
 from deltaforge.core.errors import ProtocolError
 from deltaforge.core.event import ChangeEvent, Op, SourceInfo, Transaction
-
-if TYPE_CHECKING:
-    from deltaforge.sources.mysql.tables import CapturedTable
+from deltaforge.kernel import kernel
+from deltaforge.protocol.mysql.rows import RowDecoder
+from deltaforge.protocol.mysql.types import ColumnType
+from deltaforge.schema.versions import SchemaVersion
+from deltaforge.sources.texts import table_texts
 
 VERSION = f"deltaforge-{__version__}"
+
+
+class CapturedTable:
+    """One registered table definition with what decodes its rows.
+
+    Attributes:
+        registered: The version as the registry has it; ``version`` is its fingerprint, ``sequence`` that of its
+            registration.
+        columns: Names and types in table order, hidden ones too.
+        is_versioned: Whether the table keeps a history of its rows, so that events of the log are not those of rows.
+        plan: The kernel's row plan, None without a kernel.
+    """
+
+    def __init__(
+        self, version: SchemaVersion, columns: Sequence[tuple[str, ColumnType]], maker: EventMaker, *, is_outbox: bool
+    ) -> None:
+        self.registered = version
+        self.schema = schema = version.schema
+        self.name = schema.table.qualified
+        self.version = version.hash
+        self.sequence = version.sequence
+        self.columns = columns
+        self.is_versioned = any(column.ends_row for _, column in columns)
+        self.decoder = RowDecoder(schema.table.qualified, columns, schema.primary_key)
+        self.maker = maker
+        self.is_outbox = is_outbox
+        self.plan = None
+        if kernel is not None:
+            texts = [table_texts(maker.event_of(self, op)) for op in ("u", "c")]
+            self.plan = kernel.RowPlan(self, [name for name, _ in columns], schema.primary_key, *texts)
+            self.plan.set_mysql([column for _, column in columns])
 
 
 class Place(msgspec.Struct):

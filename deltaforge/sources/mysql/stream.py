@@ -36,6 +36,7 @@ from deltaforge.sources.batching import TransactionBatcher
 from deltaforge.sources.failover import Arrival
 from deltaforge.sources.loader import TableReload, reload
 from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
+from deltaforge.sources.mysql.config import MysqlSourceConfig
 from deltaforge.sources.mysql.gate import Gate
 from deltaforge.sources.mysql.group import op_counts, row_group
 from deltaforge.sources.mysql.history import SchemaHistory
@@ -49,7 +50,6 @@ from deltaforge.sources.mysql.server import (
     oldest_position,
     read_facts,
 )
-from deltaforge.sources.mysql.spec import MysqlSourceConfig
 from deltaforge.sources.mysql.statement import Statement, dialect_of, statement_of
 from deltaforge.sources.mysql.statements import EXACT, Meaning, Statements, kept_by, meaning_of, savepoint_name
 from deltaforge.sources.mysql.tables import Tables, captured_tables

@@ -7,8 +7,7 @@ import msgspec
 from deltaforge.core.errors import DeltaForgeError, StorageError
 from deltaforge.protocol.mysql.types import ColumnType
 from deltaforge.schema.versions import SchemaVersion
-from deltaforge.sources.mysql.maker import EventMaker
-from deltaforge.sources.mysql.tables import CapturedTable
+from deltaforge.sources.mysql.maker import CapturedTable, EventMaker
 
 
 class PackedTable(msgspec.Struct, tag_field="format", tag="mysql 1"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 from pymysql.connections import Connection
@@ -13,61 +13,24 @@ from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.errors import SchemaError
 from deltaforge.core.positions import MysqlPosition
 from deltaforge.core.table import Column, TableId, TableSchema
-from deltaforge.kernel import kernel
 from deltaforge.protocol.mysql.events import end_of
-from deltaforge.protocol.mysql.rows import RowDecoder
 from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.protocol.mysql.types import OLD_TIMES, ColumnType
 from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.mysql.catalog import ROW_END, SYSTEM_DATABASES
+from deltaforge.sources.mysql.config import MysqlSourceConfig
 from deltaforge.sources.mysql.definitions import TableDefinition
 from deltaforge.sources.mysql.fingerprint import canonical_type
 from deltaforge.sources.mysql.history import SchemaHistory, check_against, resolve
 from deltaforge.sources.mysql.loader import SchemaLoader, definition_of, point_of
-from deltaforge.sources.mysql.maker import EventMaker
+from deltaforge.sources.mysql.maker import CapturedTable, EventMaker
 from deltaforge.sources.mysql.server import ServerFacts
 from deltaforge.sources.mysql.unmatched import look_for_tables
 from deltaforge.sources.mysql.unsaid import completed_columns, declaration_of, declared_as, hidden_columns
-from deltaforge.sources.texts import table_texts
 from deltaforge.sources.unmatched import PatternWatch
 
-if TYPE_CHECKING:
-    from deltaforge.sources.mysql.spec import MysqlSourceConfig
-
-
 log = logging.getLogger(__name__)
-
-
-class CapturedTable:
-    """One registered table definition with what decodes its rows.
-
-    Attributes:
-        registered: The version as the registry has it; ``version`` is its fingerprint, ``sequence`` that of its
-            registration.
-        columns: Names and types in table order, hidden ones too.
-        is_versioned: Whether the table keeps a history of its rows, so that events of the log are not those of rows.
-        plan: The kernel's row plan, None without a kernel.
-    """
-
-    def __init__(
-        self, version: SchemaVersion, columns: Sequence[tuple[str, ColumnType]], maker: EventMaker, *, is_outbox: bool
-    ) -> None:
-        self.registered = version
-        self.schema = schema = version.schema
-        self.name = schema.table.qualified
-        self.version = version.hash
-        self.sequence = version.sequence
-        self.columns = columns
-        self.is_versioned = any(column.ends_row for _, column in columns)
-        self.decoder = RowDecoder(schema.table.qualified, columns, schema.primary_key)
-        self.maker = maker
-        self.is_outbox = is_outbox
-        self.plan = None
-        if kernel is not None:
-            texts = [table_texts(maker.event_of(self, op)) for op in ("u", "c")]
-            self.plan = kernel.RowPlan(self, [name for name, _ in columns], schema.primary_key, *texts)
-            self.plan.set_mysql([column for _, column in columns])
 
 
 MAX_CACHED_MAPS = 10_000

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import psycopg
 from psycopg.rows import TupleRow
 
 from deltaforge.checkpoint.identity import FailoverLog, Published, PublishedTable
 from deltaforge.sources.postgres.client import gap_error, source_errors
-
-if TYPE_CHECKING:
-    from deltaforge.sources.postgres.spec import PostgresSourceConfig
+from deltaforge.sources.postgres.config import PostgresSourceConfig
 
 log = logging.getLogger(__name__)
 

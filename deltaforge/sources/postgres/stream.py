@@ -35,11 +35,11 @@ from deltaforge.sources.failover import Arrival
 from deltaforge.sources.loader import Loaded, TableReload, reload
 from deltaforge.sources.postgres.catalog import Catalog
 from deltaforge.sources.postgres.client import ReplicationConnection, connect
+from deltaforge.sources.postgres.config import PostgresSourceConfig, StartLsn
 from deltaforge.sources.postgres.definitions import load_definitions
 from deltaforge.sources.postgres.failover import check_covers, check_history, check_reached, check_slot
 from deltaforge.sources.postgres.mapper import Mapper
 from deltaforge.sources.postgres.publication import PublicationWatch
-from deltaforge.sources.postgres.spec import PostgresSourceConfig, StartLsn
 from deltaforge.sources.postgres.unmatched import look_for_tables
 from deltaforge.sources.unmatched import PatternWatch
 

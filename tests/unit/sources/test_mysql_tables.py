@@ -3,10 +3,10 @@
 import pytest
 
 from deltaforge.core.positions import MysqlPosition
+from deltaforge.sources.mysql.config import MysqlSourceConfig
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.maker import EventMaker
 from deltaforge.sources.mysql.server import ServerFacts
-from deltaforge.sources.mysql.spec import MysqlSourceConfig
 from deltaforge.sources.mysql.tables import Tables
 from tests.schemas import definition_of, memory_registry, point_at
 
