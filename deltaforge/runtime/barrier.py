@@ -16,7 +16,11 @@ POLL_SECS = 0.002
 
 
 def is_waited_for(policy: CommitPolicy, config: SinkConfig) -> bool:
-    """Whether the pipeline waits for this very sink. Under a quorum it waits for none in particular."""
+    """Whether the pipeline waits for this very sink. Under a quorum it waits for none in particular, and for a sink
+    that gathers never.
+    """
+    if config.is_gathering:
+        return False
     return policy.mode == "all" or (policy.mode == "required" and config.required)
 
 
@@ -86,7 +90,8 @@ class Barrier:
 
     def _give_time(self, feed: SinkFeed) -> None:
         """At a stop a sink that keeps up gets what it is about to ack; the spool has it in any case."""
-        while feed.is_live and feed.last_error is None and not self._ending.is_grace_over:
+        is_soon = not feed.worker.config.is_gathering
+        while is_soon and feed.is_live and feed.last_error is None and not self._ending.is_grace_over:
             if feed.worker.wait_acked(WAIT_SECS):
                 return
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from deltaforge.core.batch import Batch
+from deltaforge.core.delivery import DeliveryReport
+from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.resume import SinkProgress
 
@@ -31,12 +34,13 @@ class InDoubt:
     Attributes:
         is_careful: A bad event is somewhere among them: the sink has to take each part before it gets the next one.
         written_count: How many of the first parts the sink has been handed since it was opened.
+        held_bytes: Memory of the batches that were added since there were none; 0 if there are none.
     """
 
     def __init__(self) -> None:
         self._parts: list[Part] = []
         self.is_careful = False
-        self.written_count = 0
+        self.written_count = self.held_bytes = 0
         self._piece = CAREFUL_EVENTS
 
     def __len__(self) -> int:
@@ -50,6 +54,7 @@ class InDoubt:
     def add(self, batch: Batch, progress: SinkProgress | None = None) -> None:
         """One more batch."""
         self._parts.append(Part(batch, is_last=True, progress=progress))
+        self.held_bytes += batch.held_bytes + 1
 
     def rewind(self) -> None:
         """The sink has forgotten what it was handed."""
@@ -73,8 +78,41 @@ class InDoubt:
         taken, self._parts = self._parts[:count], self._parts[count:]
         self.written_count -= count
         if not self._parts:
-            self.is_careful = False
+            self.is_careful, self.held_bytes = False, 0
         return taken
+
+    def settle(
+        self, report: DeliveryReport, count: int, keep: Callable[[ChangeEvent, RecordError], None]
+    ) -> list[Part]:
+        """Go by the report of a flush behind the first ``count`` parts: give ``keep`` each refused event and take it
+        out, then remove the parts that are acked, and return these.
+        """
+        acked_count = self._count_of(report.acked_count, count)
+        for place, errors in self._by_place(report.refused).items():
+            for dropped_count, error in enumerate(sorted(errors, key=lambda error: error.index)):
+                index, part = error.index - dropped_count, self._parts[place]
+                keep(self.event(place, index), error)
+                self._parts[place] = part._replace(batch=part.batch.without(index), is_suspect=False)
+        taken = self.take(acked_count)
+        if report.is_in_doubt:
+            self.rewind()
+        return taken
+
+    def _count_of(self, acked_count: int | None, count: int) -> int:
+        """How many parts so many acked batches are, of the first ``count``; a sink gets none without events."""
+        if acked_count is None:
+            return count
+        written = [place for place, part in enumerate(self._parts[:count]) if part.batch.event_count]
+        return written[acked_count] if acked_count < len(written) else count
+
+    def _by_place(self, refused: Sequence[RecordError]) -> dict[int, list[RecordError]]:
+        """Errors by the place of their parts, in the order of the parts."""
+        found: dict[int, list[RecordError]] = {}
+        if refused:
+            places: dict[object, int] = {part.batch: place for place, part in enumerate(self._parts)}
+            for error in sorted(refused, key=lambda error: places[error.batch]):
+                found.setdefault(places[error.batch], []).append(error)
+        return found
 
     def place_of(self, batch: object) -> int:
         """Which part a batch is."""

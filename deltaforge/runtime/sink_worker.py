@@ -21,16 +21,16 @@ from deltaforge.observability.kill_points import reached
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name
 from deltaforge.runtime.ending import THREADS_SECS
+from deltaforge.runtime.flush_times import FlushTimes
 from deltaforge.runtime.in_doubt import InDoubt, Part
 from deltaforge.runtime.kept import checkpoint_at, replay_by_destination
 from deltaforge.runtime.redelivery import Redelivery
 from deltaforge.runtime.sink_filter import EventFilter
 from deltaforge.runtime.sink_meter import SinkMeter
-from deltaforge.sinks.base import PositionKeeper, Sink, SinkConfig
+from deltaforge.sinks.base import ProgressStore, Sink, SinkConfig
 
 log = logging.getLogger(__name__)
 
-FLUSH_BYTES = 16 << 20  # memory of the batches that are written again together when a flush fails
 ROOM_SECS = 0.5  # how often a full queue of dead letters is asked for room
 RETRY = Backoff(initial_secs=0.1, max_secs=10.0)
 
@@ -38,16 +38,16 @@ RETRY = Backoff(initial_secs=0.1, max_secs=10.0)
 class SinkWorker:
     """Owns one sink and its thread.
 
-    Invariant: batches are written in the order they were handed over. ``in_doubt`` holds everything since the last
-    successful flush; after an error all of it is written again, in order. An event that the sink refuses although
-    it is written alone goes to the dead letters, if there are any, and is then taken out. A sink that keeps its
-    progress is flushed behind whole batches only: what the progress counts is delivered or on disk as a dead letter.
+    Invariant: batches are written in the order they were handed over. ``in_doubt`` holds everything that is not acked;
+    after an error all of it is written again, in order. An event that the sink refuses goes to the dead letters, if
+    there are any, and is then taken out. A sink that stores its progress is flushed behind whole batches only: what
+    the progress counts is delivered or on disk as a dead letter.
 
     Args:
         config: The sink's settings.
         sink: The sink, unopened. Closed by this worker.
         metrics: The pipeline's metrics.
-        acked: The position this sink had when the state was saved; rows up to it are dropped. A keeper says it itself.
+        acked: The position this sink had when the state was saved; rows up to it are dropped. A store says it itself.
         max_queued: Batches that may wait, besides those that are being written.
         dead_letters: Where events go that fail alone; None: they end the sink.
         check_owner: Called before the sink is opened, written to or flushed; raises if this process must not any more.
@@ -74,7 +74,8 @@ class SinkWorker:
         self._meter = SinkMeter(metrics, config.id)
         self._max_queued = max_queued
         self._check_owner = check_owner
-        self._keeper = sink if isinstance(sink, PositionKeeper) else None
+        self._store = sink if isinstance(sink, ProgressStore) else None
+        self._flush_times = FlushTimes(config, sink)
         self._replay = ResumeFilter(SinkProgress(acked.position)) if acked else None
         self._progress: SinkProgress | None = None
         self._acked = acked
@@ -84,7 +85,7 @@ class SinkWorker:
         self._dead_letters = dead_letters
         self._handed_count = self.acked_count = 0
         self._changed = threading.Condition()
-        self._is_kept_known = self._is_closing = self.is_open = self.has_opened = False
+        self._is_stored_known = self._is_closing = self.is_open = self.has_opened = False
         self._is_clean = True  # nothing in doubt can still be under way in the sink
         self._writing: Batch | None = None
         self.last_error: str | None = None
@@ -169,7 +170,9 @@ class SinkWorker:
             self._fail(SinkError(f"sink {self.id} failed unexpectedly: {unforeseen(error)}", kind="other", crash=True))
         finally:
             self._sink.close()
-            self._refuse_redeliveries()
+            with self._changed:
+                while self._redeliveries:
+                    self._redeliveries.popleft().end(f"sink {self.id} has ended: {self.last_error or 'stopped'}")
 
     def _attempt(self) -> bool:
         """One step; an event that cannot be written is looked for and put aside. False when closing."""
@@ -188,18 +191,19 @@ class SinkWorker:
             self.is_open = self.has_opened = True
             self.last_error = self.last_error if self._in_doubt else None  # what is in doubt has to be acked first
             self._in_doubt.rewind()
-            if self._keeper is not None and not self._is_kept_known:  # once per run: what its destination says
-                self._is_kept_known = True
-                self._replay = replay_by_destination(self.id, self._keeper.kept_progress(), self._acked) or self._replay
+            if self._store is not None and not self._is_stored_known:  # once per run: what its destination says
+                self._is_stored_known = True
+                stored = self._store.stored_progress()
+                self._replay = replay_by_destination(self.id, stored, self._acked) or self._replay
             if self._is_clean:
                 self._write_redeliveries()
         elif not self._in_doubt:
             self._write_redeliveries()
-        if self._in_doubt:  # nothing new comes to what is written again: a sink may know that it has that, as a whole
+        if self._in_doubt.unwritten:  # nothing new comes to what is written again: a sink may know it as a whole
             self._write_in_doubt()
         elif not self._write_queued():
             return False
-        if self._in_doubt:
+        if self._in_doubt and (self._redeliveries or self._flush_times.is_due(self._in_doubt.held_bytes)):
             self._flush(len(self._in_doubt))
         return True
 
@@ -210,19 +214,22 @@ class SinkWorker:
             self._in_doubt.written_count += 1
             if not self._in_doubt.is_careful:
                 continue
-            if self._keeper is not None and not part.is_last:
-                self._keeper.drain()
+            if self._store is not None and not part.is_last:
+                self._store.drain()
                 self._in_doubt.acquit()
             else:
                 self._flush(self._in_doubt.written_count)
 
     def _flush(self, count: int) -> None:
         progress = self._in_doubt.progress(count)
-        if self._keeper is not None and progress is not None:
-            self._keeper.note_progress(progress)
+        if self._store is not None and progress is not None:
+            self._store.note_progress(progress)
         self._check_owner()
-        self._sink.flush()
-        self._ack(self._in_doubt.take(count))
+        self._ack(self._in_doubt.settle(self._sink.flush(), count, self._keep_refused))
+
+    def _keep_refused(self, event: ChangeEvent, error: RecordError) -> None:
+        self._meter.failed(error)
+        self._keep(event, error)
 
     def _put_aside(self, error: RecordError) -> None:
         """Take the event of an error out of what is in doubt, or have it written alone first.
@@ -241,19 +248,18 @@ class SinkWorker:
                 self._keep(in_doubt.event(place), error)
                 in_doubt.remove(place)
             return
-        if self._keeper is not None:  # what is before the event waits with it for the rest of its batch
+        if self._store is not None:  # what is before the event waits with it for the rest of its batch
             self._keep(in_doubt.event(place, index), error)
             in_doubt.remove(place, index)
             return
         if place or error.written_count:
             self._check_owner()
             try:
-                self._sink.flush()
+                self._ack(in_doubt.settle(self._sink.flush(), place, self._keep_refused))
             except RecordError as other:  # one before it is bad too
                 self._meter.failed(other)
                 self._put_aside(other)
                 return
-            self._ack(in_doubt.take(place))
             self._meter.delivered(error.written_count)
             in_doubt.drop_written(error.written_count)
             index -= error.written_count
@@ -287,7 +293,9 @@ class SinkWorker:
                 continue
             try:
                 self._sink.write(redelivery.batch)
-                self._sink.flush()
+                report = self._sink.flush()
+                for error in report.refused:
+                    raise error
                 redelivery.end(None)
                 self._meter.delivered(1)
             except RecordError as error:
@@ -298,29 +306,24 @@ class SinkWorker:
                     self._sink.open()
                     self.is_open = True
             except DeltaForgeError as error:
-                if self._keeper is not None and retry_of(error) is Retry.BACKOFF:
+                if self._store is not None and retry_of(error) is Retry.BACKOFF:
                     self._redeliveries.appendleft(redelivery)  # the next opening knows whether it is there
+                    self._is_clean = True
                 else:
                     redelivery.end(str(error))
-                self._abandon()
+                    self._abandon()
                 raise
 
     def _abandon(self) -> None:
-        """Have the sink forget all that is in doubt: closing it twice keeps nothing."""
-        self._sink.close()
+        """Have the sink forget all that is in doubt."""
         self._sink.close()
         self.is_open, self._is_clean = False, True
         self._in_doubt.rewind()
 
-    def _refuse_redeliveries(self) -> None:
-        with self._changed:
-            while self._redeliveries:
-                self._redeliveries.popleft().end(f"sink {self.id} has ended: {self.last_error or 'stopped'}")
-
     def _write_queued(self) -> bool:
         size = 0
-        while size < FLUSH_BYTES:
-            batch = self._take(wait=not self._in_doubt)
+        while size < self._flush_times.write_bytes:
+            batch = self._take(self._flush_times.wait_secs(self._in_doubt.held_bytes))
             if batch is None:
                 return not self._is_closing
             self._in_doubt.add(batch, self._progress)
@@ -338,15 +341,14 @@ class SinkWorker:
         batch.release()
         self._meter.written(time.monotonic() - began)
 
-    def _take(self, *, wait: bool) -> Batch | None:
+    def _take(self, wait_secs: float | None) -> Batch | None:
         with self._changed:
-            if wait:
-                self._changed.wait_for(lambda: self._queue or self._is_closing or self._redeliveries)
+            self._changed.wait_for(lambda: self._queue or self._is_closing or self._redeliveries, wait_secs)
             if self._is_closing or not self._queue:
                 return None
             batch = self._queue.popleft()
             self._changed.notify_all()
-        if self._keeper is not None:
+        if self._store is not None:
             self._progress = advanced(self._progress, batch)
         # Without what the sink already had when the state was saved.
         wanted = self._filter.apply(self._replay.unseen(batch) if self._replay is not None else batch)
@@ -359,7 +361,7 @@ class SinkWorker:
         self._meter.acked(last, sum(part.batch.event_count for part in done))
         with self._changed:
             if last:
-                is_kept = self._keeper is not None and any(part.batch.event_count for part in done)
+                is_kept = self._store is not None and any(part.batch.event_count for part in done)
                 self.acked_count += len(last)
                 self._acked = self._checkpoint_at(last[-1].position, is_kept=is_kept)
             self.last_error = None
@@ -384,12 +386,8 @@ class SinkWorker:
         with self._changed:
             self.last_error = str(error)
             self._changed.wait_for(lambda: self._is_closing, timeout=delay_secs)
-        # Whatever the reason, what was handed to the client is in doubt: begin again with a new one.
-        if self._in_doubt:
-            self._sink.close()
-            self.is_open = False
-        else:
-            self._abandon()
+        self._sink.suspend()  # it connects anew, and then gets again what is in doubt
+        self.is_open = False
         self._meter.reconnected()
 
     def _fail(self, error: DeltaForgeError) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal, Protocol, runtime_checkable
+from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
 
 from pydantic import AfterValidator, Field, model_validator
 
 from deltaforge.config.model import StrictModel
 from deltaforge.core.batch import Batch, EventEncoder
+from deltaforge.core.delivery import DeliveryReport
 from deltaforge.core.errors import SpecError
 from deltaforge.core.resume import SinkProgress
 from deltaforge.core.template import Template
@@ -52,7 +53,12 @@ class SpoolConfig(StrictModel):
 
 
 class SinkConfig(StrictModel):
-    """Settings that every sink has."""
+    """Settings that every sink has.
+
+    ``is_gathering``: of its type, whether the sink is a :class:`GatheringSink`.
+    """
+
+    is_gathering: ClassVar[bool] = False
 
     id: str = Field(min_length=1, description="Unique in the pipeline; key of the sink's saved position.")
     required: bool = Field(True, description="Whether the source position waits for this sink.")
@@ -110,7 +116,7 @@ class Waiting:
 class SinkContext:
     """What a sink needs to know of the pipeline it runs in.
 
-    ``incarnation`` is made at the pipeline's first start and saved with its positions: what an earlier
+    ``generation`` is made at the pipeline's first start and saved with its positions: what an earlier
     pipeline of the same name left at a destination says nothing about this one. A file has to be in ``output_dir``,
     if there is one. ``adopts``: the sink's file was made by an earlier version, which left no marker.
     """
@@ -118,7 +124,7 @@ class SinkContext:
     pipeline: str
     tenant: str
     metrics: PipelineMetrics = field(repr=False)
-    incarnation: str = ""
+    generation: str = ""
     output_dir: Path | None = None
     adopts: bool = False
     waiting: Waiting = field(default_factory=Waiting, repr=False)
@@ -127,14 +133,16 @@ class SinkContext:
 class Sink(Protocol):
     """Writes batches in order. Used by one thread at a time, the sink's own delivery thread.
 
-    The ack protocol: a batch is *acked* when :meth:`flush` returned after it was written. After any
-    error, everything written since the last successful flush is written again, in the same order, by
-    the caller; so a sink may deliver twice, but never leaves a gap. Errors say by their kind whether
-    a retry can help (:mod:`deltaforge.core.retry`); the caller does the waiting.
+    A batch is *acked* when the report of a :meth:`flush` says so. After any error, everything that is not acked is
+    written again, in the same order, by the caller; so a sink may deliver twice, but never leaves a gap. Errors say by
+    their kind whether a retry can help (:mod:`deltaforge.core.retry`); the caller does the waiting.
+
+    The life of a sink: ``open``, then ``write`` and ``flush``; after an error ``suspend`` and ``open``, and the same
+    batches again; ``close`` at the end, or where the caller goes on with other batches.
     """
 
     def open(self) -> None:
-        """Connect. May be called again after :meth:`close`.
+        """Connect. May be called again after :meth:`suspend` and :meth:`close`.
 
         Raises:
             SinkError: Kinds ``connect``, ``auth``, ….
@@ -145,32 +153,49 @@ class Sink(Protocol):
         """Hand a batch over. May return before the batch is durable.
 
         Raises:
-            SinkError: Nothing since the last flush counts as written.
+            SinkError: What is not acked is in doubt.
             RecordError: One event cannot be written, ever. Unless its ``written_count`` is None, what was written
                 before goes on as if nothing had happened, and so do that many events of this batch.
         """
 
-    def flush(self) -> None:
-        """Return when everything written is durable: on disk, or acknowledged by the server.
+    def flush(self) -> DeliveryReport:
+        """Make everything written durable, on disk or acknowledged by the server, and say what became of it.
 
         Raises:
-            SinkError: Nothing since the last flush counts as written.
+            SinkError: What is not acked is in doubt.
             RecordError: Likewise, most likely for the fault of that event; its ``written_count`` is None.
         """
 
+    def suspend(self) -> None:
+        """Give up the connection, and keep what is needed to go on with the same batches. Never raises."""
+
     def close(self) -> None:
-        """Disconnect without flushing. Never raises; may be called twice."""
+        """Disconnect without flushing, and forget what is not acked: nothing of it comes later. Never raises; may be
+        called at any time, and twice.
+        """
+
+
+class GatheringSink(Sink, Protocol):
+    """A :class:`Sink` that makes few large things of many batches, and so acks them late.
+
+    Its config says ``is_gathering``: then no barrier waits for it, what it has not acked is in its spool, and ``flush``
+    is called when it is due, when somebody waits for it, or when too much memory is held for what is not acked.
+    """
+
+    def flush_due(self, now: float) -> bool:
+        """Whether it is time to flush what was written; asked often. ``now`` is ``time.monotonic()``."""
 
 
 @runtime_checkable
-class PositionKeeper(Protocol):
-    """A :class:`Sink` that keeps its progress at the destination, in one transaction with the events.
+class ProgressStore(Protocol):
+    """A :class:`Sink` that keeps the progress at its destination, in one transaction with the events.
 
     The ``written_count`` of a RecordError is 0 or None: a transaction has all of a batch before the event, or none.
-    A flush that no progress was noted for leaves the progress as it is.
+    What a report refuses is not acked with it: the caller keeps those events before the rest is written again. A flush
+    that no progress was noted for leaves the progress as it is.
     """
 
-    def kept_progress(self) -> SinkProgress | None:
+    def stored_progress(self) -> SinkProgress | None:
         """What the destination said at :meth:`Sink.open`; None if it knows nothing of this pipeline."""
 
     def note_progress(self, progress: SinkProgress) -> None:

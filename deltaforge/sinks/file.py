@@ -22,6 +22,7 @@ from pydantic import Field
 from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.core.batch import Batch
+from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import SinkError
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext
@@ -97,13 +98,17 @@ class FileSink:
                 reached("mid_produce")
         self._bytes.inc(len(lines))
 
-    def flush(self) -> None:
+    def flush(self) -> DeliveryReport:
         if not self._is_dirty:
-            return
+            return ALL_ACKED
         with self._errors("synchronize"):
             os.fsync(self._fd)
             self._flushed_size = os.fstat(self._fd).st_size
         self._is_dirty = False
+        return ALL_ACKED
+
+    def suspend(self) -> None:
+        self.close()
 
     def close(self) -> None:
         if self._fd < 0:

@@ -30,6 +30,7 @@ from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn
 from deltaforge.core.batch import Batch, EncodedValues, EventGroup
+from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
@@ -155,8 +156,12 @@ class RedisSink:
             start += count
         self._bytes.inc(values.byte_count)
 
-    def flush(self) -> None:
+    def flush(self) -> DeliveryReport:
         """What was written is acknowledged already."""
+        return ALL_ACKED
+
+    def suspend(self) -> None:
+        self.close()
 
     def close(self) -> None:
         client, self._client = self._client, None

@@ -13,6 +13,7 @@ from typing import Literal
 
 from deltaforge.config.model import StrictModel
 from deltaforge.core.batch import Batch
+from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import SinkError
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext
 
@@ -53,13 +54,17 @@ class StdoutSink:
         _write_all(lines)
         self._bytes.inc(len(lines))
 
-    def flush(self) -> None:
+    def flush(self) -> DeliveryReport:
         """Standard output redirected to a file is synchronized; a pipe or terminal already has the lines."""
         try:
             if stat.S_ISREG(os.fstat(STDOUT).st_mode):
                 os.fsync(STDOUT)
         except OSError as exc:
             raise _error(exc) from exc
+        return ALL_ACKED
+
+    def suspend(self) -> None:
+        """There is nothing to give up."""
 
     def close(self) -> None:
         """There is nothing to close."""

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from deltaforge.core.batch import Batch
+from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import SinkError
 from deltaforge.core.event import ChangeEvent, SourceInfo
 from deltaforge.core.positions import Position, PostgresPosition, Start
@@ -93,15 +94,18 @@ class ScriptedStream:
 
 
 class RecordingSink:
-    """A :class:`Sink` that keeps the ids of rows; durable only after ``flush``.
+    """A :class:`Sink` that keeps the ids of rows: ``written``, and ``durable`` after ``flush``.
 
+    ``config_type`` is that of its settings.
     ``fault`` is called with ``"open"``, ``"write"`` or ``"flush"`` and the number of calls so far.
     """
+
+    config_type = SinkConfig
 
     def __init__(self, fault: Callable[[str, int], None] = lambda *_: None) -> None:
         self._fault = fault
         self._calls = 0
-        self._buffered: list[int] = []
+        self.written: list[int] = []
         self.durable: list[int] = []
         self.closed_count = 0
 
@@ -110,20 +114,41 @@ class RecordingSink:
 
     def write(self, batch: Batch) -> None:
         self._call("write")
-        self._buffered += [cast("dict[str, Any]", event.after)["id"] for event in batch.events()]
+        self.written += [cast("dict[str, Any]", event.after)["id"] for event in batch.events()]
 
-    def flush(self) -> None:
+    def flush(self) -> DeliveryReport:
         self._call("flush")
-        self.durable += self._buffered
-        self._buffered = []
+        self.durable += self.written
+        self.written = []
+        return ALL_ACKED
+
+    def suspend(self) -> None:
+        self.close()
 
     def close(self) -> None:
-        self._buffered = []
+        self.written = []
         self.closed_count += 1
 
     def _call(self, name: str) -> None:
         self._calls += 1
         self._fault(name, self._calls)
+
+
+class GatheringConfig(SinkConfig):
+    """Settings of a :class:`RecordingGatherer`."""
+
+    is_gathering = True
+
+
+class RecordingGatherer(RecordingSink):
+    """A :class:`GatheringSink` that is due while ``is_due``."""
+
+    config_type = GatheringConfig
+    is_due = False
+
+    def flush_due(self, now: float) -> bool:
+        del now
+        return self.is_due
 
 
 def fail_on(name: str, *numbers: int, kind: str = "connect") -> Callable[[str, int], None]:
@@ -153,7 +178,9 @@ def fake_spec(  # noqa: PLR0913 - what a document says, as far as tests vary it
     sink_specs = [
         SimpleNamespace(
             type="recording",
-            config=SinkConfig(id=name, required=name not in optional, **(settings or {}).get(name, {})),
+            config=getattr(sink, "config_type", SinkConfig)(
+                id=name, required=name not in optional, **(settings or {}).get(name, {})
+            ),
             build=lambda _context, sink=sink: sink,
         )
         for name, sink in sinks.items()

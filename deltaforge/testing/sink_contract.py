@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from deltaforge.core.batch import Batch
+from deltaforge.core.delivery import DeliveryReport
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.event import Routing
 from deltaforge.core.retry import Retry, retry_of
@@ -107,7 +108,7 @@ def with_row(row: dict[str, Any], **fields: Any) -> Batch:
 
 
 def deliver(sink: Sink, batches: Sequence[Batch], *, is_open: bool = True, written: int = 0) -> list[str]:
-    """Write and flush as the engine does: after an error, open again and write everything again.
+    """Write and flush as the engine does: after an error, suspend, open again and write everything again.
 
     The first ``written`` batches are written already.
 
@@ -126,17 +127,11 @@ def deliver(sink: Sink, batches: Sequence[Batch], *, is_open: bool = True, writt
             kinds.append(error.kind)
             if retry_of(error) is not Retry.BACKOFF or time.monotonic() > deadline:
                 raise
-            sink.close()
+            sink.suspend()
             is_open, written = False, 0
             time.sleep(0.05)
         else:
             return kinds
-
-
-def end(sink: Sink) -> None:
-    """Close for good: the second call gives up what the first may have kept for a retry."""
-    sink.close()
-    sink.close()
 
 
 def without_repeats(numbers: Sequence[int]) -> list[int]:
@@ -153,7 +148,7 @@ class SinkContract:
         for first in (1, 101, 201):
             sink.write(numbered_batch(first, 100))
         sink.flush()
-        end(sink)
+        sink.close()
         assert [event.number for event in target.delivered()] == list(range(1, 301))
 
     def test_flush_alone_makes_everything_durable(self, target: SinkTarget) -> None:
@@ -161,9 +156,9 @@ class SinkContract:
         sink.open()
         for number in (1, 2):
             sink.write(numbered_batch(number))
-            sink.flush()
+            assert (sink.flush(), sink.flush()) == (DeliveryReport(), DeliveryReport())
             assert [event.number for event in target.delivered()] == list(range(1, number + 1))
-        end(sink)
+        sink.close()
 
     def test_an_empty_batch_is_nothing(self, target: SinkTarget) -> None:
         sink = target.sink()
@@ -173,18 +168,23 @@ class SinkContract:
         sink.flush()
         sink.write(numbered_batch(1))
         sink.flush()
-        end(sink)
+        sink.close()
         assert [event.number for event in target.delivered()] == [1]
 
-    def test_close_may_come_at_any_time_and_twice(self, target: SinkTarget) -> None:
+    def test_suspend_and_close_may_come_at_any_time_and_twice(self, target: SinkTarget) -> None:
         sink = target.sink()
-        end(sink)
-        sink.open()
-        end(sink)
+        for _ in range(2):
+            sink.suspend()
+            sink.close()
+            sink.close()
+            sink.suspend()
+            sink.open()
+        sink.suspend()
+        sink.suspend()
         sink.open()
         sink.write(numbered_batch(1))
         sink.flush()
-        end(sink)
+        sink.close()
         assert [event.number for event in target.delivered()] == [1]
 
     def test_writing_again_after_reopening_leaves_no_gap(self, target: SinkTarget) -> None:
@@ -193,10 +193,10 @@ class SinkContract:
         sink.open()
         for batch in batches:
             sink.write(batch)
-        sink.close()
+        sink.suspend()
         sink.open()
         assert deliver(sink, [*batches, numbered_batch(21, 10)]) == []
-        end(sink)
+        sink.close()
         assert without_repeats([event.number for event in target.delivered()]) == list(range(1, 31))
 
     def test_other_batches_after_reopening_leave_no_gap_either(self, target: SinkTarget) -> None:
@@ -204,18 +204,28 @@ class SinkContract:
         sink.open()
         sink.write(numbered_batch(1, 10))
         sink.write(numbered_batch(11, 10))
-        sink.close()
+        sink.suspend()
         sink.open()
         deliver(sink, [numbered_batch(1, 15), numbered_batch(16, 5)])
-        end(sink)
+        sink.close()
         assert without_repeats([event.number for event in target.delivered()]) == list(range(1, 21))
+
+    def test_what_is_closed_comes_no_more_behind_what_is_written_next(self, target: SinkTarget) -> None:
+        sink = target.sink()
+        sink.open()
+        sink.write(numbered_batch(1, 10))
+        sink.close()
+        sink.open()
+        assert deliver(sink, [numbered_batch(11, 10)]) == []
+        sink.close()
+        assert [e.number for e in target.delivered()] in ([*range(11, 21)], [*range(1, 21)])
 
     def test_a_large_batch_arrives_whole(self, target: SinkTarget) -> None:
         sink = target.sink()
         sink.open()
         sink.write(numbered_batch(1, 20_000))
         sink.flush()
-        end(sink)
+        sink.close()
         assert [event.number for event in target.delivered()] == list(range(1, 20_001))
 
     def test_a_large_event_arrives_whole(self, target: SinkTarget) -> None:
@@ -224,7 +234,7 @@ class SinkContract:
         sink.open()
         sink.write(with_row({"id": 1, "text": text}))
         sink.flush()
-        end(sink)
+        sink.close()
         (event,) = target.delivered()
         assert msgspec.json.decode(event.value)["after"]["text"] == text
 
@@ -235,7 +245,7 @@ class SinkContract:
         sink.open()
         sink.write(batch)
         sink.flush()
-        end(sink)
+        sink.close()
         config = EncodedSinkConfig.model_validate({"id": "s", "envelope": envelope})
         expected = list(batch.encoded(build_encoder(config.envelope, config.encoding)))
         assert [event.value for event in target.delivered()] == expected
@@ -248,7 +258,7 @@ class SinkContract:
             sink.write(good.with_events([*good.events(), *with_row({"id": 3, "text": "secret\ud800"}).events()]))
         assert (caught.value.index, caught.value.kind) == (2, "serialization")
         assert "secret" not in str(caught.value)
-        end(sink)
+        sink.close()
 
 
 class RoutedSinkContract:
@@ -271,7 +281,7 @@ class RoutedSinkContract:
                     ]
                 )
             )
-        end(sink)
+        sink.close()
         assert (caught.value.index, caught.value.kind) == (1, "routing")
 
     def test_the_key_template_is_filled_and_what_is_missing_is_empty(self, target: RoutedTarget) -> None:
@@ -303,9 +313,9 @@ class NetworkSinkContract:
             _attempt(sink, [batch], is_open=True)
         assert retry_of(caught.value) is Retry.BACKOFF
         target.unstall()
-        sink.close()
+        sink.suspend()
         deliver(sink, [batch], is_open=False)
-        end(sink)
+        sink.close()
         assert without_repeats([event.number for event in target.delivered()]) == [1, 2]
 
     def test_a_reset_between_write_and_flush_loses_nothing(self, target: BreakableTarget) -> None:
@@ -319,7 +329,7 @@ class NetworkSinkContract:
             target.up()
             deliver(sink, batches, written=1)
             first += 100
-        end(sink)
+        sink.close()
         assert without_repeats([event.number for event in target.delivered()]) == list(range(1, 501))
 
     def test_an_outage_longer_than_every_timeout_ends_well(self, target: BreakableTarget) -> None:
@@ -331,7 +341,7 @@ class NetworkSinkContract:
         target.up()
         deliver(sink, batches, is_open=False)
         deliver(sink, [numbered_batch(22, 10)])
-        end(sink)
+        sink.close()
         assert without_repeats([event.number for event in target.delivered()]) == list(range(1, 32))
 
     def test_a_server_that_is_down_at_first_is_waited_for(self, target: BreakableTarget) -> None:
@@ -341,21 +351,21 @@ class NetworkSinkContract:
         _fail_for(sink, batches, secs=2.0, is_open=False)
         target.up()
         deliver(sink, batches, is_open=False)
-        end(sink)
+        sink.close()
         assert without_repeats([event.number for event in target.delivered()]) == list(range(1, 11))
 
     def test_an_address_where_nobody_listens_is_a_connect_error(self, target: BreakableTarget) -> None:
         sink = target.unreachable()
         with pytest.raises(SinkError) as caught:
             _attempt(sink, [numbered_batch(1)], is_open=False)
-        end(sink)
+        sink.close()
         assert caught.value.kind == "connect"
 
     def test_a_wrong_password_is_an_auth_error_and_stays_secret(self, target: BreakableTarget) -> None:
         sink = target.unwelcome()
         with pytest.raises(SinkError) as caught:
             _attempt(sink, [numbered_batch(1)], is_open=False)
-        end(sink)
+        sink.close()
         assert caught.value.kind == "auth"
         assert "wrong-password" not in str(caught.value)
 
@@ -367,7 +377,7 @@ def _own(target: RoutedTarget, name: str) -> str:
 def _delivered(target: SinkTarget, batch: Batch, **settings: Any) -> list[Delivered]:
     sink = target.sink(**settings)
     _attempt(sink, [batch], is_open=False)
-    end(sink)
+    sink.close()
     return target.delivered()
 
 
@@ -380,11 +390,11 @@ def _attempt(sink: Sink, batches: Sequence[Batch], *, is_open: bool) -> None:
 
 
 def _fail_for(sink: Sink, batches: Sequence[Batch], *, secs: float, is_open: bool = True) -> None:
-    """Try as the engine does while the server is away; leaves the sink closed."""
+    """Try as the engine does while the server is away; leaves the sink suspended."""
     until = time.monotonic() + secs
     while time.monotonic() < until:
         with pytest.raises(SinkError) as caught:
             _attempt(sink, batches, is_open=is_open)
         assert retry_of(caught.value) is Retry.BACKOFF
-        sink.close()
+        sink.suspend()
         is_open = False

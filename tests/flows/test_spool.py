@@ -13,8 +13,8 @@ from deltaforge.core.errors import SinkError, StorageError
 from deltaforge.core.positions import LogEdge, PostgresPosition
 from deltaforge.runtime.resets import reset_of_start
 from deltaforge.runtime.status import metrics_text
-from deltaforge.spec.model import QuorumPolicy
-from deltaforge.testing.fakes import RecordingSink, ScriptedStream
+from deltaforge.spec.model import AllPolicy, QuorumPolicy
+from deltaforge.testing.fakes import RecordingGatherer, RecordingSink, ScriptedStream
 from tests.flows.running import FakePipeline, run
 
 OPTIONAL = {"optional": frozenset({"opt"})}
@@ -63,6 +63,25 @@ def fail(pipeline, *, until, match):
 
 def rows(last):
     return list(range(1, last + 1))
+
+
+@pytest.mark.parametrize("options", [{}, {"policy": AllPolicy(mode="all")}], ids=["required", "all"])
+def test_no_barrier_waits_for_a_sink_that_gathers_and_nothing_of_it_is_lost(tmp_path, saved, options):
+    good, gatherer = RecordingSink(), RecordingGatherer()
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=100), {"good": good, "opt": gatherer}, **options)
+    run(pipeline, until=lambda: len(gatherer.written) == 100 and len(good.durable) == 100)
+    assert saved(read_source_state, pipeline).position == PostgresPosition(101)
+    assert gatherer.durable == []
+
+    gatherer = RecordingGatherer()
+    pipeline = FakePipeline(tmp_path, ScriptedStream(last=120), {"good": good, "opt": gatherer}, **options)
+
+    def until():
+        gatherer.is_due = len(gatherer.written) == 120
+        return len(gatherer.durable) == 120
+
+    run(pipeline, until=until)
+    assert (good.durable, gatherer.durable) == (rows(120), rows(120))
 
 
 def test_sink_that_comes_back_gets_everything_in_order_in_the_same_run(tmp_path, saved):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from deltaforge.core.batch import Batch
+from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.resume import SinkProgress
 from deltaforge.observability.kill_points import reached
@@ -58,7 +59,7 @@ class ExactlyOnceKafkaSink(KafkaSink):
         self._instance = uuid.uuid4().hex
         self._seq = 0
         self._has_claimed = False
-        self._kept: SinkProgress | None = None
+        self._stored: SinkProgress | None = None
         self._noted: SinkProgress | None = None  # of the transaction that is open; None: as before
         self._drained: list[Handed] = []  # in the open transaction, and acknowledged
         self._began_at: float | None = None  # monotonic; None: no transaction is open
@@ -78,14 +79,14 @@ class ExactlyOnceKafkaSink(KafkaSink):
             self._settle(self._positions.read())
             with self._fencing_explained():
                 self._begin(client)
-                self._commit(client, self._kept)
+                self._commit(client, self._stored)
         except BaseException:
             self._discard(client)
             raise
         self._client, self._has_claimed = client, True
 
-    def kept_progress(self) -> SinkProgress | None:
-        return self._kept
+    def stored_progress(self) -> SinkProgress | None:
+        return self._stored
 
     def note_progress(self, progress: SinkProgress) -> None:
         self._noted = progress
@@ -108,24 +109,30 @@ class ExactlyOnceKafkaSink(KafkaSink):
         self._handed.clear()
         self._next = 0
 
-    def flush(self) -> None:
+    def flush(self) -> DeliveryReport:
         if self._began_at is not None:
             self._commit_handed()
         self._noted = None
         self._done, self._done_next = [], 0
+        return ALL_ACKED
 
-    def close(self) -> None:
+    def suspend(self) -> None:
+        """Whether an unanswered commit has succeeded is known at the next opening, and is news to the caller then."""
         if self._client is not None:
             self._discard(self._client)
+
+    def close(self) -> None:
+        self.suspend()
+        self._asked, self._done = None, []
 
     def _commit_handed(self) -> None:
         with self._settled_errors() as client:
             handed = [*self._drained, *self._handed]
-            progress = self._noted or self._kept
+            progress = self._noted or self._stored
             value_bytes = sum(each.value_bytes for each in handed)
             self._asked = _Commit(self._seq + 1, [each.batch for each in handed], value_bytes)
             self._commit(client, progress)
-        self._asked, self._kept = None, progress
+        self._asked, self._stored = None, progress
         self._bytes.inc(value_bytes)
         self._drained.clear()
         self._handed.clear()
@@ -143,7 +150,7 @@ class ExactlyOnceKafkaSink(KafkaSink):
     def _commit(self, client: Client, progress: SinkProgress | None) -> None:
         self._seq += 1
         record = PositionRecord(
-            incarnation=self._context.incarnation, instance=self._instance, seq=self._seq, progress=progress
+            generation=self._context.generation, instance=self._instance, seq=self._seq, progress=progress
         )
         client.send(msgspec.json.encode(record), self._positions.name, self._positions.key, {})
         client.drain()
@@ -155,7 +162,7 @@ class ExactlyOnceKafkaSink(KafkaSink):
 
     def _settle(self, record: PositionRecord | None) -> None:
         """Take the newest record for what is delivered, all older transactions having ended."""
-        self._kept = record.progress if record and record.incarnation == self._context.incarnation else None
+        self._stored = record.progress if record and record.generation == self._context.generation else None
         asked, self._asked = self._asked, None
         if asked is None or record is None or (record.instance, record.seq) != (self._instance, asked.seq):
             return

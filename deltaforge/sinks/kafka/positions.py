@@ -40,13 +40,13 @@ class PositionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """What is committed together with events.
 
     Attributes:
-        incarnation: Of the pipeline, see ``SinkContext``.
+        generation: Of the pipeline, see ``SinkContext``.
         instance: Of the sink: one run of it in one process.
         seq: Number of the transaction in the instance.
-        progress: None before the first event of an incarnation.
+        progress: None before the first event of a generation.
     """
 
-    incarnation: str
+    generation: str = msgspec.field(name="incarnation")
     instance: str
     seq: int
     progress: SinkProgress | None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from deltaforge.config.unset import naming_unset
 from deltaforge.core.batch import Batch, EventGroup
+from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.routing import Destination, MessageKey, headers_of, row_key
 from deltaforge.kernel import kernel
@@ -54,7 +55,7 @@ class _Run:
 class KafkaSink:
     """Fills the producer in ``write`` and waits for every acknowledgement in ``flush``.
 
-    Closing it while messages are in doubt keeps the producer for the next ``open``; closing it again ends it.
+    While messages are in doubt, a producer that is suspended stays as it is for the next ``open``.
     """
 
     def __init__(self, config: KafkaSinkConfig, context: SinkContext) -> None:
@@ -65,34 +66,32 @@ class KafkaSink:
         self._key = MessageKey(config.key, row_key, lambda text: log.warning("%s", text, extra={"sink": config.id}))
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
         self._client: Client | None = None
-        self._is_kept = False
         self._handed: list[Handed] = []
         self._next = 0  # index in _handed of the batch that comes next when the caller writes again
 
     def open(self) -> None:
-        self._is_kept = False
-        if self._client is not None:
-            return
-        self._client = self._connected()
+        if self._client is None:
+            self._client = self._connected()
 
     def write(self, batch: Batch) -> None:
         with self._settled_errors() as client:
             self._send(client, batch)
 
-    def flush(self) -> None:
+    def flush(self) -> DeliveryReport:
         with self._settled_errors() as client:
             client.drain()
         self._bytes.inc(sum(handed.value_bytes for handed in self._handed))
         self._handed.clear()
         self._next = 0
+        return ALL_ACKED
+
+    def suspend(self) -> None:
+        self._next = 0
+        if not self._handed:
+            self.close()
 
     def close(self) -> None:
-        if self._client is None:
-            return
-        self._next = 0
-        if self._handed and not self._is_kept:
-            self._is_kept = True
-        else:
+        if self._client is not None:
             self._discard(self._client)
 
     def _connected(self) -> Client:
@@ -211,7 +210,7 @@ class KafkaSink:
         return None
 
     def _discard(self, client: Client) -> None:
-        self._client, self._is_kept, self._next = None, False, 0
+        self._client, self._next = None, 0
         self._handed.clear()
         client.close()
 

@@ -16,7 +16,6 @@ from deltaforge.testing.sink_contract import (
     SinkContract,
     context,
     deliver,
-    end,
     numbered_batch,
     with_row,
     without_repeats,
@@ -109,7 +108,7 @@ def test_the_right_password_is_welcome(private_kafka):
     broker = private_kafka(*WITH_PASSWORDS)
     sink = KafkaTarget(broker, broker.bootstrap).sink(client_conf=credentials("right"), send_timeout_secs=20)
     assert deliver(sink, [numbered_batch(1)], is_open=False) == []
-    end(sink)
+    sink.close()
 
 
 def test_a_silent_line_gives_neither_repeats_nor_disorder(target):
@@ -123,14 +122,14 @@ def test_a_silent_line_gives_neither_repeats_nor_disorder(target):
     for _ in range(3):
         with pytest.raises(SinkError):
             sink.flush()
-        sink.close()
+        sink.suspend()
         sink.open()
         for batch in batches:
             sink.write(batch)
     target.unstall()
     sink.flush()
     write_all(sink, numbered_batch(1011, 10))
-    end(sink)
+    sink.close()
     assert [event.number for event in target.delivered()] == list(range(1, 1021))
 
 
@@ -145,10 +144,10 @@ def test_a_killed_broker_is_waited_for(private_kafka):
     with pytest.raises(SinkError) as caught:
         sink.flush()
     assert retry_of(caught.value) is Retry.BACKOFF
-    sink.close()
+    sink.suspend()
     broker.start()
     deliver(sink, batches, is_open=False)
-    end(sink)
+    sink.close()
     assert without_repeats([event.number for event in target.delivered()]) == list(range(1, 31))
 
 
@@ -164,14 +163,14 @@ def test_a_missing_topic_is_named_with_what_mends_it(strict_kafka):
     fixed = target.sink(destination="missing", send_timeout_secs=2)
     with pytest.raises(SinkError, match=r"kafka has no topic missing: .*create the topic") as caught:
         fixed.open()
-    end(fixed)
+    fixed.close()
     assert (caught.value.kind, retry_of(caught.value)) == ("routing", Retry.OPERATOR)
     assert not isinstance(caught.value, RecordError)
     chosen = target.sink(destination="missing.${source.table}", send_timeout_secs=2)
     chosen.open()
     with pytest.raises(RecordError, match=r"kafka has no topic missing\.t: .*create the topic") as caught:
         write_all(chosen, numbered_batch(1, 3))
-    end(chosen)
+    chosen.close()
     assert caught.value.kind == "routing"
 
 
@@ -187,11 +186,11 @@ def test_a_topic_that_vanishes_is_named(strict_kafka):
         try:
             write_all(sink, numbered_batch(4, 1))
         except SinkError as error:
-            sink.close()
+            sink.suspend()
             return error if error.kind == "routing" else None
 
     error = wait_for(is_missed)
-    end(sink)
+    sink.close()
     assert "topic gone: " in str(error)
     assert "create the topic" in error.hint
 
@@ -202,7 +201,7 @@ def test_a_topic_name_that_kafka_cannot_have_is_a_routing_error(target):
     named = [*with_row({"id": 1, "name": "good"}).events(), *with_row({"id": 2, "name": "not a topic"}).events()]
     with pytest.raises(RecordError) as caught:
         write_all(sink, batch.with_events(named))
-    end(sink)
+    sink.close()
     assert (caught.value.kind, caught.value.index, caught.value.written_count) == ("routing", 1, 0)
     assert "not a topic" not in str(caught.value)
 
@@ -219,7 +218,7 @@ def test_a_message_too_large_is_named_by_its_index_and_nothing_overtakes_it(targ
     bad = small.with_events([*small.events(), *large.events()])
     with pytest.raises(RecordError) as caught:
         write_all(sink, bad, numbered_batch(5, 500))
-    end(sink)
+    sink.close()
     assert (caught.value.kind, caught.value.index) == ("serialization", 3)
     assert caught.value.written_count == (3 if limits == "client" else None)
     assert [event.number for event in target.delivered()] in ([], [1, 2, 3])
@@ -230,7 +229,7 @@ def test_a_message_larger_than_the_usual_queue_of_the_client_is_delivered(privat
     target = KafkaTarget(broker, broker.bootstrap)
     sink = target.sink(client_conf={"message.max.bytes": 30_000_000}, send_timeout_secs=10)
     write_all(sink, numbered_batch(1, 3), with_row({"id": 4, "text": "x" * 20_000_000}), numbered_batch(5, 2))
-    end(sink)
+    sink.close()
     *before, large, five, six = target.delivered()
     assert [event.number for event in [*before, five, six]] == [1, 2, 3, 5, 6]
     assert len(large.value) > 20_000_000
@@ -242,7 +241,7 @@ def test_the_key_is_the_primary_key_even_of_a_deleted_row(target):
     keyless = numbered_batch(4, schema=None, tenant_id="acme")
     sink = target.sink()
     write_all(sink, deleted, moved, keyless)
-    end(sink)
+    sink.close()
     assert [event.key for event in target.delivered()] == ['{"id":9}', '{"id":3}', "acme|app.t||event-4"]
 
 
@@ -266,7 +265,7 @@ def test_the_queue_of_the_client_shows_in_the_metrics(target):
     target.unstall()
     sink.flush()
     wait_until(lambda: queued._value.get() == 0)
-    end(sink)
+    sink.close()
     assert about.metrics.sink_bytes.labels("p", "s")._value.get() == sum(
         len(event.value) for event in target.delivered()
     )
@@ -279,7 +278,7 @@ def test_closing_ends_every_thread_of_the_client(target):
     sink.open()
     sink.write(numbered_batch(1))
     assert len(list(tasks.iterdir())) > before
-    end(sink)
+    sink.close()
     wait_until(lambda: len(list(tasks.iterdir())) <= before)
 
 
@@ -293,5 +292,5 @@ def test_a_bad_event_leaves_the_batches_before_it_in_doubt_and_unrepeated(target
     sink.write(good)
     sink.write(numbered_batch(11, 10))
     sink.flush()
-    end(sink)
+    sink.close()
     assert [event.number for event in target.delivered()] == list(range(1, 21))

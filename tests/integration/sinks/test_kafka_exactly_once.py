@@ -21,7 +21,6 @@ from deltaforge.testing.sink_contract import (
     SinkContract,
     context,
     deliver,
-    end,
     numbered_batch,
     with_row,
 )
@@ -38,8 +37,8 @@ class Transactions:
         config |= {"exactly_once": True, "client_conf": conf} | settings
         return KafkaSinkSpec.model_validate({"type": "kafka", "config": config}).build(about or context())
 
-    def sink_of(self, incarnation, **settings):
-        about = replace(context(), incarnation=incarnation)
+    def sink_of(self, generation, **settings):
+        about = replace(context(), generation=generation)
         return self.sink_at(self._bootstrap, about=about, **settings)
 
     def numbers(self):
@@ -64,7 +63,7 @@ def target(kafka_behind_proxy, private_kafka):
     # The broker makes the topics of its transactions when the first is asked for.
     first = target.sink(client_conf={"transactional.id": "first"}, send_timeout_secs=60)
     first.open()
-    end(first)
+    first.close()
     return target
 
 
@@ -74,7 +73,7 @@ def opened():
     with ExitStack() as sinks:
 
         def make(sink):
-            sinks.callback(end, sink)
+            sinks.callback(sink.close)
             sink.open()
             return sink
 
@@ -106,21 +105,21 @@ def test_what_was_not_committed_never_becomes_visible_and_blocks_no_reader(targe
     sink = opened(target.sink())
     sink.write(numbered_batch(1, 10))
     sink._client.drain()
-    end(sink)
+    sink.close()
     sink = opened(target.sink())
     write_group(sink, numbered_batch(1, 3))
-    end(sink)
+    sink.close()
     assert (target.dirty_count(), target.numbers()) == (13, [1, 2, 3])
 
 
 def test_a_successor_ends_the_transaction_of_a_crashed_one_and_knows_its_position(target, opened):
     crashed, successor = opened(target.sink_of("i")), target.sink_of("i")
-    assert crashed.kept_progress() is None
+    assert crashed.stored_progress() is None
     write_group(crashed, numbered_batch(1, 3), progress=SinkProgress(PostgresPosition(7), 2, "tx"))
     crashed.write(numbered_batch(4, 3))
     crashed._client.drain()
     opened(successor)
-    assert successor.kept_progress() == SinkProgress(PostgresPosition(7), 2, "tx")
+    assert successor.stored_progress() == SinkProgress(PostgresPosition(7), 2, "tx")
     write_group(successor, numbered_batch(4, 1))
     assert target.numbers() == [1, 2, 3, 4]
 
@@ -134,19 +133,19 @@ def test_the_position_is_found_behind_many_aborted_transactions(target, opened):
         sink._client.drain()
         sink._client.abort_transaction(5)
         sink._began_at = None
-    end(sink)
+    sink.close()
     again = opened(target.sink_of("i"))
-    assert again.kept_progress() == SinkProgress(PostgresPosition(9))
-    end(again)
+    assert again.stored_progress() == SinkProgress(PostgresPosition(9))
+    again.close()
 
 
 def test_the_position_of_an_earlier_pipeline_of_the_name_does_not_count(target, opened):
-    for incarnation, expected in (("a", None), ("b", None), ("b", PostgresPosition(4))):
-        sink = opened(target.sink_of(incarnation))
-        kept = sink.kept_progress()
+    for generation, expected in (("a", None), ("b", None), ("b", PostgresPosition(4))):
+        sink = opened(target.sink_of(generation))
+        kept = sink.stored_progress()
         assert (kept and kept.position) == expected
         write_group(sink, numbered_batch(1), progress=SinkProgress(PostgresPosition(4)))
-        end(sink)
+        sink.close()
 
 
 @pytest.mark.parametrize("is_idle", [True, False])
@@ -165,7 +164,7 @@ def test_a_second_instance_fences_the_first_for_good(target, is_idle, opened):
 
 def test_an_instance_that_lost_its_connection_does_not_fence_the_one_that_replaced_it(target, opened):
     first = opened(target.sink())
-    first.close()
+    first.suspend()
     second = opened(target.sink())
     with pytest.raises(SinkError, match="another instance has taken over"):
         first.open()
@@ -182,7 +181,7 @@ def test_a_transaction_that_the_broker_ended_for_its_age_is_written_again(target
     with pytest.raises(SinkError) as caught:
         write_group(sink, numbered_batch(6, 5))
     assert retry_of(caught.value) is Retry.BACKOFF
-    sink.close()
+    sink.suspend()
     assert deliver(sink, [batch], is_open=False) == []
     assert target.numbers() == [1, 2, 3, 4, 5]
 
@@ -216,7 +215,7 @@ def test_a_commit_without_an_answer_is_neither_lost_nor_repeated(target, monkeyp
     first, second = numbered_batch(1, 5), numbered_batch(6, 5)
     with pytest.raises(StalledError):
         write_group(sink, first)
-    sink.close()
+    sink.suspend()
     sink.open()
     sink.write(first)
     write_group(sink, second)
@@ -246,7 +245,7 @@ def test_a_batch_that_was_committed_unanswered_is_known_also_after_another_error
     sink.open()
     sink.write(first)
     sink.write(second)
-    sink.close()  # as after an error
+    sink.suspend()  # as after an error
     assert deliver(sink, [first, second], is_open=False) == []
     assert target.numbers() == list(range(1, 11))
 
@@ -270,7 +269,7 @@ def test_a_silent_line_in_mid_transaction_gives_neither_gap_nor_repeat(target, o
     with pytest.raises(SinkError) as caught:
         write_group(sink, batches[1])
     assert retry_of(caught.value) is Retry.BACKOFF
-    sink.close()
+    sink.suspend()
     target.unstall()
     deliver(sink, batches, is_open=False)
     assert target.numbers() == list(range(1, 1001))
@@ -287,10 +286,10 @@ def test_a_killed_broker_in_mid_transaction_gives_neither_gap_nor_repeat(private
     with pytest.raises(SinkError) as caught:
         write_group(sink, batches[1])
     assert retry_of(caught.value) is Retry.BACKOFF
-    sink.close()
+    sink.suspend()
     broker.start()
     deliver(sink, batches, is_open=False)
-    end(sink)
+    sink.close()
     assert target.numbers() == list(range(1, 31))
 
 
@@ -299,7 +298,7 @@ def test_a_bad_event_aborts_its_group(target, opened):
     sink.write(numbered_batch(1, 10))
     with pytest.raises(RecordError):
         sink.write(with_row({"id": "\ud800"}))
-    end(sink)
+    sink.close()
     assert target.numbers() == []
 
 
@@ -321,11 +320,11 @@ def test_a_record_of_a_newer_version_is_refused(target, opened):
     sink._client.drain()
     sink._client.commit_transaction()
     sink._began_at = None
-    end(sink)
+    sink.close()
     again = target.sink()
     with pytest.raises(CheckpointError, match="version 2"):
         again.open()
-    end(again)
+    again.close()
 
 
 def test_a_transaction_timeout_above_the_limit_of_the_broker_is_explained(target):
@@ -333,7 +332,7 @@ def test_a_transaction_timeout_above_the_limit_of_the_broker_is_explained(target
     with pytest.raises(SinkError, match=r"transaction\.max\.timeout\.ms") as caught:
         sink.open()
     assert retry_of(caught.value) is Retry.OPERATOR
-    end(sink)
+    sink.close()
 
 
 def test_topic_names_of_positions_are_valid_and_distinct():

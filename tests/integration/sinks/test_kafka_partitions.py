@@ -6,7 +6,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from deltaforge.core.event import Routing
-from deltaforge.testing.sink_contract import end, numbered_batch
+from deltaforge.testing.sink_contract import numbered_batch
 from tests.integration.sinks.test_kafka import KafkaTarget, write_all
 from tests.pipelines import PipelineProcess, postgres_source, wait_for
 
@@ -79,7 +79,7 @@ def test_every_key_goes_where_java_puts_it(kafka, topics, has_headers):
             event.routing.headers = {"h": "1"}
     sink = KafkaTarget(kafka, kafka.bootstrap).sink(destination=topic, send_timeout_secs=20)
     write_all(sink, batch)
-    end(sink)
+    sink.close()
     found = places(kafka, topic)
     assert sorted(found) == sorted((key.encode(), partition_of(key.encode())) for key in KEYS)
     assert len({partition for _, partition in found}) == PARTITIONS
@@ -90,7 +90,7 @@ def test_a_key_template_that_is_empty_goes_to_one_partition(kafka, topics):
     sink = KafkaTarget(kafka, kafka.bootstrap).sink(destination=topic, key="${after.none}", send_timeout_secs=20)
     for first in (1, 101, 201):
         write_all(sink, numbered_batch(first, 100))
-    end(sink)
+    sink.close()
     assert {partition for _, partition in places(kafka, topic)} == {partition_of(b"")}
 
 
@@ -99,7 +99,7 @@ def test_a_partitioner_of_the_document_wins(kafka, topics):
     conf = {"partitioner": "fnv1a"}
     sink = KafkaTarget(kafka, kafka.bootstrap).sink(destination=topic, client_conf=conf, send_timeout_secs=20)
     write_all(sink, keyed_events())
-    end(sink)
+    sink.close()
     assert any(partition != partition_of(key) for key, partition in places(kafka, topic))
 
 

@@ -13,7 +13,7 @@ from deltaforge.runtime.redelivery import Redelivery
 from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.sinks.kafka.client import Client, StalledError
 from deltaforge.storage.memory import MemoryStorage
-from deltaforge.testing.sink_contract import end, numbered_batch, with_row
+from deltaforge.testing.sink_contract import numbered_batch, with_row
 from tests.integration.sinks.test_kafka import KafkaTarget
 from tests.integration.sinks.test_kafka_exactly_once import DirectTarget
 from tests.pipelines import wait_for
@@ -34,7 +34,7 @@ def sink(target):
     sink = target.sink_of("i", client_conf={"transactional.id": target.name, **CLIENT}, send_timeout_secs=20)
     sink.open()
     yield sink
-    end(sink)
+    sink.close()
 
 
 def with_bad(batch, index, bad):
@@ -115,14 +115,14 @@ def test_a_flush_without_a_note_leaves_the_progress_as_it_is(target, sink):
     commit(sink, 7)
     sink.write(numbered_batch(6, 1))
     sink.note_progress(SinkProgress(PostgresPosition(8)))
-    sink.close()
+    sink.suspend()
     sink.open()
     sink.write(numbered_batch(9, 1))  # a dead letter, between what was aborted and its repetition
     sink.flush()
     again = target.sink_of("i")
     again.open()
-    assert again.kept_progress() == SinkProgress(PostgresPosition(7))
-    end(again)
+    assert again.stored_progress() == SinkProgress(PostgresPosition(7))
+    again.close()
     assert target.numbers() == [1, 2, 3, 4, 5, 9]
 
 
@@ -132,10 +132,10 @@ def test_the_first_flush_of_a_run_keeps_the_progress_of_the_one_before(target, s
     for _ in range(2):
         next_run = target.sink_of("i")
         next_run.open()
-        assert next_run.kept_progress() == SinkProgress(PostgresPosition(7))
+        assert next_run.stored_progress() == SinkProgress(PostgresPosition(7))
         next_run.write(numbered_batch(9, 1))
         next_run.flush()
-        end(next_run)
+        next_run.close()
 
 
 def test_a_retry_does_not_come_between_an_unanswered_commit_and_its_repetition(target, sink, monkeypatch):
@@ -177,5 +177,5 @@ def test_at_least_once_the_rest_follows_an_event_that_the_client_refuses(kafka, 
         sink.flush()
     sink.write(numbered_batch(1 + index, 5 - index))
     sink.flush()
-    end(sink)
+    sink.close()
     assert [event.number for event in target.delivered()] == [1, 2, 3, 4, 5]

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from deltaforge.core.errors import SinkError
 from deltaforge.sinks.kafka import KafkaSinkSpec
-from deltaforge.testing.sink_contract import context, deliver, end, numbered_batch
+from deltaforge.testing.sink_contract import context, deliver, numbered_batch
 
 
 def self_signed():
@@ -57,7 +57,7 @@ def test_a_trusted_certificate_is_welcome(tls):
     bootstrap, authority = tls
     sink = make_sink(bootstrap, **{"security.protocol": "ssl", "ssl.ca.location": str(authority)})
     assert deliver(sink, [numbered_batch(1)], is_open=False) == []
-    end(sink)
+    sink.close()
 
 
 def test_a_certificate_that_nobody_vouches_for_is_an_auth_error(tls):
@@ -65,5 +65,5 @@ def test_a_certificate_that_nobody_vouches_for_is_an_auth_error(tls):
     sink = make_sink(bootstrap, **{"security.protocol": "ssl"})
     with pytest.raises(SinkError, match="certificate") as caught:
         sink.open()
-    end(sink)
+    sink.close()
     assert caught.value.kind == "auth"

@@ -22,7 +22,6 @@ from deltaforge.testing.sink_contract import (
     SinkContract,
     context,
     deliver,
-    end,
     numbered_batch,
     without_repeats,
 )
@@ -96,7 +95,7 @@ def test_an_entry_has_the_fields_of_the_contract(target):
     batch = numbered_batch(7, tenant_id="acme", transaction=Transaction("771"))
     sink = target.sink()
     write_all(sink, batch)
-    end(sink)
+    sink.close()
     value = batch.encoded(build_encoder(NativeEnvelopeSpec(), JsonEncodingSpec()))[0]
     assert target.entries() == [
         (
@@ -114,7 +113,7 @@ def test_an_entry_has_the_fields_of_the_contract(target):
 def test_an_empty_key_has_no_field(target):
     sink = target.sink(key="${after.nothing}")
     write_all(sink, numbered_batch(1))
-    end(sink)
+    sink.close()
     assert [b"df-key" in fields for _, fields in target.entries()] == [False]
 
 
@@ -122,7 +121,7 @@ def test_a_batch_larger_than_a_pipeline_arrives_in_order(target, monkeypatch):
     monkeypatch.setattr("deltaforge.sinks.redis.PIPELINE_COMMANDS", 7)
     sink = target.sink()
     write_all(sink, numbered_batch(1, 100))
-    end(sink)
+    sink.close()
     assert [event.number for event in target.delivered()] == list(range(1, 101))
 
 
@@ -132,7 +131,7 @@ def test_a_key_that_is_no_stream_is_a_routing_error_of_its_event(target, redis_s
     client.set(f"{target.name}.2", "text")
     with pytest.raises(RecordError) as caught:
         write_all(sink, numbered_batch(1, 3))
-    end(sink)
+    sink.close()
     client.delete(f"{target.name}.2")
     client.close()
     assert (caught.value.kind, caught.value.index) == ("routing", 1)
@@ -150,7 +149,7 @@ def test_a_full_server_is_waited_for(private_redis):
     assert caught.value.kind == "io"
     admin.config_set("maxmemory", "0")
     assert deliver(sink, [batch]) == []
-    end(sink)
+    sink.close()
     assert without_repeats([fields[b"event_id"] for _, fields in admin.xrange("s")]) == [
         f"event-{number}".encode() for number in range(1, 11)
     ]
@@ -165,7 +164,7 @@ def test_a_read_only_replica_is_waited_for(private_redis):
     sink.open()
     with pytest.raises(SinkError) as caught:
         sink.write(numbered_batch(1))
-    end(sink)
+    sink.close()
     admin.close()
     assert caught.value.kind == "io"
 
@@ -180,9 +179,9 @@ def test_a_killed_server_is_waited_for(private_redis):
         sink.write(batch)
     assert retry_of(caught.value) is Retry.BACKOFF
     server.start()
-    sink.close()
+    sink.suspend()
     deliver(sink, [batch], is_open=False)
-    end(sink)
+    sink.close()
     client = server.connect()
     assert without_repeats([fields[b"event_id"] for _, fields in client.xrange("s")]) == [
         f"event-{number}".encode() for number in range(1, 21)
@@ -199,13 +198,13 @@ def test_what_an_old_connection_still_holds_never_comes_after_newer_entries(redi
     with pytest.raises(SinkError) as caught:
         sink.write(batch)
     assert caught.value.kind == "timeout"
-    sink.close()
+    sink.suspend()
     around = sink._config.model_copy(update={"uri": SecretStr(redis_server.uri)})
     sink._config = around
     deliver(sink, [batch, numbered_batch(12, 10)], is_open=False)
     silent.unstall()
     deliver(sink, [numbered_batch(22, 10)])
-    end(sink)
+    sink.close()
     assert [event.number for event in target.delivered()] == list(range(1, 32))
 
 
@@ -224,7 +223,7 @@ def test_a_refusal_by_the_access_rules_is_an_auth_error(private_redis, how):
     sink = direct_sink(server, uri=uri)
     with pytest.raises(SinkError) as caught:
         write_all(sink, numbered_batch(1))
-    end(sink)
+    sink.close()
     admin.close()
     assert caught.value.kind == "auth"
     assert "right" not in str(caught.value).replace("permissions", "")
@@ -253,7 +252,7 @@ def test_the_sentinels_name_the_server(sentinel_port):
     port, server = sentinel_port
     sink = direct_sink(server, uri=f"redis+sentinel://127.0.0.1:1,127.0.0.1:{port}/main/3")
     write_all(sink, numbered_batch(1))
-    end(sink)
+    sink.close()
     client = server.connect()
     client.select(3)
     assert client.xlen("s") == 1

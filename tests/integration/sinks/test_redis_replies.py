@@ -9,7 +9,7 @@ from redis._parsers.base import BaseParser
 from deltaforge.core.errors import SinkError
 from deltaforge.core.retry import Retry, retry_of
 from deltaforge.sinks.redis_client import sink_error
-from deltaforge.testing.sink_contract import end, numbered_batch
+from deltaforge.testing.sink_contract import numbered_batch
 from tests.fixtures.ports import free_port
 from tests.integration.sinks.test_redis import direct_sink, write_all
 from tests.unit.waiting import wait_until
@@ -33,7 +33,7 @@ def test_the_right_to_add_is_all_that_is_needed(redis_server, caplog, missing):
     sink = direct_sink(redis_server, uri=with_user(redis_server, "+xadd", *rights), stream=stream)
     for number in range(1, 4):
         write_all(sink, numbered_batch(number))
-        end(sink)
+        sink.close()
     with redis_server.connect() as client:
         assert client.xlen(stream) == 3
     warnings = [
@@ -47,7 +47,7 @@ def test_a_missing_right_to_add_is_named(redis_server, commands, keys):
     sink = direct_sink(redis_server, uri=with_user(redis_server, *commands, keys=keys))
     with pytest.raises(SinkError, match=r"redis takes nothing for stream s: NOPERM .*\+xadd") as caught:
         write_all(sink, numbered_batch(1))
-    end(sink)
+    sink.close()
     assert caught.value.kind == "auth"
     assert ("xadd" in caught.value.message) is ("-xadd" in commands)
 
@@ -67,7 +67,7 @@ def refusal(server):
     except SinkError as error:
         return error
     finally:
-        end(sink)
+        sink.close()
 
 
 def test_a_server_without_its_replicas_is_waited_for_by_its_word(private_redis):
@@ -94,7 +94,7 @@ def test_a_busy_server_is_waited_for_by_its_word(private_redis):
             sink.write(numbered_batch(1))
         admin.script_kill()
         connection.disconnect()
-    end(sink)
+    sink.close()
     assert retry_of(caught.value) is Retry.BACKOFF
 
 

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import EventIds
 from deltaforge.core.positions import PostgresPosition
@@ -14,7 +15,7 @@ from deltaforge.sinks.base import SinkConfig
 from deltaforge.testing.fakes import make_batch, make_event
 from tests.unit.waiting import wait_until
 
-MODES = ["at once", "client", "drain", "drain, certain"]
+MODES = ["at once", "client", "drain", "drain, certain", "reported"]
 IDS = EventIds.of("postgresql", "o", "tx")
 
 
@@ -38,7 +39,7 @@ class LedgerSink:
 
     def __init__(self, ledger, bad, mode, *, most=None, fault=lambda _name, _number: None):
         self.ledger, self.bad, self.mode, self.most, self.fault = ledger, set(bad), mode, most, fault
-        self.kept = None
+        self.stored = None
         self.noted = None
         self.written_count = self.abort_count = 0
         self._open, self._drained = [], 0  # batches of the transaction; how many of them are drained
@@ -49,10 +50,10 @@ class LedgerSink:
 
     def open(self):
         self._forget()
-        self.kept = self.ledger.progress
+        self.stored = self.ledger.progress
 
-    def kept_progress(self):
-        return self.kept
+    def stored_progress(self):
+        return self.stored
 
     def note_progress(self, progress):
         self.noted = progress
@@ -68,6 +69,8 @@ class LedgerSink:
             raise self._aborted(batch, index, is_certain=True)
 
     def drain(self):
+        if self.mode == "reported":
+            return
         waiting = self._open[self._drained :]
         for batch in waiting:
             for index, number in enumerate(rows_of(batch)):
@@ -79,15 +82,22 @@ class LedgerSink:
         self._drained = len(self._open)
 
     def flush(self):
+        if self.mode == "reported" and (refused := [error for batch in self._open for error in self._refused(batch)]):
+            self._forget()
+            return DeliveryReport(acked_count=0, refused=refused, is_in_doubt=True)
         self.drain()
         if self._open:
             number = len(self.ledger.commits) + 1
             self.fault("before_commit", number)
-            self.kept = self.noted or self.kept
+            self.stored = self.noted or self.stored
             self.ledger.rows += [number for batch in self._open for number in rows_of(batch)]
-            self.ledger.commits.append((len(self.ledger.rows), self.kept))
+            self.ledger.commits.append((len(self.ledger.rows), self.stored))
             self._open = []
             self.fault("after_commit", number)
+        self._forget()
+        return ALL_ACKED
+
+    def suspend(self):
         self._forget()
 
     def close(self):
@@ -97,8 +107,15 @@ class LedgerSink:
         self.abort_count += bool(self._open)
         self._open, self._drained, self.noted = [], 0, None
 
+    def _refused(self, batch):
+        bad = [index for index, number in enumerate(rows_of(batch)) if number in self.bad]
+        return [self._error(batch, index, is_certain=True) for index in bad]
+
     def _aborted(self, batch, index, *, is_certain):
         self._forget()
+        return self._error(batch, index, is_certain=is_certain)
+
+    def _error(self, batch, index, *, is_certain):
         error = RecordError("too large", index=index)
         error.written_count, error.batch, error.is_certain = None, batch, is_certain
         return error

@@ -16,9 +16,13 @@ from deltaforge.storage.memory import MemoryStorage
 from deltaforge.testing.fakes import RecordingSink, make_batch, make_event
 from tests.unit.waiting import wait_until
 
+MODES = ["at once", "partly", "flush", "flush, certain", "reported"]
+
 
 class PickySink(RecordingSink):
-    """Refuses some rows: at once, with what is before them written or not, or only when it flushes."""
+    """Refuses some rows: at once, with what is before them written or not, or only when it flushes, with or without
+    the others of the flush.
+    """
 
     def __init__(self, bad, mode):
         super().__init__()
@@ -29,15 +33,20 @@ class PickySink(RecordingSink):
     def write(self, batch):
         ids = [event.after["id"] for event in batch.events()]
         index = next((n for n, number in enumerate(ids) if number in self.bad), None)
-        if index is not None and not self._mode.startswith("flush"):
+        if index is not None and self._mode in ("at once", "partly"):
             taken = index if self._mode == "partly" else 0
-            self._buffered += ids[:taken]
+            self.written += ids[:taken]
             raise self._error(index, taken)
-        self._buffered += ids
+        self.written += ids
         self._batches.append(batch)
 
     def flush(self):
-        self.flushes.append(len(self._buffered))
+        self.flushes.append(len(self.written))
+        if self._mode == "reported":
+            refused = [error for batch in self._batches for error in self._refused(batch)]
+            self.written = [number for number in self.written if number not in self.bad]
+            self._batches = []
+            return msgspec.structs.replace(super().flush(), refused=refused[::-1])
         for batch in self._batches:
             for index, event in enumerate(batch.events()):
                 if event.after["id"] in self.bad:
@@ -47,11 +56,18 @@ class PickySink(RecordingSink):
                     error.batch, error.is_certain = batch, is_certain
                     raise error
         self._batches = []
-        super().flush()
+        return super().flush()
 
     def close(self):
         self._batches = []
         super().close()
+
+    def _refused(self, batch):
+        for index, event in enumerate(batch.events()):
+            if event.after["id"] in self.bad:
+                error = self._error(index, None)
+                error.batch = batch
+                yield error
 
     def _error(self, index, written_count):
         error = RecordError("cannot be encoded", index=index)
@@ -118,7 +134,7 @@ def batches(*sizes):
 BAD = {"one": {12}, "first and last": {1, 30}, "neighbours": {4, 5, 6, 11, 12}, "a whole batch": set(range(11, 21)), "all": set(range(1, 31))}  # fmt: skip
 
 
-@pytest.mark.parametrize("mode", ["at once", "partly", "flush", "flush, certain"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("bad", BAD.values(), ids=BAD.keys())
 def test_all_others_are_delivered_once_and_in_order(pipeline_of, mode, bad):
     pipeline = pipeline_of(PickySink(bad, mode))
@@ -133,7 +149,7 @@ def test_all_others_are_delivered_once_and_in_order(pipeline_of, mode, bad):
     assert pipeline.worker.last_error is None
 
 
-@pytest.mark.parametrize("mode", ["flush", "flush, certain"])
+@pytest.mark.parametrize("mode", ["flush", "flush, certain", "reported"])
 def test_a_search_writes_little_again_in_a_very_large_batch(pipeline_of, mode):
     bad = set(range(100, 20_000, 200))
     pipeline = pipeline_of(PickySink(bad, mode), max_entries=1000)
@@ -157,11 +173,11 @@ class NarrowSink(RecordingSink):
         self._last = batch
 
     def flush(self):
-        if len(self._buffered) > self._most:
+        if len(self.written) > self._most:
             error = RecordError("too large", index=self._last.event_count // 2)
             error.written_count, error.is_certain = None, False
             raise error
-        super().flush()
+        return super().flush()
 
 
 @pytest.mark.parametrize("most", [1, 7, 400])
@@ -176,7 +192,7 @@ def test_events_that_are_too_many_together_are_no_dead_letters(pipeline_of, most
     assert pipeline.worker.checkpoint().position == PostgresPosition(3607)
 
 
-@pytest.mark.parametrize("mode", ["at once", "flush", "flush, certain"])
+@pytest.mark.parametrize("mode", ["at once", "flush", "flush, certain", "reported"])
 def test_without_dead_letters_a_poison_event_ends_the_sink(mode):
     sink = PickySink({3}, mode)
     worker = SinkWorker(SinkConfig(id="k"), sink, PipelineMetrics("p"), acked=None, max_queued=4)
@@ -184,12 +200,12 @@ def test_without_dead_letters_a_poison_event_ends_the_sink(mode):
 
     wait_until(lambda: isinstance(worker.failure, RecordError))
 
-    assert not set(sink.durable) & {3, 4, 5}
+    assert not set(sink.durable) & ({3} if mode == "reported" else {3, 4, 5})
     assert worker.checkpoint() is None
     worker.close()
 
 
-@pytest.mark.parametrize("mode", ["at once", "partly", "flush", "flush, certain"])
+@pytest.mark.parametrize("mode", MODES)
 def test_a_full_queue_that_blocks_holds_the_sink_until_there_is_room(pipeline_of, mode):
     pipeline = pipeline_of(PickySink({3, 6, 9}, mode), policy="block", max_entries=2)
     pipeline.hand_over(*batches(5, 5))
@@ -216,7 +232,7 @@ def test_a_sink_that_waits_for_room_can_be_closed(pipeline_of):
     assert pipeline.worker.checkpoint() is None
 
 
-@pytest.mark.parametrize("mode", ["at once", "partly", "flush", "flush, certain"])
+@pytest.mark.parametrize("mode", MODES)
 def test_an_event_that_cannot_be_kept_is_written_again_until_it_is(pipeline_of, mode):
     pipeline = pipeline_of(PickySink({7}, mode))
     push, tries = pipeline.queue.push, []
@@ -232,7 +248,8 @@ def test_an_event_that_cannot_be_kept_is_written_again_until_it_is(pipeline_of, 
 
     assert len(tries) == 4
     assert pipeline.dead() == [7]
-    assert pipeline.sink.durable == [1, 2, 3, 4, 5, 6, 8, 9, 10]
+    assert pipeline.sink.durable[-9:] == [1, 2, 3, 4, 5, 6, 8, 9, 10]
+    assert len(pipeline.sink.durable) == (9 if mode != "reported" else 36)  # what is around it is repeated with it
     assert pipeline.metrics.registry.get_sample_value("deltaforge_dlq_write_failures_total", {"pipeline": "p"}) == 3
 
 
@@ -244,7 +261,7 @@ def redeliver(pipeline, number):
     return redelivery.error, acked
 
 
-@pytest.mark.parametrize("mode", ["at once", "flush"])
+@pytest.mark.parametrize("mode", ["at once", "flush", "reported"])
 def test_a_redelivery_goes_through_the_same_sink_and_moves_no_position(pipeline_of, mode):
     pipeline = pipeline_of(PickySink({3}, mode))
     pipeline.deliver(*batches(5))
@@ -261,7 +278,7 @@ def test_a_redelivery_goes_through_the_same_sink_and_moves_no_position(pipeline_
     assert pipeline.sink.durable == [1, 2, 4, 5, 3, 6]
 
 
-@pytest.mark.parametrize("mode", ["at once", "partly", "flush", "flush, certain"])
+@pytest.mark.parametrize("mode", MODES)
 def test_a_redelivery_gets_through_while_the_sink_waits_for_room(pipeline_of, mode):
     pipeline = pipeline_of(PickySink({3, 7}, mode), policy="block", max_entries=1)
     pipeline.hand_over(*batches(5, 5))
@@ -275,7 +292,7 @@ def test_a_redelivery_gets_through_while_the_sink_waits_for_room(pipeline_of, mo
     assert redelivery.error is None
     wait_until(lambda: pipeline.worker.wait_acked(0.1))
     assert pipeline.dead() == [7]
-    assert [n for n in pipeline.sink.durable if n != 3] == [1, 2, 4, 5, 6, 8, 9, 10]
+    assert [n for n in pipeline.sink.durable if n != 3][-8:] == [1, 2, 4, 5, 6, 8, 9, 10]
 
 
 def test_a_redelivery_to_a_sink_that_has_ended_is_refused(pipeline_of):

@@ -1,22 +1,25 @@
 from datetime import UTC, datetime
 
 import msgspec
+import pytest
 
 from deltaforge.checkpoint.state import SinkCheckpoint
+from deltaforge.core.delivery import DeliveryReport
 from deltaforge.core.errors import ControlError, RecordError
 from deltaforge.core.event import TX_ID_LENGTH, EventIds
 from deltaforge.core.positions import PostgresPosition
 from deltaforge.core.resume import SinkProgress
 from deltaforge.observability.metrics import PipelineMetrics
-from deltaforge.runtime import sink_worker
+from deltaforge.runtime import flush_times, sink_worker
 from deltaforge.runtime.sink_worker import SinkWorker
-from deltaforge.sinks.base import SinkConfig
-from deltaforge.testing.fakes import RecordingSink, fail_on, make_batch
+from deltaforge.testing.fakes import RecordingGatherer, RecordingSink, fail_on, make_batch
 from tests.unit.waiting import wait_until
 
 
 def worker_of(sink, *, acked=None, max_queued=1, **options):
-    return SinkWorker(SinkConfig(id="k"), sink, PipelineMetrics("p"), acked=acked, max_queued=max_queued, **options)
+    return SinkWorker(
+        sink.config_type(id="k"), sink, PipelineMetrics("p"), acked=acked, max_queued=max_queued, **options
+    )
 
 
 def deliver(worker, batches):
@@ -118,7 +121,7 @@ class KeepingSink(RecordingSink):
         self.kept = kept
         self.noted = []
 
-    def kept_progress(self):
+    def stored_progress(self):
         return self.kept
 
     def note_progress(self, progress):
@@ -126,6 +129,72 @@ class KeepingSink(RecordingSink):
 
     def drain(self):
         pass
+
+
+def test_a_sink_that_gathers_is_flushed_when_it_is_due_and_goes_on_until_then(monkeypatch):
+    monkeypatch.setattr(flush_times, "DUE_SECS", 0.01)
+    sink = RecordingGatherer()
+    worker = worker_of(sink)
+    for number in range(1, 10):
+        wait_until(lambda number=number: worker.offer(make_batch(number), 0.1))
+    wait_until(lambda: sink.written == list(range(1, 10)))
+    assert (sink.durable, worker.checkpoint(), worker.wait_acked(0)) == ([], None, False)
+
+    sink.is_due = True
+    wait_until(lambda: worker.wait_acked(0.1))
+    assert sink.durable == list(range(1, 10))
+    assert worker.checkpoint().position == PostgresPosition(10)
+    worker.close()
+
+
+def test_a_sink_that_gathers_is_flushed_before_it_holds_too_much(monkeypatch):
+    monkeypatch.setattr(flush_times, "GATHERED_BYTES", 3000)
+    worker = worker_of(sink := RecordingGatherer())
+    batches = [make_batch(number) for number in range(1, 12)]
+    assert 3000 / 4 < batches[0].held_bytes < 3000 / 3
+    for batch in batches:
+        wait_until(lambda batch=batch: worker.offer(batch, 0.1))
+    wait_until(lambda: sink.written == [9, 10, 11])
+    assert sink.durable == list(range(1, 9))
+    worker.close()
+
+
+def test_what_was_gathered_before_an_error_is_written_again(monkeypatch):
+    monkeypatch.setattr(sink_worker, "RETRY", sink_worker.Backoff(initial_secs=0.001, max_secs=0.01))
+    monkeypatch.setattr(flush_times, "DUE_SECS", 0.01)
+    sink = RecordingGatherer(fail_on("write", 4))
+    worker = worker_of(sink)
+    for number in range(1, 6):
+        wait_until(lambda number=number: worker.offer(make_batch(number), 0.1))
+    sink.is_due = True
+    wait_until(lambda: worker.wait_acked(0.1))
+    assert sink.durable == [1, 2, 3, 4, 5]
+    worker.close()
+
+
+class PartlySink(RecordingSink):
+    """Acks one batch with each flush, and holds the others or has them written again."""
+
+    def __init__(self, *, is_in_doubt):
+        super().__init__()
+        self.is_in_doubt = is_in_doubt
+
+    def flush(self):
+        first, rest = self.written[:1], self.written[1:]
+        self.durable += first
+        self.written = [] if self.is_in_doubt else rest
+        return DeliveryReport(acked_count=len(first), is_in_doubt=self.is_in_doubt)
+
+
+@pytest.mark.parametrize("is_in_doubt", [True, False])
+def test_a_report_of_some_batches_acks_those(is_in_doubt):
+    worker = worker_of(sink := PartlySink(is_in_doubt=is_in_doubt), max_queued=10)
+    for number in (1, 2, 3, 4):
+        assert worker.offer(make_batch(number, event_count=number != 3), 1)
+    wait_until(lambda: worker.wait_acked(0.1))
+    assert sink.durable == [1, 2, 4]
+    assert worker.checkpoint().position == PostgresPosition(5)
+    worker.close()
 
 
 def saved_at(lsn, kept=None):

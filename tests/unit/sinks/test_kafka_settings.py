@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from deltaforge.core.errors import SpecError
-from deltaforge.sinks.base import PositionKeeper
+from deltaforge.sinks.base import ProgressStore
 from deltaforge.sinks.kafka import KafkaSinkConfig, KafkaSinkSpec
 from deltaforge.sinks.kafka.exactly_once import ExactlyOnceKafkaSink
 from deltaforge.sinks.kafka.settings import ALLOWED, RUNS_CODE, faults_of
@@ -138,7 +138,7 @@ def test_the_document_chooses_the_sink(exactly_once, sink):
     spec = KafkaSinkSpec.model_validate({"type": "kafka", "config": SMALLEST | {"exactly_once": exactly_once}})
     built = spec.build(context())
     assert type(built) is sink
-    assert isinstance(built, PositionKeeper) is exactly_once
+    assert isinstance(built, ProgressStore) is exactly_once
 
 
 def refused(**client_conf):
