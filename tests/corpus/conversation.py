@@ -36,6 +36,15 @@ def message(kind, body=b""):
     return kind + struct.pack(">I", len(body) + 4) + body
 
 
+def messages_of(data):
+    """Type and whole bytes of each message."""
+    at = 0
+    while at < len(data):
+        size = 1 + struct.unpack_from(">I", data, at + 1)[0]
+        yield data[at : at + 1], data[at : at + size]
+        at += size
+
+
 class Question:
     """What a client of PostgreSQL asks, up to the message that wants an answer.
 

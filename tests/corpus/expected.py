@@ -45,9 +45,9 @@ def written(name, folder, redis, *, is_pure=False, expected=None):
             pipeline.start(environment={"DELTAFORGE_PURE": "1" if is_pure else ""})
             _wait(pipeline, folder, expected, server)
             assert pipeline.stop() == 0, pipeline.log()
-        found = {name: _lines(folder / f"{name}.jsonl", is_whole=name == "native") for name in FILES}
+        found = {name: lines_of_file(folder / f"{name}.jsonl", is_whole=name == "native") for name in FILES}
         found |= _of_kafka(broker.messages())
-        return found | _of_redis(client, prefix)
+        return found | lines_of_streams(client, prefix)
 
 
 class _Ended:
@@ -75,7 +75,7 @@ def _unversioned(data):
     return data.replace(_VERSION, b"deltaforge-VERSION")
 
 
-def _lines(path, *, is_whole):
+def lines_of_file(path, *, is_whole):
     lines = _unversioned(path.read_bytes()).split(b"\n")
     assert lines.pop() == b""
     return [line.decode() if is_whole else _hash(line) for line in lines]
@@ -100,7 +100,8 @@ def _of_kafka(messages):
     return found
 
 
-def _of_redis(client, prefix):
+def lines_of_streams(client, prefix=""):
+    """By sink, of the streams whose names begin with prefix and sink; they are gone afterwards."""
     found = {}
     for stream in sorted(client.scan_iter(f"{prefix}*")):
         sink, _, name = stream.decode().removeprefix(prefix).partition(".")
@@ -137,11 +138,11 @@ def _around(text, other):
     return f"…{text[max(0, at - 120) : at + 120]}…" if len(text) > 300 else text
 
 
-def write(name):
-    """Make what today's code writes what is expected, and say what is other than before."""
+def write(name, *, compares):
+    """Make what today's code writes what is expected; if asked to, say what is other than before."""
     from tests.corpus.record import redis_server
 
-    before = expected_of(name) if _path(name).exists() else None
+    before = expected_of(name) if compares else None
     with tempfile.TemporaryDirectory() as folder, redis_server() as redis:
         found = written(name, Path(folder), redis, is_pure=bool(os.environ.get("DELTAFORGE_PURE")))
     print(f"{name}: {len(found['native'])} events; {dict(Counter({sink: len(each) for sink, each in found.items()}))}")

@@ -132,5 +132,6 @@ def _follow_log(client, server, recording):
 
     threading.Thread(target=guarded, daemon=True).start()
     while data := server.recv(65536):
-        recording.log += data
+        if not recording.is_complete:
+            recording.log += data
         client.sendall(data)

@@ -38,9 +38,10 @@ def record(name):
 
 def with_new_answers(recording, other):
     """The recording, with answers to what only the other one was asked."""
-    for question in other.answers.keys() - recording.answers.keys():
-        print(f"new: {question}")
-        recording.answers[question] = other.answers[question]
+    for known, more in ((recording.answers, other.answers), (recording.later, other.later)):
+        for question in more.keys() - known.keys():
+            print(f"new: {question}")
+            known[question] = more[question]
     return recording
 
 
@@ -108,6 +109,10 @@ def _recorded(database, source, during=None):
 
             wait_for(has_ended)
             assert pipeline.stop() == 0, pipeline.log()
+            recording.is_complete = True
+            pipeline.start(waits=False)  # what it asks where it goes on
+            pipeline.wait_until(lambda status: status["connected"])
+            assert pipeline.stop() == 0, pipeline.log()
     return _nameless(recording)
 
 
@@ -119,7 +124,7 @@ class _Ended:
 def _nameless(recording):
     """Without the name of this machine."""
     name = socket.gethostname().encode()
-    for question, answers in recording.answers.items():
+    for question, answers in (*recording.answers.items(), *recording.later.items()):
         if "@@hostname" in question:
             answers[:] = [answer.replace(name, b"h" * len(name)) for answer in answers]
     return recording
@@ -137,7 +142,7 @@ def main():
         elif not options.expected:
             save(name, record(name))
         if not options.answers:
-            expected.write(name)
+            expected.write(name, compares=options.expected)
 
 
 if __name__ == "__main__":

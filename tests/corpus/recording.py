@@ -14,16 +14,19 @@ class Recording(msgspec.Struct):
     ``greeting``: what the server says to every connection: MySQL's first packet, the parameters of PostgreSQL.
     ``answers``: by question, in the order in which it was asked; the last one stands for all that come later.
     ``log``: everything it sent once it was asked for its log.
+    ``later``: what was answered when the log ``is_complete``, to the pipeline that went on there.
     """
 
     scheme: str
     source: dict
     greeting: bytes = b""
     answers: dict[str, list[bytes]] = {}
+    later: dict[str, list[bytes]] = {}
     log: bytes = b""
+    is_complete: bool = False
 
     def learn(self, question, answer):
-        known = self.answers.setdefault(question, [])
+        known = (self.later if self.is_complete else self.answers).setdefault(question, [])
         if not known or known[-1] != answer:
             known.append(answer)
 
