@@ -22,7 +22,7 @@ from deltaforge.control.ownership import owned_storage
 from deltaforge.control.service import PipelineService
 from deltaforge.control.tokens import Tokens
 from deltaforge.core.errors import DeltaForgeError, SpecError
-from deltaforge.storage.base import open_storage
+from deltaforge.storage.backends import open_storage
 
 log = logging.getLogger(__name__)
 

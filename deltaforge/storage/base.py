@@ -6,12 +6,7 @@ Everything is bytes under a namespace and a key. Calls block; they are short.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple, Protocol
-
-from deltaforge.core.errors import SpecError
-
-BACKENDS = ("sqlite", "memory")
 
 
 class Slot(NamedTuple):
@@ -174,32 +169,3 @@ class Storage(Protocol):
     def close(self) -> None:
         """Release files and connections; afterwards nothing else may be called."""
         ...
-
-
-def open_storage(backend: str, path: Path, dsn: str | None = None) -> Storage:
-    """Open the backend that the command line names.
-
-    Args:
-        backend: ``sqlite`` or ``memory``.
-        path: Database file of ``sqlite``.
-        dsn: For backends that are servers; none is built yet.
-
-    Raises:
-        SpecError: The backend is unknown or not built.
-        StorageError: It cannot be opened.
-    """
-    if backend == "sqlite":
-        from deltaforge.storage.sqlite import SqliteStorage
-
-        return SqliteStorage(path)
-    if backend == "memory":
-        from deltaforge.storage.memory import MemoryStorage
-
-        return MemoryStorage()
-    del dsn
-    known = ", ".join(BACKENDS)
-    if backend == "postgres":
-        raise SpecError(
-            "storage backend postgres is not part of this version", path="storage.backend", hint=f"use one of {known}"
-        )
-    raise SpecError(f"unknown storage backend {backend!r}", path="storage.backend", hint=f"use one of {known}")

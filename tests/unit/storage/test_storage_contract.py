@@ -6,7 +6,8 @@ import threading
 import pytest
 
 from deltaforge.core.errors import SpecError, StorageError
-from deltaforge.storage.base import Slot, open_storage
+from deltaforge.storage.backends import open_storage
+from deltaforge.storage.base import Slot
 from deltaforge.storage.memory import MemoryStorage
 from deltaforge.storage.sqlite import SqliteStorage
 
