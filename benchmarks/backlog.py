@@ -151,14 +151,14 @@ class Backlog:
 
     def _measure(self, pipeline: PipelineProcess, target: Any) -> Figures:
         pipeline.start(stdout=subprocess.DEVNULL if isinstance(target, NullTarget) else None)
-        while not (first := _delivered(pipeline)):
+        while not (first := delivered_by(pipeline)):
             time.sleep(POLL_SECS)  # a server may look through its log for a while before it sends anything
         assert first < self.rows, f"{self.rows} rows are too few to measure"
         began, cpu_began, delivered = time.monotonic(), cpu_secs(pipeline.pid), first
         threads_began = thread_secs(pipeline.pid)
         while delivered < self.rows:
             time.sleep(POLL_SECS)
-            delivered = _delivered(pipeline)
+            delivered = delivered_by(pipeline)
         # What was delivered before the first look that found something is in neither figure.
         secs, cpu = time.monotonic() - began, cpu_secs(pipeline.pid) - cpu_began
         threads = {name: used - threads_began.get(name, 0.0) for name, used in thread_secs(pipeline.pid).items()}
@@ -174,6 +174,6 @@ class Backlog:
         )
 
 
-def _delivered(pipeline: PipelineProcess) -> int:
-    found = _DELIVERED.search(pipeline.ask("metrics")["metrics"])
-    return int(float(found[1])) if found else 0
+def delivered_by(pipeline: PipelineProcess) -> int:
+    """Events that all of its sinks have acknowledged."""
+    return min((int(float(count)) for count in _DELIVERED.findall(pipeline.ask("metrics")["metrics"])), default=0)

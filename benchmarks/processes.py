@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,11 @@ _PAGES_PER_MB = (1 << 20) / os.sysconf("SC_PAGE_SIZE")
 def cpu_secs(pid: int) -> float:
     """Seconds of user and system time of the process tree, with the children that it has waited for."""
     return sum(_ticks(member) for member in tree(pid)) / _TICKS
+
+
+def exact_cpu_secs(pid: int) -> float:
+    """The same of one process without its children, to the nanosecond: for what takes less than a second."""
+    return time.clock_gettime(~pid << 3 | 2)  # the CPU clock of a process: clock_getcpuclockid(3)
 
 
 def thread_secs(pid: int) -> dict[str, float]:

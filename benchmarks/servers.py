@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any, Self
 
 from confluent_kafka import Consumer, TopicPartition
@@ -10,9 +11,10 @@ from confluent_kafka.admin import AdminClient
 
 from tests.destinations import FileDestination, KafkaDestination, RedisDestination
 from tests.fixtures import fix_mysql, fix_postgres
-from tests.fixtures.fix_kafka import start_broker
+from tests.fixtures.fix_kafka import KafkaBroker, start_broker
 from tests.fixtures.fix_redis import RedisServer
 from tests.fixtures.fix_servers import ServerRoom, variable
+from tests.fixtures.kafka_tls import self_signed, tls_properties
 
 
 class _Options:
@@ -54,7 +56,16 @@ class Servers:
         if name == "redis":
             process = self._room.start("redis", "redis.sh")
             return RedisServer("127.0.0.1", process.port, process)
+        if name == "kafka-tls":
+            return self._start_with_tls()
         return start_broker(self._room)
+
+    def _start_with_tls(self) -> tuple[KafkaBroker, Path]:
+        """A broker that speaks TLS alone, and a file with its certificate."""
+        key, certificate = self_signed()
+        authority = self._room.folder / "ca.pem"
+        authority.write_text(certificate)
+        return start_broker(self._room, *tls_properties(key, certificate)), authority
 
 
 class KafkaTarget(KafkaDestination):
