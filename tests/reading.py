@@ -9,6 +9,7 @@ import pytest
 
 from deltaforge.checkpoint.identity import FailoverLog
 from deltaforge.core.json_parse import parse_json_exact
+from deltaforge.core.json_text import encode_json
 from deltaforge.core.routing import row_key
 from deltaforge.encodings.json import JsonEncoder
 from deltaforge.envelopes.cloudevents import CloudEventsEnvelope
@@ -34,8 +35,6 @@ ENCODERS = [
         CloudEventsEnvelope("com.acme", include_nulls=True),
     )
 ]
-
-_json = msgspec.json.Encoder(decimal_format="number")
 
 
 class StreamReader:
@@ -190,7 +189,7 @@ def readers_of(make_reader, folder):
 
 def wire(value):
     """A row image as a consumer of the JSON sees it."""
-    text = _json.encode(value)
+    text = encode_json(value)
     try:
         return msgspec.json.decode(text)
     except msgspec.ValidationError:  # a number that no float can hold

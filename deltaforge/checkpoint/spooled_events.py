@@ -15,6 +15,7 @@ import msgspec
 
 from deltaforge.core.errors import StorageError, UnsupportedValueError
 from deltaforge.core.event import ChangeEvent, Op, Routing, SourceInfo, Transaction
+from deltaforge.core.exact_number import exact_number
 from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.json_text import encode_json, is_unicode
 from deltaforge.core.table import TableSchema
@@ -143,7 +144,7 @@ def restored_value(code: int, data: memoryview) -> Any:
         return NoJsonForm()
     text = bytes(data).decode("utf-8", "surrogatepass")
     if code == _DECIMAL:
-        return Decimal(text)
+        return exact_number(text)
     if code == _INTEGER:
         return int(text, 16)
     if code == _TEXT:
@@ -206,7 +207,7 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in map(_plain_name, value.items())}
     if kind is list:
         return [_plain(item) for item in value]
-    if kind is Decimal:
+    if isinstance(value, Decimal):
         return _extension(_DECIMAL, str(value))
     if kind is int and not _MIN <= value <= _MAX:
         return _extension(_INTEGER, f"{value:x}")

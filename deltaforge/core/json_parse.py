@@ -8,6 +8,7 @@ from decimal import Decimal, DecimalException
 from typing import Any
 
 from deltaforge.core.errors import UnsupportedValueError
+from deltaforge.core.exact_number import exact_number
 
 MAX_DEPTH = 200
 """Levels of a stored document that becomes a value: readers of JSON, ours and others, end at a few hundred."""
@@ -83,10 +84,16 @@ def _integer(text: str) -> int | Decimal:
     return int(value) if _MIN <= value <= _MAX else value
 
 
-def _number(text: str) -> float | Decimal:
+def number_of_text(text: str) -> float | Decimal:
+    """The number of a JSON text that has a point or an exponent: a float if that is exact, else one that is written
+    with these characters again.
+
+    Raises:
+        UnheldJsonError: It is too large or too small.
+    """
     value = float(text)
     try:
-        exact = Decimal(text)
+        exact = exact_number(text)
     except DecimalException:
         raise UnheldJsonError("a number in JSON is too large or too small") from None
     return value if Decimal(repr(value)) == exact and len(exact.as_tuple().digits) <= 17 else exact
@@ -96,4 +103,4 @@ def _constant(text: str) -> Any:
     raise ValueError(text)  # NaN and Infinity are not JSON
 
 
-_decode = json.JSONDecoder(parse_int=_integer, parse_float=_number, parse_constant=_constant).decode
+_decode = json.JSONDecoder(parse_int=_integer, parse_float=number_of_text, parse_constant=_constant).decode

@@ -6,7 +6,16 @@ from typing import Any
 
 import msgspec
 
-_encode = msgspec.json.Encoder(decimal_format="number").encode
+from deltaforge.core.exact_number import WrittenNumber
+
+
+def _written(value: Any) -> msgspec.Raw:
+    if isinstance(value, WrittenNumber):
+        return msgspec.Raw(str(value).encode())
+    raise TypeError(type(value).__name__)
+
+
+_encode = msgspec.json.Encoder(decimal_format="number", enc_hook=_written).encode
 
 
 def encode_json(value: Any) -> bytes:

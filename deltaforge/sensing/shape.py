@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from deltaforge.core.exact_number import WrittenNumber
 from deltaforge.sensing.keys import KeyPlan
 from deltaforge.sensing.structure import is_bytes
 
@@ -37,7 +38,7 @@ TYPE_NAMES = {
 }
 
 _SCALARS: dict[type, int] = {
-    type(None): NULL, bool: BOOLEAN, int: INTEGER, float: NUMBER, Decimal: NUMBER, str: STRING,
+    type(None): NULL, bool: BOOLEAN, int: INTEGER, float: NUMBER, Decimal: NUMBER, WrittenNumber: NUMBER, str: STRING,
 }  # fmt: skip
 
 

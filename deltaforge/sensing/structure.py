@@ -21,6 +21,7 @@ from functools import lru_cache
 from typing import Any
 
 from deltaforge.core.event import RowImage
+from deltaforge.core.exact_number import WrittenNumber
 
 NULL, BOOLEAN, INTEGER, NUMBER, STRING, ARRAY, OBJECT, OPAQUE = 1, 2, 3, 4, 5, 7, 8, 9
 
@@ -31,7 +32,7 @@ ABSENT = 1
 """In place of a hash: the value is null or missing."""
 
 _KINDS: dict[type, int] = {
-    type(None): NULL, bool: BOOLEAN, int: INTEGER, float: NUMBER, Decimal: NUMBER,
+    type(None): NULL, bool: BOOLEAN, int: INTEGER, float: NUMBER, Decimal: NUMBER, WrittenNumber: NUMBER,
     str: STRING, list: ARRAY, dict: OBJECT,
 }  # fmt: skip
 _MASK = (1 << 64) - 1

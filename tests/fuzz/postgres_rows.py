@@ -12,6 +12,7 @@ from deltaforge.protocol.postgres.values import DECODERS, TypeInfo
 from deltaforge.sources.postgres.maker import CapturedTable, EventMaker, Place
 from deltaforge.sources.transaction import OpenTransaction
 from tests.fuzz.mysql_input import TEXTS, damaged
+from tests.fuzz.numbers import document_text
 from tests.reading import ENCODERS
 from tests.schemas import registered
 
@@ -107,6 +108,7 @@ class Case:
                 continue
             info = self._types[oid]
             texts = ARRAYS if info.element else OTHERS.get(info.name, TEXTS)
-            text = rnd.choice(texts).encode()
+            is_random = info.name in ("json", "jsonb") and rnd.random() < 0.6
+            text = (document_text(rnd) if is_random else rnd.choice(texts)).encode()
             data += b"t" + struct.pack(">I", len(text)) + text
         return data

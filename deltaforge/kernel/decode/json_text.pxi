@@ -16,6 +16,7 @@ cdef extern from *:
 cdef enum:
     MAX_TEXT_DEPTH = 100
     MAX_COMPARED_KEYS = 64
+    MAX_POWER_DIGITS = 15
 
 
 cdef inline bint is_digit(uint8_t byte) noexcept nogil:
@@ -65,29 +66,51 @@ cdef int _digits_of(const uint8_t* at, const uint8_t* end, char* digits, int* ex
     return count
 
 
-cdef bint _put_float_text(Output* out, const uint8_t* at, const uint8_t* end) noexcept nogil:
-    """A number with a point or an exponent: as a double if that is exact. False to decline."""
+cdef bint is_printed_double(const uint8_t* at, const uint8_t* end) noexcept nogil:
+    """Whether a number with a point and without an exponent is surely what its double is printed as: not more digits than
+    every double has, none of them a zero that would be left out, and not so small that it had an exponent.
+    """
+    cdef int zeros = 0
+    if at[0] == 45:
+        at += 1
+    if end - at > 16 or (end - 1)[0] == 48 and (end - 2)[0] != 46:
+        return False
+    if at[0] == 48:
+        at += 2
+        while at < end and at[0] == 48:
+            zeros += 1
+            at += 1
+    return zeros <= 4
+
+
+cdef bint _is_double(const uint8_t* at, const uint8_t* end, double* value) noexcept nogil:
+    """Whether a number with a point or an exponent is exactly a double, of not more digits than one has."""
     cdef char own[24]
     cdef char back[24]
     cdef char text[40]
     cdef int own_exponent = 0, back_exponent = 0, count, length
-    cdef double value = 0.0
-    if not df_parse(at, end - at, &value) or value - value != 0.0:
-        return False
     count = _digits_of(at, end, own, &own_exponent)
-    if count < 0:
+    if count < 0 or not df_parse(at, end - at, value) or value[0] - value[0] != 0.0:
         return False
-    length = df_shortest(value, text)
+    length = df_shortest(value[0], text)
     if _digits_of(<const uint8_t*>text, <const uint8_t*>text + length, back, &back_exponent) != count:
         return False
-    if count and (own_exponent != back_exponent or memcmp(own, back, count) != 0):
-        return False
-    put_double(out, value)
-    return True
+    return count == 0 or own_exponent == back_exponent and memcmp(own, back, count) == 0
+
+
+cdef void put_number_text(Output* out, const uint8_t* at, const uint8_t* end) noexcept nogil:
+    """A number with a point or an exponent: as a double if that is exact, else as it stands."""
+    cdef double value = 0.0
+    if _is_double(at, end, &value):
+        put_double(out, value)
+    else:
+        out.has_decimals = True
+        put(out, at, end - at)
 
 
 cdef const uint8_t* _put_number_text(Output* out, const uint8_t* at, const uint8_t* end) noexcept nogil:
     cdef const uint8_t* begin = at
+    cdef const uint8_t* power = NULL
     cdef bint is_whole = True
     if at < end and at[0] == 45:
         at += 1
@@ -110,10 +133,17 @@ cdef const uint8_t* _put_number_text(Output* out, const uint8_t* at, const uint8
             at += 1
         if at >= end or not is_digit(at[0]):
             return NULL
+        power = at
         while at < end and is_digit(at[0]):
             at += 1
+    if power != NULL and at - power > MAX_POWER_DIGITS:   # maybe beyond the exponent of a decimal
+        return NULL
     if not is_whole:
-        return at if _put_float_text(out, begin, at) else NULL
+        if power == NULL and is_printed_double(begin, at):
+            put(out, begin, at - begin)
+        else:
+            put_number_text(out, begin, at)
+        return at
     if at - begin == 2 and begin[0] == 45 and begin[1] == 48:
         begin += 1   # -0 is the integer 0
     if at - begin > 18:

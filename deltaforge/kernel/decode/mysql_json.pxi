@@ -21,37 +21,23 @@ cdef inline Py_ssize_t _json_length(const uint8_t** at, const uint8_t* end) noex
 
 
 cdef bint _put_json_number(Output* out, const uint8_t* at, Py_ssize_t length) noexcept nogil:
-    """A decimal as a JSON number, in the form of Python's ``str(Decimal)``."""
-    cdef Py_ssize_t begin, first, count, point
-    cdef int scale
-    if length < 2:
+    """A decimal as a JSON number: see ``_exact_number`` in jsonb.py."""
+    cdef uint8_t text[96]   # 81 digits, a sign, a point, a zero before it
+    cdef Py_ssize_t begin = out.size, size
+    if length < 2 or put_decimal(out, at + 2, at + length, at[0], at[1]) == NULL or out.is_exhausted:
         return False
-    scale = at[1]
-    begin = out.size
-    out.has_decimals = True
-    if put_decimal(out, at + 2, at + length, at[0], scale) == NULL:
-        return False
-    first = begin + 1 if out.data[begin] == 45 else begin
-    # "0.000…ddd": with more than five zeros before the first digit an exponent is written.
-    if scale < 7 or out.data[first] != 48:
-        return True
-    count = first + 2
-    while count < out.size - 1 and out.data[count] == 48:
-        count += 1
-    point = first + 1 - count          # exponent of the first digit
-    if out.data[count] == 48:
-        point = -scale                 # zero: "0E-scale"
-    if point >= -6:
-        return True
-    length = out.size - count
-    memmove(out.data + first, out.data + count, length)
-    out.size = first + length
-    if length > 1:
-        put_byte(out, 0)
-        memmove(out.data + first + 2, out.data + first + 1, length - 1)
-        out.data[first + 1] = 46
-    put(out, b"E-", 2)
-    put_uint(out, -point)
+    size = out.size - begin
+    if at[1] == 0:
+        if size == 2 and out.data[begin] == 45 and out.data[begin + 1] == 48:   # -0 is the integer 0
+            out.data[begin] = 48
+            out.size -= 1
+        out.has_decimals |= size > 18
+    elif out.data[out.size - 1] == 48 and out.data[out.size - 2] != 46:
+        out.has_decimals = True
+    elif not is_printed_double(out.data + begin, out.data + out.size):
+        memcpy(text, out.data + begin, size)
+        out.size = begin
+        put_number_text(out, text, text + size)
     return True
 
 

@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import Any
 
 from deltaforge.core.errors import ProtocolError, TruncatedMessageError
+from deltaforge.core.exact_number import exact_number
+from deltaforge.core.json_parse import number_of_text
 from deltaforge.protocol.buffer import read_uint, take
 from deltaforge.protocol.mysql.numbers import decimal_text
 from deltaforge.protocol.mysql.types import Code
@@ -124,10 +126,18 @@ def _opaque(code: int, raw: bytes) -> Any:
     return f"base64:type{code}:{base64.b64encode(raw).decode('ascii')}"
 
 
-def _exact_number(text: str) -> int | Decimal:
-    """A number as whoever parses its JSON text exactly would have it (``core/json_parse.py``)."""
-    value = Decimal(text)
-    return int(value) if "." not in text and _MIN_INTEGER <= value <= _MAX_INTEGER else value
+def _exact_number(text: str) -> int | float | Decimal:
+    """A number that is written as the server prints it.
+
+    One without zeros at its end could be a double as well, to those who have the printed text alone: it is a float if
+    that is exact, which is below 0.00001 written with an exponent.
+    """
+    if "." not in text:
+        value = Decimal(text)
+        return int(value) if _MIN_INTEGER <= value <= _MAX_INTEGER else value
+    if text.endswith("0") and not text.endswith(".0"):
+        return exact_number(text)
+    return number_of_text(text)
 
 
 def _packed_time(code: int, packed: int) -> str:
