@@ -8,9 +8,8 @@ from __future__ import annotations
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
-from deltaforge.checkpoint.reader import DELIVERY_KEY, DELIVERY_STEP, FLOW_ID, SENSING_STEP, SOURCE_STEP
+from deltaforge.checkpoint.reader import DELIVERY_STEP, FLOW_ID, SENSING_STEP, SOURCE_STEP
 from deltaforge.checkpoint.reset import ResetRequest
-from deltaforge.core.batch import Batch
 from deltaforge.runtime.delivery import DeliverySink
 from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.sensing import SensingLogic
@@ -27,12 +26,7 @@ def build_dataflow(pipeline: RunningPipeline, reset: ResetRequest | None = None)
     info = pipeline.info
     flow = Dataflow(FLOW_ID)
     batches = op.input(SOURCE_STEP, flow, LogSource(info, reset, pipeline.read_log))
-    keyed = op.map("key", batches, _keyed)
     if info.spec.spec.schema_sensing.enabled:
-        keyed = op.stateful_batch(SENSING_STEP, keyed, lambda state: SensingLogic(info, state))
-    op.output(DELIVERY_STEP, keyed, DeliverySink(info, reset, pipeline.deliver))
+        batches = op.stateful_batch(SENSING_STEP, batches, lambda state: SensingLogic(info, state))
+    op.output(DELIVERY_STEP, batches, DeliverySink(info, reset, pipeline.deliver))
     return flow
-
-
-def _keyed(batch: Batch) -> tuple[str, Batch]:
-    return DELIVERY_KEY, batch

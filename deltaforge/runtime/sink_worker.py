@@ -149,14 +149,15 @@ class SinkWorker:
 
     def _run(self) -> None:
         show_thread_name()
-        delays = RETRY.delays(random.Random())
+        luck = random.Random()  # seeding one takes longer than a small batch
+        delays = RETRY.delays(luck)
         try:
             while True:
                 try:
                     if not self._attempt():
                         return
                     if self.last_error is None:
-                        delays = RETRY.delays(random.Random())
+                        delays = RETRY.delays(luck)
                 except DeadLettersFullError:
                     self._abandon()
                     if self._is_closing:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
-from deltaforge.checkpoint.reader import SOURCE_KEY
+from deltaforge.checkpoint.reader import DELIVERY_KEY, SOURCE_KEY
 from deltaforge.checkpoint.reset import ResetRequest, readable, remove_reset
 from deltaforge.checkpoint.state import SourceState, decode_source_state, encode_state
 from deltaforge.core.batch import Batch
@@ -33,6 +33,9 @@ not, so on a source that was quiet for :data:`IDLE_AFTER_SECS` they come so much
 """
 IDLE_AFTER_SECS = 1.0
 
+KeyedBatch = tuple[str, Batch]
+"""A batch under the one key of the stream, which is the delivery's."""
+
 
 class StartState(enum.Enum):
     """Of the position that a run starts from. It is saved before anything is delivered, or a crash in the first epoch
@@ -44,7 +47,7 @@ class StartState(enum.Enum):
     SAVED = "saved"
 
 
-class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
+class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
     """Emits batches, and confirms to the server what Bytewax has saved.
 
     Bytewax starts epoch N+1 only when N is completely in the recovery store. So on the first
@@ -94,7 +97,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
             self.reader.start(self._position)
 
     @told
-    def next_batch(self) -> list[Batch]:
+    def next_batch(self) -> list[KeyedBatch]:
         self._check_owner()
         self._confirm_saved()
         if self._ending.failure is not None:
@@ -114,7 +117,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         self._note(batch)
         if batch.event_count:
             reached("after_read")
-        return [batch]
+        return [(DELIVERY_KEY, batch)]
 
     @told
     def snapshot(self) -> bytes | None:
@@ -166,7 +169,7 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
     def _start_view(self) -> dict[str, Any] | None:
         return self._run_start.view() if self._run_start else None
 
-    def _asked_batch(self) -> list[Batch]:
+    def _asked_batch(self) -> list[KeyedBatch]:
         """A batch without events, if the delivery has something to save although nothing comes."""
         try:
             is_asked = self._requests.is_open()
@@ -175,9 +178,9 @@ class LogPartition(StatefulSourcePartition[Batch, bytes | None]):
         if not is_asked or self._position is None or self._is_tx_open:
             return []
         self._requests.answered()
-        return [Batch((), self._position)]
+        return [(DELIVERY_KEY, Batch((), self._position))]
 
-    def _last_batch(self) -> list[Batch]:
+    def _last_batch(self) -> list[KeyedBatch]:
         batches = self._asked_batch()
         if batches:
             return batches
@@ -206,7 +209,7 @@ ReadLog = Callable[[SourceState | None, ResetRequest | None, bytes | None], LogP
 """Makes the partition from ``state``, ``reset`` and ``state_before_reset``."""
 
 
-class LogSource(FixedPartitionedSource[Batch, bytes | None]):
+class LogSource(FixedPartitionedSource[KeyedBatch, bytes | None]):
     """The one source of a pipeline. One partition with a constant key: the key is on disk.
 
     Args:

@@ -9,8 +9,10 @@ from deltaforge.core.batch import Batch, EventGroup
 from deltaforge.core.positions import Position
 from deltaforge.sources.base import BatchLimits
 
-QUIET_SECS = 0.003
-"""Ended transactions wait no longer than this for others, once there is nothing more to read."""
+QUIET_SECS = 0.005
+"""Batches leave no closer together than this while there is nothing more to read; one that comes alone leaves at once."""
+TRICKLE_BYTES_PER_SEC = 2_000_000
+"""Below this, what comes may gather for :data:`QUIET_SECS` before it is read: a small socket buffer holds as much."""
 
 
 class TransactionBatcher:
@@ -39,7 +41,8 @@ class TransactionBatcher:
         self._open: list[EventGroup] = []
         self._open_bytes = self._open_events = 0
         self._has_moved = False
-        self._first_at = 0.0
+        self._first_at = self._cut_at = self._read_at = 0.0
+        self._is_trickle = False
         self._due: list[Batch] = []
         self.has_split_transaction = False
 
@@ -48,7 +51,7 @@ class TransactionBatcher:
         if not self._open and not self._closed and not self._has_moved:
             self._first_at = now
         if self._open and self._is_open_full():
-            self._cut_open()
+            self._cut_open(now)
         self._open.append(group)
         self._open_bytes += byte_count
         self._open_events += group.event_count
@@ -80,7 +83,7 @@ class TransactionBatcher:
         self._closed_events += event_count
         self._has_moved = True
         if self._closed_events >= self._limits.max_events or self._closed_bytes >= self._limits.max_bytes:
-            self._cut_closed()
+            self._cut_closed(now)
 
     @property
     def open_count(self) -> int:
@@ -98,8 +101,8 @@ class TransactionBatcher:
         """Batches that are full or old enough, in order. ``is_quiet``: all that had arrived has been read, so that
         there is no use in waiting for more.
         """
-        if self._has_moved and now - self._first_at >= self._max_age_secs(is_quiet=is_quiet):
-            self._cut_closed()
+        if self._has_moved and now >= self._due_at(is_quiet=is_quiet):
+            self._cut_closed(now)
         due, self._due = self._due, []
         return due
 
@@ -107,20 +110,34 @@ class TransactionBatcher:
         """How long to wait for bytes before :meth:`due` is to be asked again."""
         if not self._has_moved:
             return at_most
-        return max(0.0, min(at_most, self._first_at + self._max_age_secs(is_quiet=True) - now))
+        return max(0.0, min(at_most, self._due_at(is_quiet=True) - now))
 
-    def _max_age_secs(self, *, is_quiet: bool) -> float:
+    def note_read(self, byte_count: int, now: float) -> None:
+        """So many log bytes, captured or not, were read since this was called last."""
+        self._is_trickle = byte_count < TRICKLE_BYTES_PER_SEC * (now - self._read_at)
+        self._read_at = now
+
+    def rest_secs(self, now: float) -> float:
+        """How long to leave what comes unread. At a trickle every transaction arrives by itself, and waking up for it
+        costs more than all that is done with it.
+        """
+        return max(0.0, self._cut_at + QUIET_SECS - now) if self._is_trickle else 0.0
+
+    def _due_at(self, *, is_quiet: bool) -> float:
         longest = self._limits.max_ms / 1000
-        return min(longest, QUIET_SECS) if is_quiet and self._closed else longest
+        if is_quiet and self._closed:
+            return self._cut_at + min(longest, QUIET_SECS)
+        return self._first_at + longest
 
     def _is_open_full(self) -> bool:
         if self._open_bytes >= self._max_open_bytes:
             return True
         return self._max_open_events is not None and self._open_events >= self._max_open_events
 
-    def _cut_closed(self) -> None:
+    def _cut_closed(self, now: float) -> None:
         if not self._has_moved:
             return
+        self._cut_at = now
         self._due.append(
             Batch.of_groups(
                 self._closed,
@@ -131,8 +148,8 @@ class TransactionBatcher:
         )
         self._closed, self._closed_bytes, self._closed_events, self._has_moved = [], 0, 0, False
 
-    def _cut_open(self) -> None:
-        self._cut_closed()
+    def _cut_open(self, now: float) -> None:
+        self._cut_closed(now)
         batch = Batch.of_groups(
             self._open,
             self._position(),

@@ -126,7 +126,10 @@ class MysqlStream:
         return self._position()
 
     def poll(self, timeout_secs: float) -> list[Batch]:
-        dump, deadline = self._connected(), time.monotonic() + timeout_secs
+        dump, now = self._connected(), time.monotonic()
+        deadline = now + timeout_secs
+        if rest := self._batcher.rest_secs(now):
+            time.sleep(rest)
         try:
             while True:
                 now = time.monotonic()
@@ -136,6 +139,7 @@ class MysqlStream:
                 batches = self._batcher.due(now, is_quiet=dump.is_drained)
                 if batches or now >= deadline:
                     self._check_silence(now)
+                    self._batcher.note_read(self._bytes, now)
                     return batches
         finally:
             self._count()

@@ -128,13 +128,17 @@ class PostgresStream:
         return self._resume
 
     def poll(self, timeout_secs: float) -> list[Batch]:
-        wire, deadline = self._connected(), time.monotonic() + timeout_secs
+        wire, now = self._connected(), time.monotonic()
+        deadline = now + timeout_secs
+        if rest := self._batcher.rest_secs(now):
+            time.sleep(rest)
         try:
             while True:
                 is_drained = self._drain(wire)
                 now = time.monotonic()
                 batches = self._batcher.due(now, is_quiet=is_drained)
                 if batches or now >= deadline:
+                    self._batcher.note_read(self._bytes, now)
                     return batches
                 wait = self._batcher.wait_secs(now, deadline - now)
                 if is_drained and not wire.wait(max(0.001, wait)):

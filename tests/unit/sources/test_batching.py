@@ -1,7 +1,9 @@
+import pytest
+
 from deltaforge.core.batch import DecodedGroup
 from deltaforge.core.positions import PostgresPosition
 from deltaforge.sources.base import BatchLimits
-from deltaforge.sources.batching import TransactionBatcher
+from deltaforge.sources.batching import QUIET_SECS, TRICKLE_BYTES_PER_SEC, TransactionBatcher
 from deltaforge.testing.fakes import make_event
 
 
@@ -79,3 +81,34 @@ def test_transactions_are_split_when_the_document_allows_it():
     log.transaction(10)
     assert log.due() == [(4, 0, False), (4, 0, False)]
     assert log.due(now=1.0) == [(2, 1, True)]
+
+
+def test_a_transaction_that_comes_alone_leaves_at_once():
+    log = Log(max_ms=50)
+    log.transaction(1, now=10.0)
+    assert [batch.event_count for batch in log.batcher.due(10.0, is_quiet=True)] == [1]
+
+
+def test_batches_of_a_trickle_keep_their_distance():
+    log = Log(max_ms=50)
+    log.transaction(1, now=10.0)
+    log.batcher.due(10.0, is_quiet=True)
+    log.transaction(1, now=10.001)
+    assert log.batcher.due(10.001, is_quiet=True) == []
+    assert log.batcher.wait_secs(10.001, 1.0) == pytest.approx(QUIET_SECS - 0.001)
+    log.transaction(1, now=10.0 + QUIET_SECS)
+    assert [batch.event_count for batch in log.batcher.due(10.0 + QUIET_SECS, is_quiet=True)] == [2]
+
+
+def test_only_a_trickle_is_left_unread():
+    log = Log(max_ms=50)
+    for at, byte_count in ((10.0, 0), (11.0, TRICKLE_BYTES_PER_SEC - 1)):
+        log.transaction(1, now=at)
+        log.batcher.due(at, is_quiet=True)
+        log.batcher.note_read(byte_count, at)
+    assert log.batcher.rest_secs(11.0) == pytest.approx(QUIET_SECS)
+    assert log.batcher.rest_secs(11.0 + QUIET_SECS) == 0
+    log.transaction(1, now=12.0)
+    log.batcher.due(12.0, is_quiet=True)
+    log.batcher.note_read(TRICKLE_BYTES_PER_SEC, 12.0)
+    assert log.batcher.rest_secs(12.0) == 0
