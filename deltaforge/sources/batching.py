@@ -9,8 +9,9 @@ from deltaforge.core.batch import Batch, EventGroup
 from deltaforge.core.positions import Position
 from deltaforge.sources.base import BatchLimits
 
-QUIET_SECS = 0.005
-"""Batches leave no closer together than this while there is nothing more to read; one that comes alone leaves at once."""
+QUIET_SECS = 0.004
+"""While there is nothing more to read, batches leave no closer together than this; one that comes alone leaves at once.
+"""
 TRICKLE_BYTES_PER_SEC = 2_000_000
 """Below this, what comes may gather for :data:`QUIET_SECS` before it is read: a small socket buffer holds as much."""
 
