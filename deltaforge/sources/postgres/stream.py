@@ -65,11 +65,9 @@ class PostgresStream:
         self._resume = PostgresPosition(0)
         self._batcher = TransactionBatcher(context.limits, lambda: self._resume)
         self._is_tx_open = False
-        self._received = self._wal_end = 0
-        self._confirmed = 0
+        self._received = self._wal_end = self._confirmed = self._bytes = 0
         self._status_secs = STATUS_SECS
         self._sent_at = self._heard_at = self._moved_at = self._checked_at = 0.0
-        self._bytes = 0
         self._counts: Counter[tuple[str, str]] = Counter()
         self._begun: tuple[Any, int] = (None, 0)
         self._watch = PatternWatch(config.id, {})
