@@ -13,8 +13,8 @@ from deltaforge.doctor.templates import note_template
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka.client import Client, kind_of
+from deltaforge.sinks.kafka.config import KafkaSinkConfig
 from deltaforge.sinks.kafka.positions import reader_settings, topic_name
-from deltaforge.sinks.kafka.spec import KafkaSinkConfig
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient

@@ -10,7 +10,7 @@ from deltaforge.core.routing import Destination
 from deltaforge.doctor.finding import Check, Notes, Subject
 from deltaforge.doctor.templates import note_template
 from deltaforge.sinks.redis import RedisSinkConfig
-from deltaforge.sinks.redis_client import asked, opened
+from deltaforge.sinks.redis_client import asked
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -54,7 +54,7 @@ def examine(subject: Subject, config: RedisSinkConfig, notes: Notes) -> None:
     note_template(notes, "redis.key", "key", config.key)
     secs = min(subject.patience_secs / 2, config.connect_timeout_secs)
     patient = config.model_copy(update={"connect_timeout_secs": secs, "send_timeout_secs": secs})
-    client = notes.result_of("redis.connect", lambda: opened(patient, "deltaforge-doctor"))
+    client = notes.result_of("redis.connect", lambda: patient.connected("deltaforge-doctor"))
     if client is None:
         return
     try:

@@ -83,6 +83,15 @@ class RedisSinkConfig(EncodedSinkConfig):
     batch_timeout_secs: float = Field(30, gt=0, description="Seconds for one batch.")
     connect_timeout_secs: float = Field(10, gt=0, description="Seconds to connect.")
 
+    def connected(self, name: str) -> Redis:
+        """A client whose connection has that name on the server.
+
+        Raises:
+            SinkError: It cannot connect or log in.
+        """
+        uri, answer_secs = self.uri.get_secret_value(), self.send_timeout_secs
+        return opened(uri, name, answer_secs=answer_secs, connect_secs=self.connect_timeout_secs)
+
     def local_uses(self) -> Iterator[LocalUse]:
         parts = urlsplit(self.uri.get_secret_value())
         if parts.scheme in SOCKET_SCHEMES:
@@ -120,7 +129,7 @@ class RedisSink:
 
     def open(self) -> None:
         self.close()
-        client = opened(self._config, self._name)
+        client = self._config.connected(self._name)
         with asked("connect to redis"):
             self._end_earlier(client)
             if self._stream.fixed is not None:

@@ -15,8 +15,6 @@ from deltaforge.core.errors import MissingDependencyError, SinkError
 if TYPE_CHECKING:
     from redis import Redis
 
-    from deltaforge.sinks.redis import RedisSinkConfig
-
 SOCKET_SCHEMES = ("unix",)
 SENTINEL_SCHEMES = ("redis+sentinel", "rediss+sentinel")
 _PORT, _SENTINEL_PORT = 6379, 26379
@@ -48,14 +46,20 @@ def _begin_named(name: str, connection: Any) -> None:
         connection.read_response()
 
 
-def opened(config: RedisSinkConfig, name: str) -> Redis:
-    """A client that has connected and logged in.
+def opened(uri: str, name: str, *, answer_secs: float, connect_secs: float) -> Redis:
+    """A client that has connected under a name and logged in.
+
+    Args:
+        uri: Of the server, or of the sentinels.
+        name: Of the connection on the server.
+        answer_secs: How long the server may take to accept or answer anything.
+        connect_secs: How long it may take to connect.
 
     Raises:
         SinkError: With host and port, the kind of a server that is none of Redis, and variables that are not set.
     """
-    with naming_unset(uri := config.uri.get_secret_value()):
-        client = _client_of(config, name)
+    with naming_unset(uri):
+        client = _client_of(uri, name, answer_secs, connect_secs)
         if urlsplit(uri).scheme in SENTINEL_SCHEMES + SOCKET_SCHEMES:
             with asked("connect to redis"):
                 _ping(client)
@@ -79,7 +83,7 @@ def _ping(client: Redis) -> None:
         client.connection_pool.release(connection)
 
 
-def _client_of(config: RedisSinkConfig, name: str) -> Redis:
+def _client_of(uri: str, name: str, answer_secs: float, connect_secs: float) -> Redis:
     """A client of the server, or of the master that the sentinels name. Does not connect yet.
 
     Its own retries are off: a batch that is in doubt is written again by the caller, in order.
@@ -91,15 +95,14 @@ def _client_of(config: RedisSinkConfig, name: str) -> Redis:
         from redis.sentinel import Sentinel
     except ImportError as exc:
         raise MissingDependencyError("the redis sink needs the `redis` package", hint="pip install redis") from exc
-    uri = config.uri.get_secret_value()
     try:
         parts = urlsplit(uri)
         _ = parts.port if "," not in parts.netloc else None
     except ValueError as exc:
         raise SinkError("the Redis URI cannot be read", kind="incompatible", hint="its port is no number") from exc
     settings: dict[str, Any] = {
-        "socket_timeout": config.send_timeout_secs,
-        "socket_connect_timeout": config.connect_timeout_secs,
+        "socket_timeout": answer_secs,
+        "socket_connect_timeout": connect_secs,
         "retry": Retry(NoBackoff(), 0),
         "redis_connect_func": partial(_begin_named, name),
     }

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from pydantic import Field, field_validator
 
 from deltaforge.config.model import StrictModel
-from deltaforge.registry import AnyProcessor, AnySink, AnySource
+from deltaforge.plugins import AnyProcessor, AnySink, AnySource
 from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sources.base import BatchLimits, SnapshotConfig
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deltaforge.config.steps import path_text
-from deltaforge.registry import UNBUILT_PROCESSORS, UNBUILT_SINKS
+from deltaforge.plugins import UNBUILT_PROCESSORS, UNBUILT_SINKS
 from deltaforge.spec.faults import Fault, error_of
 from deltaforge.spec.model import PipelineBody, PipelineSpec
 

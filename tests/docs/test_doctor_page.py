@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deltaforge.doctor.examination import SINKS, SOURCES, all_checks
 from deltaforge.doctor.reference import families, refreshed
-from deltaforge.registry import UNBUILT_SINKS, AnySink, AnySource
+from deltaforge.plugins import UNBUILT_SINKS, AnySink, AnySource
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "doctor.md").read_text(encoding="utf-8")

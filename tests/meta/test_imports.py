@@ -6,8 +6,6 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 LEFT = [
     {"deltaforge.core.batch", "deltaforge.core.routing"},
-    {"deltaforge.sinks.redis", "deltaforge.sinks.redis_client"},
-    {f"deltaforge.sinks.kafka.{name}" for name in ("exactly_once", "spec", "writer")},
 ]
 """Circles that are not taken apart yet."""
 

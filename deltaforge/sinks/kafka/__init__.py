@@ -21,6 +21,7 @@ fences the first, which fails. Readers with ``read_uncommitted`` see what was ab
 rights on the ``transactional.id``, and to write, read and create (or find) that topic.
 """
 
-from deltaforge.sinks.kafka.spec import KafkaSinkConfig, KafkaSinkSpec
+from deltaforge.sinks.kafka.config import KafkaSinkConfig
+from deltaforge.sinks.kafka.spec import KafkaSinkSpec
 
 __all__ = ["KafkaSinkConfig", "KafkaSinkSpec"]

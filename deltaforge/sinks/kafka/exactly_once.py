@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
@@ -23,11 +23,9 @@ from deltaforge.core.resume import SinkProgress
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka.client import Client, FailedError
+from deltaforge.sinks.kafka.config import KafkaSinkConfig
 from deltaforge.sinks.kafka.positions import PositionRecord, PositionsTopic
 from deltaforge.sinks.kafka.writer import Handed, KafkaSink
-
-if TYPE_CHECKING:
-    from deltaforge.sinks.kafka.spec import KafkaSinkConfig
 
 ABORT_SECS = 2.0
 """How long an end waits for the broker to abort a transaction; the next start aborts it anyway."""

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from deltaforge.config.unset import naming_unset
 from deltaforge.core.batch import Batch, EventGroup
@@ -18,9 +17,7 @@ from deltaforge.kernel import kernel
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka.client import Client, FailedError, StalledError
-
-if TYPE_CHECKING:
-    from deltaforge.sinks.kafka.spec import KafkaSinkConfig
+from deltaforge.sinks.kafka.config import KafkaSinkConfig
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from benchmarks.sweep import AIMS, SETTINGS, settings_of
 from benchmarks.sweep_results import Result, newest
 from deltaforge.runtime.launcher import EPOCH_SECS
 from deltaforge.sensing.settings import SchemaSensing
-from deltaforge.sinks.kafka.spec import KafkaSinkConfig
+from deltaforge.sinks.kafka.config import KafkaSinkConfig
 from deltaforge.spec.model import BatchSpec
 
 BUILT_IN = {"batch.num.messages": 10_000, "queue.buffering.max.messages": 100_000}  # librdkafka's CONFIGURATION.md
