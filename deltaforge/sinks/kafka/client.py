@@ -18,6 +18,8 @@ from deltaforge.sinks.kafka.driver import RefusedError, new_driver
 log = logging.getLogger(__name__)
 
 POLL_SECS = 0.2
+FIRST_POLL_SECS = 0.002
+"""A failed message is known once its report is fetched: looked for soon, and less and less often while nothing comes."""
 ROOM_SECS = 0.005
 SHOWN_AFTER_SECS = 1.0
 """How long nothing may move until people are told why."""
@@ -208,10 +210,11 @@ class Client:
 
     def drain(self) -> None:
         """Return when every message is acknowledged."""
-        progress = self._progress()
-        while waiting := self._flush():
+        progress, secs = self._progress(), FIRST_POLL_SECS
+        while waiting := self._flush(secs):
             self._check()
             progress.check(waiting)
+            secs = min(2 * secs, POLL_SECS)
         if self._failures:
             raise self._failure()
         self._trouble = None
@@ -292,7 +295,7 @@ class Client:
     def _failure(self, error: FailedError | None = None) -> FailedError:
         """The cause, among the failures that one failed message draws after itself."""
         self._driver.purge()
-        self._flush()
+        self._flush(POLL_SECS)
         found = [*([error] if error else []), *self._failures.values()]
         return min(found, key=lambda failure: failure.kind not in ("serialization", "routing", "auth"))
 
@@ -303,9 +306,9 @@ class Client:
         while not self._is_closing.wait(POLL_SECS):
             self._take_reports()
 
-    def _flush(self) -> int:
+    def _flush(self, secs: float) -> int:
         """Wait a moment for acknowledgements; the number of messages that still have none."""
-        self._driver.flush(POLL_SECS)
+        self._driver.flush(secs)
         waiting = len(self._driver)
         # In this order: what the other thread has fetched by now is noted when the lock is free.
         self._take_reports()
