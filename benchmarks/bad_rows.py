@@ -22,7 +22,7 @@ from benchmarks import report
 from benchmarks.servers import Servers
 from deltaforge.core.batch import Batch
 from deltaforge.core.event import EventIds
-from deltaforge.core.position import PostgresPosition
+from deltaforge.core.positions import PostgresPosition
 from deltaforge.journal.queue import DeadLetterLimits, DeadLetters
 from deltaforge.journal.reading import DeadLetterQueue
 from deltaforge.observability.metrics import PipelineMetrics
