@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 POLL_SECS = 0.2
 FIRST_POLL_SECS = 0.002
-"""A failed message is known once its report is fetched: looked for soon, and less and less often while nothing comes."""
+PURGE_SECS = 5.0
 ROOM_SECS = 0.005
 SHOWN_AFTER_SECS = 1.0
 """How long nothing may move until people are told why."""
@@ -210,11 +210,10 @@ class Client:
 
     def drain(self) -> None:
         """Return when every message is acknowledged."""
-        progress, secs = self._progress(), FIRST_POLL_SECS
-        while waiting := self._flush(secs):
+        progress = self._progress()
+        for waiting in self._flushes():
             self._check()
             progress.check(waiting)
-            secs = min(2 * secs, POLL_SECS)
         if self._failures:
             raise self._failure()
         self._trouble = None
@@ -295,7 +294,10 @@ class Client:
     def _failure(self, error: FailedError | None = None) -> FailedError:
         """The cause, among the failures that one failed message draws after itself."""
         self._driver.purge()
-        self._flush(POLL_SECS)
+        until = time.monotonic() + PURGE_SECS
+        for _ in self._flushes():  # each message says why it failed, also those that a purge did not reach
+            if time.monotonic() > until:
+                break
         found = [*([error] if error else []), *self._failures.values()]
         return min(found, key=lambda failure: failure.kind not in ("serialization", "routing", "auth"))
 
@@ -306,13 +308,21 @@ class Client:
         while not self._is_closing.wait(POLL_SECS):
             self._take_reports()
 
-    def _flush(self, secs: float) -> int:
-        """Wait a moment for acknowledgements; the number of messages that still have none."""
-        self._driver.flush(secs)
-        waiting = len(self._driver)
-        # In this order: what the other thread has fetched by now is noted when the lock is free.
-        self._take_reports()
-        return waiting
+    def _flushes(self) -> Iterator[int]:
+        """Wait for acknowledgements, and say again and again how many messages still have none, until all have.
+
+        A failure is known once its report is fetched: looked for soon, and ever less often while nothing comes.
+        """
+        secs = FIRST_POLL_SECS
+        while True:
+            self._driver.flush(secs)
+            waiting = len(self._driver)
+            # In this order: what the other thread has fetched by now is noted when the lock is free.
+            self._take_reports()
+            if not waiting:
+                return
+            yield waiting
+            secs = min(2 * secs, POLL_SECS)
 
     def _take_reports(self) -> None:
         with self._reporting:
