@@ -15,7 +15,7 @@ from deltaforge.encodings.json import JsonEncoder
 from deltaforge.envelopes.cloudevents import CloudEventsEnvelope
 from deltaforge.envelopes.debezium import DebeziumEnvelope
 from deltaforge.envelopes.native import NativeEnvelope
-from deltaforge.kernel import kernel
+from deltaforge.kernel import compiled as kernel
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.schema.registry import SchemaRegistry
 from deltaforge.sensing.sample import sample_of_events

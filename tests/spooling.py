@@ -2,7 +2,7 @@
 
 from deltaforge.checkpoint.spooled_batch import decode_batch, encode_batch
 from deltaforge.core.errors import DeltaForgeError
-from deltaforge.kernel import kernel
+from deltaforge.kernel import compiled as kernel
 
 PLACE = ("op", "event_count", "tx_end", "ts_ms", "ordinal", "null_date_count")
 PLACE_OF = {"mysql": ("server_id", "pos", "file"), "postgresql": ("lsn", "xid")}

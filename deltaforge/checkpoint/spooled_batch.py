@@ -7,7 +7,7 @@ events. What was written is read by the process that wrote it or by a later one,
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import msgspec
@@ -16,7 +16,7 @@ from deltaforge.checkpoint.spooled_events import SpooledEvents, restored_events,
 from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
 from deltaforge.core.errors import CheckpointError, ProtocolError, StorageError, UnsupportedValueError
 from deltaforge.core.positions import decode_position, encode_position
-from deltaforge.kernel import kernel
+from deltaforge.kernel import backend, compiled
 
 VERSION = 1
 _RESET = "reset the checkpoint of the sink, which reads the log again instead"
@@ -126,11 +126,10 @@ def _parts(
     at = 0
     while at < len(groups):
         start = at
-        if kernel is not None:
-            block, tables, at = kernel.pack_groups(groups, at)
-            if at > start:
-                parts.append(SpooledRows([number_of(table) for table in tables], block))
-                continue
+        block, tables, at = backend.pack_groups(groups, at)
+        if at > start:
+            parts.append(SpooledRows([number_of(table) for table in tables], block))
+            continue
         while at < len(groups) and not _is_packed(groups[at]):
             at += 1
         events = (event for group in groups[start:at] for event in group.events())
@@ -139,20 +138,19 @@ def _parts(
 
 
 def _is_packed(group: EventGroup) -> bool:
-    return kernel is not None and type(group) is kernel.RowGroup
+    return compiled is not None and type(group) is compiled.RowGroup
 
 
-def _unpacked(part: SpooledRows, table_of: Callable[[int], Any]) -> list[EventGroup]:
-    if kernel is None:
+def _unpacked(part: SpooledRows, table_of: Callable[[int], Any]) -> Sequence[EventGroup]:
+    if compiled is None:
         raise StorageError(
             "a spooled batch holds log bytes that only the compiled kernel reads",
             hint=f"run with the compiled kernel, or {_RESET}",
         )
     try:
-        groups: list[EventGroup] = kernel.unpack_groups(part.block, [table_of(number) for number in part.tables])
+        return compiled.unpack_groups(part.block, [table_of(number) for number in part.tables])
     except ProtocolError as exc:
         raise StorageError(f"a spooled batch cannot be read: {exc}", hint=_RESET) from exc
-    return groups
 
 
 def _check_version(version: int) -> None:

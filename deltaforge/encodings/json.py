@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from typing import Any, Literal, cast
+from typing import Literal
 
 from deltaforge.config.model import StrictModel
 from deltaforge.core.batch import EncodedValues, EventEncoder, EventGroup, encode_each
@@ -12,7 +12,8 @@ from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.routing import row_key_bytes
 from deltaforge.envelopes.base import Envelope
-from deltaforge.kernel import kernel
+from deltaforge.kernel import compiled
+from deltaforge.kernel.backend import JsonForm
 
 
 class JsonEncodingSpec(StrictModel):
@@ -44,13 +45,13 @@ class JsonEncoder:
             ) from exc
 
     def encode_groups(self, groups: Sequence[EventGroup]) -> EncodedValues:
-        if kernel is None or self.form is None:
+        if compiled is None or self.form is None:
             return encode_each(self, groups)
-        values, groups, at = kernel.EncodedEvents(), list(groups), 0
+        values, groups, at = compiled.EncodedEvents(), list(groups), 0
         while True:
             at = values.extend(groups, at, self.form)
             if at == len(groups):
-                return cast("EncodedValues", values)
+                return values
             for event in groups[at].events():  # what the kernel leaves to Python
                 try:
                     value = self.encode(event)
@@ -64,13 +65,13 @@ class JsonEncoder:
             at += 1
 
 
-def _compiled_form(identity: tuple[str, ...]) -> Any:
+def _compiled_form(identity: tuple[str, ...]) -> JsonForm | None:
     """The envelope as the kernel knows it; None if it does not."""
-    if kernel is None:
+    if compiled is None:
         return None
     match identity:
         case ("native" | "debezium" as name,):
-            return kernel.JsonForm(name)
+            return compiled.JsonForm(name)
         case ("cloudevents", prefix, include_nulls):
-            return kernel.JsonForm("cloudevents", encode_json(prefix)[1:-1], include_nulls == "True")
+            return compiled.JsonForm("cloudevents", encode_json(prefix)[1:-1], include_nulls == "True")
     return None

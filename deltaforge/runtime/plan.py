@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deltaforge.checkpoint.reader import DELIVERY_STEP, SOURCE_STEP
-from deltaforge.kernel import description, kernel
+from deltaforge.kernel import compiled, description
 from deltaforge.runtime.barrier import is_waited_for
 from deltaforge.sinks.base import SinkConfig
 from deltaforge.spec import PipelineSpec, check_supported
@@ -63,7 +63,7 @@ def _role(spec: PipelineSpec, config: SinkConfig) -> str:
 
 
 def _decoder() -> str:
-    if kernel is None:
+    if compiled is None:
         return f"{description}, in the reader thread"
     return "compiled: from log bytes to JSON in the sink's thread; objects only where templates or sinks ask for them"
 

@@ -21,7 +21,7 @@ from deltaforge.core.errors import DeltaForgeError, unforeseen
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.resume import ResumeFilter, SinkProgress, advanced
 from deltaforge.core.table import TableSchema
-from deltaforge.kernel import kernel
+from deltaforge.kernel import backend
 from deltaforge.runtime.panics import told
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.sensing_metrics import SensingMetrics
@@ -126,10 +126,9 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
 
     def _sample(self, table: _Table, groups: list[EventGroup]) -> Sample:
         seen = self._sensing.seen(table.name)
-        if kernel is not None:
-            found: Sample | None = kernel.row_sample(groups, table.columns, seen=seen, **self._terms)
-            if found is not None:
-                return found
+        found = backend.row_sample(groups, table.columns, seen=seen, **self._terms)
+        if found is not None:
+            return found
         events = [event for group in groups for event in group.events()]
         return sample_of_events(events, table.columns, seen=seen, **self._terms)
 

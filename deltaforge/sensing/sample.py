@@ -14,19 +14,23 @@ WHOLE_ROW = ""
 
 
 class Sample(Protocol):
-    """Some rows of one table. Only rows with an ``after`` image count.
+    """Some rows of one table. Only rows with an ``after`` image count."""
 
-    Attributes:
-        row_count: Rows of the group, sampled or not.
-        sampled_count: Rows that were sampled.
-        totals: Per asked column, rows (sampled or not) whose value is neither null nor missing.
-        signatures: Per sampled row, :func:`deltaforge.sensing.structure.signature`.
-    """
+    @property
+    def row_count(self) -> int:
+        """Rows of the group, sampled or not."""
 
-    row_count: int
-    sampled_count: int
-    totals: Sequence[int]
-    signatures: Sequence[int]
+    @property
+    def sampled_count(self) -> int:
+        """Rows that were sampled."""
+
+    @property
+    def totals(self) -> Sequence[int]:
+        """Per asked column, rows (sampled or not) whose value is neither null nor missing."""
+
+    @property
+    def signatures(self) -> Sequence[int]:
+        """Per sampled row, :func:`deltaforge.sensing.structure.signature`."""
 
     def structures(self, column: int) -> Sequence[int]:
         """Per sampled row, the :func:`~deltaforge.sensing.structure.structure_hash` of the value of the n-th

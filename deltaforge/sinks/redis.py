@@ -35,7 +35,7 @@ from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.routing import Destination, MessageKey, headers_of, idempotency_key
-from deltaforge.kernel import kernel
+from deltaforge.kernel import backend
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext, TemplateText
 from deltaforge.sinks.redis_client import SENTINEL_SCHEMES, SOCKET_SCHEMES, asked, opened, said, sink_error, word_of
@@ -216,13 +216,12 @@ class RedisSink:
 
     def _commands(self, group: EventGroup, index: int, values: EncodedValues) -> bytes | None:
         """The commands of a whole group at once, if they can be made without its events."""
-        if kernel is None or self._config.key is not None:
+        if self._config.key is not None:
             return None
         stream = self._stream.of_group(group, index)
         if stream is None:
             return None
-        commands: bytes | None = kernel.xadd_commands(group, values, index, stream.encode())
-        return commands
+        return backend.xadd_commands(group, values, index, stream.encode())
 
     def _command(self, event: ChangeEvent, index: int, value: bytes) -> bytes:
         fields: list[str | bytes] = ["event_id", _event_id(event), "idempotency_key", idempotency_key(event)]

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
 from deltaforge.envelopes.native import NativeEnvelope
-from deltaforge.kernel import kernel
+from deltaforge.kernel.backend import Compiled, TableTexts
 
 _ROW_FIELDS = ("server_id", "gtid", "file", "pos", "row", "lsn", "txId", "xmin", "sequence", "snapshot")
 
 
-def table_texts(head: ChangeEvent) -> Any:
-    """The ``TableTexts`` of a table; None without a kernel.
+def table_texts(kernel: Compiled, head: ChangeEvent) -> TableTexts:
+    """The parts of a table's events.
 
     Args:
+        kernel: Which has them.
         head: An event of the table; what differs between its events is not looked at.
     """
-    if kernel is None:
-        return None
     source = msgspec.structs.replace(head.source, ts_ms=0, **dict.fromkeys(_ROW_FIELDS, msgspec.UNSET))
     before, _, behind = encode_json(source).partition(b'"ts_ms":0')
     event = msgspec.structs.replace(head, source=source, transaction=None, event_id=None, tx_end=False, ts_ms=0)

@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from deltaforge.core.errors import ProtocolError
-from deltaforge.kernel import description, kernel
-from deltaforge.sources.transaction import new_transaction
+from deltaforge.kernel import backend, description
+from deltaforge.kernel import compiled as kernel
 from tests.fuzz import mysql_rows, postgres_rows, transactions
 from tests.fuzz.mysql_input import damaged
 
@@ -82,7 +82,7 @@ def _round(rnd: random.Random, *, compare: bool) -> tuple[int, int | None]:
 
 def _mysql(case: mysql_rows.Case, rnd: random.Random) -> bool:
     rows = msgspec.structs.replace(case.rows, data=damaged(rnd, case.rows.data))
-    transaction = new_transaction("mysql", "server-1", "f:4", case.gtid, None)
+    transaction = backend.Transaction("mysql", "server-1", "f:4", case.gtid, None)
     group = kernel.mysql_group(case.table, rows, transaction, *mysql_rows.PLACE)
     return group is not None and _read(case, _unpacked(group, rnd))
 

@@ -19,10 +19,10 @@ import confluent_kafka
 import msgspec
 from psycopg import pq
 
-from deltaforge.kernel import kernel
+from deltaforge.kernel import backend
+from deltaforge.kernel import compiled as kernel
 from deltaforge.protocol.mysql.types import Code, ColumnType
 from deltaforge.sources.postgres.client import libpq_path
-from deltaforge.sources.transaction import new_transaction
 from tests.fuzz import mysql_rows, postgres_rows, transactions
 
 NUMBERS = (-(2**63), -10_000_000, -1, 0, 1, 2, 7, 1000, 2**31 - 1, 2**31, 2**32, 2**63 - 1, 2**64, 1.5, True)
@@ -51,7 +51,7 @@ class World:
     def __init__(self, rnd: random.Random) -> None:
         self.rnd = rnd
         mysql, postgres = mysql_rows.Case(rnd, 0), postgres_rows.Case(rnd, 0)
-        self.transaction = new_transaction("mysql", "s", "f:4", "g:1", None)
+        self.transaction = backend.Transaction("mysql", "s", "f:4", "g:1", None)
         self.block = kernel.copy_data([b"w" + bytes(24) + message for message in postgres.messages])
         rows = self.block.rows(0, {77: postgres.table}, kernel.Transaction("p", "s", "0/1", "", 1), 1, 9, b"0/1")
         row_event = kernel.mysql_group(mysql.table, mysql.rows, self.transaction, *mysql_rows.PLACE)

@@ -6,10 +6,10 @@ import msgspec
 
 from deltaforge.core.batch import encode_each
 from deltaforge.core.errors import DeltaForgeError, UnsupportedValueError
+from deltaforge.kernel import backend, pure
 from deltaforge.protocol.mysql.rows import RowDecoder, Rows
 from deltaforge.sources.mysql.group import RowGroup, row_group
 from deltaforge.sources.mysql.maker import CapturedTable, EventMaker
-from deltaforge.sources.transaction import OpenTransaction, new_transaction
 from tests.fuzz import mysql_input
 from tests.reading import ENCODERS
 from tests.schemas import registered
@@ -38,7 +38,7 @@ class Case:
     def by_kernel(self) -> list[bytes] | str:
         """Values with their keys, or the error."""
         try:
-            group = row_group(self.table, self.rows, self._transaction(new_transaction), PLACE)
+            group = row_group(self.table, self.rows, self._transaction(backend.Transaction), PLACE)
             group.tx_end = True
             values = self.encoder.encode_groups([group])
         except DeltaForgeError as error:
@@ -48,7 +48,7 @@ class Case:
     def by_python(self) -> list[bytes] | str:
         """The same from the Python decoders."""
         try:
-            group = RowGroup(self.table, self.rows, self._transaction(OpenTransaction), PLACE)
+            group = RowGroup(self.table, self.rows, self._transaction(pure.Transaction), PLACE)
             group.tx_end = True
             values = encode_each(self.encoder, [group])
         except DeltaForgeError as error:
@@ -72,8 +72,8 @@ def _is_supported(column) -> bool:
 def null_dates(rows: Rows, table: CapturedTable) -> tuple[int, int]:
     """Dates that became null, as the kernel and as the Python decoders count them."""
     groups = (
-        row_group(table, rows, _plain(new_transaction), PLACE),
-        RowGroup(table, rows, _plain(OpenTransaction), PLACE),
+        row_group(table, rows, _plain(backend.Transaction), PLACE),
+        RowGroup(table, rows, _plain(pure.Transaction), PLACE),
     )
     return groups[0].null_date_count, groups[1].null_date_count
 

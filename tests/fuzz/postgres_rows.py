@@ -6,11 +6,11 @@ import struct
 from deltaforge.core.batch import DecodedGroup, encode_each
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.table import Column, TableId, TableSchema
-from deltaforge.kernel import kernel
+from deltaforge.kernel import compiled as kernel
+from deltaforge.kernel.pure import Transaction
 from deltaforge.protocol.postgres.messages import Relation, RelationColumn, decode_message
 from deltaforge.protocol.postgres.values import DECODERS, TypeInfo
 from deltaforge.sources.postgres.maker import CapturedTable, EventMaker, Place
-from deltaforge.sources.transaction import OpenTransaction
 from tests.fuzz.mysql_input import TEXTS, damaged
 from tests.fuzz.numbers import document_text
 from tests.reading import ENCODERS
@@ -82,7 +82,7 @@ class Case:
 
     def by_python(self) -> list[bytes] | str:
         """The same from the Python decoders."""
-        place = Place(OpenTransaction("postgresql", "sys", "0/1", "", None), 0, 1_700_000_000_123, 9, "0/1")
+        place = Place(Transaction("postgresql", "sys", "0/1", "", None), 0, 1_700_000_000_123, 9, "0/1")
         place.ordinal = self._first
         events = []
         try:

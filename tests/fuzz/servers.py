@@ -15,7 +15,7 @@ from typing import NamedTuple
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from deltaforge.kernel import kernel
+from deltaforge.kernel import compiled as kernel
 from tests.fuzz.mysql_columns import mysql_tables
 from tests.fuzz.postgres_columns import postgres_tables
 from tests.fuzz.tables import Change, Table, change_rows, tables

@@ -3,7 +3,7 @@
 import random
 import struct
 
-from deltaforge.kernel import kernel
+from deltaforge.kernel import compiled as kernel
 from deltaforge.protocol.mysql.rows import Rows
 from tests.binlog import ANONYMOUS_GTID, GTID, MARIADB_GTID, QUERY, TABLE_MAP, XID, binlog_event
 from tests.fuzz import mysql_rows, postgres_rows

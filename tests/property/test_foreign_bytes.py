@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.json_parse import parse_json_exact
-from deltaforge.kernel import kernel
+from deltaforge.kernel import compiled as kernel
 from deltaforge.protocol.mysql.events import _BODIES, _ROWS, BinlogDecoder, decode_header
 from deltaforge.protocol.mysql.json_diff import INSERT, REMOVE, REPLACE, apply_json_diffs
 from deltaforge.protocol.mysql.jsonb import json_from_binary

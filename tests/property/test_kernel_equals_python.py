@@ -12,7 +12,8 @@ from deltaforge.core.batch import Batch
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.positions import MysqlPosition
 from deltaforge.core.table import Column, TableId, TableSchema
-from deltaforge.kernel import description, kernel
+from deltaforge.kernel import backend, description
+from deltaforge.kernel import compiled as kernel
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.protocol.postgres.messages import Relation, RelationColumn
 from deltaforge.protocol.postgres.values import TypeInfo
@@ -21,7 +22,6 @@ from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.redis import RedisSink, RedisSinkConfig
 from deltaforge.sources.mysql.group import row_group
 from deltaforge.sources.postgres.maker import CapturedTable, EventMaker
-from deltaforge.sources.transaction import new_transaction
 from tests.fuzz import mysql_rows, postgres_rows, transactions
 from tests.fuzz.mysql_rows import PLACE
 from tests.reading import assert_same_sample
@@ -63,7 +63,7 @@ def test_samples():
     for _ in range(600):
         case = mysql_rows.Case(rnd, 0)
         try:
-            group = row_group(case.table, case.rows, new_transaction("mysql", "s", "f:4", case.gtid, None), PLACE)
+            group = row_group(case.table, case.rows, backend.Transaction("mysql", "s", "f:4", case.gtid, None), PLACE)
             events = case.table.maker.events(group)
         except DeltaForgeError:
             continue
@@ -120,7 +120,7 @@ def test_redis_commands():
     for _ in range(300):
         case = mysql_rows.Case(rnd, 0)
         try:
-            group = row_group(case.table, case.rows, new_transaction("mysql", "s", "f:4", case.gtid, None), PLACE)
+            group = row_group(case.table, case.rows, backend.Transaction("mysql", "s", "f:4", case.gtid, None), PLACE)
             by_kernel = Batch.of_groups([group], MysqlPosition("f", 4))
             by_python = Batch(group.events(), by_kernel.position)
             values = by_kernel.encoded(case.encoder)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deltaforge.kernel import description, kernel
+from deltaforge.kernel import compiled as kernel
+from deltaforge.kernel import description
 
 pytestmark = pytest.mark.skipif(kernel is None, reason=description)
 

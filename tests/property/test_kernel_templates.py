@@ -8,9 +8,9 @@ import pytest
 from deltaforge.core.errors import DeltaForgeError, RecordError
 from deltaforge.core.routing import Destination, MessageKey, row_key
 from deltaforge.core.template import Template
-from deltaforge.kernel import description, kernel
+from deltaforge.kernel import backend, description
+from deltaforge.kernel import compiled as kernel
 from deltaforge.sources.mysql.group import row_group
-from deltaforge.sources.transaction import new_transaction
 from tests.fuzz import mysql_rows, postgres_rows, transactions
 from tests.reading import python_events
 
@@ -28,7 +28,7 @@ ALLOWED = re.compile(r"[^z]{0,90}", re.DOTALL)
 
 def mysql_groups(rnd):
     case = mysql_rows.Case(rnd, 0)
-    transaction = new_transaction("mysql", "s", case.gtid or "f:4", case.gtid, None)
+    transaction = backend.Transaction("mysql", "s", case.gtid or "f:4", case.gtid, None)
     return [
         row_group(case.table, case.rows, transaction, mysql_rows.PLACE),
         *transactions.taken_from_mysql(case, rnd, 0),

@@ -8,7 +8,8 @@ import pytest
 from deltaforge.checkpoint.identity import FailoverLog
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.positions import PostgresPosition
-from deltaforge.kernel import description, kernel
+from deltaforge.kernel import compiled as kernel
+from deltaforge.kernel import description
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.protocol.postgres.values import TypeInfo
 from deltaforge.sources.base import BatchLimits, SourceContext

@@ -9,13 +9,13 @@ from deltaforge.checkpoint.spooled_batch import decode_batch, encode_batch
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import DeltaForgeError, ProtocolError, StorageError
 from deltaforge.core.positions import MysqlPosition, PostgresPosition
-from deltaforge.kernel import description, kernel
+from deltaforge.kernel import backend, description
+from deltaforge.kernel import compiled as kernel
 from deltaforge.protocol.postgres.messages import decode_message
 from deltaforge.sources.mysql.group import row_group
 from deltaforge.sources.mysql.spec import MysqlSourceSpec
 from deltaforge.sources.postgres.maker import Place
 from deltaforge.sources.postgres.spec import PostgresSourceSpec
-from deltaforge.sources.transaction import new_transaction
 from tests.fuzz import mysql_rows, postgres_rows
 from tests.fuzz.mysql_input import damaged
 from tests.reading import ENCODERS
@@ -31,7 +31,7 @@ def mysql_batch(rnd, case_count=4):
     groups = []
     for _ in range(case_count):
         case = mysql_rows.Case(rnd, 0)
-        transaction = new_transaction("mysql", "s", f"f:{rnd.random()}", case.gtid, rnd.choice((None, 17, -1)))
+        transaction = backend.Transaction("mysql", "s", f"f:{rnd.random()}", case.gtid, rnd.choice((None, 17, -1)))
         for _ in range(rnd.randint(1, 3)):
             transaction.ordinal += rnd.randint(1, 300)
             try:
@@ -48,7 +48,7 @@ def postgres_batch(rnd, case_count=4):
     for _ in range(case_count):
         case = postgres_rows.Case(rnd, 0)
         lsn, xid = rnd.choice(("0/1", "FFFFFFFF/1A")), rnd.choice((0, 9, 2**32 - 1))
-        transaction = new_transaction("postgresql", "sys", lsn, "", None)
+        transaction = backend.Transaction("postgresql", "sys", lsn, "", None)
         if kernel is not None:
             block = kernel.copy_data([b"w" + bytes(24) + message for message in case.messages])
             _, group, _, _ = block.rows(0, {77: case.table}, transaction, 1_700_000_000_123, xid, lsn.encode())
@@ -80,7 +80,7 @@ def test_a_batch_of_any_columns_is_the_same_again(make, spec, pipeline):
 @pytest.mark.skipif(kernel is None, reason=description)
 def test_groups_of_one_transaction_share_it_and_neighbours_of_one_table_stay_neighbours():
     case = mysql_rows.Case(random.Random(1), 0)
-    transactions = [new_transaction("mysql", "s", f"f:{n}", "", None) for n in range(2)]
+    transactions = [backend.Transaction("mysql", "s", f"f:{n}", "", None) for n in range(2)]
     groups = [row_group(case.table, case.rows, transactions[n > 2], PLACES[0]) for n in range(5)]
     block, tables, stop = kernel.pack_groups([None, *groups, "other"], 1)
     found = kernel.unpack_groups(block, tables)

@@ -1,5 +1,8 @@
 # Messages of a PostgreSQL replication stream in one block of memory, and runs of row messages in it as groups.
 
+cdef class CopyTransactions
+
+
 cdef class CopyData:
     """Messages in one block of memory. Its runs of rows keep it alive."""
 
@@ -71,6 +74,10 @@ cdef class CopyData:
             stop += 1
         self._op, self._plan = op, plan
         return stop
+
+    def transactions(self, index, tables, origin, ahead, room, open_room):
+        """Its transactions of nothing but rows: see :class:`CopyTransactions`."""
+        return CopyTransactions(self, index, tables, origin, ahead, room, open_room)
 
     def rows(
         self, Py_ssize_t index, dict tables not None, Transaction transaction not None, int64_t ts_ms, uint32_t xid,

@@ -28,6 +28,9 @@ cdef class EncodedEvents:
         cdef Py_ssize_t begin = 0 if index == 0 else self.value_ends[index - 1] + 1
         return PyBytes_FromStringAndSize(<char*>self.values.data + begin, self.value_ends[index] - begin)
 
+    def __iter__(self):
+        return map(self.__getitem__, range(self.count))
+
     def key(self, Py_ssize_t index):
         """The row key of an event, as ``bytes``."""
         if index < 0 or index >= self.count:

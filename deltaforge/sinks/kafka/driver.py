@@ -9,18 +9,21 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
 from deltaforge.core.batch import EncodedValues
 from deltaforge.core.errors import MissingDependencyError
-from deltaforge.kernel import kernel
+from deltaforge.kernel import compiled
+from deltaforge.kernel.backend import Compiled
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message, Producer
 
 Report = tuple[str, Any]
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 class RefusedError(Exception):
@@ -125,19 +128,19 @@ def new_driver(settings: Mapping[str, str], log: logging.Logger) -> Driver:
             "the kafka sink needs the `confluent-kafka` package", hint="pip install confluent-kafka"
         ) from exc
     settings = {**settings, "delivery.report.only.error": "true"}
-    if kernel is not None:
+    if compiled is not None:
         folder = Path(confluent_kafka.__file__).parent.with_name("confluent_kafka.libs")
         for library in folder.glob("librdkafka-*.so*"):
-            return CompiledDriver(str(library), settings)
+            return CompiledDriver(compiled, str(library), settings)
     return ConfluentDriver(settings, log)
 
 
 class CompiledDriver:
     """The kernel's producer."""
 
-    def __init__(self, library: str, settings: dict[str, str]) -> None:
-        self._kernel: Any = kernel
-        self._producer = self._asked(self._kernel.KafkaProducer, library, settings)
+    def __init__(self, kernel: Compiled, library: str, settings: dict[str, str]) -> None:
+        self._kernel = kernel
+        self._producer = self._asked(kernel.KafkaProducer, library, settings)
 
     def __len__(self) -> int:
         return len(self._producer)
@@ -149,16 +152,15 @@ class CompiledDriver:
         self._asked(self._producer.find_topic, topic, int(secs * 1000))
 
     def produce(self, topic: str, value: bytes, key: bytes, headers: dict[str, str]) -> bool:
-        return bool(self._asked(self._producer.produce, topic, value, key, headers))
+        return self._asked(self._producer.produce, topic, value, key, headers)
 
     def produce_block(self, topic: str, values: EncodedValues, start: int, stop: int) -> int:
         if not isinstance(values, self._kernel.EncodedEvents):
             return _one_by_one(self, topic, values, start, stop)
-        return int(self._asked(self._producer.produce_block, topic, values, start, stop))
+        return self._asked(self._producer.produce_block, topic, values, start, stop)
 
     def reports(self) -> list[Report]:
-        reports: list[Report] = self._producer.poll(0)
-        return reports
+        return [*self._producer.poll(0)]
 
     def flush(self, secs: float) -> None:
         self._producer.flush(int(secs * 1000))
@@ -181,9 +183,9 @@ class CompiledDriver:
     def close(self) -> None:
         self._producer.close()
 
-    def _asked(self, function: Any, *args: Any) -> Any:
+    def _asked(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return function(*args)
+            return function(*args, **kwargs)
         except self._kernel.KafkaRefusal as exc:
             raise RefusedError(*exc.args, is_retriable=exc.is_retriable) from exc
 

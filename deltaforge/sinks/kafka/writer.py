@@ -13,7 +13,7 @@ from deltaforge.core.batch import Batch, EventGroup
 from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.routing import Destination, MessageKey, headers_of, row_key
-from deltaforge.kernel import kernel
+from deltaforge.kernel import backend
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka.client import Client, FailedError, StalledError
@@ -145,9 +145,8 @@ class KafkaSink:
 
     def _stretches(self, groups: Sequence[EventGroup]) -> Sequence[tuple[EventGroup, int]]:
         """Groups with their numbers of events; the kernel puts neighbours of one topic together."""
-        if kernel is not None and self._key.is_row_key and self._topic.is_of_table:
-            found: list[tuple[EventGroup, int]] = kernel.stretches(groups, self._topic.needs_op)
-            return found
+        if self._key.is_row_key and self._topic.is_of_table:
+            return backend.stretches(groups, self._topic.needs_op)
         return [(group, group.event_count) for group in groups]
 
     def _targets(self, group: EventGroup, start: int) -> list[_Target]:

@@ -23,7 +23,7 @@ from deltaforge.config.answering import MYSQL, is_mysql_greeting, who_answers
 from deltaforge.config.unset import naming_unset
 from deltaforge.core.errors import PositionLostError, SourceError, SpecError
 from deltaforge.core.positions.gtid import GtidSet
-from deltaforge.kernel import kernel
+from deltaforge.kernel import backend
 from deltaforge.sources.mysql.dsn import Dsn, read_dsn
 from deltaforge.sources.mysql.dump_end import THREAD, ServerThread, end_dump
 from deltaforge.sources.mysql.errors import error_of, source_errors
@@ -325,8 +325,8 @@ class DumpConnection:
         """Whole events. A packet of 2^24-1 bytes is continued in the next one."""
         buffer, at, events = self._buffer, 0, list[bytes]()
         while True:
-            if kernel is not None and not self._parts:
-                found, at = kernel.split_packets(buffer, at, self._filled)
+            if not self._parts:
+                found, at = backend.split_packets(buffer, at, self._filled)
                 events = events + found if events else found
             if at + 4 > self._filled:
                 break

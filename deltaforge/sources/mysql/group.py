@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TypeAlias
 
 from deltaforge.core.batch import DecodedGroup, HeldEvents
 from deltaforge.core.event import ChangeEvent, Op
-from deltaforge.kernel import kernel
+from deltaforge.kernel import backend
+from deltaforge.kernel.backend import RowGroup as KernelGroup
+from deltaforge.kernel.captured import OpenTransaction
 from deltaforge.protocol.mysql.rows import Rows
 from deltaforge.sources.mysql.maker import CapturedTable
+
+EventPlace = tuple[int, int, str, int]
+"""Time in ms, server id, file, end position."""
 
 OPS: dict[str, Op] = {"write": "c", "update": "u", "partial_update": "u", "delete": "d"}
 
@@ -18,7 +23,7 @@ OPS: dict[str, Op] = {"write": "c", "update": "u", "partial_update": "u", "delet
 class RawRows:
     """A row event with its place, as an :class:`EventMaker` wants it."""
 
-    def __init__(self, table: CapturedTable, rows: Rows, transaction: Any, place: tuple[int, int, str, int]) -> None:
+    def __init__(self, table: CapturedTable, rows: Rows, transaction: OpenTransaction, place: EventPlace) -> None:
         self.table = table
         self.rows = rows
         self.op = OPS[rows.kind]
@@ -30,7 +35,7 @@ class RawRows:
 class RowGroup(RawRows, HeldEvents):
     """The rows of one row event, decoded at once; see :class:`deltaforge.core.batch.EventGroup`."""
 
-    def __init__(self, table: CapturedTable, rows: Rows, transaction: Any, place: tuple[int, int, str, int]) -> None:
+    def __init__(self, table: CapturedTable, rows: Rows, transaction: OpenTransaction, place: EventPlace) -> None:
         RawRows.__init__(self, table, rows, transaction, place)
         counted = table.decoder.null_date_count
         HeldEvents.__init__(self, table.maker.events(self))
@@ -50,16 +55,19 @@ class VersionedGroup(DecodedGroup):
         self.null_date_count = null_date_count
 
 
-def op_counts(group: Any) -> Iterable[tuple[str, int]]:
+TableGroup: TypeAlias = "RowGroup | VersionedGroup | KernelGroup"
+"""The rows of one row event."""
+
+
+def op_counts(group: TableGroup) -> Iterable[tuple[str, int]]:
     """The ops of a row group's events, and how many have each."""
     if isinstance(group, VersionedGroup):
         return Counter(event.op for event in group.events()).items()
     return ((group.op, group.event_count),)
 
 
-def row_group(table: CapturedTable, rows: Rows, transaction: Any, place: tuple[int, int, str, int]) -> Any:
-    """The group of a row event; None if it is about the history of rows alone. ``place``: time in ms, server id, file,
-    end position.
+def row_group(table: CapturedTable, rows: Rows, transaction: OpenTransaction, place: EventPlace) -> TableGroup | None:
+    """The group of a row event; None if it is about the history of rows alone.
 
     Raises:
         ProtocolError: The bytes break the format.
@@ -68,8 +76,5 @@ def row_group(table: CapturedTable, rows: Rows, transaction: Any, place: tuple[i
         counted = table.decoder.null_date_count
         events = table.maker.versioned_events(RawRows(table, rows, transaction, place))
         return VersionedGroup(events, table.decoder.null_date_count - counted) if events else None
-    if table.plan is not None and kernel is not None:
-        group = kernel.mysql_group(table, rows, transaction, *place)
-        if group is not None:
-            return group
-    return RowGroup(table, rows, transaction, place)
+    group = backend.mysql_group(table, rows, transaction, *place)
+    return RowGroup(table, rows, transaction, place) if group is None else group

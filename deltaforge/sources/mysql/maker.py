@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Protocol
 
 import msgspec
 
 from deltaforge import __version__
 from deltaforge.core.errors import ProtocolError
 from deltaforge.core.event import ChangeEvent, Op, SourceInfo, Transaction
-from deltaforge.kernel import kernel
-from deltaforge.protocol.mysql.rows import RowDecoder
+from deltaforge.kernel import compiled
+from deltaforge.kernel.backend import RowPlan
+from deltaforge.kernel.captured import OpenTransaction
+from deltaforge.protocol.mysql.rows import RowDecoder, Rows
 from deltaforge.protocol.mysql.types import ColumnType
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.texts import table_texts
@@ -43,17 +45,32 @@ class CapturedTable:
         self.decoder = RowDecoder(schema.table.qualified, columns, schema.primary_key)
         self.maker = maker
         self.is_outbox = is_outbox
-        self.plan = None
-        if kernel is not None:
-            texts = [table_texts(maker.event_of(self, op)) for op in ("u", "c")]
-            self.plan = kernel.RowPlan(self, [name for name, _ in columns], schema.primary_key, *texts)
+        self.plan: RowPlan | None = None
+        if compiled is not None:
+            texts = table_texts(compiled, maker.event_of(self, "u"))
+            insert_texts = table_texts(compiled, maker.event_of(self, "c"))
+            self.plan = compiled.RowPlan(self, [name for name, _ in columns], schema.primary_key, texts, insert_texts)
             self.plan.set_mysql([column for _, column in columns])
 
 
 class Place(msgspec.Struct):
     """Where in the log a statement stands; row groups have the same attributes."""
 
-    transaction: Any
+    transaction: OpenTransaction
+    ordinal: int
+    ts_ms: int
+    server_id: int
+    file: str
+    pos: int
+
+
+class LoggedRows(Protocol):
+    """A row event with its place: a group of the kernel, or ``RawRows``."""
+
+    table: CapturedTable
+    rows: Rows
+    op: Op
+    transaction: OpenTransaction
     ordinal: int
     ts_ms: int
     server_id: int
@@ -73,7 +90,7 @@ class EventMaker:
         self._pipeline = pipeline
         self._tenant = tenant
 
-    def events(self, group: Any) -> list[ChangeEvent]:
+    def events(self, group: LoggedRows) -> list[ChangeEvent]:
         """The events of a row group.
 
         Raises:
@@ -94,7 +111,7 @@ class EventMaker:
             raise
         return events
 
-    def versioned_events(self, group: Any) -> list[ChangeEvent]:
+    def versioned_events(self, group: LoggedRows) -> list[ChangeEvent]:
         """The events of a row group of a system-versioned table; rows of its history have none.
 
         Raises:
@@ -115,7 +132,7 @@ class EventMaker:
             events.append(event)
         return events
 
-    def head(self, group: Any) -> ChangeEvent:
+    def head(self, group: LoggedRows) -> ChangeEvent:
         """The first event of a row group, without its images."""
         event = self.event_of(group.table, group.op)
         self._put(event, group)
@@ -141,7 +158,7 @@ class EventMaker:
         source = SourceInfo(version=VERSION, connector="mysql", name=self._pipeline, ts_ms=0, db=db, table=table)
         return ChangeEvent(before=None, after=None, source=source, op=op, ts_ms=0, tenant_id=self._tenant)
 
-    def _put(self, event: ChangeEvent, place: Any) -> None:
+    def _put(self, event: ChangeEvent, place: Place | LoggedRows) -> None:
         """Put an event where a place or group stands."""
         source, transaction = event.source, place.transaction
         event.ts_ms = source.ts_ms = place.ts_ms

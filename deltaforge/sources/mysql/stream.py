@@ -6,14 +6,15 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 from deltaforge.checkpoint.identity import ServerIdentity
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import ProtocolError, SchemaError, SourceError
 from deltaforge.core.positions import LogEdge, MysqlPosition, Position, Start
 from deltaforge.core.positions.gtid import GtidSet, MariadbGtids
-from deltaforge.kernel import kernel
+from deltaforge.kernel import backend, compiled
+from deltaforge.kernel.backend import TransactionScanner
+from deltaforge.kernel.captured import OpenTransaction
 from deltaforge.protocol.mysql.events import (
     BinlogDecoder,
     FormatDescription,
@@ -38,7 +39,7 @@ from deltaforge.sources.loader import TableReload, reload
 from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
 from deltaforge.sources.mysql.config import MysqlSourceConfig
 from deltaforge.sources.mysql.gate import Gate
-from deltaforge.sources.mysql.group import op_counts, row_group
+from deltaforge.sources.mysql.group import TableGroup, op_counts, row_group
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.maker import EventMaker, Place
 from deltaforge.sources.mysql.reach import Reach
@@ -53,7 +54,6 @@ from deltaforge.sources.mysql.server import (
 from deltaforge.sources.mysql.statement import Statement, dialect_of, statement_of
 from deltaforge.sources.mysql.statements import EXACT, Meaning, Statements, kept_by, meaning_of, savepoint_name
 from deltaforge.sources.mysql.tables import Tables, captured_tables
-from deltaforge.sources.transaction import new_transaction
 
 log = logging.getLogger(__name__)
 
@@ -79,13 +79,13 @@ class MysqlStream:
         self._batcher = TransactionBatcher(context.limits, self._position)
         self._file, self._end_pos = "", 0
         self._gtids: GtidSet | MariadbGtids = GtidSet()
-        self._tx: Any = None
+        self._tx: OpenTransaction | None = None
         self._is_begun = False
         self._heard_at = 0.0
         self._bytes = 0
         self._counts: Counter[tuple[str, str]] = Counter()
         self._null_dates: Counter[str] = Counter()
-        self._scanner: Any = None
+        self._scanner: TransactionScanner | None = None
         self._begun_events: list[bytes] = []
 
     def open(self, position: Start | None) -> Position:
@@ -180,9 +180,9 @@ class MysqlStream:
         self._decoder = BinlogDecoder(has_checksum=self._dump.has_checksum)
         self._dialect = dialect_of(facts.version)
         self._scanner, self._begun_events = None, []
-        if kernel is not None:
+        if compiled is not None:
             checksum, by_map = self._dump.has_checksum, self._tables.by_map
-            self._scanner = kernel.TransactionScanner(checksum, is_mariadb, facts.uuid, by_map)
+            self._scanner = compiled.TransactionScanner(checksum, is_mariadb, facts.uuid, by_map)
             self._tables.forget_map = self._scanner.forget_map
         self._heard_at = time.monotonic()
 
@@ -210,7 +210,7 @@ class MysqlStream:
             self._on_event(events[index], now)
             index += 1
 
-    def _on_transactions(self, found: Any, now: float) -> None:
+    def _on_transactions(self, found: TransactionScanner, now: float) -> None:
         """Whole transactions that the kernel took."""
         self._bytes += found.scanned_bytes
         self._tables.hits += found.map_count
@@ -224,7 +224,7 @@ class MysqlStream:
             self._null_dates[table.name] += count
         self._batcher.add_ended(found.groups, found.byte_count, found.event_count, now)
 
-    def _count_group(self, name: str, group: Any) -> None:
+    def _count_group(self, name: str, group: TableGroup) -> None:
         for op, count in op_counts(group):
             self._counts[name, op] += count
         if group.null_date_count:
@@ -290,7 +290,7 @@ class MysqlStream:
         table = self._tables.captured(table_map, MysqlPosition(self._file, outer.log_pos))
         if table is None:
             return
-        group = row_group(table, rows, tx, (self._ms(header), header.server_id, self._file, outer.log_pos))
+        group = row_group(table, rows, tx, (self._ms(tx, header), header.server_id, self._file, outer.log_pos))
         if group is not None:
             self._batcher.add(group, size, now)
             self._count_group(table.name, group)
@@ -322,7 +322,7 @@ class MysqlStream:
     def _on_statement(self, meaning: Meaning, statement: Statement, header: Header, outer: Header, now: float) -> None:
         """DDL, or rows logged as a statement; outside of BEGIN it is a transaction of its own."""
         tx = self._tx or self._begin("", self._facts.uuid, outer, None)
-        place = Place(tx, tx.ordinal + 1, self._ms(header), header.server_id, self._file, outer.log_pos)
+        place = Place(tx, tx.ordinal + 1, self._ms(tx, header), header.server_id, self._file, outer.log_pos)
         event = self._statements.act(meaning, statement, place)
         if event is not None:
             tx.ordinal += 1
@@ -331,16 +331,16 @@ class MysqlStream:
         if not self._is_begun:
             self._end(outer, now)
 
-    def _begin(self, gtid: str, origin: str, outer: Header, commit_us: int | None) -> Any:
+    def _begin(self, gtid: str, origin: str, outer: Header, commit_us: int | None) -> OpenTransaction:
         self._is_begun = False
         identity = gtid or f"{self._file}:{outer.log_pos}"
-        self._tx = new_transaction("mysql", origin, identity, gtid, commit_us // 1000 if commit_us else None)
+        self._tx = backend.Transaction("mysql", origin, identity, gtid, commit_us // 1000 if commit_us else None)
         return self._tx
 
-    def _ms(self, header: Header) -> int:
+    @staticmethod
+    def _ms(tx: OpenTransaction, header: Header) -> int:
         """When the rows of an event were committed, as far as the log says."""
-        commit_ms: int | None = self._tx.commit_ms
-        return commit_ms if commit_ms is not None else header.timestamp * 1000
+        return tx.commit_ms if tx.commit_ms is not None else header.timestamp * 1000
 
     def _end(self, outer: Header, now: float) -> None:
         tx, self._tx, self._is_begun = self._tx, None, False

@@ -12,7 +12,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from psycopg import pq
@@ -24,7 +23,8 @@ from deltaforge.config.answering import POSTGRES, other_servers_named
 from deltaforge.config.unset import naming_unset
 from deltaforge.core.errors import SourceError
 from deltaforge.core.positions.postgres import text_from_lsn
-from deltaforge.kernel import kernel
+from deltaforge.kernel import compiled
+from deltaforge.kernel.backend import CopyData, CopyReader
 from deltaforge.protocol.postgres.messages import EPOCH_OFFSET_US, name_of
 from deltaforge.sources.postgres.session import addresses_of, conninfo_of, is_unconverted, set_session
 
@@ -177,11 +177,11 @@ class ReplicationConnection:
         self.has_left_out = False
         self._publication = ""
         self._poll = select.poll()
-        self._reader: Any = None
+        self._reader: CopyReader | None = None
         self._end_state = 0
         library = libpq_path()
-        if kernel is not None and library is not None:
-            self._reader = kernel.CopyReader(library, self._pg.pgconn_ptr)  # type: ignore[attr-defined]  # of the binary build alone
+        if compiled is not None and library is not None:
+            self._reader = compiled.CopyReader(library, self._pg.pgconn_ptr)  # type: ignore[attr-defined]  # of the binary build alone
 
     @property
     def reads_blocks(self) -> bool:
@@ -239,14 +239,14 @@ class ReplicationConnection:
             return None
         raise self._end_of_stream()
 
-    def read_block(self, max_bytes: int, begun: Any = None, index: int = 0) -> tuple[Any, bool]:
+    def read_block(self, max_bytes: int, begun: CopyData | None = None, index: int = 0) -> tuple[CopyData, bool]:
         """Payloads that have arrived, about ``max_bytes`` at most, as the kernel's ``CopyData``, and whether those
         are all. Before them come those of the block ``begun`` from ``index`` on.
 
         Raises:
             SourceError: The stream ended or broke, and nothing was left to read.
         """
-        if self._end_state == 0:
+        if self._reader is not None and self._end_state == 0:
             block, state = self._reader.read(max_bytes, begun, index)
             self._end_state = min(state, 0)
             if block.count or not self._end_state:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import UNSET
@@ -12,7 +12,9 @@ from msgspec import UNSET
 from deltaforge import __version__
 from deltaforge.core.errors import DeltaForgeError, ProtocolError, SchemaError, unforeseen
 from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, Op, RowImage, SourceInfo, Transaction
-from deltaforge.kernel import kernel
+from deltaforge.kernel import compiled
+from deltaforge.kernel.backend import RowPlan
+from deltaforge.kernel.captured import OpenTransaction
 from deltaforge.protocol.postgres.messages import (
     UNCHANGED,
     Delete,
@@ -53,10 +55,10 @@ class CapturedTable:
         self.decoders: Sequence[tuple[str, Callable[[str], Any]]] = [
             (column.name, resolve_decoder(column.type_oid, types)) for column in relation.columns
         ]
-        self.plan = None
-        if kernel is not None:
-            texts = table_texts(maker.event_of(self, "u"))
-            self.plan = kernel.RowPlan(self, [name for name, _ in self.decoders], schema.primary_key, texts, texts)
+        self.plan: RowPlan | None = None
+        if compiled is not None:
+            texts = table_texts(compiled, maker.event_of(self, "u"))
+            self.plan = compiled.RowPlan(self, [name for name, _ in self.decoders], schema.primary_key, texts, texts)
             column_types = [kernel_type(column.type_oid, types) for column in relation.columns]
             self.plan.set_postgres(column_types, maker.keeps_marker)
 
@@ -103,7 +105,20 @@ class Place(msgspec.Struct):
     ``ordinal`` counts the messages of the transaction, ``lsn`` is that of its commit.
     """
 
-    transaction: Any
+    transaction: OpenTransaction
+    ordinal: int
+    ts_ms: int
+    xid: int
+    lsn: str
+
+
+class LoggedRows(Protocol):
+    """Row messages of one table and kind with their place: a group of the kernel."""
+
+    table: CapturedTable
+    messages: list[bytes]
+    op: Op
+    transaction: OpenTransaction
     ordinal: int
     ts_ms: int
     xid: int
@@ -127,7 +142,7 @@ class EventMaker:
         self.database = database
         self.keeps_marker = keeps_marker
 
-    def events(self, group: Any) -> list[ChangeEvent]:
+    def events(self, group: LoggedRows) -> list[ChangeEvent]:
         """The events of a group of the kernel.
 
         Raises:
@@ -140,7 +155,7 @@ class EventMaker:
             place.ordinal += 1
         return events
 
-    def head(self, group: Any) -> ChangeEvent:
+    def head(self, group: LoggedRows) -> ChangeEvent:
         """The first event of a group, without its images."""
         event = self.event_of(group.table, group.op)
         self._put(event, group, 0)
@@ -202,7 +217,7 @@ class EventMaker:
         )
         return ChangeEvent(before=None, after=None, source=source, op=op, ts_ms=0, tenant_id=self._tenant)
 
-    def _put(self, event: ChangeEvent, place: Any, number: int) -> None:
+    def _put(self, event: ChangeEvent, place: Place | LoggedRows, number: int) -> None:
         """Put an event where a place or group stands."""
         event.ts_ms = event.source.ts_ms = place.ts_ms
         event.source.lsn, event.source.txId = place.lsn, place.xid or UNSET

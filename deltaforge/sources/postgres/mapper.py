@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.errors import ProtocolError, SchemaError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_parse import parse_json_stored
 from deltaforge.core.positions.postgres import text_from_lsn
+from deltaforge.kernel import backend
+from deltaforge.kernel.captured import OpenTransaction
 from deltaforge.protocol.postgres.messages import (
     Begin,
     Delete,
@@ -28,7 +29,6 @@ from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.postgres.catalog import Catalog
 from deltaforge.sources.postgres.definitions import definition_of, point_of, row_key_of, signature_of
 from deltaforge.sources.postgres.maker import CapturedTable, EventMaker, Place
-from deltaforge.sources.transaction import new_transaction
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Mapper:
         self._described: dict[int, Relation] = {}
         self._ahead: list[int] = []
         self.begun: Begin | None = None
-        self.transaction: Any = None
+        self.transaction: OpenTransaction  # from the first begin on
         self.lsn = ""
         self.lsn_bytes = b""
         self.schema_misses = 0
@@ -102,7 +102,7 @@ class Mapper:
         self.begun = begin
         self.lsn = text_from_lsn(begin.commit_lsn)
         self.lsn_bytes = self.lsn.encode()
-        self.transaction = new_transaction(CONNECTOR, self._system_id, self.lsn, "", None)
+        self.transaction = backend.Transaction(CONNECTOR, self._system_id, self.lsn, "", None)
 
     @property
     def ahead(self) -> int:
@@ -168,7 +168,7 @@ class Mapper:
         """
         self.begin(Begin(message.lsn, commit_ms, 0))
         # A message ends where the next record begins, which may be the commit of a transaction: ids are not of that.
-        self.transaction = new_transaction(CONNECTOR, self._system_id, f"{self.lsn}|message", "", None)
+        self.transaction = backend.Transaction(CONNECTOR, self._system_id, f"{self.lsn}|message", "", None)
         yield from self.events(message)
 
     def _known(self, oid: int, lsn: int) -> CapturedTable | None:

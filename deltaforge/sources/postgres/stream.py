@@ -6,7 +6,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -17,7 +16,7 @@ from deltaforge.core.errors import ProtocolError, SourceError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.positions import LogEdge, Position, PostgresPosition, Start
 from deltaforge.core.positions.postgres import lsn_from_text, text_from_lsn
-from deltaforge.kernel import kernel
+from deltaforge.kernel.backend import CopyData
 from deltaforge.protocol.postgres.messages import (
     Begin,
     Commit,
@@ -69,7 +68,7 @@ class PostgresStream:
         self._status_secs = STATUS_SECS
         self._sent_at = self._heard_at = self._moved_at = self._checked_at = 0.0
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._begun: tuple[Any, int] = (None, 0)
+        self._begun: tuple[CopyData | None, int] = (None, 0)
         self._watch = PatternWatch(config.id, {})
 
     def open(self, position: Start | None) -> Position:
@@ -244,7 +243,7 @@ class PostgresStream:
             self._on_frame(wire, data, self._heard_at)
         return False
 
-    def _on_block(self, wire: ReplicationConnection, block: Any) -> None:
+    def _on_block(self, wire: ReplicationConnection, block: CopyData) -> None:
         now = self._heard_at = time.monotonic()
         mapper, index = self._mapper, 0
         while index < block.count:
@@ -267,20 +266,20 @@ class PostgresStream:
             self._on_frame(wire, block.message(index), now)
             index += 1
 
-    def _on_transactions(self, block: Any, index: int, now: float) -> int:
+    def _on_transactions(self, block: CopyData, index: int, now: float) -> int:
         """Take the plain transactions that are whole in the block, all in one go; the index behind them, and behind a
         small one that goes on in the next block: it is taken together with that.
         """
         mapper, batcher = self._mapper, self._batcher
         while index < block.count:
-            found = kernel.CopyTransactions(
-                block, index, mapper.tables, mapper.id_origin, mapper.ahead, batcher.room, batcher.open_room
+            found = block.transactions(
+                index, mapper.tables, mapper.id_origin, mapper.ahead, batcher.room, batcher.open_room
             )
             if found.stop == index:
                 if not found.is_cut:
                     break
                 self._begun = (block, index)
-                return int(block.count)
+                return block.count
             index = found.stop
             self._bytes += found.scanned_bytes
             self._received = max(self._received, found.received)

@@ -7,7 +7,8 @@ import pytest
 
 from deltaforge.core.errors import SourceError
 from deltaforge.core.positions import MysqlPosition
-from deltaforge.kernel import description, kernel
+from deltaforge.kernel import compiled as kernel
+from deltaforge.kernel import description
 from deltaforge.sources.mysql.client import DumpConnection
 from tests.binlog import GTID, MARIADB_GTID, QUERY, ROTATE, XID, with_checksum
 from tests.reading import mysql_reader, wire

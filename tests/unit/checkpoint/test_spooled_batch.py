@@ -184,7 +184,7 @@ def test_another_version_is_named():
 
 
 def test_log_bytes_without_a_kernel_name_the_remedy(monkeypatch):
-    monkeypatch.setattr(spooled_batch, "kernel", None)
+    monkeypatch.setattr(spooled_batch, "compiled", None)
     rows = spooled_batch.SpooledRows([0], b"")
     record = spooled_batch.SpooledBatch(1, b'{"type":"postgres","lsn":1}', True, 0, None, [rows])
     with pytest.raises(StorageError, match="run with the compiled kernel, or reset the checkpoint of the sink"):

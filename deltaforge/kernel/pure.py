@@ -1,15 +1,15 @@
-"""The open transaction of a log, which event ids are made of; the kernel has its own with the same attributes."""
+"""The backend without a compiled kernel: it takes transactions as they begin, and declines everything else."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Sequence
 
+from deltaforge.core.batch import EventGroup
 from deltaforge.core.event import EventIds
-from deltaforge.kernel import kernel
+from deltaforge.kernel.captured import CapturedTable
 
 
-class OpenTransaction:
+class Transaction:
     """What is known of a transaction when it begins.
 
     Attributes:
@@ -32,7 +32,28 @@ class OpenTransaction:
         self.ids = EventIds.of(connector, origin, identity)
 
 
-new_transaction: Callable[[str, str, str, str, int | None], Any] = (
-    OpenTransaction if kernel is None else kernel.Transaction
-)
-"""An open transaction of whatever decodes its rows."""
+def split_packets(_buffer: bytearray, at: int, _size: int) -> tuple[list[bytes], int]:
+    """No packet is taken."""
+    return [], at
+
+
+def mysql_group(*_: object) -> None:
+    """No row event is taken."""
+
+
+def stretches(groups: Sequence[EventGroup], _by_op: object) -> list[tuple[EventGroup, int]]:
+    """Each group by itself."""
+    return [(group, group.event_count) for group in groups]
+
+
+def row_sample(*_: object, **_terms: object) -> None:
+    """No rows are sampled."""
+
+
+def xadd_commands(*_: object) -> None:
+    """No commands are made."""
+
+
+def pack_groups(_groups: list[EventGroup], start: int) -> tuple[bytes, list[CapturedTable], int]:
+    """No group is packed."""
+    return b"", [], start

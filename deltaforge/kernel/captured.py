@@ -1,0 +1,46 @@
+"""What sources give the kernel: captured tables, and the transaction that is open."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Protocol
+
+from deltaforge.core.event import EventIds
+
+
+class OpenTransaction(Protocol):
+    """The open transaction of a log, which event ids are made of.
+
+    Attributes:
+        ordinal: Changes so far, captured or not: ids do not depend on the capture list.
+    """
+
+    ordinal: int
+
+    @property
+    def gtid(self) -> str:
+        """The one GTID; empty without GTIDs."""
+
+    @property
+    def commit_ms(self) -> int | None:
+        """Commit time where it began; None when the log does not say."""
+
+    @property
+    def savepoints(self) -> dict[str, int]:
+        """Names to the number of groups before them. The caller adds to them."""
+
+    @property
+    def ids(self) -> EventIds:
+        """Its event ids."""
+
+
+class CapturedTable(Hashable, Protocol):
+    """What the kernel asks of the definition of a table that its source captures."""
+
+    @property
+    def name(self) -> str:
+        """Its name, for counts."""
+
+    @property
+    def plan(self) -> object:
+        """Its columns as the kernel has them: a ``RowPlan``; None without a kernel."""
