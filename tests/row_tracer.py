@@ -14,7 +14,7 @@ import time
 from collections import Counter, deque
 from pathlib import Path
 
-ROOT = str(Path(__file__).parents[2]) + os.sep
+ROOT = str(Path(__file__).parents[1]) + os.sep
 OURS = ROOT + "deltaforge" + os.sep
 RECEIVES = {"recv_into", "poll"}
 MARK = b"the text of the row"

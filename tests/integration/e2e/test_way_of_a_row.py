@@ -12,9 +12,9 @@ from tests.corpus.expected import PLAIN
 from tests.databases import database_with
 from tests.pipelines import PipelineProcess, file_events, file_sink, mysql_source, postgres_source, wait_for
 
-TRACER = Path(__file__).with_name("row_tracer.py")
+TRACER = Path(__file__).parents[2] / "row_tracer.py"
 ROWS = 15
-FILES, FUNCTIONS, THREADS = 16, 34, 3
+FILES, FUNCTIONS, THREADS = 16, 36, 3
 
 
 @pytest.fixture(params=["mysql", "postgres"])
