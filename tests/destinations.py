@@ -7,29 +7,52 @@ from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from deltaforge.core.errors import SinkError
 from deltaforge.sinks.kafka.positions import PositionsTopic
-from tests.pipelines import file_events, file_sink, wait_for
+from tests.pipelines import file_sink, wait_for
 
 
-class FileDestination:
-    def __init__(self, folder):
-        self._path = folder / "out.jsonl"
-        self.sink = file_sink(self._path)
+class Destination:
+    """What has been read once is not read again: a destination only grows."""
+
+    def __init__(self, sink):
+        self.sink = sink
+        self._events = []
 
     def events(self):
         """Everything delivered so far, in order."""
-        return file_events(self._path)
+        self._events += map(json.loads, self._added())
+        return list(self._events)
 
 
-class KafkaDestination:
+class FileDestination(Destination):
+    def __init__(self, folder):
+        self._path = folder / "out.jsonl"
+        self._end = 0
+        super().__init__(file_sink(self._path))
+
+    def _added(self):
+        """The lines behind those that were read; a last one that is not whole may be cut off again."""
+        if not self._path.exists():
+            return []
+        with self._path.open("rb") as file:
+            file.seek(self._end)
+            lines = file.read().split(b"\n")[:-1]
+        self._end += sum(len(line) + 1 for line in lines)
+        return lines
+
+
+class KafkaDestination(Destination):
     """One topic of one partition."""
 
     def __init__(self, broker, topic, *, bootstrap=None, **config):
         self._broker, self._topic = broker, topic
+        self._next = 0
         config = {"id": "kafka", "brokers": bootstrap or broker.bootstrap, "topic": topic, **config}
-        self.sink = {"type": "kafka", "config": config}
+        super().__init__({"type": "kafka", "config": config})
 
-    def events(self):
-        return [json.loads(message.value()) for message in self._broker.messages(self._topic)]
+    def _added(self):
+        for message in self._broker.messages(self._topic, start=self._next):
+            self._next = message.offset() + 1
+            yield message.value()
 
 
 class ExactlyOnceDestination(KafkaDestination):
@@ -63,14 +86,17 @@ class ExactlyOnceDestination(KafkaDestination):
         wait_for(lambda: self._positions.name not in admin.list_topics(timeout=20).topics)
 
 
-class RedisDestination:
+class RedisDestination(Destination):
     """One stream."""
 
     def __init__(self, server, stream, *, port=None, **config):
         self._server, self._stream = server, stream
+        self._last = b"-"
         uri = f"redis://{server.host}:{port or server.port}"
-        self.sink = {"type": "redis", "config": {"id": "redis", "uri": uri, "stream": stream, **config}}
+        super().__init__({"type": "redis", "config": {"id": "redis", "uri": uri, "stream": stream, **config}})
 
-    def events(self):
+    def _added(self):
         with self._server.connect() as client:
-            return [json.loads(fields[b"df-event"]) for _, fields in client.xrange(self._stream)]
+            for entry, fields in client.xrange(self._stream, min=self._last):
+                self._last = b"(" + entry
+                yield fields[b"df-event"]

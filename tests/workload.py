@@ -192,21 +192,31 @@ class Workload:
         return self._rng.choice([*TEXTS, None])
 
 
-def rebuilt(events):
-    """The tables as a consumer rebuilds them: by applying every event in order."""
-    tables = {"items": {}, "pairs": {}}
-    keys = {"items": ("id",), "pairs": ("a", "b")}
-    for event in events:
-        name = event["source"]["table"]
-        table, key = tables[name], keys[name]
-        if event["op"] == "t":
-            table.clear()
-            continue
-        if event["before"] is not None:
-            table.pop(tuple(event["before"][k] for k in key), None)
-        if event["after"] is not None:
-            table[tuple(event["after"][k] for k in key)] = event["after"]
-    return tables
+class Consumer:
+    """Rebuilds the tables by applying every event in order.
+
+    Attributes:
+        tables: As far as events were applied.
+        event_count: How many were.
+    """
+
+    def __init__(self):
+        self.tables = {"items": {}, "pairs": {}}
+        self.event_count = 0
+
+    def apply(self, events):
+        keys = {"items": ("id",), "pairs": ("a", "b")}
+        for event in events:
+            name = event["source"]["table"]
+            table, key = self.tables[name], keys[name]
+            if event["op"] == "t":
+                table.clear()
+                continue
+            if event["before"] is not None:
+                table.pop(tuple(event["before"][k] for k in key), None)
+            if event["after"] is not None:
+                table[tuple(event["after"][k] for k in key)] = event["after"]
+        self.event_count += len(events)
 
 
 def selected(database):

@@ -44,10 +44,15 @@ appender.console.layout.pattern = [%d] %p %m (%c)%n
 L
 JAVA=("${AS[@]}" java -Xms128m "-Xmx${KAFKA_HEAP:-384m}" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.net.preferIPv4Stack=true
   "-Dlog4j2.configurationFile=$FOLDER/log4j2.properties" -cp "$PREFIX/libs/*")
-# any fixed 22-character base64 uuid will do as cluster id
-[ -s data/meta.properties ] ||
-  "${JAVA[@]}" kafka.tools.StorageTool format -t MkU3OEVBNTcwNTJENDM2Qg -c server.properties >init.log 2>&1 ||
-  { tail -n 15 init.log >&2; exit 1; }
+if [ ! -s data/meta.properties ]; then
+  PRISTINE=$(pristine_place)
+  if ! copy_pristine "$PRISTINE" data; then
+    # any fixed 22-character base64 uuid will do as cluster id
+    "${JAVA[@]}" kafka.tools.StorageTool format -t MkU3OEVBNTcwNTJENDM2Qg -c server.properties >init.log 2>&1 ||
+      { tail -n 15 init.log >&2; exit 1; }
+    keep_pristine data "$PRISTINE"
+  fi
+fi
 setsid "${JAVA[@]}" kafka.Kafka server.properties </dev/null >>log 2>&1 &
 echo $! > "$PIDFILE"
 wait_listening "$PORT" $! log

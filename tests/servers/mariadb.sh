@@ -37,8 +37,7 @@ innodb_log_file_size=64M
 innodb_use_native_aio=0
 innodb_flush_log_at_trx_commit=2
 C
-if [ ! -d data/mysql ]; then
-  rm -rf data
+make_data() {
   "${AS[@]}" "$PREFIX/usr/bin/mariadb-install-db" "--defaults-file=$FOLDER/server.cnf" "--basedir=$PREFIX/usr" \
     "--datadir=$FOLDER/data" --auth-root-authentication-method=normal --skip-test-db --skip-name-resolve \
     >init.log 2>&1 || { tail -n 15 init.log log >&2; exit 1; }
@@ -50,9 +49,21 @@ grant all on *.* to root@'127.0.0.1' with grant option;
 create user cdc@'%' identified by 'cdc';
 grant select, reload, replication slave, replication client on *.* to cdc@'%';
 set sql_log_bin=1;
+shutdown;
 S
-  set -- "--init-file=$FOLDER/init.sql" "$@"
+  "${MARIADBD[@]}" "--init-file=$FOLDER/init.sql" </dev/null >out 2>&1 || { tail -n 15 log >&2; exit 1; }
+  rm -f data/binlog.* "$PIDFILE"
+}
+
+MARIADBD=("${AS[@]}" "$PREFIX/usr/sbin/mariadbd" "--defaults-file=$FOLDER/server.cnf")
+if [ ! -d data/mysql ]; then
+  rm -rf data
+  PRISTINE=$(pristine_place)
+  if ! copy_pristine "$PRISTINE" data; then
+    make_data
+    keep_pristine data "$PRISTINE"
+  fi
 fi
 rm -f "$PIDFILE"
-setsid "${AS[@]}" "$PREFIX/usr/sbin/mariadbd" "--defaults-file=$FOLDER/server.cnf" "$@" </dev/null >out 2>&1 &
+setsid "${MARIADBD[@]}" "$@" </dev/null >out 2>&1 &
 wait_listening "$PORT" $! log

@@ -38,11 +38,8 @@ innodb_use_native_aio=0
 innodb_flush_log_at_trx_commit=2
 C
 MYSQLD=("${AS[@]}" "$PREFIX/usr/sbin/mysqld" "--defaults-file=$FOLDER/server.cnf")
-if [ ! -d data/mysql ]; then
-  rm -rf data
-  LASTING=()  # what holds for the life of the data
-  for option; do [[ $option != --lower-case-table-names=* ]] || LASTING+=("$option"); done
-  "${MYSQLD[@]}" --initialize-insecure "--log-error=$FOLDER/init.log" ${LASTING[@]+"${LASTING[@]}"} || { tail -n 15 init.log >&2; exit 1; }
+make_data() { # with users: what a first start makes of it belongs to it
+  "${MYSQLD[@]}" --initialize-insecure "--log-error=$FOLDER/init.log" "$@" || { tail -n 15 init.log >&2; exit 1; }
   cat > init.sql <<'S'
 set sql_log_bin=0;
 alter user root@localhost identified by 'root';
@@ -51,8 +48,21 @@ grant all on *.* to root@'127.0.0.1' with grant option;
 create user cdc@'%' identified by 'cdc';
 grant select, reload, replication slave, replication client on *.* to cdc@'%';
 set sql_log_bin=1;
+shutdown;
 S
-  set -- "--init-file=$FOLDER/init.sql" "$@"
+  "${MYSQLD[@]}" "--init-file=$FOLDER/init.sql" "$@" </dev/null >out 2>&1 || { tail -n 15 log >&2; exit 1; }
+  rm -f data/auto.cnf data/binlog.* "$PIDFILE"  # its name among servers, and its log
+}
+
+if [ ! -d data/mysql ]; then
+  rm -rf data
+  LASTING=()  # what holds for the life of the data
+  for option; do [[ $option != --lower-case-table-names=* ]] || LASTING+=("$option"); done
+  PRISTINE=$(pristine_place ${LASTING[@]+"${LASTING[@]}"})
+  if ! copy_pristine "$PRISTINE" data; then
+    make_data ${LASTING[@]+"${LASTING[@]}"}
+    keep_pristine data "$PRISTINE"
+  fi
 fi
 rm -f "$PIDFILE"
 setsid "${MYSQLD[@]}" "$@" </dev/null >out 2>&1 &

@@ -1,6 +1,7 @@
 # Sourced by the server scripts: run unprivileged, wait for a port, end by process id.
 # Servers refuse to run as root, so root hands them to `nobody`; anybody else runs them as oneself.
 
+SCRIPT=$(realpath "$0") SCRIPTS=$(dirname "$(realpath "${BASH_SOURCE[0]}")")
 AS=()
 if [ "$(id -u)" = 0 ]; then
   AS=(setpriv --reuid=nobody "--regid=$(id -g nobody)" --clear-groups)
@@ -11,6 +12,25 @@ say() { echo "$*" >&2; }
 make_folder() { # folder: empty or existing, owned by the server's user
   mkdir -p "$1"
   if [ "$(id -u)" = 0 ]; then chown nobody "$1"; fi
+}
+
+# What a server makes of an empty folder takes seconds, and is made once: later ones begin with a copy. It is kept beside
+# the installed servers, by all that it depends on.
+
+pristine_place() { # what it depends on beside the scripts and the server: prints a folder, which may be there
+  local key
+  key=$({ printf '%s\n' "$PREFIX" "${AS[*]}" "$@"; cat "$SCRIPTS"/{process,install,unpack}.sh "$SCRIPT"; } | sha256sum | cut -c 1-16)
+  echo "$(dirname "$PREFIX")/pristine/$(basename "$PREFIX")-$key"
+}
+
+copy_pristine() { # its folder, to: fails where there is none for us
+  [ -r "$1" ] && cp -a --sparse=always "$1" "$2" 2>/dev/null || { rm -rf "$2"; return 1; }
+}
+
+keep_pristine() { # folder of a server that has ended, its folder: whoever is first wins; a cache that is not ours is left
+  mkdir -p "$(dirname "$2")" 2>/dev/null && [ -w "$(dirname "$2")" ] || return 0
+  local unfinished=$2.$$
+  cp -a --sparse=always "$1" "$unfinished" && mv -T "$unfinished" "$2" 2>/dev/null || rm -rf "$unfinished"
 }
 
 alive() { # pid file
