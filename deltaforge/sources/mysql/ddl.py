@@ -14,7 +14,8 @@ from deltaforge.sources.mysql.ddl_table import TableBuilder, before_partitioning
 from deltaforge.sources.mysql.ddl_tokens import Cursor, split_by_comma
 from deltaforge.sources.mysql.definitions import Changes, Definitions, Key, State, TableDefinition, Unknown
 from deltaforge.sources.mysql.sequences import is_sequence, sequence_definition
-from deltaforge.sources.mysql.statement import Kind, Statement, Token
+from deltaforge.sources.mysql.statement import Statement
+from deltaforge.sources.mysql.tokens import Kind, Token
 
 _WRITTEN = re.compile(r"CREATE (?:OR REPLACE )?TABLE (?:IF NOT EXISTS )?[`\"].*? \(\n  ", re.DOTALL)
 _MADE = re.compile(

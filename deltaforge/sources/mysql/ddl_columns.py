@@ -9,7 +9,7 @@ from deltaforge.core.table import Column
 from deltaforge.protocol.mysql.types import ColumnType
 from deltaforge.sources.mysql.column_types import column_type_from_text, stored_labels, stored_text
 from deltaforge.sources.mysql.ddl_tokens import Cursor, split_by_comma
-from deltaforge.sources.mysql.statement import Kind, Token
+from deltaforge.sources.mysql.tokens import Kind, Token
 
 _SYNONYMS = {
     "integer": "int", "bool": "tinyint(1)", "boolean": "tinyint(1)", "numeric": "decimal", "dec": "decimal",

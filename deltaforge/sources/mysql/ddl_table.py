@@ -24,7 +24,7 @@ from deltaforge.sources.mysql.ddl_columns import (
 )
 from deltaforge.sources.mysql.ddl_tokens import Cursor, split_by_comma
 from deltaforge.sources.mysql.definitions import Key, TableDefinition
-from deltaforge.sources.mysql.statement import Kind, Token
+from deltaforge.sources.mysql.tokens import Kind, Token
 
 # What begins an element of CREATE TABLE, or follows ADD and DROP, and is no column.
 _KEYS = frozenset({"index", "key", "unique", "fulltext", "spatial", "foreign", "check"})

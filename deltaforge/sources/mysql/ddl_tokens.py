@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deltaforge.core.errors import SchemaError
-from deltaforge.sources.mysql.statement import Kind, Token
+from deltaforge.sources.mysql.tokens import Kind, Token
 
 
 class Cursor:

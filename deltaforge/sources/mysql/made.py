@@ -6,7 +6,8 @@ from deltaforge.core.errors import SchemaError
 from deltaforge.sources.mysql.ddl_tokens import Cursor, split_by_comma
 from deltaforge.sources.mysql.definitions import Key
 from deltaforge.sources.mysql.objects import Body
-from deltaforge.sources.mysql.statement import Kind, Statement
+from deltaforge.sources.mysql.statement import Statement
+from deltaforge.sources.mysql.tokens import Kind
 
 _MAX = 10_000
 

@@ -11,7 +11,7 @@ import msgspec
 from deltaforge.core.errors import SchemaError
 from deltaforge.sources.mysql.ddl_tokens import Cursor, split_by_comma
 from deltaforge.sources.mysql.definitions import Key
-from deltaforge.sources.mysql.statement import Kind, Token
+from deltaforge.sources.mysql.tokens import Kind, Token
 
 
 class Named(msgspec.Struct):

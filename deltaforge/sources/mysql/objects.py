@@ -11,7 +11,8 @@ from deltaforge.core.errors import SchemaError
 from deltaforge.protocol.mysql.status_vars import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, StatusVars
 from deltaforge.sources.mysql.client import execute
 from deltaforge.sources.mysql.definitions import Key
-from deltaforge.sources.mysql.statement import Dialect, Statement, Token
+from deltaforge.sources.mysql.statement import Dialect, Statement
+from deltaforge.sources.mysql.tokens import Token
 
 _TRIGGERS = """
 select event_object_schema, event_object_table, trigger_schema, action_statement, sql_mode

@@ -18,7 +18,8 @@ from deltaforge.sources.mysql.functions import BUILT_IN
 from deltaforge.sources.mysql.made import Made, created_table
 from deltaforge.sources.mysql.named import Named, named_in
 from deltaforge.sources.mysql.objects import Body, Objects, load_objects
-from deltaforge.sources.mysql.statement import Kind, Statement
+from deltaforge.sources.mysql.statement import Statement
+from deltaforge.sources.mysql.tokens import Kind
 
 log = logging.getLogger(__name__)
 

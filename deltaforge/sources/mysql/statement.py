@@ -1,41 +1,20 @@
 """One statement of the log, and how its server reads it: tokens, by the settings of its session.
 
-sqlglot's tokenizer knows MySQL's quoting, its parser not enough of MySQL's statements: ADR 0003. Which comments are
-code depends on the server, so they are taken out first.
+Which comments are code depends on the server, so they are taken out first.
 """
 
 from __future__ import annotations
 
 import re
-from enum import Enum
 from functools import cached_property
-from typing import ClassVar
 
 import msgspec
-from sqlglot.dialects.mysql import MySQL
-from sqlglot.errors import SqlglotError
-from sqlglot.tokens import TokenType  # type: ignore[attr-defined] # re-exported without saying so
 
 from deltaforge.core.errors import SchemaError
 from deltaforge.protocol.mysql.charsets import is_decoded
 from deltaforge.protocol.mysql.events import Query
 from deltaforge.protocol.mysql.status_vars import ANSI_QUOTES, NO_BACKSLASH_ESCAPES, NO_STATUS_VARS, StatusVars
-
-
-class Kind(Enum):
-    """What a token is."""
-
-    WORD = "word"
-    QUOTED = "quoted"
-    STRING = "string"
-    OTHER = "other"
-
-
-class Token(msgspec.Struct, frozen=True):
-    """One token: a word as written, a name or a string without its quotes, or a symbol."""
-
-    kind: Kind
-    text: str
+from deltaforge.sources.mysql.tokens import Kind, Token
 
 
 class Dialect(msgspec.Struct, frozen=True):
@@ -78,8 +57,11 @@ class Statement(msgspec.Struct, frozen=True, dict=True):
         Raises:
             SchemaError: It cannot be read: a quote is not closed, or a name has bytes that are no text.
         """
+        # Here: it loads sqlglot, which takes longer than connecting, and most starts find no statement in the log.
+        from deltaforge.sources.mysql.tokenizer import tokens_of
+
         mode = self.session.sql_mode
-        tokens = _tokens(_code(self.text, mode, self.dialect), mode)
+        tokens = tokens_of(_code(self.text, mode, self.dialect), mode)
         while tokens and tokens[-1] == Token(Kind.OTHER, ";"):
             tokens.pop()
         if any(token.kind in (Kind.WORD, Kind.QUOTED) and not is_decoded(token.text) for token in tokens):
@@ -146,62 +128,6 @@ def _shown(token: Token) -> str:
 def statement_of(query: Query, dialect: Dialect) -> Statement:
     """The statement of a query event."""
     return Statement(query.sql, query.db, query.session, dialect, query.error_code, query.thread)
-
-
-class _Tokenizer(MySQL.Tokenizer):
-    COMMANDS: ClassVar[set[TokenType]] = set()  # else what follows RENAME comes as one string
-
-
-class _AnsiQuotes(_Tokenizer):
-    QUOTES: ClassVar[list[tuple[str, str] | str]] = ["'"]
-    IDENTIFIERS: ClassVar[list[str | tuple[str, str]]] = ["`", '"']
-
-
-class _NoBackslash(_Tokenizer):
-    STRING_ESCAPES: ClassVar[list[str]] = ["'", '"']
-
-
-class _AnsiQuotesNoBackslash(_AnsiQuotes):
-    STRING_ESCAPES: ClassVar[list[str]] = ["'", '"']
-
-
-_TOKENIZERS = {
-    0: _Tokenizer,
-    ANSI_QUOTES: _AnsiQuotes,
-    NO_BACKSLASH_ESCAPES: _NoBackslash,
-    ANSI_QUOTES | NO_BACKSLASH_ESCAPES: _AnsiQuotesNoBackslash,
-}
-_KINDS = {
-    TokenType.IDENTIFIER: Kind.QUOTED,
-    TokenType.STRING: Kind.STRING,
-    TokenType.NATIONAL_STRING: Kind.STRING,
-    TokenType.NUMBER: Kind.OTHER,
-    TokenType.HEX_STRING: Kind.OTHER,
-    TokenType.BIT_STRING: Kind.OTHER,
-}
-
-
-def _tokens(code: str, sql_mode: int) -> list[Token]:
-    tokenizer = _TOKENIZERS[sql_mode & (ANSI_QUOTES | NO_BACKSLASH_ESCAPES)]
-    try:
-        found = tokenizer(dialect=MySQL()).tokenize(code)
-    except SqlglotError as exc:
-        raise SchemaError("a statement cannot be read: a quote is not closed") from exc
-    tokens: list[Token] = []
-    end = 0
-    for token in found:
-        if code[end : token.start].strip(" \t\n\v\f\r\0"):
-            raise SchemaError("a statement cannot be read: it has characters that mean something else to MySQL")
-        end = token.end + 1
-        kind = _KINDS.get(token.token_type)
-        if kind is None and (token.text[:1].isalnum() or token.text[:1] in "_$" or token.text[:1] > "\x7f"):
-            # "PRIMARY KEY" and its like are one token there, and two words here.
-            tokens += [Token(Kind.WORD, word) for word in token.text.split()]
-        else:
-            tokens.append(Token(kind or Kind.OTHER, token.text))
-    if code[end:].strip(" \t\n\v\f\r\0"):
-        raise SchemaError("a statement cannot be read: it has characters that mean something else to MySQL")
-    return tokens
 
 
 _QUOTED = r"`[^`]*`|"

@@ -14,8 +14,9 @@ from deltaforge.sources.mysql.gate import Gate
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.maker import EventMaker, Place
 from deltaforge.sources.mysql.reach import Reach, fills_table
-from deltaforge.sources.mysql.statement import Kind, Statement, Token
+from deltaforge.sources.mysql.statement import Statement
 from deltaforge.sources.mysql.tables import Tables
+from deltaforge.sources.mysql.tokens import Kind, Token
 from deltaforge.sources.mysql.xa import XaTransactions
 
 log = logging.getLogger(__name__)
