@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from pymysql.connections import Connection
 
-from deltaforge.core.errors import SchemaError
+from deltaforge.core.errors import SchemaError, SourceError
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.sources.mysql.client import execute
 from deltaforge.sources.mysql.column_types import column_type_from_text
@@ -57,6 +57,57 @@ class HiddenParts(msgspec.Struct, frozen=True):
     long_unique_count: int
 
 
+class TableInCatalog(msgspec.Struct, frozen=True):
+    """One table as the catalog has it now, as an answer to :class:`CatalogNeeded`.
+
+    Attributes:
+        found: With all that its rows depend on; None if it is not there.
+        parts: What else its rows may hold.
+        error: Why the catalog cannot be read.
+    """
+
+    found: TableDefinition | None = None
+    parts: HiddenParts = HiddenParts(is_versioned=False, long_unique_count=0)
+    error: SourceError | None = None
+
+    def definition(self) -> TableDefinition | None:
+        """The definition; None if the table is not there.
+
+        Raises:
+            SourceError: The catalog cannot be read.
+        """
+        self._check()
+        return self.found
+
+    def schema(self) -> TableSchema | None:
+        """The columns of the definition.
+
+        Raises:
+            SourceError: The catalog cannot be read.
+        """
+        found = self.definition()
+        return found.schema if found else None
+
+    def hidden_parts(self) -> HiddenParts:
+        """What rows of the table may hold besides its columns.
+
+        Raises:
+            SourceError: The catalog cannot be read.
+        """
+        self._check()
+        return self.parts
+
+    def _check(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+class CatalogNeeded(Exception):  # noqa: N818 - a question, not a fault
+    """The log does not say all that rows depend on: whoever reads has to look their table up, and to ask again with the
+    answer.
+    """
+
+
 class Catalog(msgspec.Struct, frozen=True):
     """The tables of a server now, and the default character sets of its databases (``""``: of the server)."""
 
@@ -81,15 +132,11 @@ def load_names(connection: Connection[Any]) -> tuple[set[Key], set[str]]:
     return tables, {str(db) for (db,) in execute(connection, "select schema_name from information_schema.schemata")}
 
 
-def load_table(connection: Connection[Any], table: Key) -> TableDefinition | None:
-    """One table as the catalog has it now; None if there is none, or it cannot be read."""
-    return _tables(connection, table)[0].get(table)
-
-
-def load_hidden_parts(connection: Connection[Any], table: Key) -> HiddenParts:
-    """What rows of a table may hold besides its columns, as the catalog has it now."""
+def load_table(connection: Connection[Any], table: Key) -> TableInCatalog:
+    """One table as the catalog has it now; one that is not understood counts as one that is not there."""
+    found = _tables(connection, table)[0].get(table)
     ((versioned, count),) = execute(connection, _HIDDEN_PARTS, (*table, *table))
-    return HiddenParts(bool(versioned), int(count))
+    return TableInCatalog(found, HiddenParts(bool(versioned), int(count)))
 
 
 def _tables(connection: Connection[Any], only: Key | None) -> tuple[dict[Key, TableDefinition], dict[Key, str]]:

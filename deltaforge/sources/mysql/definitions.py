@@ -6,8 +6,11 @@ from collections.abc import Mapping
 
 import msgspec
 
+from deltaforge.core.positions import MysqlPosition
 from deltaforge.core.table import TableId, TableSchema
 from deltaforge.protocol.mysql.types import ColumnType
+from deltaforge.schema.versions import Definition, LogPoint
+from deltaforge.sources.mysql.fingerprint import fingerprint_of
 
 Key = tuple[str, str]
 
@@ -121,3 +124,15 @@ class Definitions:
             else:
                 self._tables[key] = state
                 self._names.setdefault(key[0], {})[key[1]] = None
+
+
+def point_of(position: MysqlPosition, server_uuid: str) -> LogPoint:
+    """A place in this server's log. Rows stand at the end of their row event, so behind a position before it."""
+    place = msgspec.structs.replace(position, server_uuid=server_uuid, gtid_set="")  # a set may be long
+    return LogPoint(server_uuid, position.order, place)
+
+
+def definition_of(schema: TableSchema, *, is_mariadb: bool) -> Definition:
+    """A definition for the registry: the log of MySQL shows everything that the fingerprint is made of."""
+    fingerprint = fingerprint_of(schema, is_mariadb=is_mariadb)
+    return Definition(schema, fingerprint, fingerprint)

@@ -12,29 +12,16 @@ from pymysql.connections import Connection
 
 from deltaforge.core.errors import SourceError
 from deltaforge.core.positions import MysqlPosition
-from deltaforge.core.table import TableSchema
-from deltaforge.schema.versions import Definition, LogPoint
 from deltaforge.sources.loader import Loaded, slow_load_warning
-from deltaforge.sources.mysql.catalog import Catalog, HiddenParts, load_catalog, load_hidden_parts, load_table
+from deltaforge.sources.mysql.catalog import Catalog, TableInCatalog, load_catalog, load_table
 from deltaforge.sources.mysql.client import connect
-from deltaforge.sources.mysql.definitions import TableDefinition
-from deltaforge.sources.mysql.fingerprint import fingerprint_of
+from deltaforge.sources.mysql.definitions import definition_of, point_of
 from deltaforge.sources.mysql.history import SchemaHistory
+from deltaforge.sources.mysql.objects import Objects, load_objects
 from deltaforge.sources.mysql.server import ServerFacts, tail_position
+from deltaforge.sources.mysql.statement import Dialect
 
 log = logging.getLogger(__name__)
-
-
-def point_of(position: MysqlPosition, server_uuid: str) -> LogPoint:
-    """A place in this server's log. Rows stand at the end of their row event, so behind a position before it."""
-    place = msgspec.structs.replace(position, server_uuid=server_uuid, gtid_set="")  # a set may be long
-    return LogPoint(server_uuid, position.order, place)
-
-
-def definition_of(schema: TableSchema, facts: ServerFacts) -> Definition:
-    """A definition for the registry: the log of MySQL shows everything that the fingerprint is made of."""
-    fingerprint = fingerprint_of(schema, is_mariadb=facts.flavor == "mariadb")
-    return Definition(schema, fingerprint, fingerprint)
 
 
 class SchemaLoader:
@@ -76,44 +63,30 @@ class SchemaLoader:
             catalog, end, _ = _at_end(connection, facts)
             return self._loaded(catalog, end, facts)
 
-    def look_up(self, db: str, table: str) -> TableSchema | None:
-        """The columns of one table as the catalog has it now; None if it is not there.
-
-        Raises:
-            SourceError: The catalog cannot be read.
-        """
-        found = self.definition(db, table)
-        return found.schema if found else None
-
-    def definition(self, db: str, table: str) -> TableDefinition | None:
-        """One table as the catalog has it now, with all that its rows depend on; None if it is not there.
-
-        Raises:
-            SourceError: The catalog cannot be read.
-        """
-        with closing(connect(self._dsn)) as connection:
-            return load_table(connection, (db, table))
-
-    def hidden_parts(self, db: str, table: str) -> HiddenParts:
-        """What MariaDB keeps for itself in the rows of a table as it is now.
-
-        Raises:
-            SourceError: The catalog cannot be read.
-        """
-        with closing(connect(self._dsn)) as connection:
-            return load_hidden_parts(connection, (db, table))
-
-    def describe(self, db: str, table: str) -> TableSchema | None:
-        """As :meth:`look_up`; None also if the catalog cannot be read."""
+    def table(self, db: str, table: str) -> TableInCatalog:
+        """One table as the catalog has it now; an error is part of the answer, since not everybody needs one."""
         try:
-            return self.look_up(db, table)
+            with closing(connect(self._dsn)) as connection:
+                return load_table(connection, (db, table))
         except SourceError as error:
-            log.warning("the declared types of %s.%s are not known: %s", db, table, error)
-            return None
+            return TableInCatalog(error=error)
+
+    def objects(self, dialect: Dialect) -> Objects:
+        """The triggers, views, routines and foreign keys of the server.
+
+        Raises:
+            SourceError: The catalog cannot be read.
+        """
+        with closing(connect(self._dsn)) as connection:
+            return load_objects(connection, dialect)
 
     def _loaded(self, catalog: Catalog, end: MysqlPosition, facts: ServerFacts) -> Loaded:
         return Loaded(
-            {key: definition_of(t.schema, facts) for key, t in catalog.tables.items() if self._captured(*key)},
+            {
+                key: definition_of(table.schema, is_mariadb=facts.flavor == "mariadb")
+                for key, table in catalog.tables.items()
+                if self._captured(*key)
+            },
             {key: error for key, error in catalog.errors.items() if self._captured(*key)},
             point_of(end, facts.uuid),
         )

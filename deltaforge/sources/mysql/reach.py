@@ -8,17 +8,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from contextlib import closing
 
 from deltaforge.core.errors import SchemaError, SourceError
 from deltaforge.sources.mysql.catalog import SYSTEM_DATABASES
-from deltaforge.sources.mysql.client import connect
 from deltaforge.sources.mysql.definitions import Key
 from deltaforge.sources.mysql.functions import BUILT_IN
 from deltaforge.sources.mysql.made import Made, created_table
 from deltaforge.sources.mysql.named import Named, named_in
-from deltaforge.sources.mysql.objects import Body, Objects, load_objects
-from deltaforge.sources.mysql.statement import Statement
+from deltaforge.sources.mysql.objects import Body, Objects
+from deltaforge.sources.mysql.statement import Dialect, Statement
 from deltaforge.sources.mysql.tokens import Kind
 
 log = logging.getLogger(__name__)
@@ -31,12 +29,12 @@ class Reach:
     """Judges statements, with the catalog as it was when the first of them had to be judged.
 
     Args:
-        dsn: Of the source.
+        load: Reads the catalog of now.
         captured: Whether ``(db, table)`` is captured.
     """
 
-    def __init__(self, dsn: str, captured: Callable[[str, str], bool]) -> None:
-        self._dsn = dsn
+    def __init__(self, load: Callable[[Dialect], Objects], captured: Callable[[str, str], bool]) -> None:
+        self._load = load
         self._captured = captured
         self._objects: Objects | None = None
         self._made = Made()
@@ -88,8 +86,7 @@ class Reach:
 
     def _walk(self, statement: Statement, named: Named) -> _Walk:
         if self._objects is None:
-            with closing(connect(self._dsn)) as connection:
-                self._objects = load_objects(connection, statement.dialect)
+            self._objects = self._load(statement.dialect)
         walk = _Walk(self._objects, self._captured, self._made)
         walk.go(named, statement.db)
         return walk

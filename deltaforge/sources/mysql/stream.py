@@ -31,17 +31,20 @@ from deltaforge.protocol.mysql.events import (
 )
 from deltaforge.protocol.mysql.gtid_event import Gtid
 from deltaforge.protocol.mysql.rows import Rows
+from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.batching import TransactionBatcher
 from deltaforge.sources.failover import Arrival
 from deltaforge.sources.loader import TableReload, reload
+from deltaforge.sources.mysql.catalog import CatalogNeeded
 from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
 from deltaforge.sources.mysql.config import MysqlSourceConfig
 from deltaforge.sources.mysql.gate import Gate
 from deltaforge.sources.mysql.group import TableGroup, op_counts, row_group
 from deltaforge.sources.mysql.history import SchemaHistory
-from deltaforge.sources.mysql.maker import EventMaker, Place
+from deltaforge.sources.mysql.loader import SchemaLoader
+from deltaforge.sources.mysql.maker import CapturedTable, EventMaker, Place
 from deltaforge.sources.mysql.reach import Reach
 from deltaforge.sources.mysql.server import (
     ServerFacts,
@@ -54,6 +57,7 @@ from deltaforge.sources.mysql.server import (
 from deltaforge.sources.mysql.statement import Statement, dialect_of, statement_of
 from deltaforge.sources.mysql.statements import EXACT, Meaning, Statements, kept_by, meaning_of, savepoint_name
 from deltaforge.sources.mysql.tables import Tables, captured_tables
+from deltaforge.sources.mysql.unmatched import look_for_tables
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +77,8 @@ class MysqlStream:
         self._maker = EventMaker(context.pipeline, context.tenant)
         self._tables = Tables(config, self._history, self._maker, context.registry)
         self._gate = Gate(context, config.id)
-        reach = Reach(config.dsn.get_secret_value(), self._tables.is_captured)
+        self._loader = SchemaLoader(config.dsn.get_secret_value(), self._tables.is_captured)
+        reach = Reach(self._loader.objects, self._tables.is_captured)
         self._statements = Statements(self._tables, self._history, self._maker, self._gate, reach)
         self._resume = MysqlPosition("", 4)
         self._batcher = TransactionBatcher(context.limits, self._position)
@@ -96,7 +101,7 @@ class MysqlStream:
         try:
             self._facts = facts = read_facts(connection)
             self._tables.use(facts)
-            loader = self._tables.loader
+            loader = self._loader
             saved = completed(connection, facts, position) if isinstance(position, MysqlPosition) else None
             of_saved = ServerIdentity(saved.server_uuid) if saved and saved.server_uuid else None
             arrival = Arrival(self._context, self._config, ServerIdentity(facts.uuid), saved, of_saved)
@@ -113,7 +118,7 @@ class MysqlStream:
                 )
             else:
                 start, loaded = loader.first(connection, facts, self._history)
-            self._tables.look_for_tables(connection)
+            look_for_tables(connection, self._tables.watch)
         finally:
             connection.close()
         if arrival.is_failover and loaded is not None:
@@ -154,7 +159,7 @@ class MysqlStream:
         return dict(self._tables.watch.reasons)
 
     def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
-        loaded = self._tables.loader.load(self._facts)
+        loaded = self._loader.load(self._facts)
         reloaded = reload(self._context.registry, loaded, tables)
         self._tables.watch.seen(*loaded.definitions)
         self._tables.look_ahead(self._resume)
@@ -287,13 +292,21 @@ class MysqlStream:
         table_map = self._decoder.table_map(rows.table_id)
         tx = self._tx or self._begin("", self._facts.uuid, outer, None)
         tx.ordinal += 1
-        table = self._tables.captured(table_map, MysqlPosition(self._file, outer.log_pos))
+        table = self._captured(table_map, MysqlPosition(self._file, outer.log_pos))
         if table is None:
             return
         group = row_group(table, rows, tx, (self._ms(tx, header), header.server_id, self._file, outer.log_pos))
         if group is not None:
             self._batcher.add(group, size, now)
             self._count_group(table.name, group)
+
+    def _captured(self, table_map: TableMap, position: MysqlPosition) -> CapturedTable | None:
+        """The table of a map. What the log does not say of it is looked up, once for each table that is new."""
+        try:
+            return self._tables.captured(table_map, position)
+        except CatalogNeeded:
+            in_catalog = self._loader.table(table_map.db, table_map.table)
+            return self._tables.captured(table_map, position, in_catalog)
 
     def _on_query(self, query: Query, header: Header, outer: Header, now: float) -> None:
         statement = statement_of(query, self._dialect)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import msgspec
-from pymysql.connections import Connection
 
 from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.errors import SchemaError
@@ -18,15 +16,13 @@ from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.protocol.mysql.types import OLD_TIMES, ColumnType
 from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.schema.versions import SchemaVersion
-from deltaforge.sources.mysql.catalog import ROW_END, SYSTEM_DATABASES
+from deltaforge.sources.mysql.catalog import ROW_END, SYSTEM_DATABASES, CatalogNeeded, TableInCatalog
 from deltaforge.sources.mysql.config import MysqlSourceConfig
-from deltaforge.sources.mysql.definitions import TableDefinition
+from deltaforge.sources.mysql.definitions import TableDefinition, definition_of, point_of
 from deltaforge.sources.mysql.fingerprint import canonical_type
 from deltaforge.sources.mysql.history import SchemaHistory, check_against, resolve
-from deltaforge.sources.mysql.loader import SchemaLoader, definition_of, point_of
 from deltaforge.sources.mysql.maker import CapturedTable, EventMaker
 from deltaforge.sources.mysql.server import ServerFacts
-from deltaforge.sources.mysql.unmatched import look_for_tables
 from deltaforge.sources.mysql.unsaid import completed_columns, declaration_of, declared_as, hidden_columns
 from deltaforge.sources.unmatched import PatternWatch
 
@@ -36,6 +32,34 @@ log = logging.getLogger(__name__)
 MAX_CACHED_MAPS = 10_000
 
 
+class DescribedRows:
+    """What is known of rows before they are decoded.
+
+    Attributes:
+        map: Stands before them.
+        position: Where they are.
+    """
+
+    def __init__(self, table_map: TableMap, position: MysqlPosition, in_catalog: TableInCatalog | None) -> None:
+        self.map, self.position = table_map, position
+        self._in_catalog = in_catalog
+
+    @property
+    def name(self) -> TableName:
+        """Database and table."""
+        return self.map.db, self.map.table
+
+    def look_up(self) -> TableInCatalog:
+        """Their table as the catalog has it now.
+
+        Raises:
+            CatalogNeeded: It was not looked up.
+        """
+        if self._in_catalog is None:
+            raise CatalogNeeded
+        return self._in_catalog
+
+
 class Tables:
     """Finds the definition of the rows behind a table map, registered at their place.
 
@@ -43,7 +67,8 @@ class Tables:
         by_map: What maps say by themselves, by their bytes: the table, or None if it is not captured.
         forget_map: Called when a map in ``by_map`` may mean another version than it did.
 
-    With full row metadata the map itself holds it; without, the schema history does, at the position.
+    With full row metadata the map itself holds it; without, the schema history does, at the position. Nothing here
+    asks the server.
     """
 
     def __init__(
@@ -55,7 +80,6 @@ class Tables:
         self._maker = maker
         self._registry = registry
         self._facts: ServerFacts | None = None
-        self.loader = SchemaLoader(config.dsn.get_secret_value(), self._patterns.matches)
         self.by_map: dict[bytes, CapturedTable | None] = {}
         self.forget_map: Callable[[], object] = lambda: None
         self._map_of: dict[TableName, bytes] = {}
@@ -75,10 +99,6 @@ class Tables:
             if patterns is not None:
                 patterns.ignores_case = facts.folds_names
 
-    def look_for_tables(self, connection: Connection[Any]) -> None:
-        """Find out which patterns no table matches."""
-        look_for_tables(connection, self.watch)
-
     def is_captured(self, db: str, table: str) -> bool:
         """Whether the document asks for a table that a statement names."""
         return self._patterns.matches(*self.name(db, table))
@@ -90,18 +110,26 @@ class Tables:
 
     def canonical(self, declared_type: str) -> str:
         """A declared type as a table map of this server would show it."""
-        is_mariadb = self._facts is not None and self._facts.flavor == "mariadb"
-        return canonical_type(declared_type, is_mariadb=is_mariadb)
+        return canonical_type(declared_type, is_mariadb=self._is_mariadb)
 
-    def captured(self, table_map: TableMap, position: MysqlPosition) -> CapturedTable | None:
+    @property
+    def _is_mariadb(self) -> bool:
+        return self._facts is not None and self._facts.flavor == "mariadb"
+
+    def captured(
+        self, table_map: TableMap, position: MysqlPosition, in_catalog: TableInCatalog | None = None
+    ) -> CapturedTable | None:
         """The table of a map, or None if it is not captured.
 
         Args:
             table_map: Stands before the rows.
             position: Of the rows.
+            in_catalog: The table as the catalog has it, if that was looked up.
 
         Raises:
+            CatalogNeeded: It has to be looked up. Nothing was changed.
             SchemaError: The definition is not known, or does not fit the map.
+            SourceError: The catalog cannot be read.
         """
         if self._ahead:
             self._pass(position)
@@ -114,14 +142,15 @@ class Tables:
         if not self._patterns.matches(table_map.db, table_map.table):
             self.by_map[table_map.raw] = None
             return None
+        described = DescribedRows(table_map, position, in_catalog)
         if not table_map.is_full:
-            return self._from_history(table_map, position)
+            return self._from_history(described)
         completed = self._completed.get(table_map.raw)
         if completed is not None:
             self.hits += 1
             return completed
+        table = self._from_map(described)
         self.misses += 1
-        table = self._from_map(table_map, position)
         self._replace_map(table_map)
         if table.is_versioned or any(column.code in OLD_TIMES for _, column in table.columns):
             self._completed[table_map.raw] = table  # not for the scanner: the map alone does not say it
@@ -178,78 +207,76 @@ class Tables:
         self._map_of[name] = table_map.raw
         self.forget_map()
 
-    def _from_map(self, table_map: TableMap, position: MysqlPosition) -> CapturedTable:
+    def _from_map(self, rows: DescribedRows) -> CapturedTable:
+        table_map = rows.map
         names = table_map.column_names or ()
-        is_mariadb = self._facts is not None and self._facts.flavor == "mariadb"
-        kinds = self._completed_columns(table_map, position) if is_mariadb else table_map.columns
+        kinds = self._completed_columns(rows) if self._is_mariadb else table_map.columns
         columns = tuple(
-            Column(name, declaration_of(kind, is_mariadb=is_mariadb), bool(table_map.null_bits >> n & 1))
+            Column(name, declaration_of(kind, is_mariadb=self._is_mariadb), bool(table_map.null_bits >> n & 1))
             for n, (name, kind) in enumerate(zip(names, kinds, strict=True))
             if not kind.is_hidden
         )
         key = tuple(names[n] for n in table_map.primary_key or () if not kinds[n].ends_row)
         schema = TableSchema(TableId(table_map.db, None, table_map.table), columns, key)
-        return self._captured(schema, list(zip(names, kinds, strict=True)), position)
+        return self._captured(schema, list(zip(names, kinds, strict=True)), rows)
 
-    def _completed_columns(self, table_map: TableMap, position: MysqlPosition) -> Sequence[ColumnType]:
-        name = table_map.db, table_map.table
-        known = self._registry.at_point(name, point_of(position, self._facts.uuid)) if self._facts else None
-        return completed_columns(table_map, known.schema if known else None, lambda: self.loader.look_up(*name))
+    def _completed_columns(self, rows: DescribedRows) -> Sequence[ColumnType]:
+        known = self._registry.at_point(rows.name, point_of(rows.position, self._facts.uuid)) if self._facts else None
+        return completed_columns(rows.map, known.schema if known else None, rows.look_up)
 
-    def _from_history(self, table_map: TableMap, position: MysqlPosition) -> CapturedTable:
+    def _from_history(self, rows: DescribedRows) -> CapturedTable:
         try:
-            return self._defined(self._history.definition(table_map.db, table_map.table, position), table_map, position)
+            return self._defined(self._history.definition(*rows.name, rows.position), rows)
         except SchemaError:
-            definition = self._taken_over(table_map, position)
+            definition = self._taken_over(rows)
             if definition is None:
                 raise
-            return self._defined(definition, table_map, position)
+            return self._defined(definition, rows)
 
-    def _taken_over(self, table_map: TableMap, position: MysqlPosition) -> TableDefinition | None:
+    def _taken_over(self, rows: DescribedRows) -> TableDefinition | None:
         """What the catalog says of a table whose definition is not known here; None unless an operator asked for that.
 
         Raises:
             SchemaError: The rows are of another definition.
         """
-        name = table_map.db, table_map.table
-        if name not in self._history.take_overs.asked():
+        if rows.name not in self._history.take_overs.asked():
             return None
-        definition = self.loader.definition(*name)
+        definition = rows.look_up().definition()
         if definition is None:
-            raise SchemaError(f"{'.'.join(name)} cannot be taken from the catalog: it is not there")
-        self._resolve(definition, table_map)
-        self._history.take_over(name, definition, position)
-        self._history.take_overs.use_up(*name)
+            raise SchemaError(f"{'.'.join(rows.name)} cannot be taken from the catalog: it is not there")
+        self._resolve(definition, rows)
+        self._history.take_over(rows.name, definition, rows.position)
+        self._history.take_overs.use_up(*rows.name)
         self.taken_over += 1
         log.warning(
             "the definition of %s.%s is taken from the catalog, for rows from %s:%d on, as an operator asked",
-            *name,
-            position.file,
-            position.pos,
+            *rows.name,
+            rows.position.file,
+            rows.position.pos,
         )
         return definition
 
-    def _defined(self, definition: TableDefinition, table_map: TableMap, position: MysqlPosition) -> CapturedTable:
-        known = self._resolved.get(table_map.raw)
+    def _defined(self, definition: TableDefinition, rows: DescribedRows) -> CapturedTable:
+        known = self._resolved.get(rows.map.raw)
         if known is not None and known[0] is definition:
             self.hits += 1
             return known[1]
+        table = self._captured(definition.schema, self._resolve(definition, rows), rows)
         self.misses += 1
-        table = self._captured(definition.schema, self._resolve(definition, table_map), position)
-        self._resolved[table_map.raw] = definition, table
+        self._resolved[rows.map.raw] = definition, table
         return table
 
-    def _resolve(self, definition: TableDefinition, table_map: TableMap) -> list[tuple[str, ColumnType]]:
+    def _resolve(self, definition: TableDefinition, rows: DescribedRows) -> list[tuple[str, ColumnType]]:
         """Names and types of the columns of rows.
 
         Raises:
             SchemaError: The definition does not fit the table map.
         """
-        count = len(definition.columns)
+        table_map, count = rows.map, len(definition.columns)
         hidden = hidden_columns(
             table_map.columns[count:],
             has_end=any(ROW_END in column.extra for column in definition.schema.columns),
-            look_up=lambda: self.loader.hidden_parts(table_map.db, table_map.table),
+            look_up=rows.look_up,
         )
         shown = msgspec.structs.replace(table_map, columns=table_map.columns[:count]) if hidden else table_map
         check_against(definition, shown)
@@ -260,28 +287,36 @@ class Tables:
         return columns + hidden
 
     def _captured(
-        self, schema: TableSchema, columns: Sequence[tuple[str, ColumnType]], position: MysqlPosition
+        self, schema: TableSchema, columns: Sequence[tuple[str, ColumnType]], rows: DescribedRows
     ) -> CapturedTable:
-        version = self._version(schema, position)
+        version = self._version(schema, rows)
         self.watch.seen((schema.table.db, schema.table.name))
         is_outbox = self._outbox is not None and self._outbox.matches(schema.table.db, schema.table.name)
         return CapturedTable(version, columns, self._maker, is_outbox=is_outbox)
 
-    def _version(self, schema: TableSchema, position: MysqlPosition) -> SchemaVersion:
+    def _version(self, schema: TableSchema, rows: DescribedRows) -> SchemaVersion:
         """The registered version of rows at a position; what is new is described as the catalog has it, if it still
         has it.
         """
         if self._facts is None:
             raise SchemaError("rows of an unknown server")
-        name, point = (schema.table.db, schema.table.name), point_of(position, self._facts.uuid)
-        definition = definition_of(schema, self._facts)
+        name, point = (schema.table.db, schema.table.name), point_of(rows.position, self._facts.uuid)
+        definition = definition_of(schema, is_mariadb=self._is_mariadb)
         known = self._registry.resolve(name, definition.signature, point)
         if known is not None:
             return known
-        described = self.loader.describe(*name)
-        if described is not None and definition_of(described, self._facts).signature == definition.signature:
-            definition = definition_of(described, self._facts)
+        described = _described(name, rows.look_up())
+        if described is not None:
+            fuller = definition_of(described, is_mariadb=self._is_mariadb)
+            definition = fuller if fuller.signature == definition.signature else definition
         return self._registry.register(definition, point)
+
+
+def _described(name: TableName, in_catalog: TableInCatalog) -> TableSchema | None:
+    """The columns with their declared types; None also if the catalog cannot be read."""
+    if in_catalog.error is not None:
+        log.warning("the declared types of %s.%s are not known: %s", *name, in_catalog.error)
+    return in_catalog.found.schema if in_catalog.found else None
 
 
 def captured_tables(config: MysqlSourceConfig) -> TablePatterns:

@@ -16,7 +16,7 @@ from deltaforge.core.errors import SchemaError
 from deltaforge.core.table import Column, TableSchema
 from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.protocol.mysql.types import OLD_TIMES, Code, ColumnType, declared_type
-from deltaforge.sources.mysql.catalog import OLD_FORMAT, ROW_END, HiddenParts
+from deltaforge.sources.mysql.catalog import OLD_FORMAT, ROW_END, TableInCatalog
 from deltaforge.sources.mysql.column_types import fraction_digits
 
 _HASH = re.compile(r"DB_ROW_HASH_\d+")
@@ -24,7 +24,7 @@ _START, _END = "row_start", "row_end"
 
 
 def completed_columns(
-    table_map: TableMap, registered: TableSchema | None, look_up: Callable[[], TableSchema | None]
+    table_map: TableMap, registered: TableSchema | None, look_up: Callable[[], TableInCatalog]
 ) -> Sequence[ColumnType]:
     """The columns of a full map of MariaDB with all that their rows depend on.
 
@@ -38,11 +38,11 @@ def completed_columns(
     """
     if not _leaves_open(table_map):
         return table_map.columns
-    return _Completion(table_map, registered, look_up()).columns()
+    return _Completion(table_map, registered, look_up().schema()).columns()
 
 
 def hidden_columns(
-    extra: Sequence[ColumnType], *, has_end: bool, look_up: Callable[[], HiddenParts]
+    extra: Sequence[ColumnType], *, has_end: bool, look_up: Callable[[], TableInCatalog]
 ) -> list[tuple[str, ColumnType]]:
     """The columns that a map without names has beyond those of the table's definition, with names that no column can
     have; empty if they are not exactly what the catalog accounts for.
@@ -54,7 +54,7 @@ def hidden_columns(
     """
     if not extra:
         return []
-    parts = look_up()
+    parts = look_up().hidden_parts()
     has_period = parts.is_versioned and not has_end
     codes = [Code.TIMESTAMP2] * 2 * has_period + [Code.LONGLONG] * parts.long_unique_count
     if [column.code for column in extra] != codes:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from deltaforge.sources.mysql import tables
 from deltaforge.sources.mysql.catalog import load_table
 from deltaforge.sources.mysql.client import connect
 from deltaforge.sources.mysql.fingerprint import canonical_type, fingerprint_of
@@ -50,7 +51,7 @@ def insert(database, name="t"):
 def in_catalog(database, table="t"):
     connection = connect(database.url())
     try:
-        return load_table(connection, (database.name, table)).schema
+        return load_table(connection, (database.name, table)).schema()
     finally:
         connection.close()
 
@@ -65,13 +66,13 @@ def differences(found, expected, *, is_mariadb):
 
 
 @pytest.mark.parametrize(("server", "kind"), [("mysql", "mysql"), ("mariadb", "mariadb"), ("mariadb_10", "mariadb-10")])
-def test_catalog_and_table_map_give_one_fingerprint(request, tmp_path, server, kind):
+def test_catalog_and_table_map_give_one_fingerprint(request, monkeypatch, tmp_path, server, kind):
     with request.getfixturevalue(server).fresh_database() as database:
         create(database, EVERYWHERE + SPECIAL[kind])
         expected = in_catalog(database)
         mapped = mysql_reader(database, tmp_path / "a").open()
         mapped.registry._tables.clear()  # as if nothing had been loaded, and the catalog could not be asked
-        mapped.stream._tables.loader.describe = lambda *_: None
+        monkeypatch.setattr(tables, "_described", lambda *_: None)
         insert(database)
         (event,) = mapped.read(1)
         mapped.close()
@@ -80,11 +81,11 @@ def test_catalog_and_table_map_give_one_fingerprint(request, tmp_path, server, k
 
 
 @pytest.mark.parametrize(("kind", "metadata"), [("mysql", "MINIMAL"), ("mariadb", "NO_LOG"), ("mariadb-10", "MINIMAL")])
-def test_catalog_and_ddl_give_one_fingerprint(private_mysql, tmp_path, kind, metadata):
+def test_catalog_and_ddl_give_one_fingerprint(private_mysql, monkeypatch, tmp_path, kind, metadata):
     server = private_mysql(f"--binlog-row-metadata={metadata}", name=kind)
     with server.fresh_database() as database:
         reader = mysql_reader(database, tmp_path / "state").open()
-        reader.stream._tables.loader.describe = lambda *_: None
+        monkeypatch.setattr(tables, "_described", lambda *_: None)
         create(database, EVERYWHERE + SPECIAL[kind])
         insert(database)
         (event,) = reader.read(1)
