@@ -47,12 +47,18 @@ class JsonEncoder:
     def encode_groups(self, groups: Sequence[EventGroup]) -> EncodedValues:
         if compiled is None or self.form is None:
             return encode_each(self, groups)
-        values, groups, at = compiled.EncodedEvents(), list(groups), 0
+        values, groups, at, row = compiled.EncodedEvents(), list(groups), 0, 0
         while True:
-            at = values.extend(groups, at, self.form)
+            at, row = values.extend(groups, at, row, self.form)
             if at == len(groups):
                 return values
-            for event in groups[at].events():  # what the kernel leaves to Python
+            group = groups[at]  # what the kernel leaves to Python: one row, or a group that is not its own
+            events: Sequence[ChangeEvent]
+            if isinstance(group, compiled.RowGroup):
+                events, row = [group.event(row)], row + 1
+            else:
+                events, at, row = group.events(), at + 1, 0
+            for event in events:
                 try:
                     value = self.encode(event)
                 except RecordError as error:
@@ -62,7 +68,6 @@ class JsonEncoder:
                     values.append(value, row_key_bytes(event, 0))
                 except RecordError:  # of those alone who ask for its key
                     return encode_each(self, groups)
-            at += 1
 
 
 def _compiled_form(identity: tuple[str, ...]) -> JsonForm | None:

@@ -110,7 +110,7 @@ def _read(case: mysql_rows.Case | postgres_rows.Case, group: Any) -> bool:
     """Encode and sample a group."""
     names = [column.name for column in case.table.schema.columns][:60]
     kernel.row_sample([group], names, 0, 1, 2, 5)
-    return kernel.EncodedEvents().extend([group], 0, case.encoder.form) == 1
+    return kernel.EncodedEvents().extend([group], 0, 0, case.encoder.form)[0] == 1
 
 
 if __name__ == "__main__":

@@ -61,7 +61,7 @@ class World:
         ]  # fmt: skip
         self.form, self.values = kernel.JsonForm("native"), kernel.EncodedEvents()
         self.values.append(b"{}", b"key")
-        self.values.extend(self.groups, 0, self.form)
+        self.values.extend(self.groups, 0, 0, self.form)
         self.rows = mysql.rows
         self.table = rnd.choice((mysql.table, postgres.table))
         self.plan = self.table.plan

@@ -75,8 +75,15 @@ def count_by_kernel(batch) -> int:
     """Events that the kernel encodes: it leaves to Python what is rare."""
     if kernel is None:
         return 0
-    form = ENCODERS[0].form
-    return sum(group.event_count for group in batch.groups if kernel.EncodedEvents().extend([group], 0, form))
+    return sum(map(_count_of_group, batch.groups))
+
+
+def _count_of_group(group) -> int:
+    values, at, row = kernel.EncodedEvents(), 0, 0
+    while at == 0 and isinstance(group, kernel.RowGroup):
+        at, row = values.extend([group], 0, row, ENCODERS[0].form)
+        row += 1  # the one that is left to Python
+    return len(values)
 
 
 def check(table: Table, change: Change, before: dict | None, after: dict | None) -> None:

@@ -46,7 +46,7 @@ def test_what_nothing_has_filled_is_refused():
     with pytest.raises(ValueError, match="without rows"):
         group.events()
     for call in (
-        lambda: kernel.EncodedEvents().extend([group], 0, kernel.JsonForm("native")),
+        lambda: kernel.EncodedEvents().extend([group], 0, 0, kernel.JsonForm("native")),
         lambda: kernel.pack_groups([group], 0),
         lambda: kernel.row_sample([group], [], 0, 1, 1, 1),
         lambda: kernel.xadd_commands(group, kernel.EncodedEvents(), 0, b"s"),

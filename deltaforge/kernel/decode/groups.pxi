@@ -13,6 +13,28 @@ cdef class CopyData
 cdef class EncodedEvents
 
 
+cdef const uint8_t* after_row(Facts* facts, const uint8_t* at) noexcept nogil:
+    """The end of a row of MySQL, whose lengths were checked with its group."""
+    cdef Py_ssize_t null_dates = 0
+    if facts.op != c"c":
+        at = skip_image(facts.layout, facts.before, at, facts.end, &null_dates)
+    if facts.op != c"d" and at != NULL:
+        at = skip_image(facts.layout, facts.after, at, facts.end, &null_dates)
+    return at
+
+
+cdef const uint8_t* row_begin(Facts* facts, Py_ssize_t row, KnownRow* known) noexcept nogil:
+    """Where a row of MySQL begins, found from a known one if that is of the group and before it."""
+    cdef Py_ssize_t n = 0
+    cdef const uint8_t* at = facts.data
+    if known.data == facts.data and known.row <= row:
+        n, at = known.row, known.begin
+    while n < row and at != NULL:
+        at = after_row(facts, at)
+        n += 1
+    return at
+
+
 @cython.no_gc
 cdef class RowGroup:
     """The rows of one MySQL row event, or a run of PostgreSQL messages alike; see ``core.batch.EventGroup``."""
@@ -28,6 +50,8 @@ cdef class RowGroup:
     cdef bytes _lsn
     cdef CopyData _copy
     cdef list _events
+    cdef KnownRow _known   # the row that was asked for last
+    cdef Py_ssize_t _skipped   # bytes of rows before those of the group, of a part of one
 
     @property
     def table(self):
@@ -112,9 +136,9 @@ cdef class RowGroup:
         if not facts.is_mysql:
             raise ValueError("a group of messages has no row event")
         kind = "write" if facts.op == c"c" else "delete" if facts.op == c"d" else "update"
-        data = PyBytes_FromStringAndSize(<const char*>facts.data, facts.end - facts.data)
+        data = PyBytes_FromStringAndSize(<const char*>facts.data - self._skipped, facts.end - facts.data + self._skipped)
         return Rows(
-            kind, 0, facts.layout.count, self._bits(facts.before), self._bits(facts.after), data, 0
+            kind, 0, facts.layout.count, self._bits(facts.before), self._bits(facts.after), data, self._skipped
         )
 
     cdef object _bits(self, const uint8_t* bits):
@@ -160,15 +184,56 @@ cdef class RowGroup:
         return self._events
 
     cdef list _decoded(self):
-        """By way of JSON, which is faster than to make each object here, unless a number could suffer."""
-        cdef EncodedEvents encoded = EncodedEvents()
-        if encoded.extend([self], 0, _NATIVE) == 0 or encoded.values.has_decimals:
-            return self.table.maker.events(self)
-        events = _decode_events(encoded.lines())
+        """By way of JSON, which is faster than to make each object here, but for rows in which a number could suffer."""
+        cdef EncodedEvents encoded
+        cdef list events = [], found
+        cdef Py_ssize_t row = 0
         schema = self.table.schema
-        for event in events:
-            event.schema = schema
+        while row < self.facts.count:
+            encoded = EncodedEvents()
+            encoded._stops_at_decimals = True
+            at, row = encoded.extend([self], 0, row, _NATIVE)
+            found = _decode_events(encoded.lines())
+            for event in found:
+                event.schema = schema
+            events += found
+            if at == 1:
+                break
+            events.append(self.event(row))
+            row += 1
         return events
+
+    def event(self, Py_ssize_t row):
+        """One event, by the Python decoders.
+
+        Raises:
+            ProtocolError: The bytes break the format.
+        """
+        cdef Facts* facts = &_placed(self).facts
+        if not 0 <= row < facts.count:
+            raise IndexError(row)
+        event = self.table.maker.events(self._part(row))[0]
+        if facts.is_mysql:
+            event.source.row, event.event_id = row, self.transaction.ids.at(facts.ordinal, row)
+        event.tx_end = facts.is_tx_end and row == facts.count - 1
+        return event
+
+    cdef RowGroup _part(self, Py_ssize_t row):
+        """The group of one row."""
+        cdef RowGroup part = RowGroup.__new__(RowGroup)
+        part.facts, part.transaction, part._plan = self.facts, self.transaction, self._plan
+        part._data, part._before, part._after = self._data, self._before, self._after
+        part._file, part._lsn, part._copy = self._file, self._lsn, self._copy
+        part.facts.count = 1
+        if self.facts.is_mysql:
+            self._known = KnownRow(self.facts.data, row, row_begin(&self.facts, row, &self._known))
+            part.facts.data = self._known.begin
+            part.facts.end = after_row(&self.facts, part.facts.data)
+            part._skipped = part.facts.data - self.facts.data
+        else:
+            part.facts.offsets += row
+            part.facts.ordinal += row
+        return part
 
     def head(self):
         return self.table.maker.head(self)

@@ -94,6 +94,13 @@ cdef Py_ssize_t count_rows(
     return rows if rows else -1
 
 
+cdef struct KnownRow:
+    # Where a row begins that was come to once; ``data`` is that of its group.
+    const uint8_t* data
+    Py_ssize_t row
+    const uint8_t* begin
+
+
 _KINDS = {
     Code.YEAR: (YEAR, 1), Code.FLOAT: (SINGLE, 4), Code.DOUBLE: (DOUBLE, 8), Code.DATE: (DATE, 3),
     Code.NEWDATE: (DATE, 3), Code.TIME: (OLD_TIME, 3), Code.DATETIME: (OLD_DATETIME, 8),

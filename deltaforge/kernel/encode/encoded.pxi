@@ -1,5 +1,9 @@
 # What becomes of waiting rows when a sink asks for JSON: values and keys in two blocks of memory.
 
+cdef enum:
+    GROUPS_AT_ONCE = 64
+
+
 cdef class EncodedEvents:
     """Values and row keys of events, in two blocks of memory. A sequence of the values as ``bytes``.
 
@@ -12,6 +16,8 @@ cdef class EncodedEvents:
     cdef Py_ssize_t* key_ends
     cdef Py_ssize_t count
     cdef Py_ssize_t capacity
+    cdef KnownRow _known           # the row that was declined last
+    cdef bint _stops_at_decimals   # declines rows with numbers that readers of JSON may not keep exactly
 
     def __dealloc__(self):
         free(self.values.data)
@@ -79,46 +85,46 @@ cdef class EncodedEvents:
         if not self._close_event() or self.values.is_exhausted or self.keys.is_exhausted:
             raise MemoryError
 
-    def extend(self, list groups not None, Py_ssize_t start, JsonForm form not None):
-        """Encode groups from ``start`` on; the index of the first that is not encoded here, or their number.
+    def extend(self, list groups not None, Py_ssize_t start, Py_ssize_t row, JsonForm form not None):
+        """Encode groups from a row of the group at ``start`` on.
 
-        Of a group that is declined nothing is added.
+        Returns:
+            The group and the row in it that are left to Python: all of it if it is no group of the kernel. The number of
+            groups and 0 if everything is encoded.
         """
-        cdef Py_ssize_t stop = start, count = len(groups), at = 0
-        cdef Facts** todo
-        if not 0 <= start <= count:
+        cdef Facts* todo[GROUPS_AT_ONCE]
+        cdef Py_ssize_t stop, done, count = len(groups)
+        if not 0 <= start <= count or not 0 <= row <= (groups[start].event_count if start < count else 0):
             raise IndexError(start)
-        while stop < count and type(groups[stop]) is RowGroup:
-            stop += 1
-        if stop == start:
-            return start
-        todo = <Facts**>malloc((stop - start) * sizeof(Facts*))
-        if todo == NULL:
-            raise MemoryError
-        for at in range(stop - start):
-            todo[at] = &(<RowGroup>groups[start + at]).facts
-            if todo[at].layout == NULL:
-                free(todo)
-                _placed(groups[start + at])
-        with nogil:
-            at = self._encode(todo, stop - start, form)
-        free(todo)
-        if at < 0 or self.values.is_exhausted or self.keys.is_exhausted:
-            raise MemoryError
-        return start + at
+        while True:
+            stop = start
+            while stop < count and stop - start < GROUPS_AT_ONCE and type(groups[stop]) is RowGroup:
+                todo[stop - start] = &_placed(groups[stop]).facts
+                stop += 1
+            if stop == start:
+                return start, row
+            with nogil:
+                done = self._encode(todo, stop - start, &row, form)
+            if done < 0 or self.values.is_exhausted or self.keys.is_exhausted:
+                raise MemoryError
+            start += done
+            if start < stop:
+                return start, row
 
-    cdef Py_ssize_t _encode(self, Facts** todo, Py_ssize_t total, JsonForm form) noexcept nogil:
-        """The number of groups encoded; -1 without memory."""
+    cdef Py_ssize_t _encode(self, Facts** todo, Py_ssize_t total, Py_ssize_t* row, JsonForm form) noexcept nogil:
+        """The number of groups encoded, -1 without memory. ``row``: where the first begins, and where the last one ends that
+        is not encoded whole.
+        """
         cdef Frame frame
-        cdef Py_ssize_t n, values_before, keys_before, count_before, state = 1
+        cdef Py_ssize_t n
+        cdef int state = 1
         memset(&frame, 0, sizeof(frame))
         for n in range(total):
-            values_before, keys_before, count_before = self.values.size, self.keys.size, self.count
             fill_frame(&frame, todo[n], form.shape, &form.prefix)
-            state = self._encode_group(todo[n], &frame, form)
+            state = self._encode_group(todo[n], row, &frame, form)
             if state <= 0:
-                self.values.size, self.keys.size, self.count = values_before, keys_before, count_before
                 break
+            row[0] = 0
         else:
             n = total
         if frame.text.is_exhausted:
@@ -126,24 +132,43 @@ cdef class EncodedEvents:
         free(frame.text.data)
         return -1 if state < 0 else n
 
-    cdef int _encode_group(self, Facts* facts, Frame* frame, JsonForm form) noexcept nogil:
-        """1, 0 to decline, -1 without memory."""
-        cdef KeySpan key
-        cdef Py_ssize_t row
-        cdef const uint8_t* at = facts.data
-        cdef const uint8_t* end = facts.end
-        for row in range(facts.count):
-            key.found = 0
-            if not facts.is_mysql:
-                at, end = facts.data + facts.offsets[row], facts.data + facts.offsets[row + 1] - FRAME_BYTES
-            at = put_event(&self.values, facts, frame, form, row, at, end, &key)
-            if at == NULL or at > end or (not facts.is_mysql and at != end):
-                return 0
-            if self.values.is_exhausted:
-                return -1
-            if not facts.is_mysql and not is_pg_key_known(&self.values, facts, &key):
-                return 0
-            put_key(&self.keys, &self.values, facts, row, &key)
-            if not self._close_event():
-                return -1
+    cdef int _encode_group(self, Facts* facts, Py_ssize_t* row, Frame* frame, JsonForm form) noexcept nogil:
+        """1, 0 to decline the row at ``row``, -1 without memory."""
+        cdef const uint8_t* at = NULL
+        cdef const uint8_t* begin
+        cdef Py_ssize_t values_before, keys_before
+        cdef int state
+        if facts.is_mysql:
+            at = row_begin(facts, row[0], &self._known)
+        while row[0] < facts.count:
+            begin, values_before, keys_before = at, self.values.size, self.keys.size
+            state = self._encode_row(facts, row[0], &at, frame, form)
+            if state <= 0:
+                self._known = KnownRow(facts.data, row[0], begin)
+                self.values.size, self.keys.size = values_before, keys_before
+                return state
+            row[0] += 1
         return 1
+
+    cdef int _encode_row(
+        self, Facts* facts, Py_ssize_t row, const uint8_t** at, Frame* frame, JsonForm form
+    ) noexcept nogil:
+        """As above. ``at``: MySQL's row, and the one behind it."""
+        cdef KeySpan key
+        cdef const uint8_t* begin = at[0]
+        cdef const uint8_t* end = facts.end
+        key.found = 0
+        if not facts.is_mysql:
+            begin, end = facts.data + facts.offsets[row], facts.data + facts.offsets[row + 1] - FRAME_BYTES
+        at[0] = put_event(&self.values, facts, frame, form, row, begin, end, &key)
+        if at[0] == NULL or at[0] > end or (not facts.is_mysql and at[0] != end):
+            return 0
+        if self.values.is_exhausted:
+            return -1
+        if not facts.is_mysql and not is_pg_key_known(&self.values, facts, &key):
+            return 0
+        if self._stops_at_decimals and self.values.has_decimals:
+            self.values.has_decimals = False
+            return 0
+        put_key(&self.keys, &self.values, facts, row, &key)
+        return 1 if self._close_event() else -1
