@@ -150,7 +150,7 @@ def python_events(group):
     """The events of a group by the Python decoders."""
     if group.table is None:
         return group.events()
-    events = group.table.maker.events(group)
+    events = group.table.mapper.events(group)
     events[-1].tx_end = group.tx_end
     return events
 

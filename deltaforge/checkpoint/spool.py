@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from deltaforge.checkpoint.durable import sync_folder
-from deltaforge.checkpoint.spooled_batch import TableCodec, decode_batch, encode_batch
+from deltaforge.checkpoint.spooled_batch import TableSchemaCodec, decode_batch, encode_batch
 from deltaforge.checkpoint.state import Place
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import StorageError
@@ -56,7 +56,7 @@ class Spool:
     def __init__(
         self,
         directory: Path,
-        tables: TableCodec,
+        tables: TableSchemaCodec,
         first: Place = START,
         end: Place = START,
         *,
@@ -265,7 +265,7 @@ class SegmentReader:
         place: Behind the last record that was read.
     """
 
-    def __init__(self, path: Path, place: Place, tables: TableCodec) -> None:
+    def __init__(self, path: Path, place: Place, tables: TableSchemaCodec) -> None:
         self._file = path.open("rb")
         self._codec = tables
         self._tables: list[Any] = []

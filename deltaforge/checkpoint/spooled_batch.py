@@ -22,7 +22,7 @@ VERSION = 1
 _RESET = "reset the checkpoint of the sink, which reads the log again instead"
 
 
-class TableCodec(Protocol):
+class TableSchemaCodec(Protocol):
     """Captured tables as plain data: what a source needs to read row groups again."""
 
     def pack(self, table: Any) -> bytes:

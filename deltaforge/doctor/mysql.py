@@ -15,12 +15,12 @@ from deltaforge.sources.mysql.client import connect, execute, server_id_of
 from deltaforge.sources.mysql.config import MysqlSourceConfig
 from deltaforge.sources.mysql.dsn import read_dsn
 from deltaforge.sources.mysql.server import (
-    ServerFacts,
+    ServerSettings,
     check_position,
     completed,
     log_faults,
     logged_databases,
-    read_facts,
+    read_settings,
     tail_position,
 )
 from deltaforge.sources.mysql.tables import captured_tables
@@ -103,12 +103,12 @@ def examine(subject: Subject, config: MysqlSourceConfig, notes: Notes) -> None:
         if variables is not None:
             _server(notes, variables, connection, subject)
             _log(notes, variables)
-        facts = notes.result_of("mysql.log", lambda: read_facts(connection)) if _can_read(variables) else None
-        if facts is not None:
-            _rights(notes, connection, facts)
-            _tables(notes, connection, config, facts)
+        server = notes.result_of("mysql.log", lambda: read_settings(connection)) if _can_read(variables) else None
+        if server is not None:
+            _rights(notes, connection, server)
+            _tables(notes, connection, config, server)
             _readers(notes, connection, config, subject)
-            _position(notes, connection, facts, subject)
+            _position(notes, connection, server, subject)
     finally:
         connection.close()
 
@@ -175,21 +175,21 @@ def _kept_secs(variables: dict[str, str]) -> float | None:
     return secs or float(variables.get("expire_logs_days", "0")) * _DAY_SECS or None
 
 
-def _rights(notes: Notes, connection: Connection[Any], facts: ServerFacts) -> None:
+def _rights(notes: Notes, connection: Connection[Any], server: ServerSettings) -> None:
     with notes.of("mysql.rights"):
-        tail_position(connection, facts)
-        _check_replication_slave(connection, facts)
+        tail_position(connection, server)
+        _check_replication_slave(connection, server)
         notes.ok("mysql.rights", "the user may read the log")
 
 
-def _check_replication_slave(connection: Connection[Any], facts: ServerFacts) -> None:
+def _check_replication_slave(connection: Connection[Any], server: ServerSettings) -> None:
     """Ask for something that takes the right; on MariaDB, where nothing is known that takes this one alone, for the
     grants.
 
     Raises:
         SourceError: The user has it not.
     """
-    if facts.flavor == "mariadb":
+    if server.flavor == "mariadb":
         grants = " ".join(str(row[0]).upper() for row in execute(connection, "show grants"))
         is_granted = (
             "REPLICATION SLAVE" in grants.replace("REPLICATION SLAVE ADMIN", "") or "ALL PRIVILEGES ON *.*" in grants
@@ -213,9 +213,9 @@ def _replicas(connection: Connection[Any]) -> list[tuple[Any, ...]] | None:
     return None
 
 
-def _tables(notes: Notes, connection: Connection[Any], config: MysqlSourceConfig, facts: ServerFacts) -> None:
+def _tables(notes: Notes, connection: Connection[Any], config: MysqlSourceConfig, server: ServerSettings) -> None:
     patterns = captured_tables(config)
-    patterns.ignores_case = facts.folds_names
+    patterns.ignores_case = server.folds_names
     watch = PatternWatch(config.id, {"tables": patterns})
     with notes.of("mysql.tables"):
         look_for_tables(connection, watch)
@@ -235,12 +235,12 @@ def _tables(notes: Notes, connection: Connection[Any], config: MysqlSourceConfig
             notes.warn("mysql.keys", f"without a primary key: {named(keyless)}")
         elif captured:
             notes.ok("mysql.keys", "every captured table has a primary key")
-        _filters(notes, connection, facts, {db for db, _ in captured})
+        _filters(notes, connection, server, {db for db, _ in captured})
 
 
-def _filters(notes: Notes, connection: Connection[Any], facts: ServerFacts, databases: set[str]) -> None:
+def _filters(notes: Notes, connection: Connection[Any], server: ServerSettings, databases: set[str]) -> None:
     try:
-        only, ignored = logged_databases(connection, facts)
+        only, ignored = logged_databases(connection, server)
     except DeltaForgeError:
         return  # the right for it is missing, which is noted by its own check
     left_out = sorted(db for db in databases if db in ignored or (only and db not in only))
@@ -249,12 +249,12 @@ def _filters(notes: Notes, connection: Connection[Any], facts: ServerFacts, data
     with notes.of("mysql.replica"):
         variables = _variables(connection)
         logs = variables.get("log_replica_updates", variables.get("log_slave_updates", "ON"))
-        if logs.upper() in ("OFF", "0") and _is_replica(connection, facts):
+        if logs.upper() in ("OFF", "0") and _is_replica(connection, server):
             notes.error("mysql.replica", "the server is a replica that does not log what it replicates")
 
 
-def _is_replica(connection: Connection[Any], facts: ServerFacts) -> bool:
-    sql = "show all slaves status" if facts.flavor == "mariadb" else "show replica status"
+def _is_replica(connection: Connection[Any], server: ServerSettings) -> bool:
+    sql = "show all slaves status" if server.flavor == "mariadb" else "show replica status"
     return bool(execute(connection, sql))
 
 
@@ -269,11 +269,11 @@ def _readers(notes: Notes, connection: Connection[Any], config: MysqlSourceConfi
         notes.warn("mysql.reader", text)
 
 
-def _position(notes: Notes, connection: Connection[Any], facts: ServerFacts, subject: Subject) -> None:
+def _position(notes: Notes, connection: Connection[Any], server: ServerSettings, subject: Subject) -> None:
     if subject.position is None:
         return
     with notes.of("mysql.position"):
         if not isinstance(subject.position, MysqlPosition):
             raise SourceError("the saved position is not one of MySQL", kind="checkpoint")
-        check_position(connection, facts, completed(connection, facts, subject.position))
+        check_position(connection, server, completed(connection, server, subject.position))
         notes.ok("mysql.position", "everything behind the saved position is in the log")

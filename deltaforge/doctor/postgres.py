@@ -15,7 +15,7 @@ from deltaforge.core.positions.postgres import text_from_lsn
 from deltaforge.doctor import postgres_tables
 from deltaforge.doctor.clocks import note_clock
 from deltaforge.doctor.finding import Check, Notes, Subject
-from deltaforge.sources.postgres.catalog import Catalog, SlotFacts
+from deltaforge.sources.postgres.catalog import Catalog, SlotState
 from deltaforge.sources.postgres.client import ReplicationConnection, connect, source_errors
 from deltaforge.sources.postgres.config import PostgresSourceConfig
 from deltaforge.sources.postgres.failover import check_covers, check_history, check_slot
@@ -160,25 +160,25 @@ def _slot(  # noqa: PLR0913 - what is asked, and with what the answers are compa
 ) -> None:
     name = config.slot
     with notes.of("postgres.slot"):
-        facts = catalog.slot(name)
-        if facts is not None:
-            check_slot(facts, name, catalog.database(), is_failover=False)
+        state = catalog.slot(name)
+        if state is not None:
+            check_slot(state, name, catalog.database(), is_failover=False)
             notes.ok("postgres.slot", f"slot {name} is there")
             _reader(notes, connection, name, subject)
-            _retained(notes, catalog, name, facts, settings.get("max_slot_wal_keep_size", -1))
+            _retained(notes, catalog, name, state, settings.get("max_slot_wal_keep_size", -1))
         saved = subject.position
         if saved is not None and isinstance(saved, PostgresPosition):
             with notes.of("postgres.position"):
-                check_covers(facts, name, saved, is_failover=False)
+                check_covers(state, name, saved, is_failover=False)
                 notes.ok("postgres.position", f"slot {name} has everything behind {text_from_lsn(saved.lsn)}")
     with notes.of("postgres.slots"):
         senders, slots = connection.execute(_COUNTS).fetchone() or (0, 0)
         most_slots, most_senders = settings.get("max_replication_slots", 0), settings.get("max_wal_senders", 0)
-        if facts is None and slots >= most_slots:
+        if state is None and slots >= most_slots:
             notes.error(
                 "postgres.slots", f"all {most_slots:.0f} replication slots are in use, and slot {name} is not there"
             )
-        elif facts is None:
+        elif state is None:
             notes.ok(
                 "postgres.slots", f"slot {name} is made at the first start: {slots} of {most_slots:.0f} are in use"
             )
@@ -195,10 +195,10 @@ def _reader(notes: Notes, connection: psycopg.Connection[TupleRow], slot: str, s
     notes.error("postgres.reader", f"slot {slot} is read by {who}")
 
 
-def _retained(notes: Notes, catalog: Catalog, slot: str, facts: SlotFacts, keeps_mb: float) -> None:
+def _retained(notes: Notes, catalog: Catalog, slot: str, state: SlotState, keeps_mb: float) -> None:
     held, limit = catalog.retained_bytes(slot) or 0, keeps_mb * (1 << 20)
     text = f"slot {slot} holds back {held:,} bytes of WAL"
-    if facts.is_endangered:
+    if state.is_endangered:
         notes.error("postgres.retained", f"{text}, more than max_slot_wal_keep_size: the next checkpoint may end it")
     elif held > (limit / 2 if limit > 0 else _LARGE_BYTES):
         notes.warn("postgres.retained", text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from deltaforge.checkpoint.spool import SEGMENT_BYTES, START, Spool, remove_spool
-from deltaforge.checkpoint.spooled_batch import TableCodec
+from deltaforge.checkpoint.spooled_batch import TableSchemaCodec
 from deltaforge.checkpoint.state import SpoolMark
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.sink_feed import SinkFeed
@@ -26,7 +26,7 @@ class Spools:
         tables: Packs the captured tables of the source.
     """
 
-    def __init__(self, info: RunInfo, tables: TableCodec) -> None:
+    def __init__(self, info: RunInfo, tables: TableSchemaCodec) -> None:
         self._info = info
         self._tables = tables
         present = {info.paths.spool(sink.config.id) for sink in info.spec.spec.sinks}

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, Protocol
 from pydantic import Field
 
 from deltaforge.checkpoint.identity import FailoverLog
-from deltaforge.checkpoint.spooled_batch import TableCodec
+from deltaforge.checkpoint.spooled_batch import TableSchemaCodec
 from deltaforge.config.model import StrictModel
 from deltaforge.config.patterns import TablePattern
 from deltaforge.config.secret import Dsn
@@ -156,7 +156,7 @@ class SourceSpec(Protocol):
     def build(self, context: SourceContext) -> LogStream:
         """A new, unopened stream. Called again for each reconnect."""
 
-    def table_codec(self, pipeline: str, tenant: str) -> TableCodec:
+    def table_codec(self, pipeline: str, tenant: str) -> TableSchemaCodec:
         """What packs the captured tables of this source's row groups.
 
         Args:

@@ -1,8 +1,8 @@
-"""Arriving at a server: whether it is the one that was read before, and whether reading may go on. Contract 04
-section 8.
+"""Which server a connection has led to: the one that was read before or another, and whether reading may go on.
+Contract 04 section 8.
 
-A stream makes one :class:`Arrival` in each ``open``, checks its position inside of ``reaching()``, lets the tables be
-compared, and calls ``settle()`` before it reads.
+A stream makes one :class:`FailoverCheck` in each ``open``, checks its position inside of ``reaching()``, lets the
+tables be compared, and calls ``accept()`` before it reads.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def lost(reason: str, *, is_failover: bool, hint: str = LOST_HINT) -> PositionLo
     return PositionLostError(f"{when}: {reason}. Re-snapshot required.", hint=hint)
 
 
-class Arrival:
+class FailoverCheck:
     """One connection to a server.
 
     Args:
@@ -121,7 +121,7 @@ class Arrival:
             )
         self._record("resumed", deltas=tuple(deltas))
 
-    def settle(self, loaded: Loaded | None) -> None:
+    def accept(self, loaded: Loaded | None) -> None:
         """Store who the server is. Call it when nothing can refuse any more."""
         tables = self._known.tables if self._known else None
         if loaded is not None:

@@ -22,7 +22,7 @@ from deltaforge.protocol.mysql.types import Code
 from deltaforge.sources.mysql.catalog import Catalog, load_catalog
 from deltaforge.sources.mysql.client import DumpConnection, connect
 from deltaforge.sources.mysql.history import SchemaHistory
-from deltaforge.sources.mysql.server import read_facts, tail_position
+from deltaforge.sources.mysql.server import read_settings, tail_position
 from deltaforge.sources.mysql.statement import dialect_of, statement_of
 from tests.fuzz.ddl_statements import Session, Statements
 
@@ -44,7 +44,7 @@ class Follower:
 
     def __init__(self, database, folder: Path) -> None:
         self._connection = connect(database.url())
-        self._facts = read_facts(self._connection)
+        self._facts = read_settings(self._connection)
         self.history = SchemaHistory(folder / "history.jsonl", lambda *_: True)
         self.arrive()
         self.position = tail_position(self._connection, self._facts)

@@ -8,8 +8,8 @@ from deltaforge.core.batch import encode_each
 from deltaforge.core.errors import DeltaForgeError, UnsupportedValueError
 from deltaforge.kernel import backend, pure
 from deltaforge.protocol.mysql.rows import RowDecoder, Rows
+from deltaforge.sources.mysql.event_mapper import CapturedTable, EventMapper
 from deltaforge.sources.mysql.group import RowGroup, row_group
-from deltaforge.sources.mysql.maker import CapturedTable, EventMaker
 from tests.fuzz import mysql_input
 from tests.reading import ENCODERS
 from tests.schemas import registered
@@ -32,7 +32,7 @@ class Case:
         self.gtid = rnd.choice(("", "3e11fa47-71ca-11e1-9e33-c80aa9429562:23"))
         self.encoder = rnd.choice(ENCODERS)
         self.table = CapturedTable(
-            registered(schema), columns, EventMaker('p"', "acm\u00e9"), is_outbox=rnd.random() < 0.2
+            registered(schema), columns, EventMapper('p"', "acm\u00e9"), is_outbox=rnd.random() < 0.2
         )
 
     def by_kernel(self) -> list[bytes] | str:

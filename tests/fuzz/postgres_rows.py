@@ -10,7 +10,7 @@ from deltaforge.kernel import compiled as kernel
 from deltaforge.kernel.pure import Transaction
 from deltaforge.protocol.postgres.messages import Relation, RelationColumn, decode_message
 from deltaforge.protocol.postgres.values import DECODERS, TypeInfo
-from deltaforge.sources.postgres.maker import CapturedTable, EventMaker, Place
+from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper, RowPlace
 from tests.fuzz.mysql_input import TEXTS, damaged
 from tests.fuzz.numbers import document_text
 from tests.reading import ENCODERS
@@ -50,8 +50,8 @@ class Case:
         columns = tuple(RelationColumn(name, oid, -1, False) for name, oid in zip(names, oids, strict=True))
         key = tuple(name for name in names if rnd.random() < 0.3)
         schema = TableSchema(TableId("d", "s", 't"'), tuple(Column(name, "x") for name in names), key)
-        maker = EventMaker("p", "acm\u00e9", "d", keeps_marker=rnd.random() < 0.3)
-        self.table = CapturedTable(Relation(77, "s", "t", "f", columns), registered(schema), self._types, maker)
+        mapper = EventMapper("p", "acm\u00e9", "d", keeps_marker=rnd.random() < 0.3)
+        self.table = CapturedTable(Relation(77, "s", "t", "f", columns), registered(schema), self._types, mapper)
         self._first = rnd.choice((0, 0, (1 << 24) - 2, (3 << 24) - 2))  # messages before these
         tag = rnd.choice(b"IUD")
         self.messages = [self._message(rnd, tag, oids) for _ in range(rnd.randint(1, 3))]
@@ -71,9 +71,9 @@ class Case:
                 stop, group, _, _ = block.rows(index, {77: self.table}, transaction, 1_700_000_000_123, 9, b"0/1")
                 if group is None:
                     transaction.ordinal += 1
-                    place = Place(transaction, transaction.ordinal, 1_700_000_000_123, 9, "0/1")
+                    place = RowPlace(transaction, transaction.ordinal, 1_700_000_000_123, 9, "0/1")
                     message = decode_message(block.message(index)[25:])
-                    group, stop = DecodedGroup([self.table.maker.row(self.table, message, place)]), index + 1
+                    group, stop = DecodedGroup([self.table.mapper.row(self.table, message, place)]), index + 1
                 groups.append(group)
                 index = stop
             return keyed(self.encoder.encode_groups(groups))
@@ -82,13 +82,13 @@ class Case:
 
     def by_python(self) -> list[bytes] | str:
         """The same from the Python decoders."""
-        place = Place(Transaction("postgresql", "sys", "0/1", "", None), 0, 1_700_000_000_123, 9, "0/1")
+        place = RowPlace(Transaction("postgresql", "sys", "0/1", "", None), 0, 1_700_000_000_123, 9, "0/1")
         place.ordinal = self._first
         events = []
         try:
             for data in self.messages:
                 place.ordinal += 1
-                events.append(self.table.maker.row(self.table, decode_message(data), place))
+                events.append(self.table.mapper.row(self.table, decode_message(data), place))
             return keyed(encode_each(self.encoder, [DecodedGroup(events)]))
         except DeltaForgeError as error:
             return f"{type(error).__name__}: {error}"

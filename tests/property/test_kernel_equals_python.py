@@ -21,7 +21,7 @@ from deltaforge.sensing.sample import sample_of_events
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.redis import RedisSink, RedisSinkConfig
 from deltaforge.sources.mysql.group import row_group
-from deltaforge.sources.postgres.maker import CapturedTable, EventMaker
+from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper
 from tests.fuzz import mysql_rows, postgres_rows, transactions
 from tests.fuzz.mysql_rows import PLACE
 from tests.reading import assert_same_sample
@@ -64,7 +64,7 @@ def test_samples():
         case = mysql_rows.Case(rnd, 0)
         try:
             group = row_group(case.table, case.rows, backend.Transaction("mysql", "s", "f:4", case.gtid, None), PLACE)
-            events = case.table.maker.events(group)
+            events = case.table.mapper.events(group)
         except DeltaForgeError:
             continue
         values = [value for event in events for value in (event.after or {}).values()]
@@ -94,8 +94,8 @@ DOCUMENT = TableSchema(TableId("d", "s", "t"), (Column("id", "bigint"), Column("
 def test_structures_of_documents(documents, max_depth):
     columns = (RelationColumn("id", 20, -1, True), RelationColumn("doc", 114, -1, False))
     types = {20: TypeInfo(20, "int8"), 114: TypeInfo(114, "json")}
-    maker = EventMaker("p", "acme", "d")
-    table = CapturedTable(Relation(7, "s", "t", "f", columns), registered(DOCUMENT), types, maker)
+    mapper = EventMapper("p", "acme", "d")
+    table = CapturedTable(Relation(7, "s", "t", "f", columns), registered(DOCUMENT), types, mapper)
     messages = []
     for number, document in enumerate(documents):
         texts = (str(number).encode(), json.dumps(document, ensure_ascii=number % 2 == 0).encode())
@@ -109,7 +109,7 @@ def test_structures_of_documents(documents, max_depth):
     found = kernel.row_sample([group], ["doc"], **terms)
 
     if found is not None:  # text that is not Unicode is left to Python
-        assert_same_sample(found, sample_of_events(maker.events(group), ["doc"], **terms), 1)
+        assert_same_sample(found, sample_of_events(mapper.events(group), ["doc"], **terms), 1)
 
 
 def test_redis_commands():

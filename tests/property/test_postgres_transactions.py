@@ -14,7 +14,7 @@ from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.protocol.postgres.values import TypeInfo
 from deltaforge.sources.base import BatchLimits, SourceContext
 from deltaforge.sources.postgres.config import PostgresSourceConfig
-from deltaforge.sources.postgres.mapper import Mapper
+from deltaforge.sources.postgres.message_mapper import MessageMapper
 from deltaforge.sources.postgres.stream import PostgresStream
 from deltaforge.storage.memory import MemoryStorage
 from tests.fuzz.mysql_input import damaged
@@ -109,7 +109,7 @@ class Catalog:
     def type_names(self, _relation):
         return ["integer", "text"]
 
-    def column_facts(self, _relation):
+    def column_definitions(self, _relation):
         return {}
 
     def primary_key(self, _relation):
@@ -126,7 +126,7 @@ def make_stream(tmp_path, limits, commits):
     )
     config = PostgresSourceConfig(id="s", dsn="postgres://u@h/d", tables=["public.t"], publication="pub", slot="slot")
     stream = PostgresStream(config, context)
-    stream._mapper = Mapper(
+    stream._mapper = MessageMapper(
         pipeline="p",
         tenant="acme",
         tables=["public.t"],
@@ -145,7 +145,7 @@ def outcome(stream, feed):
     """Everything that a reading leads to, or its error."""
     try:
         feed(stream)
-        stream._batcher._cut_closed()
+        stream._batcher._cut_closed(0.0)
         batches = stream._batcher.due(1e9)
         events = [wire_of(event) for batch in batches for group in batch.groups for event in python_events(group)]
         assert [wire_of(event) for batch in batches for event in batch.events()] == events

@@ -14,7 +14,7 @@ from deltaforge.kernel import compiled as kernel
 from deltaforge.protocol.postgres.messages import decode_message
 from deltaforge.sources.mysql.group import row_group
 from deltaforge.sources.mysql.spec import MysqlSourceSpec
-from deltaforge.sources.postgres.maker import Place
+from deltaforge.sources.postgres.event_mapper import RowPlace
 from deltaforge.sources.postgres.spec import PostgresSourceSpec
 from tests.fuzz import mysql_rows, postgres_rows
 from tests.fuzz.mysql_input import damaged
@@ -53,11 +53,11 @@ def postgres_batch(rnd, case_count=4):
             block = kernel.copy_data([b"w" + bytes(24) + message for message in case.messages])
             _, group, _, _ = block.rows(0, {77: case.table}, transaction, 1_700_000_000_123, xid, lsn.encode())
             groups += [group] if group is not None else []
-        place = Place(transaction, transaction.ordinal, 1_700_000_000_123, xid, lsn)
+        place = RowPlace(transaction, transaction.ordinal, 1_700_000_000_123, xid, lsn)
         for message in case.messages[:1]:
             place.ordinal += 1
             try:
-                groups.append(DecodedGroup([case.table.maker.row(case.table, decode_message(message), place)]))
+                groups.append(DecodedGroup([case.table.mapper.row(case.table, decode_message(message), place)]))
             except DeltaForgeError:
                 continue
     return Batch.of_groups(groups, PostgresPosition(77, 3, "sys", 2), is_tx_end=False, byte_count=5)

@@ -212,7 +212,7 @@ cdef class RowGroup:
         cdef Facts* facts = &_placed(self).facts
         if not 0 <= row < facts.count:
             raise IndexError(row)
-        event = self.table.maker.events(self._part(row))[0]
+        event = self.table.mapper.events(self._part(row))[0]
         if facts.is_mysql:
             event.source.row, event.event_id = row, self.transaction.ids.at(facts.ordinal, row)
         event.tx_end = facts.is_tx_end and row == facts.count - 1
@@ -236,7 +236,7 @@ cdef class RowGroup:
         return part
 
     def head(self):
-        return self.table.maker.head(self)
+        return self.table.mapper.head(self)
 
     def where(self, wants):
         return self if wants(self.head()) else None

@@ -73,7 +73,7 @@ cdef class RowPlan:
     """The columns of one table definition. What their types are is added by one of the ``set_`` methods.
 
     Args:
-        table: The captured table, with a ``maker`` of events.
+        table: The captured table, with a ``mapper`` of events.
         names: Of its columns, in table order.
         primary_key: Names of the key columns in key order.
         texts: Of its events; ``insert_texts`` of inserts, which differ in an outbox.

@@ -12,7 +12,7 @@ from deltaforge.kernel import backend
 from deltaforge.kernel.backend import RowGroup as KernelGroup
 from deltaforge.kernel.captured import OpenTransaction
 from deltaforge.protocol.mysql.rows import Rows
-from deltaforge.sources.mysql.maker import CapturedTable
+from deltaforge.sources.mysql.event_mapper import CapturedTable
 
 EventPlace = tuple[int, int, str, int]
 """Time in ms, server id, file, end position."""
@@ -21,7 +21,7 @@ OPS: dict[str, Op] = {"write": "c", "update": "u", "partial_update": "u", "delet
 
 
 class RawRows:
-    """A row event with its place, as an :class:`EventMaker` wants it."""
+    """A row event with its place, as an :class:`EventMapper` wants it."""
 
     def __init__(self, table: CapturedTable, rows: Rows, transaction: OpenTransaction, place: EventPlace) -> None:
         self.table = table
@@ -38,7 +38,7 @@ class RowGroup(RawRows, HeldEvents):
     def __init__(self, table: CapturedTable, rows: Rows, transaction: OpenTransaction, place: EventPlace) -> None:
         RawRows.__init__(self, table, rows, transaction, place)
         counted = table.decoder.null_date_count
-        HeldEvents.__init__(self, table.maker.events(self))
+        HeldEvents.__init__(self, table.mapper.events(self))
         self.null_date_count = table.decoder.null_date_count - counted
 
     def where(self, wants: Callable[[ChangeEvent], bool]) -> RowGroup | None:
@@ -74,7 +74,7 @@ def row_group(table: CapturedTable, rows: Rows, transaction: OpenTransaction, pl
     """
     if table.is_versioned:
         counted = table.decoder.null_date_count
-        events = table.maker.versioned_events(RawRows(table, rows, transaction, place))
+        events = table.mapper.versioned_events(RawRows(table, rows, transaction, place))
         return VersionedGroup(events, table.decoder.null_date_count - counted) if events else None
     group = backend.mysql_group(table, rows, transaction, *place)
     return RowGroup(table, rows, transaction, place) if group is None else group

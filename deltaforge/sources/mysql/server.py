@@ -23,7 +23,7 @@ _END_STATEMENTS = {
 }
 
 
-class ServerFacts(msgspec.Struct, frozen=True):
+class ServerSettings(msgspec.Struct, frozen=True):
     """One server. ``uuid`` is ``server_uuid``; MariaDB has none, there it is server id and host name.
 
     ``folds_names``: it holds names of tables and databases in lower case, whatever a statement says.
@@ -37,7 +37,7 @@ class ServerFacts(msgspec.Struct, frozen=True):
     folds_names: bool = False
 
 
-def read_facts(connection: Connection[Any]) -> ServerFacts:
+def read_settings(connection: Connection[Any]) -> ServerSettings:
     """Check the settings that reading the log needs, and say who the server is.
 
     Raises:
@@ -62,7 +62,7 @@ def read_facts(connection: Connection[Any]) -> ServerFacts:
         log.warning("binlog_row_metadata is not FULL: table definitions are kept in a schema history")
     if is_mariadb:
         ((identity,),) = execute(connection, "select concat(@@server_id, '@', @@hostname)")
-        return ServerFacts(
+        return ServerSettings(
             "mariadb",
             str(version),
             str(identity),
@@ -71,7 +71,7 @@ def read_facts(connection: Connection[Any]) -> ServerFacts:
             folds_names=folds_names,
         )
     ((identity, mode),) = execute(connection, "select @@server_uuid, @@global.gtid_mode")
-    return ServerFacts("mysql", str(version), str(identity), mode == "ON", has_full, folds_names)
+    return ServerSettings("mysql", str(version), str(identity), mode == "ON", has_full, folds_names)
 
 
 def log_faults(*, has_log: bool, log_format: str) -> Iterator[SourceError]:
@@ -83,22 +83,22 @@ def log_faults(*, has_log: bool, log_format: str) -> Iterator[SourceError]:
         yield SourceError(message, kind="incompatible", hint="set binlog_format=ROW")
 
 
-def tail_position(connection: Connection[Any], facts: ServerFacts) -> MysqlPosition:
+def tail_position(connection: Connection[Any], server: ServerSettings) -> MysqlPosition:
     """Where the log ends now."""
-    if facts.flavor == "mariadb":
+    if server.flavor == "mariadb":
         row = _status(connection, _END_STATEMENTS["mariadb"])
         file, pos = str(row["File"]), int(row["Position"])
-        return MysqlPosition(file, pos, _mariadb_gtids(connection, file, pos), "mariadb", facts.uuid)
+        return MysqlPosition(file, pos, _mariadb_gtids(connection, file, pos), "mariadb", server.uuid)
     row = _status(connection, _END_STATEMENTS["mysql"])
-    gtids = str(row.get("Executed_Gtid_Set") or "").replace("\n", "") if facts.has_gtids else ""
-    return MysqlPosition(str(row["File"]), int(row["Position"]), str(GtidSet(gtids)), "mysql", facts.uuid)
+    gtids = str(row.get("Executed_Gtid_Set") or "").replace("\n", "") if server.has_gtids else ""
+    return MysqlPosition(str(row["File"]), int(row["Position"]), str(GtidSet(gtids)), "mysql", server.uuid)
 
 
-def logged_databases(connection: Connection[Any], facts: ServerFacts) -> tuple[list[str], list[str]]:
+def logged_databases(connection: Connection[Any], server: ServerSettings) -> tuple[list[str], list[str]]:
     """The databases that the server alone logs, and those that it does not log: ``binlog_do_db``,
     ``binlog_ignore_db``. Empty: all, none.
     """
-    row = _status(connection, _END_STATEMENTS[facts.flavor])
+    row = _status(connection, _END_STATEMENTS[server.flavor])
     only, ignored = (
         [name.strip() for name in str(row.get(column) or "").split(",") if name.strip()]
         for column in ("Binlog_Do_DB", "Binlog_Ignore_DB")
@@ -106,26 +106,26 @@ def logged_databases(connection: Connection[Any], facts: ServerFacts) -> tuple[l
     return only, ignored
 
 
-def oldest_position(connection: Connection[Any], facts: ServerFacts) -> MysqlPosition:
+def oldest_position(connection: Connection[Any], server: ServerSettings) -> MysqlPosition:
     """Where the oldest binary log begins that the server still has.
 
     Raises:
         SourceError: The definitions of the tables there cannot be known.
     """
-    if not facts.has_full_metadata:
+    if not server.has_full_metadata:
         raise SourceError(
             "the table definitions at the beginning of the binary log are not known",
             kind="incompatible",
             hint="reset the checkpoint to latest; with binlog_row_metadata=FULL the log itself holds them",
         )
     file = str(_binary_logs(connection)[0][0])
-    if facts.flavor == "mariadb":
-        return MysqlPosition(file, FIRST_EVENT, _mariadb_gtids(connection, file, FIRST_EVENT), "mariadb", facts.uuid)
+    if server.flavor == "mariadb":
+        return MysqlPosition(file, FIRST_EVENT, _mariadb_gtids(connection, file, FIRST_EVENT), "mariadb", server.uuid)
     ((purged,),) = execute(connection, "select @@global.gtid_purged")
-    return MysqlPosition(file, FIRST_EVENT, str(_gtids(purged)), "mysql", facts.uuid)
+    return MysqlPosition(file, FIRST_EVENT, str(_gtids(purged)), "mysql", server.uuid)
 
 
-def completed(connection: Connection[Any], facts: ServerFacts, position: MysqlPosition) -> MysqlPosition:
+def completed(connection: Connection[Any], server: ServerSettings, position: MysqlPosition) -> MysqlPosition:
     """A position that an operator gave, with what only the server knows; any other position as it is.
 
     Raises:
@@ -134,9 +134,9 @@ def completed(connection: Connection[Any], facts: ServerFacts, position: MysqlPo
     if position.flavor:
         return position
     gtids = position.gtid_set
-    if not gtids and facts.flavor == "mariadb":
+    if not gtids and server.flavor == "mariadb":
         gtids = _mariadb_gtids(connection, position.file, position.pos)
-    elif not gtids and facts.has_gtids:
+    elif not gtids and server.has_gtids:
         ((executed,),) = execute(connection, "select @@global.gtid_executed")
         if _gtids(executed):
             raise SourceError(
@@ -144,7 +144,7 @@ def completed(connection: Connection[Any], facts: ServerFacts, position: MysqlPo
                 kind="checkpoint",
                 hint="reset the checkpoint again with the gtid_set that belongs to file and pos",
             )
-    return MysqlPosition(position.file, position.pos, gtids, facts.flavor, facts.uuid)
+    return MysqlPosition(position.file, position.pos, gtids, server.flavor, server.uuid)
 
 
 def _mariadb_gtids(connection: Connection[Any], file: str, pos: int) -> str:
@@ -158,16 +158,16 @@ def _mariadb_gtids(connection: Connection[Any], file: str, pos: int) -> str:
     return str(gtids or "")
 
 
-def check_position(connection: Connection[Any], facts: ServerFacts, position: MysqlPosition) -> None:
+def check_position(connection: Connection[Any], server: ServerSettings, position: MysqlPosition) -> None:
     """Check that everything behind a saved position is still in this server's log.
 
     Raises:
         PositionLostError: Purged, wiped, or on a server that never had it.
     """
-    is_same = position.server_uuid in ("", facts.uuid)
-    if position.flavor != facts.flavor:
-        raise lost(f"the position is of {position.flavor}, the server is {facts.flavor}", is_failover=not is_same)
-    if position.gtid_set and facts.flavor == "mysql":
+    is_same = position.server_uuid in ("", server.uuid)
+    if position.flavor != server.flavor:
+        raise lost(f"the position is of {position.flavor}, the server is {server.flavor}", is_failover=not is_same)
+    if position.gtid_set and server.flavor == "mysql":
         _check_gtids(connection, position, is_same=is_same)
     elif position.gtid_set:
         _check_domains(connection, position, is_same=is_same)
@@ -177,11 +177,11 @@ def check_position(connection: Connection[Any], facts: ServerFacts, position: My
         _check_file(connection, position)
 
 
-def at_new_server(position: MysqlPosition, facts: ServerFacts) -> MysqlPosition:
+def at_new_server(position: MysqlPosition, server: ServerSettings) -> MysqlPosition:
     """A position that was checked, without the file of the server that it is of; that of this one is heard first."""
-    if position.server_uuid in ("", facts.uuid):
+    if position.server_uuid in ("", server.uuid):
         return position
-    return MysqlPosition("", 4, position.gtid_set, position.flavor, facts.uuid)
+    return MysqlPosition("", 4, position.gtid_set, position.flavor, server.uuid)
 
 
 def _check_gtids(connection: Connection[Any], position: MysqlPosition, *, is_same: bool) -> None:

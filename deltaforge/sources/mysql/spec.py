@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from deltaforge.checkpoint.spooled_batch import TableCodec
+from deltaforge.checkpoint.spooled_batch import TableSchemaCodec
 from deltaforge.config.model import StrictModel
 from deltaforge.sources.base import LeftSlot, LogStream, SourceContext
 from deltaforge.sources.mysql.config import MysqlSourceConfig
@@ -22,11 +22,11 @@ class MysqlSourceSpec(StrictModel):
 
         return MysqlStream(self.config, context)
 
-    def table_codec(self, pipeline: str, tenant: str) -> TableCodec:
+    def table_codec(self, pipeline: str, tenant: str) -> TableSchemaCodec:
         """Packs the tables of a pipeline of this source."""
-        from deltaforge.sources.mysql.table_codec import MysqlTableCodec
+        from deltaforge.sources.mysql.table_codec import MysqlTableSchemaCodec
 
-        return MysqlTableCodec(pipeline, tenant)
+        return MysqlTableSchemaCodec(pipeline, tenant)
 
     def reads_from(self) -> dict[str, str]:
         """Nothing with a name: the log of the server."""

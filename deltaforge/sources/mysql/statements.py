@@ -10,9 +10,9 @@ from deltaforge.core.errors import SchemaError, SourceError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.positions import MysqlPosition
 from deltaforge.sources.mysql.ddl_tokens import Cursor
+from deltaforge.sources.mysql.event_mapper import EventMapper, StatementPlace
 from deltaforge.sources.mysql.gate import Gate
 from deltaforge.sources.mysql.history import SchemaHistory
-from deltaforge.sources.mysql.maker import EventMaker, Place
 from deltaforge.sources.mysql.reach import Reach, fills_table
 from deltaforge.sources.mysql.statement import Statement
 from deltaforge.sources.mysql.tables import Tables
@@ -165,15 +165,15 @@ class Statements:
         xa: The XA transactions that are prepared.
     """
 
-    def __init__(self, tables: Tables, history: SchemaHistory, maker: EventMaker, gate: Gate, reach: Reach) -> None:
+    def __init__(self, tables: Tables, history: SchemaHistory, mapper: EventMapper, gate: Gate, reach: Reach) -> None:
         self._tables = tables
         self._history = history
-        self._maker = maker
+        self._mapper = mapper
         self._gate = gate
         self._reach = reach
         self.xa = XaTransactions()
 
-    def act(self, meaning: Meaning, statement: Statement, place: Place) -> ChangeEvent | None:
+    def act(self, meaning: Meaning, statement: Statement, place: StatementPlace) -> ChangeEvent | None:
         """The event of a statement: that of a TRUNCATE of a captured table; others have none.
 
         Raises:
@@ -191,7 +191,7 @@ class Statements:
             return None
 
     def _event(
-        self, meaning: Meaning, statement: Statement, place: Place, position: MysqlPosition
+        self, meaning: Meaning, statement: Statement, place: StatementPlace, position: MysqlPosition
     ) -> ChangeEvent | None:
         if meaning is Meaning.XA_ROLLBACK:
             self.xa.rolled_back(statement)
@@ -203,7 +203,7 @@ class Statements:
             named = truncated_table(statement)
             table = self._tables.name(*named)
             if self._tables.is_captured(*table) and not self._reach.is_temporary(named, statement.thread):
-                return self._maker.truncate(place, *table, statement.printable)
+                return self._mapper.truncate(place, *table, statement.printable)
         elif meaning is Meaning.OTHER:
             self._define(statement, position)
         return None

@@ -35,24 +35,24 @@ from deltaforge.protocol.mysql.table_map import TableMap
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.batching import TransactionBatcher
-from deltaforge.sources.failover import Arrival
+from deltaforge.sources.failover import FailoverCheck
 from deltaforge.sources.loader import TableReload, reload
 from deltaforge.sources.mysql.catalog import CatalogNeeded
 from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
 from deltaforge.sources.mysql.config import MysqlSourceConfig
+from deltaforge.sources.mysql.event_mapper import CapturedTable, EventMapper, StatementPlace
 from deltaforge.sources.mysql.gate import Gate
 from deltaforge.sources.mysql.group import TableGroup, op_counts, row_group
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.loader import SchemaLoader
-from deltaforge.sources.mysql.maker import CapturedTable, EventMaker, Place
 from deltaforge.sources.mysql.reach import Reach
 from deltaforge.sources.mysql.server import (
-    ServerFacts,
+    ServerSettings,
     at_new_server,
     check_position,
     completed,
     oldest_position,
-    read_facts,
+    read_settings,
 )
 from deltaforge.sources.mysql.statement import Statement, dialect_of, statement_of
 from deltaforge.sources.mysql.statements import EXACT, Meaning, Statements, kept_by, meaning_of, savepoint_name
@@ -74,12 +74,12 @@ class MysqlStream:
         self._context = context
         self._dump: DumpConnection | None = None
         self._history = SchemaHistory(context.state_dir / HISTORY_FILE, captured_tables(config).matches)
-        self._maker = EventMaker(context.pipeline, context.tenant)
-        self._tables = Tables(config, self._history, self._maker, context.registry)
+        self._mapper = EventMapper(context.pipeline, context.tenant)
+        self._tables = Tables(config, self._history, self._mapper, context.registry)
         self._gate = Gate(context, config.id)
         self._loader = SchemaLoader(config.dsn.get_secret_value(), self._tables.is_captured)
         reach = Reach(self._loader.objects, self._tables.is_captured)
-        self._statements = Statements(self._tables, self._history, self._maker, self._gate, reach)
+        self._statements = Statements(self._tables, self._history, self._mapper, self._gate, reach)
         self._resume = MysqlPosition("", 4)
         self._batcher = TransactionBatcher(context.limits, self._position)
         self._file, self._end_pos = "", 0
@@ -99,32 +99,32 @@ class MysqlStream:
         dsn = self._config.dsn.get_secret_value()
         connection = connect(dsn)
         try:
-            self._facts = facts = read_facts(connection)
-            self._tables.use(facts)
+            self._server = server = read_settings(connection)
+            self._tables.use(server)
             loader = self._loader
-            saved = completed(connection, facts, position) if isinstance(position, MysqlPosition) else None
+            saved = completed(connection, server, position) if isinstance(position, MysqlPosition) else None
             of_saved = ServerIdentity(saved.server_uuid) if saved and saved.server_uuid else None
-            arrival = Arrival(self._context, self._config, ServerIdentity(facts.uuid), saved, of_saved)
+            failover = FailoverCheck(self._context, self._config, ServerIdentity(server.uuid), saved, of_saved)
             if saved is not None:
-                with arrival.reaching():
-                    check_position(connection, facts, saved)
-            self._history.arrive(facts.uuid, saved, folds_names=facts.folds_names)
+                with failover.reaching():
+                    check_position(connection, server, saved)
+            self._history.arrive(server.uuid, saved, folds_names=server.folds_names)
             if saved is not None:
-                start, loaded = at_new_server(saved, facts), arrival.load(lambda: loader.load(facts))
+                start, loaded = at_new_server(saved, server), failover.load(lambda: loader.load(server))
             elif position is LogEdge.EARLIEST:
                 start, loaded = (
-                    oldest_position(connection, facts),
-                    arrival.load(lambda: loader.load(facts)),
+                    oldest_position(connection, server),
+                    failover.load(lambda: loader.load(server)),
                 )
             else:
-                start, loaded = loader.first(connection, facts, self._history)
+                start, loaded = loader.first(connection, server, self._history)
             look_for_tables(connection, self._tables.watch)
         finally:
             connection.close()
-        if arrival.is_failover and loaded is not None:
-            arrival.reconcile(loaded, self._tables.is_captured, self._tables.canonical)
-        self._start_at(start, facts, is_failover=arrival.is_failover)
-        arrival.settle(loaded)
+        if failover.is_failover and loaded is not None:
+            failover.reconcile(loaded, self._tables.is_captured, self._tables.canonical)
+        self._start_at(start, server, is_failover=failover.is_failover)
+        failover.accept(loaded)
         if loaded is not None:
             self._context.registry.record(loaded.definitions.values(), loaded.point)
         self._tables.look_ahead(self._resume)
@@ -153,13 +153,13 @@ class MysqlStream:
         """Nothing to say: MySQL keeps its log by its own rules."""
 
     def log_end(self) -> Position | None:
-        return MysqlPosition(self._file, self._end_pos, server_uuid=self._facts.uuid) if self._file else None
+        return MysqlPosition(self._file, self._end_pos, server_uuid=self._server.uuid) if self._file else None
 
     def unmatched_patterns(self) -> dict[str, str]:
         return dict(self._tables.watch.reasons)
 
     def reload(self, tables: Sequence[TableName] | None) -> list[TableReload]:
-        loaded = self._loader.load(self._facts)
+        loaded = self._loader.load(self._server)
         reloaded = reload(self._context.registry, loaded, tables)
         self._tables.watch.seen(*loaded.definitions)
         self._tables.look_ahead(self._resume)
@@ -170,12 +170,12 @@ class MysqlStream:
             self._dump.close()
             self._dump = None
 
-    def _start_at(self, start: MysqlPosition, facts: ServerFacts, *, is_failover: bool) -> None:
-        self._gate.open(facts.uuid)
+    def _start_at(self, start: MysqlPosition, server: ServerSettings, *, is_failover: bool) -> None:
+        self._gate.open(server.uuid)
         self._resume = start
         self._file, self._end_pos = start.file, start.pos
         self._dump = DumpConnection(self._config.dsn.get_secret_value(), self._config.id, is_failover=is_failover)
-        is_mariadb = facts.flavor == "mariadb"
+        is_mariadb = server.flavor == "mariadb"
         if is_mariadb:
             self._gtids = MariadbGtids(start.gtid_set)
             self._dump.start(start.file, start.pos, mariadb_state=start.gtid_set or None)
@@ -183,17 +183,17 @@ class MysqlStream:
             self._gtids = gtids = GtidSet(start.gtid_set)
             self._dump.start(start.file, start.pos, gtids=gtids or None)
         self._decoder = BinlogDecoder(has_checksum=self._dump.has_checksum)
-        self._dialect = dialect_of(facts.version)
+        self._dialect = dialect_of(server.version)
         self._scanner, self._begun_events = None, []
         if compiled is not None:
             checksum, by_map = self._dump.has_checksum, self._tables.by_map
-            self._scanner = compiled.TransactionScanner(checksum, is_mariadb, facts.uuid, by_map)
+            self._scanner = compiled.TransactionScanner(checksum, is_mariadb, server.uuid, by_map)
             self._tables.forget_map = self._scanner.forget_map
         self._heard_at = time.monotonic()
 
     def _position(self) -> MysqlPosition:
         file, pos = self._resume.file, self._resume.pos
-        return MysqlPosition(file, pos, str(self._gtids), self._facts.flavor, self._facts.uuid)
+        return MysqlPosition(file, pos, str(self._gtids), self._server.flavor, self._server.uuid)
 
     def _on_events(self, events: list[bytes], now: float) -> None:
         if not events:
@@ -263,10 +263,10 @@ class MysqlStream:
         elif isinstance(message, Query):
             self._on_query(message, header, outer, now)
         elif isinstance(message, Gtid):
-            origin = message.gtid.partition(":")[0] or self._facts.uuid
+            origin = message.gtid.partition(":")[0] or self._server.uuid
             self._begin(message.gtid, origin, outer, message.commit_us)
         elif isinstance(message, MariadbGtid):
-            self._begin(message.gtid.format(server_id=header.server_id), self._facts.uuid, outer, None)
+            self._begin(message.gtid.format(server_id=header.server_id), self._server.uuid, outer, None)
             self._is_begun = not message.is_standalone
         elif isinstance(message, Rotate):
             self._on_rotate(message)
@@ -290,7 +290,7 @@ class MysqlStream:
 
     def _on_rows(self, rows: Rows, header: Header, outer: Header, now: float, size: int) -> None:
         table_map = self._decoder.table_map(rows.table_id)
-        tx = self._tx or self._begin("", self._facts.uuid, outer, None)
+        tx = self._tx or self._begin("", self._server.uuid, outer, None)
         tx.ordinal += 1
         table = self._captured(table_map, MysqlPosition(self._file, outer.log_pos))
         if table is None:
@@ -313,7 +313,7 @@ class MysqlStream:
         meaning = EXACT.get(query.sql) or meaning_of(statement)
         if meaning is Meaning.BEGIN:
             if self._tx is None:
-                self._begin("", self._facts.uuid, outer, None)
+                self._begin("", self._server.uuid, outer, None)
             self._is_begun = True
         elif meaning is Meaning.COMMIT:
             self._end(outer, now)
@@ -334,8 +334,8 @@ class MysqlStream:
 
     def _on_statement(self, meaning: Meaning, statement: Statement, header: Header, outer: Header, now: float) -> None:
         """DDL, or rows logged as a statement; outside of BEGIN it is a transaction of its own."""
-        tx = self._tx or self._begin("", self._facts.uuid, outer, None)
-        place = Place(tx, tx.ordinal + 1, self._ms(tx, header), header.server_id, self._file, outer.log_pos)
+        tx = self._tx or self._begin("", self._server.uuid, outer, None)
+        place = StatementPlace(tx, tx.ordinal + 1, self._ms(tx, header), header.server_id, self._file, outer.log_pos)
         event = self._statements.act(meaning, statement, place)
         if event is not None:
             tx.ordinal += 1

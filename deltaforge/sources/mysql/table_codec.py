@@ -7,7 +7,7 @@ import msgspec
 from deltaforge.core.errors import DeltaForgeError, StorageError
 from deltaforge.protocol.mysql.types import ColumnType
 from deltaforge.schema.versions import SchemaVersion
-from deltaforge.sources.mysql.maker import CapturedTable, EventMaker
+from deltaforge.sources.mysql.event_mapper import CapturedTable, EventMapper
 
 
 class PackedTable(msgspec.Struct, tag_field="format", tag="mysql 1"):
@@ -21,7 +21,7 @@ class PackedTable(msgspec.Struct, tag_field="format", tag="mysql 1"):
 _decode = msgspec.json.Decoder(PackedTable).decode
 
 
-class MysqlTableCodec:
+class MysqlTableSchemaCodec:
     """Packs the tables of a pipeline.
 
     Args:
@@ -30,7 +30,7 @@ class MysqlTableCodec:
     """
 
     def __init__(self, pipeline: str, tenant: str) -> None:
-        self._maker = EventMaker(pipeline, tenant)
+        self._mapper = EventMapper(pipeline, tenant)
 
     def pack(self, table: CapturedTable) -> bytes:
         """A table as JSON."""
@@ -44,6 +44,6 @@ class MysqlTableCodec:
         """
         try:
             packed = _decode(data)
-            return CapturedTable(packed.version, packed.columns, self._maker, is_outbox=packed.is_outbox)
+            return CapturedTable(packed.version, packed.columns, self._mapper, is_outbox=packed.is_outbox)
         except (msgspec.MsgspecError, ValueError, DeltaForgeError) as exc:
             raise StorageError(f"a packed table of MySQL cannot be read: {exc}") from exc

@@ -19,10 +19,10 @@ from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.mysql.catalog import ROW_END, SYSTEM_DATABASES, CatalogNeeded, TableInCatalog
 from deltaforge.sources.mysql.config import MysqlSourceConfig
 from deltaforge.sources.mysql.definitions import TableDefinition, definition_of, point_of
+from deltaforge.sources.mysql.event_mapper import CapturedTable, EventMapper
 from deltaforge.sources.mysql.fingerprint import canonical_type
 from deltaforge.sources.mysql.history import SchemaHistory, check_against, resolve
-from deltaforge.sources.mysql.maker import CapturedTable, EventMaker
-from deltaforge.sources.mysql.server import ServerFacts
+from deltaforge.sources.mysql.server import ServerSettings
 from deltaforge.sources.mysql.unsaid import completed_columns, declaration_of, declared_as, hidden_columns
 from deltaforge.sources.unmatched import PatternWatch
 
@@ -72,14 +72,14 @@ class Tables:
     """
 
     def __init__(
-        self, config: MysqlSourceConfig, history: SchemaHistory, maker: EventMaker, registry: SchemaRegistry
+        self, config: MysqlSourceConfig, history: SchemaHistory, mapper: EventMapper, registry: SchemaRegistry
     ) -> None:
         self._patterns = captured_tables(config)
         self._outbox = TablePatterns(config.outbox.tables) if config.outbox else None
         self._history = history
-        self._maker = maker
+        self._mapper = mapper
         self._registry = registry
-        self._facts: ServerFacts | None = None
+        self._server: ServerSettings | None = None
         self.by_map: dict[bytes, CapturedTable | None] = {}
         self.forget_map: Callable[[], object] = lambda: None
         self._map_of: dict[TableName, bytes] = {}
@@ -92,12 +92,12 @@ class Tables:
         self.misses = 0
         self.taken_over = 0
 
-    def use(self, facts: ServerFacts) -> None:
+    def use(self, server: ServerSettings) -> None:
         """Rows of this server come next."""
-        self._facts = facts
+        self._server = server
         for patterns in (self._patterns, self._outbox):
             if patterns is not None:
-                patterns.ignores_case = facts.folds_names
+                patterns.ignores_case = server.folds_names
 
     def is_captured(self, db: str, table: str) -> bool:
         """Whether the document asks for a table that a statement names."""
@@ -105,7 +105,7 @@ class Tables:
 
     def name(self, db: str, table: str) -> TableName:
         """How the server calls a table that a statement names: so do the rows."""
-        is_folded = self._facts is not None and self._facts.folds_names
+        is_folded = self._server is not None and self._server.folds_names
         return (db.lower(), table.lower()) if is_folded else (db, table)
 
     def canonical(self, declared_type: str) -> str:
@@ -114,7 +114,7 @@ class Tables:
 
     @property
     def _is_mariadb(self) -> bool:
-        return self._facts is not None and self._facts.flavor == "mariadb"
+        return self._server is not None and self._server.flavor == "mariadb"
 
     def captured(
         self, table_map: TableMap, position: MysqlPosition, in_catalog: TableInCatalog | None = None
@@ -166,8 +166,8 @@ class Tables:
         """Note what is registered behind the place where the reading stands: rows there look for their versions
         again, although their map may be known.
         """
-        if self._facts is not None:
-            self._ahead = self._registry.starts_after(point_of(here, self._facts.uuid))
+        if self._server is not None:
+            self._ahead = self._registry.starts_after(point_of(here, self._server.uuid))
 
     def is_safe(self, file: str, end_pos: int, last_event: bytes) -> bool:
         """Whether no event up to the last one (which may stand in the next file) reaches a registration ahead.
@@ -221,7 +221,7 @@ class Tables:
         return self._captured(schema, list(zip(names, kinds, strict=True)), rows)
 
     def _completed_columns(self, rows: DescribedRows) -> Sequence[ColumnType]:
-        known = self._registry.at_point(rows.name, point_of(rows.position, self._facts.uuid)) if self._facts else None
+        known = self._registry.at_point(rows.name, point_of(rows.position, self._server.uuid)) if self._server else None
         return completed_columns(rows.map, known.schema if known else None, rows.look_up)
 
     def _from_history(self, rows: DescribedRows) -> CapturedTable:
@@ -292,15 +292,15 @@ class Tables:
         version = self._version(schema, rows)
         self.watch.seen((schema.table.db, schema.table.name))
         is_outbox = self._outbox is not None and self._outbox.matches(schema.table.db, schema.table.name)
-        return CapturedTable(version, columns, self._maker, is_outbox=is_outbox)
+        return CapturedTable(version, columns, self._mapper, is_outbox=is_outbox)
 
     def _version(self, schema: TableSchema, rows: DescribedRows) -> SchemaVersion:
         """The registered version of rows at a position; what is new is described as the catalog has it, if it still
         has it.
         """
-        if self._facts is None:
+        if self._server is None:
             raise SchemaError("rows of an unknown server")
-        name, point = (schema.table.db, schema.table.name), point_of(rows.position, self._facts.uuid)
+        name, point = (schema.table.db, schema.table.name), point_of(rows.position, self._server.uuid)
         definition = definition_of(schema, is_mariadb=self._is_mariadb)
         known = self._registry.resolve(name, definition.signature, point)
         if known is not None:

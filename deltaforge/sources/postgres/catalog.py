@@ -81,7 +81,7 @@ select quote_ident(r.rolname),
 """
 
 
-class ColumnFacts(msgspec.Struct, frozen=True):
+class ColumnDefinition(msgspec.Struct, frozen=True):
     """What the catalog says of a column and a relation message does not."""
 
     nullable: bool = True
@@ -89,7 +89,7 @@ class ColumnFacts(msgspec.Struct, frozen=True):
     extra: str = ""
 
     @classmethod
-    def of(cls, is_not_null: bool, expression: str | None, identity: str, generated: str) -> ColumnFacts:  # noqa: FBT001 - columns of a query
+    def of(cls, is_not_null: bool, expression: str | None, identity: str, generated: str) -> ColumnDefinition:  # noqa: FBT001 - columns of a query
         """From the columns of ``pg_attribute`` and ``pg_attrdef``."""
         if identity:
             return cls(not is_not_null, None, f"generated {'always' if identity == 'a' else 'by default'} as identity")
@@ -99,7 +99,7 @@ class ColumnFacts(msgspec.Struct, frozen=True):
         return cls(not is_not_null, expression)
 
 
-class SlotFacts(msgspec.Struct, frozen=True):
+class SlotState(msgspec.Struct, frozen=True):
     """A replication slot as the server sees it.
 
     Attributes:
@@ -214,7 +214,7 @@ class Catalog:
         """Where the WAL ends now; of a standby: what it has replayed."""
         return lsn_from_text(str(self._one(_END)[0]))
 
-    def slot(self, name: str) -> SlotFacts | None:
+    def slot(self, name: str) -> SlotState | None:
         """The slot, or None if there is none of that name."""
         row = self._find(
             "select plugin, database, confirmed_flush_lsn::text, to_jsonb(s), pg_is_in_recovery()"
@@ -223,16 +223,16 @@ class Catalog:
         )
         if row is None:
             return None
-        plugin, database, confirmed, facts, is_standby = row
-        status = facts.get("wal_status")
-        return SlotFacts(
+        plugin, database, confirmed, details, is_standby = row
+        status = details.get("wal_status")
+        return SlotState(
             plugin or "",
             database or "",
             lsn_from_text(confirmed) if confirmed else 0,
-            facts.get("invalidation_reason") or ("wal removed" if status == "lost" else ""),
+            details.get("invalidation_reason") or ("wal removed" if status == "lost" else ""),
             is_endangered=status == "unreserved",
-            is_synced_copy=is_standby and bool(facts.get("synced")),
-            is_two_phase=bool(facts.get("two_phase")),
+            is_synced_copy=is_standby and bool(details.get("synced")),
+            is_two_phase=bool(details.get("two_phase")),
         )
 
     def is_standby(self) -> bool:
@@ -307,11 +307,11 @@ class Catalog:
             row = self._connection.execute(_HIDDEN_KEY, [self._publication, relation.oid]).fetchone()
         return row is not None and bool(row[0])
 
-    def column_facts(self, relation: Relation) -> dict[str, ColumnFacts]:
+    def column_definitions(self, relation: Relation) -> dict[str, ColumnDefinition]:
         """What a relation message does not say of its columns, by name, as of now."""
         with source_errors("cannot read the columns"):
             rows = self._connection.execute(_COLUMNS, [relation.oid]).fetchall()
-        return {row[0]: ColumnFacts.of(*row[1:]) for row in rows}
+        return {row[0]: ColumnDefinition.of(*row[1:]) for row in rows}
 
     def _one(self, query: str) -> TupleRow:
         row = self._find(query)

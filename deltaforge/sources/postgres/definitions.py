@@ -16,7 +16,7 @@ from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.protocol.postgres.messages import Relation, RelationColumn
 from deltaforge.schema.versions import Definition, LogPoint
 from deltaforge.sources.loader import Loaded, slow_load_warning
-from deltaforge.sources.postgres.catalog import Catalog, ColumnFacts
+from deltaforge.sources.postgres.catalog import Catalog, ColumnDefinition
 from deltaforge.sources.postgres.client import connect, source_errors
 
 # Columns as pgoutput sends them: those that are published, marked as identity by the index of the replica identity
@@ -73,7 +73,11 @@ def row_key_of(relation: Relation, primary_key: tuple[str, ...], *, is_hidden: b
 
 
 def definition_of(
-    database: str, relation: Relation, types: Sequence[str], facts: Mapping[str, ColumnFacts], key: tuple[str, ...]
+    database: str,
+    relation: Relation,
+    types: Sequence[str],
+    defined: Mapping[str, ColumnDefinition],
+    key: tuple[str, ...],
 ) -> Definition:
     """The definition of a relation.
 
@@ -81,12 +85,12 @@ def definition_of(
         database: Its name.
         relation: As pgoutput describes it.
         types: Declared types of its columns.
-        facts: Of columns by name, as far as the catalog still has them.
+        defined: Columns by name, as far as the catalog still has them.
         key: That of its rows, see :func:`row_key_of`.
     """
     columns = []
     for column, text in zip(relation.columns, types, strict=True):
-        known = facts.get(column.name, ColumnFacts())
+        known = defined.get(column.name, ColumnDefinition())
         columns.append(Column(column.name, text, known.nullable, known.default, known.extra))
     schema = TableSchema(TableId(database, relation.schema, relation.name), tuple(columns), key)
     return Definition(schema, schema.fingerprint(), signature_of(relation))
@@ -134,8 +138,8 @@ def _tables(connection: psycopg.Connection[TupleRow], publication: str) -> dict[
 def _definition(database: str, rows: Sequence[tuple[Any, ...]]) -> Definition:
     oid, schema, name, identity, key = rows[0][:5]
     relation = Relation(oid, schema, name, identity, tuple(RelationColumn(*row[5:9]) for row in rows))
-    facts = {row[5]: ColumnFacts.of(*row[10:14]) for row in rows}
+    defined = {row[5]: ColumnDefinition.of(*row[10:14]) for row in rows}
     identity_size = rows[0][14]
     is_hidden = identity_size is not None and identity_size > sum(column.is_key for column in relation.columns)
     row_key = row_key_of(relation, tuple(key or ()), is_hidden=is_hidden)
-    return definition_of(database, relation, [row[9] for row in rows], facts, row_key)
+    return definition_of(database, relation, [row[9] for row in rows], defined, row_key)

@@ -14,7 +14,7 @@ from deltaforge.core.errors import SourceError
 from deltaforge.core.positions import PostgresPosition
 from deltaforge.core.positions.postgres import lsn_from_text, text_from_lsn
 from deltaforge.sources.failover import lost
-from deltaforge.sources.postgres.catalog import Catalog, SlotFacts
+from deltaforge.sources.postgres.catalog import Catalog, SlotState
 from deltaforge.sources.postgres.client import ReplicationConnection
 
 _SWITCH = re.compile(r"^[ \t]*(\d+)\s+([0-9A-Fa-f]+/[0-9A-Fa-f]+)", re.MULTILINE)
@@ -59,7 +59,7 @@ def check_history(wire: ReplicationConnection, current: ServerIdentity, position
         )
 
 
-def check_slot(facts: SlotFacts, slot: str, database: str, *, is_failover: bool) -> None:
+def check_slot(state: SlotState, slot: str, database: str, *, is_failover: bool) -> None:
     """Check that a slot can be read by us.
 
     Raises:
@@ -67,23 +67,23 @@ def check_slot(facts: SlotFacts, slot: str, database: str, *, is_failover: bool)
             primary, which ends with the promotion and is waited for.
         PositionLostError: The server has invalidated it.
     """
-    if facts.lost_reason:
-        reason = f"replication slot {slot} was invalidated ({facts.lost_reason})"
+    if state.lost_reason:
+        reason = f"replication slot {slot} was invalidated ({state.lost_reason})"
         raise lost(reason, is_failover=is_failover, hint=_SLOT_HINT)
-    if facts.plugin != "pgoutput" or facts.database != database:
+    if state.plugin != "pgoutput" or state.database != database:
         raise SourceError(
-            f"replication slot {slot} is for plugin {facts.plugin} in database {facts.database}",
+            f"replication slot {slot} is for plugin {state.plugin} in database {state.database}",
             kind="incompatible",
             hint=f"use another slot name: this pipeline needs pgoutput in {database}",
         )
-    if facts.is_two_phase:
+    if state.is_two_phase:
         raise SourceError(
             f"replication slot {slot} was made with two_phase = true:"
             " it sends rows of prepared transactions, which may still be rolled back",
             kind="incompatible",
             hint="name another slot, which the pipeline makes itself, or drop this one and make it without two_phase",
         )
-    if facts.is_synced_copy:
+    if state.is_synced_copy:
         raise SourceError(
             f"replication slot {slot} is a copy that this standby keeps: it cannot be read before the promotion",
             kind="connect",
@@ -91,17 +91,17 @@ def check_slot(facts: SlotFacts, slot: str, database: str, *, is_failover: bool)
         )
 
 
-def check_covers(facts: SlotFacts | None, slot: str, position: PostgresPosition, *, is_failover: bool) -> None:
+def check_covers(state: SlotState | None, slot: str, position: PostgresPosition, *, is_failover: bool) -> None:
     """Check that the slot still has everything behind our position.
 
     Raises:
         PositionLostError: It is gone, or begins later.
     """
-    if facts is None:
+    if state is None:
         raise lost(f"replication slot {slot} does not exist any more", is_failover=is_failover)
-    if facts.confirmed > position.lsn:
+    if state.confirmed > position.lsn:
         raise lost(
-            f"replication slot {slot} begins at {text_from_lsn(facts.confirmed)},"
+            f"replication slot {slot} begins at {text_from_lsn(state.confirmed)},"
             f" behind the saved {text_from_lsn(position.lsn)}: it was created again or read by somebody else",
             is_failover=is_failover,
         )

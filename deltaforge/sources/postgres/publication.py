@@ -126,7 +126,7 @@ def read_published(
             tables = before.tables
         else:
             rows = connection.execute(_TABLES, [oid]).fetchall()
-            tables = {relation: PublishedTable(*facts) for relation, *facts in rows}
+            tables = {relation: PublishedTable(*entry) for relation, *entry in rows}
     operations = tuple(name for name, is_on in zip(OPERATIONS, flags, strict=True) if is_on)
     return Published(server, oid, is_all, is_via_root, operations, digest, schemas, tables)
 

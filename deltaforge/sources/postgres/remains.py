@@ -21,8 +21,8 @@ def left_slot(dsn: str, slot: str) -> LeftSlot | None:
     """
     with closing(connect(dsn)) as connection, source_errors("the replication slot cannot be looked at"):
         catalog = Catalog(connection)
-        facts = catalog.slot(slot)
-        if facts is None or facts.is_synced_copy or (facts.plugin, facts.database) != ("pgoutput", catalog.database()):
+        state = catalog.slot(slot)
+        if state is None or state.is_synced_copy or (state.plugin, state.database) != ("pgoutput", catalog.database()):
             return None
         return LeftSlot(slot, catalog.retained_bytes(slot))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from deltaforge.checkpoint.spooled_batch import TableCodec
+from deltaforge.checkpoint.spooled_batch import TableSchemaCodec
 from deltaforge.config.model import StrictModel
 from deltaforge.sources.base import LeftSlot, LogStream, SourceContext
 from deltaforge.sources.postgres.config import PostgresSourceConfig
@@ -27,11 +27,11 @@ class PostgresSourceSpec(StrictModel):
 
         return PostgresStream(self.config, context)
 
-    def table_codec(self, pipeline: str, tenant: str) -> TableCodec:
+    def table_codec(self, pipeline: str, tenant: str) -> TableSchemaCodec:
         """Packs the tables of a pipeline of this source."""
-        from deltaforge.sources.postgres.table_codec import PostgresTableCodec
+        from deltaforge.sources.postgres.table_codec import PostgresTableSchemaCodec
 
-        return PostgresTableCodec(pipeline, tenant)
+        return PostgresTableSchemaCodec(pipeline, tenant)
 
     def reads_from(self) -> dict[str, str]:
         """Publication and slot."""

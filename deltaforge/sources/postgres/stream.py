@@ -30,14 +30,14 @@ from deltaforge.protocol.postgres.messages import (
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.batching import TransactionBatcher
-from deltaforge.sources.failover import Arrival
+from deltaforge.sources.failover import FailoverCheck
 from deltaforge.sources.loader import Loaded, TableReload, reload
 from deltaforge.sources.postgres.catalog import Catalog
 from deltaforge.sources.postgres.client import ReplicationConnection, connect
 from deltaforge.sources.postgres.config import PostgresSourceConfig, StartLsn
 from deltaforge.sources.postgres.definitions import load_definitions
 from deltaforge.sources.postgres.failover import check_covers, check_history, check_reached, check_slot
-from deltaforge.sources.postgres.mapper import Mapper
+from deltaforge.sources.postgres.message_mapper import MessageMapper
 from deltaforge.sources.postgres.publication import PublicationWatch
 from deltaforge.sources.postgres.unmatched import look_for_tables
 from deltaforge.sources.unmatched import PatternWatch
@@ -86,10 +86,10 @@ class PostgresStream:
         # The timeline of a standby may change under us: its positions are of no timeline.
         current = ServerIdentity(system_id, 0 if is_standby else timeline)
         saved = position if isinstance(position, PostgresPosition) else None
-        arrival = Arrival(self._context, self._config, current, saved, _server_of(saved))
-        with arrival.reaching():
-            start = self._start(catalog, self._wire, position, arrival, is_standby=is_standby)
-        self._mapper = Mapper(
+        failover = FailoverCheck(self._context, self._config, current, saved, _server_of(saved))
+        with failover.reaching():
+            start = self._start(catalog, self._wire, position, failover, is_standby=is_standby)
+        self._mapper = MessageMapper(
             pipeline=self._context.pipeline,
             tenant=self._context.tenant,
             tables=self._config.tables,
@@ -99,11 +99,11 @@ class PostgresStream:
             system_id=system_id,
             keeps_marker=self._config.toast == "marker",
         )
-        loaded = arrival.load(self._loaded)
+        loaded = failover.load(self._loaded)
         if loaded is not None:
-            arrival.reconcile(loaded, self._mapper.captures)
+            failover.reconcile(loaded, self._mapper.captures)
         self._wire.start(self._config.slot, start, self._config.publication)
-        arrival.settle(loaded)
+        failover.accept(loaded)
         self._publication = PublicationWatch(
             self._side,
             self._config,
@@ -194,24 +194,24 @@ class PostgresStream:
         catalog: Catalog,
         wire: ReplicationConnection,
         position: PostgresPosition | LogEdge | None,
-        arrival: Arrival,
+        failover: FailoverCheck,
         *,
         is_standby: bool,
     ) -> int:
-        slot, is_failover = self._config.slot, arrival.is_failover
+        slot, is_failover = self._config.slot, failover.is_failover
         if isinstance(position, PostgresPosition):
-            check_history(wire, arrival.current, position)
-        facts = catalog.slot(slot)
-        if facts is not None:
-            check_slot(facts, slot, catalog.database(), is_failover=is_failover)
-            if facts.is_endangered:
+            check_history(wire, failover.current, position)
+        state = catalog.slot(slot)
+        if state is not None:
+            check_slot(state, slot, catalog.database(), is_failover=is_failover)
+            if state.is_endangered:
                 log.warning("replication slot %s holds more WAL than max_slot_wal_keep_size: catch up soon", slot)
         if isinstance(position, PostgresPosition):
             check_reached(catalog, position)
-            check_covers(facts, slot, position, is_failover=is_failover)
+            check_covers(state, slot, position, is_failover=is_failover)
             return position.lsn
-        if facts is not None:
-            return self._first_start(catalog, facts.confirmed, position)
+        if state is not None:
+            return self._first_start(catalog, state.confirmed, position)
         created = wire.create_slot(slot, is_standby=is_standby)
         log.info("replication slot %s created at %s", slot, text_from_lsn(created))
         return self._first_start(catalog, created, position)

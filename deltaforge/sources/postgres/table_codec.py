@@ -8,12 +8,12 @@ from deltaforge.core.errors import DeltaForgeError, StorageError
 from deltaforge.protocol.postgres.messages import Relation
 from deltaforge.protocol.postgres.values import TypeInfo
 from deltaforge.schema.versions import SchemaVersion
-from deltaforge.sources.postgres.maker import CapturedTable, EventMaker
+from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper
 
 
 class PackedTable(msgspec.Struct, tag_field="format", tag="postgres 1"):
     """What a captured table is made of. ``types``: everything that its columns are made of; ``database``: its name;
-    ``keeps_marker``: as :class:`EventMaker` has it.
+    ``keeps_marker``: as :class:`EventMapper` has it.
     """
 
     relation: Relation
@@ -26,7 +26,7 @@ class PackedTable(msgspec.Struct, tag_field="format", tag="postgres 1"):
 _decode = msgspec.json.Decoder(PackedTable).decode
 
 
-class PostgresTableCodec:
+class PostgresTableSchemaCodec:
     """Packs the tables of a pipeline.
 
     Args:
@@ -41,8 +41,8 @@ class PostgresTableCodec:
     def pack(self, table: CapturedTable) -> bytes:
         """A table as JSON."""
         types = list(table.types.values())
-        maker = table.maker
-        packed = PackedTable(table.relation, table.registered, types, maker.database, maker.keeps_marker)
+        mapper = table.mapper
+        packed = PackedTable(table.relation, table.registered, types, mapper.database, mapper.keeps_marker)
         return msgspec.json.encode(packed)
 
     def unpack(self, data: bytes) -> CapturedTable:
@@ -53,8 +53,8 @@ class PostgresTableCodec:
         """
         try:
             packed = _decode(data)
-            maker = EventMaker(self._pipeline, self._tenant, packed.database, keeps_marker=packed.keeps_marker)
+            mapper = EventMapper(self._pipeline, self._tenant, packed.database, keeps_marker=packed.keeps_marker)
             types = {info.oid: info for info in packed.types}
-            return CapturedTable(packed.relation, packed.version, types, maker)
+            return CapturedTable(packed.relation, packed.version, types, mapper)
         except (msgspec.MsgspecError, ValueError, DeltaForgeError) as exc:
             raise StorageError(f"a packed table of PostgreSQL cannot be read: {exc}") from exc

@@ -198,7 +198,7 @@ def test_whole_transactions_are_their_events(any_mysql_database, tmp_path, prepa
 
     with closing(reader_of("recorded", 1).open()) as reader:
         start = reader.position
-        write_transactions(database, rnd, has_domains=reader.stream._facts.flavor == "mariadb")
+        write_transactions(database, rnd, has_domains=reader.stream._server.flavor == "mariadb")
         events, total = recorded(reader)
     events = prepare(events)
     expected, positions = replayed(reader_of("by event", 1), 1, by_event)
@@ -218,7 +218,7 @@ def test_positions_behind_4_gib_are_counted_on(any_mysql_database, tmp_path, pre
     database, rnd = any_mysql_database, random.Random(1)
     with closing(mysql_reader(database, tmp_path / "recorded").open()) as reader:
         start = reader.position
-        write_transactions(database, rnd, has_domains=reader.stream._facts.flavor == "mariadb")
+        write_transactions(database, rnd, has_domains=reader.stream._server.flavor == "mariadb")
         events, _ = recorded(reader)
 
     def replayed(folder, events, shift, observe):

@@ -10,13 +10,13 @@ from deltaforge.protocol.mysql.types import Code, ColumnType
 from deltaforge.sources.mysql.catalog import CatalogNeeded, TableInCatalog
 from deltaforge.sources.mysql.config import MysqlSourceConfig
 from deltaforge.sources.mysql.definitions import TableDefinition
+from deltaforge.sources.mysql.event_mapper import EventMapper
 from deltaforge.sources.mysql.history import SchemaHistory
-from deltaforge.sources.mysql.maker import EventMaker
-from deltaforge.sources.mysql.server import ServerFacts
+from deltaforge.sources.mysql.server import ServerSettings
 from deltaforge.sources.mysql.tables import Tables
 from tests.schemas import definition_of, memory_registry, point_at
 
-FACTS = ServerFacts("mysql", "9.0", "a", has_gtids=True, has_full_metadata=True)
+SERVER = ServerSettings("mysql", "9.0", "a", has_gtids=True, has_full_metadata=True)
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def tables(tmp_path):
     registry = memory_registry()
     registry.record([definition_of("a")], point_at(100, file=1))
     registry.record([definition_of("b")], point_at(500, file=2))
-    found = Tables(config, SchemaHistory(tmp_path / "h", lambda *_: True), EventMaker("p", "acme"), registry)
-    found.use(FACTS)
+    found = Tables(config, SchemaHistory(tmp_path / "h", lambda *_: True), EventMapper("p", "acme"), registry)
+    found.use(SERVER)
     return found
 
 

@@ -5,11 +5,11 @@ import random
 import pytest
 
 from deltaforge.core.errors import StorageError
-from deltaforge.sources.mysql.table_codec import MysqlTableCodec
-from deltaforge.sources.postgres.table_codec import PostgresTableCodec
+from deltaforge.sources.mysql.table_codec import MysqlTableSchemaCodec
+from deltaforge.sources.postgres.table_codec import PostgresTableSchemaCodec
 from tests.fuzz import mysql_rows, postgres_rows
 
-MYSQL, POSTGRES = MysqlTableCodec('p"', "acm\u00e9"), PostgresTableCodec("p", "acm\u00e9")
+MYSQL, POSTGRES = MysqlTableSchemaCodec('p"', "acm\u00e9"), PostgresTableSchemaCodec("p", "acm\u00e9")
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -20,7 +20,7 @@ def test_a_table_of_mysql_is_the_same_again(seed):
     assert (found.name, found.version, found.sequence) == (table.name, table.version, table.sequence)
     assert (list(found.columns), found.is_outbox) == (list(table.columns), table.is_outbox)
     for op in "cud":
-        assert found.maker.event_of(found, op) == table.maker.event_of(table, op)
+        assert found.mapper.event_of(found, op) == table.mapper.event_of(table, op)
 
 
 @pytest.mark.parametrize("seed", range(30))
@@ -30,7 +30,7 @@ def test_a_table_of_postgres_is_the_same_again(seed):
     assert (found.relation, found.registered, found.types) == (table.relation, table.registered, table.types)
     assert [name for name, _ in found.decoders] == [name for name, _ in table.decoders]
     for op in "cud":
-        assert found.maker.event_of(found, op) == table.maker.event_of(table, op)
+        assert found.mapper.event_of(found, op) == table.mapper.event_of(table, op)
 
 
 def test_a_table_is_packed_with_the_types_of_its_columns_only():

@@ -28,7 +28,7 @@ from deltaforge.schema.registry import SchemaRegistry
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.postgres.catalog import Catalog
 from deltaforge.sources.postgres.definitions import definition_of, point_of, row_key_of, signature_of
-from deltaforge.sources.postgres.maker import CapturedTable, EventMaker, Place
+from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper, RowPlace
 
 log = logging.getLogger(__name__)
 
@@ -42,7 +42,7 @@ def captured_tables(tables: Sequence[str]) -> TablePatterns:
     return TablePatterns(tables, system=SYSTEM_SCHEMAS, default_qualifier="public")
 
 
-class Mapper:
+class MessageMapper:
     """Turns the messages of one connection into events. Keeps relations and the open transaction.
 
     Attributes:
@@ -61,7 +61,7 @@ class Mapper:
         catalog: For types and primary keys.
         registry: Of the source.
         system_id: The server's system identifier, part of every event id.
-        keeps_marker: See :class:`EventMaker`.
+        keeps_marker: See :class:`EventMapper`.
     """
 
     def __init__(  # noqa: PLR0913 - what identifies a connection's events
@@ -83,7 +83,7 @@ class Mapper:
         self._registry = registry
         self._system_id = system_id
         self.id_origin = f"{CONNECTOR}|{system_id}|".encode()
-        self._maker = EventMaker(pipeline, tenant, self._database, keeps_marker=keeps_marker)
+        self._mapper = EventMapper(pipeline, tenant, self._database, keeps_marker=keeps_marker)
         self.tables: dict[int, CapturedTable | None] = {}
         self._described: dict[int, Relation] = {}
         self._ahead: list[int] = []
@@ -153,7 +153,7 @@ class Mapper:
         if isinstance(message, Insert | Update | Delete):
             table = self._known(message.relation, lsn)
             if table:
-                yield self._maker.row(table, message, self._place())
+                yield self._mapper.row(table, message, self._place())
         elif isinstance(message, Truncate):
             yield from self._truncated(message, lsn)
         elif isinstance(message, LogicalMessage):
@@ -192,7 +192,7 @@ class Mapper:
                 relation.name,
                 extra={"table": f"{relation.schema}.{relation.name}"},
             )
-        return CapturedTable(relation, self._version(relation, lsn), types, self._maker)
+        return CapturedTable(relation, self._version(relation, lsn), types, self._mapper)
 
     def _version(self, relation: Relation, lsn: int) -> SchemaVersion:
         """The registered version of rows at a place. What is not in the log is that of the version, and of the
@@ -207,8 +207,8 @@ class Mapper:
                 self._compare_key(relation, known)
             return known
         key = row_key_of(relation, catalog.primary_key(relation), is_hidden=catalog.hides_key(relation))
-        facts = catalog.column_facts(relation)
-        definition = definition_of(self._database, relation, catalog.type_names(relation), facts, key)
+        defined = catalog.column_definitions(relation)
+        definition = definition_of(self._database, relation, catalog.type_names(relation), defined, key)
         return self._registry.register(definition, point)
 
     def _compare_key(self, relation: Relation, known: SchemaVersion) -> None:
@@ -230,7 +230,7 @@ class Mapper:
         for number, oid in enumerate(message.relations):
             table = self._known(oid, lsn)
             if table is not None:
-                event = self._maker.truncate(table, self._place(), number)
+                event = self._mapper.truncate(table, self._place(), number)
                 event.ddl = detail
                 yield event
 
@@ -242,11 +242,11 @@ class Mapper:
             return
         is_outbox = self._outbox is not None and self._outbox.matches("*", message.prefix)
         schema = "__outbox" if is_outbox else "__wal_message"
-        yield self._maker.message(schema, message.prefix, content, self._place())
+        yield self._mapper.message(schema, message.prefix, content, self._place())
 
-    def _place(self) -> Place:
+    def _place(self) -> RowPlace:
         begun = self._begun()
-        return Place(self.transaction, self.transaction.ordinal, begun.commit_ms, begun.xid, self.lsn)
+        return RowPlace(self.transaction, self.transaction.ordinal, begun.commit_ms, begun.xid, self.lsn)
 
     def _begun(self) -> Begin:
         if self.begun is None:

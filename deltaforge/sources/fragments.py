@@ -12,7 +12,7 @@ from deltaforge.kernel.backend import Compiled, TableTexts
 _ROW_FIELDS = ("server_id", "gtid", "file", "pos", "row", "lsn", "txId", "xmin", "sequence", "snapshot")
 
 
-def table_texts(kernel: Compiled, head: ChangeEvent) -> TableTexts:
+def event_fragments(kernel: Compiled, head: ChangeEvent) -> TableTexts:
     """The parts of a table's events.
 
     Args:

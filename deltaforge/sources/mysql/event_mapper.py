@@ -16,7 +16,7 @@ from deltaforge.kernel.captured import OpenTransaction
 from deltaforge.protocol.mysql.rows import RowDecoder, Rows
 from deltaforge.protocol.mysql.types import ColumnType
 from deltaforge.schema.versions import SchemaVersion
-from deltaforge.sources.texts import table_texts
+from deltaforge.sources.fragments import event_fragments
 
 VERSION = f"deltaforge-{__version__}"
 
@@ -33,7 +33,7 @@ class CapturedTable:
     """
 
     def __init__(
-        self, version: SchemaVersion, columns: Sequence[tuple[str, ColumnType]], maker: EventMaker, *, is_outbox: bool
+        self, version: SchemaVersion, columns: Sequence[tuple[str, ColumnType]], mapper: EventMapper, *, is_outbox: bool
     ) -> None:
         self.registered = version
         self.schema = schema = version.schema
@@ -43,17 +43,17 @@ class CapturedTable:
         self.columns = columns
         self.is_versioned = any(column.ends_row for _, column in columns)
         self.decoder = RowDecoder(schema.table.qualified, columns, schema.primary_key)
-        self.maker = maker
+        self.mapper = mapper
         self.is_outbox = is_outbox
         self.plan: RowPlan | None = None
         if compiled is not None:
-            texts = table_texts(compiled, maker.event_of(self, "u"))
-            insert_texts = table_texts(compiled, maker.event_of(self, "c"))
+            texts = event_fragments(compiled, mapper.event_of(self, "u"))
+            insert_texts = event_fragments(compiled, mapper.event_of(self, "c"))
             self.plan = compiled.RowPlan(self, [name for name, _ in columns], schema.primary_key, texts, insert_texts)
             self.plan.set_mysql([column for _, column in columns])
 
 
-class Place(msgspec.Struct):
+class StatementPlace(msgspec.Struct):
     """Where in the log a statement stands; row groups have the same attributes."""
 
     transaction: OpenTransaction
@@ -78,7 +78,7 @@ class LoggedRows(Protocol):
     pos: int
 
 
-class EventMaker:
+class EventMapper:
     """What is equal in all events of a pipeline.
 
     Args:
@@ -147,7 +147,7 @@ class EventMaker:
         event.schema, event.schema_version, event.schema_sequence = table.schema, table.version, table.sequence
         return event
 
-    def truncate(self, place: Place, db: str, table: str, sql: str) -> ChangeEvent:
+    def truncate(self, place: StatementPlace, db: str, table: str, sql: str) -> ChangeEvent:
         """The event of a TRUNCATE."""
         event = self._event(db, table, "t")
         self._put(event, place)
@@ -158,7 +158,7 @@ class EventMaker:
         source = SourceInfo(version=VERSION, connector="mysql", name=self._pipeline, ts_ms=0, db=db, table=table)
         return ChangeEvent(before=None, after=None, source=source, op=op, ts_ms=0, tenant_id=self._tenant)
 
-    def _put(self, event: ChangeEvent, place: Place | LoggedRows) -> None:
+    def _put(self, event: ChangeEvent, place: StatementPlace | LoggedRows) -> None:
         """Put an event where a place or group stands."""
         source, transaction = event.source, place.transaction
         event.ts_ms = source.ts_ms = place.ts_ms

@@ -26,7 +26,7 @@ from deltaforge.protocol.postgres.messages import (
 )
 from deltaforge.protocol.postgres.values import TypeInfo, kernel_type, reachable_types, resolve_decoder
 from deltaforge.schema.versions import SchemaVersion
-from deltaforge.sources.texts import table_texts
+from deltaforge.sources.fragments import event_fragments
 
 VERSION = f"deltaforge-{__version__}"
 
@@ -42,7 +42,7 @@ class CapturedTable:
     """
 
     def __init__(
-        self, relation: Relation, version: SchemaVersion, types: dict[int, TypeInfo], maker: EventMaker
+        self, relation: Relation, version: SchemaVersion, types: dict[int, TypeInfo], mapper: EventMapper
     ) -> None:
         self.relation = relation
         self.registered = version
@@ -51,22 +51,22 @@ class CapturedTable:
         self.name = schema.table.qualified
         self.version = version.hash
         self.sequence = version.sequence
-        self.maker = maker
+        self.mapper = mapper
         self.decoders: Sequence[tuple[str, Callable[[str], Any]]] = [
             (column.name, resolve_decoder(column.type_oid, types)) for column in relation.columns
         ]
         self.plan: RowPlan | None = None
         if compiled is not None:
-            texts = table_texts(compiled, maker.event_of(self, "u"))
+            texts = event_fragments(compiled, mapper.event_of(self, "u"))
             self.plan = compiled.RowPlan(self, [name for name, _ in self.decoders], schema.primary_key, texts, texts)
             column_types = [kernel_type(column.type_oid, types) for column in relation.columns]
-            self.plan.set_postgres(column_types, maker.keeps_marker)
+            self.plan.set_postgres(column_types, mapper.keeps_marker)
 
     def filled(self, new: Tuple, old: Tuple) -> Tuple:
         """The new row with the TOAST values that the update did not touch, as far as the old row holds them."""
         if UNCHANGED not in new or len(old) != len(new) or len(new) != len(self.decoders):
             return new
-        key = self.schema.primary_key if self.maker.keeps_marker else None
+        key = self.schema.primary_key if self.mapper.keeps_marker else None
         return [
             last if value is UNCHANGED and last is not None and (key is None or name in key) else value
             for (name, _), value, last in zip(self.decoders, new, old, strict=True)
@@ -99,7 +99,7 @@ class CapturedTable:
         return image
 
 
-class Place(msgspec.Struct):
+class RowPlace(msgspec.Struct):
     """Where in the log a message stands; groups of the kernel have the same attributes.
 
     ``ordinal`` counts the messages of the transaction, ``lsn`` is that of its commit.
@@ -125,7 +125,7 @@ class LoggedRows(Protocol):
     lsn: str
 
 
-class EventMaker:
+class EventMapper:
     """What is equal in all events of a pipeline.
 
     Args:
@@ -148,7 +148,7 @@ class EventMaker:
         Raises:
             ProtocolError: As :meth:`CapturedTable.image`.
         """
-        place = Place(group.transaction, group.ordinal, group.ts_ms, group.xid, group.lsn)
+        place = RowPlace(group.transaction, group.ordinal, group.ts_ms, group.xid, group.lsn)
         events = []
         for data in group.messages:
             events.append(self.row(group.table, decode_message(data), place))
@@ -161,7 +161,7 @@ class EventMaker:
         self._put(event, group, 0)
         return event
 
-    def row(self, table: CapturedTable, message: object, place: Place) -> ChangeEvent:
+    def row(self, table: CapturedTable, message: object, place: RowPlace) -> ChangeEvent:
         """The event of a row message.
 
         Raises:
@@ -192,13 +192,13 @@ class EventMaker:
         event.schema, event.schema_version, event.schema_sequence = table.schema, table.version, table.sequence
         return event
 
-    def truncate(self, table: CapturedTable, place: Place, number: int) -> ChangeEvent:
+    def truncate(self, table: CapturedTable, place: RowPlace, number: int) -> ChangeEvent:
         """The event of the ``number``-th table of a TRUNCATE."""
         event = self.event_of(table, "t")
         self._put(event, place, number)
         return event
 
-    def message(self, schema: str, prefix: str, content: Any, place: Place) -> ChangeEvent:
+    def message(self, schema: str, prefix: str, content: Any, place: RowPlace) -> ChangeEvent:
         """The event of a logical message."""
         event = self._event(schema, prefix, "c")
         event.after = content
@@ -217,7 +217,7 @@ class EventMaker:
         )
         return ChangeEvent(before=None, after=None, source=source, op=op, ts_ms=0, tenant_id=self._tenant)
 
-    def _put(self, event: ChangeEvent, place: Place | LoggedRows, number: int) -> None:
+    def _put(self, event: ChangeEvent, place: RowPlace | LoggedRows, number: int) -> None:
         """Put an event where a place or group stands."""
         event.ts_ms = event.source.ts_ms = place.ts_ms
         event.source.lsn, event.source.txId = place.lsn, place.xid or UNSET
