@@ -8,7 +8,39 @@ cdef extern from *:
                      void* key; size_t key_len; int64_t offset; void* opaque; } df_message;
     typedef struct { char* topic; int partition_count; void* partitions; int err; } df_topic;
     typedef struct { int broker_count; void* brokers; int topic_count; df_topic* topics; } df_metadata;
+    // No header comes with that library. Where one is installed, the compiler says whether it has what stands here;
+    // what the library itself has is tried out before the first message: see _check_library.
+    #if __has_include(<librdkafka/rdkafka.h>)
+    #include <librdkafka/rdkafka.h>
+    #define DF_SAME(ours, our_field, theirs, their_field) \\
+        static_assert(offsetof(ours, our_field) == offsetof(theirs, their_field) && \\
+            sizeof(ours::our_field) == sizeof(theirs::their_field), #theirs "." #their_field)
+    DF_SAME(df_message, err, rd_kafka_message_t, err);
+    DF_SAME(df_message, rkt, rd_kafka_message_t, rkt);
+    DF_SAME(df_message, partition, rd_kafka_message_t, partition);
+    DF_SAME(df_message, payload, rd_kafka_message_t, payload);
+    DF_SAME(df_message, len, rd_kafka_message_t, len);
+    DF_SAME(df_message, key, rd_kafka_message_t, key);
+    DF_SAME(df_message, key_len, rd_kafka_message_t, key_len);
+    DF_SAME(df_message, offset, rd_kafka_message_t, offset);
+    DF_SAME(df_message, opaque, rd_kafka_message_t, _private);
+    DF_SAME(df_topic, topic, rd_kafka_metadata_topic_t, topic);
+    DF_SAME(df_topic, err, rd_kafka_metadata_topic_t, err);
+    DF_SAME(df_metadata, topic_count, rd_kafka_metadata_t, topic_cnt);
+    DF_SAME(df_metadata, topics, rd_kafka_metadata_t, topics);
+    static_assert(sizeof(df_topic) == sizeof(rd_kafka_metadata_topic_t), "rd_kafka_metadata_topic_t");
+    static_assert(RD_KAFKA_VTYPE_END == 0 && RD_KAFKA_VTYPE_RKT == 2 && RD_KAFKA_VTYPE_VALUE == 4 &&
+        RD_KAFKA_VTYPE_KEY == 5 && RD_KAFKA_VTYPE_MSGFLAGS == 7 && RD_KAFKA_VTYPE_HEADERS == 10, "rd_kafka_vtype_t");
+    static_assert(RD_KAFKA_EVENT_DR == 1 && RD_KAFKA_EVENT_LOG == 4 && RD_KAFKA_EVENT_ERROR == 8 &&
+        RD_KAFKA_EVENT_STATS == 64, "rd_kafka_event_type_t");
+    static_assert(RD_KAFKA_RESP_ERR__FATAL == -150 && RD_KAFKA_RESP_ERR__PURGE_QUEUE == -152 &&
+        RD_KAFKA_RESP_ERR__QUEUE_FULL == -184, "rd_kafka_resp_err_t");
+    static_assert(RD_KAFKA_MSG_F_COPY == 2 && RD_KAFKA_PURGE_F_QUEUE == 1 && RD_KAFKA_PURGE_F_INFLIGHT == 2 &&
+        RD_KAFKA_PURGE_F_NON_BLOCKING == 4 && RD_KAFKA_PRODUCER == 0, "flags");
+    #undef DF_SAME
+    #endif
     static struct {
+        int (*version)(void);
         void* (*conf_new)(void);
         void (*conf_destroy)(void*);
         int (*conf_set)(void*, const char*, const char*, char*, size_t);
@@ -61,7 +93,7 @@ cdef extern from *:
         if (!library) return "the library itself";
         #define DF_FIND(field, name) \\
             if (!(*(void**)&df_rk.field = dlsym(library, "rd_kafka_" name))) return "rd_kafka_" name;
-        DF_FIND(conf_new, "conf_new") DF_FIND(conf_destroy, "conf_destroy") DF_FIND(conf_set, "conf_set")
+        DF_FIND(version, "version") DF_FIND(conf_new, "conf_new") DF_FIND(conf_destroy, "conf_destroy") DF_FIND(conf_set, "conf_set")
         DF_FIND(conf_set_events, "conf_set_events") DF_FIND(create, "new") DF_FIND(destroy, "destroy")
         DF_FIND(topic_new, "topic_new") DF_FIND(topic_destroy, "topic_destroy") DF_FIND(produce, "produce")
         DF_FIND(topic_name, "topic_name") DF_FIND(producev, "producev") DF_FIND(headers_new, "headers_new") DF_FIND(header_add, "header_add")
@@ -96,9 +128,14 @@ cdef extern from *:
     ctypedef struct df_message:
         int err
         void* rkt
+        int partition
         void* payload
         size_t len
+        void* key
+        size_t key_len
+        void* opaque
     cdef struct df_functions:
+        int (*version)() noexcept nogil
         void* (*conf_new)() noexcept nogil
         void (*conf_destroy)(void*) noexcept nogil
         int (*conf_set)(void*, const char*, const char*, char*, size_t) noexcept nogil

@@ -130,8 +130,11 @@ def new_driver(settings: Mapping[str, str], log: logging.Logger) -> Driver:
     settings = {**settings, "delivery.report.only.error": "true"}
     if compiled is not None:
         folder = Path(confluent_kafka.__file__).parent.with_name("confluent_kafka.libs")
-        for library in folder.glob("librdkafka-*.so*"):
-            return CompiledDriver(compiled, str(library), settings)
+        library = next(folder.glob("librdkafka-*.so*"), None)
+        try:
+            return CompiledDriver(compiled, str(library or folder / "librdkafka"), settings)
+        except OSError as exc:
+            log.warning("messages go to Kafka one by one: the kernel cannot use the librdkafka that is there: %s", exc)
     return ConfluentDriver(settings, log)
 
 
