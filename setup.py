@@ -1,4 +1,5 @@
-"""Builds the compiled kernel where a C++ compiler is; without one DeltaForge runs its Python decoders.
+"""Builds the compiled kernel where a C++ compiler is; without one DeltaForge runs its Python decoders, unless
+``DELTAFORGE_REQUIRE_KERNEL`` is set.
 
 Notes in the package which commit it is of: of this checkout, or as ``DELTAFORGE_COMMIT`` and ``SOURCE_DATE_EPOCH`` say.
 """
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
 from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
@@ -26,8 +28,16 @@ kernel = Extension(
     language="c++",
     extra_compile_args=["-std=c++17", "-O3", "-g0", *os.environ.get("DELTAFORGE_CFLAGS", "").split()],
     extra_link_args=os.environ.get("DELTAFORGE_LDFLAGS", "").split(),
-    optional=True,
 )
+IS_REQUIRED = os.environ.get("DELTAFORGE_REQUIRE_KERNEL", "") not in ("", "0")
+
+LEFT_OUT = f"""
+{"*" * 100}
+WARNING: the compiled kernel of DeltaForge could not be built, see above. Rows will be decoded by Python,
+which is several times slower. A C++17 compiler is needed (Debian: apt install g++).
+DELTAFORGE_REQUIRE_KERNEL=1 makes this an error.
+{"*" * 100}
+"""
 
 
 def note_build(package: Path) -> None:
@@ -42,6 +52,18 @@ def note_build(package: Path) -> None:
     if epoch := os.environ.get("SOURCE_DATE_EPOCH"):
         build = build._replace(date=datetime.fromtimestamp(int(epoch), UTC).isoformat())
     (package / WRITTEN).write_text(json.dumps(build._asdict()))
+
+
+class BuildKernel(build_ext):
+    """Says so loudly when the kernel is left out."""
+
+    def build_extension(self, ext: Extension) -> None:
+        try:
+            super().build_extension(ext)
+        except Exception:
+            if ext.optional:
+                print(LEFT_OUT, file=sys.stderr)  # noqa: T201 - a build has no log
+            raise
 
 
 class BuildPython(build_py):
@@ -61,4 +83,11 @@ class SourceArchive(sdist):
         note_build(Path(base_dir, "deltaforge"))
 
 
-setup(ext_modules=cythonize([kernel]), cmdclass={"build_py": BuildPython, "sdist": SourceArchive})
+extensions = cythonize([kernel])
+for extension in extensions:
+    extension.optional = not IS_REQUIRED  # Cython forgets it
+
+setup(
+    ext_modules=extensions,
+    cmdclass={"build_ext": BuildKernel, "build_py": BuildPython, "sdist": SourceArchive},
+)

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from deltaforge.cli.options import add_state_dir, configure_logging, positive
+from deltaforge.kernel import check_kernel
 
 DEFAULT_ENV_PREFIX = "DELTAFORGE_VAR_"
 KILL_AFTER_SECS = 5.0
@@ -119,6 +120,7 @@ def _refused_token(_: str) -> str:
 
 def _serve(args: argparse.Namespace) -> int:
     configure_logging(None)
+    check_kernel()
     from deltaforge.control.options import ServeOptions
     from deltaforge.runtime.ending import stop_secs_of
 

@@ -5,15 +5,20 @@ The names of the flow and its steps are on disk in every recovery store: they ne
 
 from __future__ import annotations
 
+import logging
+
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
 from deltaforge.checkpoint.reader import DELIVERY_STEP, FLOW_ID, SENSING_STEP, SOURCE_STEP
 from deltaforge.checkpoint.reset import ResetRequest
+from deltaforge.kernel import check_kernel, description, is_missing
 from deltaforge.runtime.delivery import DeliverySink
 from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.sensing import SensingLogic
 from deltaforge.runtime.source import LogSource
+
+log = logging.getLogger(__name__)
 
 
 def build_dataflow(pipeline: RunningPipeline, reset: ResetRequest | None = None) -> Dataflow:
@@ -24,9 +29,18 @@ def build_dataflow(pipeline: RunningPipeline, reset: ResetRequest | None = None)
         reset: Of the checkpoint, pending when this run began.
     """
     info = pipeline.info
+    _say_decoders()
     flow = Dataflow(FLOW_ID)
     batches = op.input(SOURCE_STEP, flow, LogSource(info, reset, pipeline.read_log))
     if info.spec.spec.schema_sensing.enabled:
         batches = op.stateful_batch(SENSING_STEP, batches, lambda state: SensingLogic(info, state))
     op.output(DELIVERY_STEP, batches, DeliverySink(info, reset, pipeline.deliver))
     return flow
+
+
+def _say_decoders() -> None:
+    check_kernel()
+    if is_missing:
+        log.warning("rows are decoded by %s: several times slower than by the compiled kernel", description)
+    else:
+        log.info("decoders: %s", description)
