@@ -49,3 +49,9 @@ def test_readme_names_only_make_verbs_that_exist():
 def test_no_skip_without_a_reason():
     bare = re.compile(r"pytest\.skip\(\)|mark\.skip\b(?!\(reason)|mark\.skipif\((?!.*reason)")
     assert [str(p) for p in SOURCES if p != Path(__file__) and bare.search(p.read_text())] == []
+
+
+def test_the_kernel_says_what_it_takes_and_gives():
+    typed = [p for p in (ROOT / "deltaforge" / "kernel").rglob("*.py*") if p.suffix in (".py", ".pyi")]
+    assert [p.name for p in typed if p.suffix == ".pyi"] == ["_compiled.pyi"]
+    assert [str(p) for p in typed if re.search(r"\bAny\b|\btype: ignore", p.read_text())] == []
