@@ -40,8 +40,9 @@ def with_new_answers(recording, other):
     """The recording, with answers to what only the other one was asked."""
     for known, more in ((recording.answers, other.answers), (recording.later, other.later)):
         for question in more.keys() - known.keys():
-            print(f"new: {question}")
-            known[question] = more[question]
+            if not question.startswith(("set ", "kill ")):
+                print(f"new: {question}")
+                known[question] = more[question]
     return recording
 
 
