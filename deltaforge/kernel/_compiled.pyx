@@ -13,6 +13,7 @@ from libc.stdlib cimport calloc, free, malloc, realloc
 from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 from collections import Counter
+from functools import lru_cache
 
 import msgspec
 
@@ -31,10 +32,12 @@ include "encode/digest.pxi"
 include "encode/texts.pxi"
 include "decode/integers.pxi"
 include "decode/layout.pxi"
+include "decode/charsets.pxi"
 include "decode/mysql_temporal.pxi"
 include "decode/mysql_values.pxi"
 include "decode/mysql_json.pxi"
 include "decode/mysql_rows.pxi"
+include "decode/keys.pxi"
 include "decode/json_text.pxi"
 include "decode/postgres_values.pxi"
 include "encode/envelope.pxi"

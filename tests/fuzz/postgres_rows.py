@@ -24,11 +24,20 @@ JSON = (
     "12345678901234567890", "1E2", '  {"a" : [ 1 , 2 ] }  ', '{"a":1', "[1,]", '"\\ud800"', "1.7976931348623157e308",
 )  # fmt: skip
 ARRAYS = ("{}", "{1,2,NULL}", '{"a b","c\\"d",e}', "{{1,2},{3,4}}", "[0:1]={1,2}", "{null,nil}", '{"NULL"}', "{t,f}")
+HSTORES = (
+    "", '"a"=>"1", "b"=>NULL', r'"q\"\\"=>"\\", "b"=>"\u00e9\n"', '"b"=>"1", "a"=>"2"', '"a"=>"1", "a"=>"2"', '"a"=>"1", ',
+    '"a"=>"1""b"=>"2"', '"a"=>1', '"a"', '"a"=>"1', "x", '"NULL"=>"NULL", ""=>""',
+    ", ".join(f'"key{n}"=>"{n}"' for n in range(100)),
+)  # fmt: skip
+MANY_KEYS = tuple(
+    "{" + ", ".join(f'"k{n}": {n}' for n in numbers) + "}"
+    for numbers in (range(10, 99), range(99, 10, -1), (*range(40, 90), 60), (7, 3, 7))
+)
 OTHERS = {
-    "bool": ("t", "f", "x"), "bytea": ("\\x", "\\x00ff10", "\\xabc", "abc\\001"), "hstore": ('"a"=>"1", "b"=>NULL',),
+    "bool": ("t", "f", "x"), "bytea": ("\\x", "\\x00ff10", "\\xabc", "abc\\001"), "hstore": HSTORES,
     "timestamp": ("2024-01-02 03:04:05.123", "infinity", "0044-03-15 00:00:00 BC"),
     "timestamptz": ("2024-01-02 03:04:05+00", "2024-01-02 03:04:05.6+00", "-infinity", "2024-01-02 03:04:05+02"),
-    "float4": FLOATS, "float8": FLOATS, "json": JSON, "jsonb": JSON,
+    "float4": FLOATS, "float8": FLOATS, "json": JSON + MANY_KEYS, "jsonb": JSON + MANY_KEYS,
     **dict.fromkeys(("int2", "int4", "int8", "oid", "xid", "xid8", "cid"), NUMBERS),
 }  # fmt: skip
 TYPES = {1000 + n: TypeInfo(1000 + n, name) for n, name in enumerate(DECODERS)}

@@ -15,7 +15,6 @@ cdef extern from *:
 
 cdef enum:
     MAX_TEXT_DEPTH = 100
-    MAX_COMPARED_KEYS = 64
     MAX_POWER_DIGITS = 15
 
 
@@ -255,38 +254,18 @@ cdef const uint8_t* _put_string_text(Output* out, const uint8_t* at, const uint8
     return NULL
 
 
-cdef bint _is_new_key(Output* out, Py_ssize_t* begins, Py_ssize_t* ends, int count) noexcept nogil:
-    """Whether the key that was written last in an object is none of those before it."""
-    cdef int n, last = count - 1
-    cdef Py_ssize_t length = ends[last] - begins[last]
-    for n in range(last):
-        if ends[n] - begins[n] == length and memcmp(out.data + begins[n], out.data + begins[last], length) == 0:
-            return False
-    return True
-
-
-cdef const uint8_t* _put_object_text(
-    Output* out, const uint8_t* at, const uint8_t* end, int depth
+cdef const uint8_t* _put_members(
+    Output* out, const uint8_t* at, const uint8_t* end, int depth, Keys* keys
 ) noexcept nogil:
-    cdef Py_ssize_t begins[MAX_COMPARED_KEYS]
-    cdef Py_ssize_t ends[MAX_COMPARED_KEYS]
-    cdef int count = 0
-    put_byte(out, 123)
-    at = _after_space(at, end)
-    if at < end and at[0] == 125:
-        put_byte(out, 125)
-        return at + 1
+    """What stands behind the bracket of an object that is not empty."""
+    cdef Py_ssize_t begin
     while True:
         at = _after_space(at, end)
-        if at >= end or at[0] != 34 or count == MAX_COMPARED_KEYS:
+        if at >= end or at[0] != 34:
             return NULL
-        begins[count] = out.size
+        begin = out.size
         at = _put_string_text(out, at + 1, end)
-        if at == NULL:
-            return NULL
-        ends[count] = out.size
-        count += 1
-        if out.is_exhausted or not _is_new_key(out, begins, ends, count):
+        if at == NULL or out.is_exhausted or not add_key(keys, out.data, begin, out.size):
             return NULL
         at = _after_space(at, end)
         if at >= end or at[0] != 58:
@@ -304,6 +283,21 @@ cdef const uint8_t* _put_object_text(
         if at[0] != 44:
             return NULL
         at += 1
+
+
+cdef const uint8_t* _put_object_text(Output* out, const uint8_t* at, const uint8_t* end, int depth) noexcept nogil:
+    """Declines an object with a key twice."""
+    cdef Keys keys
+    put_byte(out, 123)
+    at = _after_space(at, end)
+    if at < end and at[0] == 125:
+        put_byte(out, 125)
+        return at + 1
+    begin_keys(&keys)
+    at = _put_members(out, at, end, depth, &keys)
+    if not end_keys(&keys, out.data):
+        return NULL
+    return at
 
 
 cdef const uint8_t* _put_array_text(Output* out, const uint8_t* at, const uint8_t* end, int depth) noexcept nogil:

@@ -8,9 +8,9 @@ cdef enum Kind:
     # MySQL
     DECLINED, SIGNED, UNSIGNED, YEAR, SINGLE, DOUBLE, DECIMAL, BITS, DATE, TIME2, DATETIME2, TIMESTAMP2
     OLD_TIME, OLD_DATETIME, OLD_TIMESTAMP, HIRES_TIME, HIRES_DATETIME, HIRES_TIMESTAMP
-    TEXT, TABLE_TEXT, BINARY, JSON_BINARY, GEOMETRY, VECTOR, ENUM, SET
+    TEXT, TABLE_TEXT, PAIR_TEXT, WIDE_TEXT, BINARY, JSON_BINARY, GEOMETRY, VECTOR, ENUM, SET
     # PostgreSQL
-    PG_TEXT, PG_BOOLEAN, PG_INTEGER, PG_FLOAT, PG_BYTES, PG_JSON, PG_TIMESTAMP, PG_TIMESTAMPTZ
+    PG_TEXT, PG_BOOLEAN, PG_INTEGER, PG_FLOAT, PG_BYTES, PG_JSON, PG_TIMESTAMP, PG_TIMESTAMPTZ, PG_HSTORE
 
 
 cdef struct Column:
@@ -21,7 +21,7 @@ cdef struct Column:
     Py_ssize_t pad         # BINARY(n): bytes to fill up with zeros
     const char* name       # "name": as JSON, with the colon
     Py_ssize_t name_length
-    const uint8_t* table   # TABLE_TEXT: see _text_table
+    const uint8_t* table   # TABLE_TEXT, PAIR_TEXT: see _text_table and _pair_table
     const char** labels    # ENUM and SET: JSON texts without quotes
     Py_ssize_t* label_lengths
     Py_ssize_t label_count

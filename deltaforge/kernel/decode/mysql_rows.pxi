@@ -116,35 +116,8 @@ _SHORT_TEXTS = (Code.STRING, Code.VAR_STRING, Code.VARCHAR)
 _LONG_TEXTS = (Code.BLOB, Code.TINY_BLOB, Code.MEDIUM_BLOB, Code.LONG_BLOB)
 _DOCUMENTS = {Code.JSON: JSON_BINARY, Code.GEOMETRY: GEOMETRY, Code.VECTOR: VECTOR}
 _UTF8 = ("utf8", "utf8mb3", "utf8mb4")
-
-
-def _text_table(charset, name):
-    """UTF-8 of each byte of a single-byte character set; None for others.
-
-    Shape: 256 entries of 4 bytes, the number of bytes (0: not a character) and the bytes.
-    """
-    decode = text_decoder(charset, name)
-    table = bytearray(1024)
-    for byte in range(256):
-        try:
-            text = decode(bytes((byte,))).encode()
-        except UnicodeDecodeError:
-            text = b""
-        if len(text) > 3:
-            return None
-        table[4 * byte : 4 * byte + 1 + len(text)] = bytes((len(text),)) + text
-    if not table[4 * 97]:
-        return None   # a letter is more than one byte
-    # In a multi-byte set some pair of bytes is not what its two bytes are alone, or is not alone at all.
-    for pair in (bytes((high, low)) for high in range(128, 256) for low in (0x40, 0xA1, 0xFE)):
-        try:
-            whole = decode(pair)
-        except UnicodeDecodeError:
-            whole = None
-        parts = [bytes(table[4 * byte + 1 : 4 * byte + 1 + table[4 * byte]]).decode() for byte in pair]
-        if whole != ("".join(parts) if all(parts) else None):
-            return None
-    return bytes(table)
+_WIDE = {"ucs2": (2, False), "utf16": (2, False), "utf16le": (2, True), "utf32": (4, False)}   # bytes, little endian
+_PAIRS = ("big5", "cp932", "eucjpms", "euckr", "gb18030", "gb2312", "gbk", "sjis", "ujis")
 
 
 cdef void _set_kind(Column* column, Kind kind, int width) noexcept:
@@ -189,7 +162,13 @@ cdef _set_text(RowPlan plan, Column* to, column, int width):
         to.pad = column.length if column.code == Code.STRING else 0
     elif column.charset in _UTF8:
         _set_kind(to, TEXT, width)
-    elif column.charset is not None and (table := _text_table(column.charset, "")) is not None:
+    elif column.charset in _WIDE:
+        _set_kind(to, WIDE_TEXT, width)
+        to.precision, to.scale = _WIDE[column.charset]
+    elif column.charset in _PAIRS and (table := _pair_table(column.charset)) is not None:
+        _set_kind(to, PAIR_TEXT, width)
+        to.table = <const uint8_t*>plan._keep(table)
+    elif column.charset is not None and (table := _text_table(column.charset)) is not None:
         _set_kind(to, TABLE_TEXT, width)
         to.table = <const uint8_t*>plan._keep(table)
 

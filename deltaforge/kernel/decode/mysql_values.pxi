@@ -112,6 +112,10 @@ cdef bint _put_bytes(Output* out, Column* column, const uint8_t* at, Py_ssize_t 
     if column.kind == TEXT:
         if not put_text(out, at, length):
             put_base64(out, at, length, 0)   # bytes that are no text in their own character set
+    elif column.kind == PAIR_TEXT:
+        return put_pair_text(out, at, length, column.table)
+    elif column.kind == WIDE_TEXT:
+        return put_wide_text(out, at, length, column.precision, column.scale)
     elif column.kind == TABLE_TEXT:
         put_table_text(out, at, length, column.table)
     elif column.kind == BINARY:

@@ -3,6 +3,7 @@
 _PG_KINDS = {
     "bool": PG_BOOLEAN, "float4": PG_FLOAT, "float8": PG_FLOAT, "bytea": PG_BYTES, "json": PG_JSON,
     "jsonb": PG_JSON, "timestamp": PG_TIMESTAMP, "timestamptz": PG_TIMESTAMPTZ, "text": PG_TEXT,
+    "hstore": PG_HSTORE,
     **dict.fromkeys(("int2", "int4", "int8", "oid", "xid", "xid8", "cid"), PG_INTEGER),
 }
 
@@ -92,6 +93,68 @@ cdef bint _put_pg_timestamp(Output* out, const uint8_t* at, Py_ssize_t length, b
     return True
 
 
+cdef const uint8_t* _put_quoted(Output* out, const uint8_t* at, const uint8_t* end, Output* scratch) noexcept nogil:
+    """A text in quotes with backslashes before odd characters; its end, or NULL to decline."""
+    if at >= end or at[0] != 34:
+        return NULL
+    scratch.size = 0
+    at += 1
+    while at < end and at[0] != 34:
+        if at[0] == 92:
+            at += 1
+            if at == end:
+                return NULL
+        put_byte(scratch, at[0])
+        at += 1
+    if at == end or scratch.is_exhausted or not put_text(out, scratch.data, scratch.size):
+        return NULL
+    return at + 1
+
+
+cdef const uint8_t* _put_pairs(
+    Output* out, const uint8_t* at, const uint8_t* end, Keys* keys, Output* scratch
+) noexcept nogil:
+    cdef Py_ssize_t begin
+    while True:
+        begin = out.size
+        at = _put_quoted(out, at, end, scratch)
+        if at == NULL or out.is_exhausted or not add_key(keys, out.data, begin, out.size):
+            return NULL
+        if end - at < 2 or at[0] != 61 or at[1] != 62:
+            return NULL
+        put_byte(out, 58)
+        at += 2
+        if end - at >= 4 and memcmp(at, b"NULL", 4) == 0:
+            put(out, b"null", 4)
+            at += 4
+        else:
+            at = _put_quoted(out, at, end, scratch)
+            if at == NULL:
+                return NULL
+        if at == end:
+            return at
+        if end - at < 2 or at[0] != 44 or at[1] != 32:
+            return NULL
+        put_byte(out, 44)
+        at += 2
+
+
+cdef bint _put_pg_hstore(Output* out, const uint8_t* at, Py_ssize_t length) noexcept nogil:
+    cdef Output scratch
+    cdef Keys keys
+    cdef const uint8_t* end = at + length
+    if length == 0:
+        put(out, b"{}", 2)
+        return True
+    memset(&scratch, 0, sizeof(scratch))
+    begin_keys(&keys)
+    put_byte(out, 123)
+    at = _put_pairs(out, at, end, &keys, &scratch)
+    put_byte(out, 125)
+    free(scratch.data)
+    return end_keys(&keys, out.data) and at == end
+
+
 cdef bint _put_pg_scalar(Output* out, Kind kind, const uint8_t* at, Py_ssize_t length) noexcept nogil:
     if kind == PG_TEXT:
         return put_text(out, at, length)
@@ -113,6 +176,8 @@ cdef bint _put_pg_scalar(Output* out, Kind kind, const uint8_t* at, Py_ssize_t l
         return True
     if kind == PG_FLOAT:
         return _put_pg_float(out, at, length)
+    if kind == PG_HSTORE:
+        return _put_pg_hstore(out, at, length)
     return kind == PG_BYTES and _put_pg_bytes(out, at, length)
 
 
