@@ -1,7 +1,6 @@
 """What the dataflow saves with every epoch: plain JSON bytes with a version number.
 
-The control plane reads these without any pipeline code; writers emit the newest version and readers
-accept every older one.
+The control plane reads these without any pipeline code.
 """
 
 from __future__ import annotations
@@ -27,8 +26,6 @@ class SourceState(msgspec.Struct, frozen=True, kw_only=True):
     position: Position
     v: int = 1
     reset_id: str = ""
-    replay_from: Position | None = None
-    """Of an older version: an optional sink without a spool was behind."""
 
 
 class SinkCheckpoint(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -74,11 +71,11 @@ class SpoolMark(msgspec.Struct, frozen=True, omit_defaults=True):
 class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
     """The acked position of every sink. ``reset_id``: as in :class:`SourceState`; both are saved together.
 
-    ``spools`` has the sinks that do not hold the barrier. ``members`` are the ids of all sinks of the document
-    (None: of an older version, which saved those that had acked something): any other is new.
+    ``spools`` has the sinks that do not hold the barrier. ``members`` are the ids of all sinks of the document: any
+    other is new.
 
-    ``incarnation`` is that of the pipeline (empty: of an older version); ``sink_incarnations`` has the sinks
-    that were set back alone since it began.
+    ``incarnation`` is that of the pipeline; ``sink_incarnations`` has the sinks that were set back alone since it
+    began.
     """
 
     source_id: str
@@ -88,17 +85,17 @@ class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
     sink_incarnations: dict[str, str] = {}
     reset_id: str = ""
     spools: dict[str, SpoolMark] = {}
-    members: list[str] | None = None
+    members: list[str] = []
 
     def knows(self, sink_id: str) -> bool:
         """Whether the sink was part of the pipeline when this was saved."""
-        return sink_id in self._known()
+        return sink_id in self.members
 
     def with_members(self, sink_ids: list[str], make_id: Callable[[], str]) -> DeliveryState:
         """Where a start of a document with these sinks begins: one that is gone is forgotten, also at its destination
         should it come back.
         """
-        gone = {sink_id: make_id() for sink_id in self._known() if sink_id not in sink_ids}
+        gone = {sink_id: make_id() for sink_id in self.members if sink_id not in sink_ids}
         return msgspec.structs.replace(
             self,
             sinks=[sink for sink in self.sinks if sink.sink_id not in gone],
@@ -106,9 +103,6 @@ class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
             sink_incarnations={**self.sink_incarnations, **gone},
             members=sink_ids,
         )
-
-    def _known(self) -> list[str]:
-        return self.members if self.members is not None else [sink.sink_id for sink in self.sinks]
 
     def incarnation_of(self, sink_id: str) -> str:
         """Under which a sink's destination keeps its progress."""
@@ -157,10 +151,7 @@ def decode_source_state(data: bytes) -> SourceState:
     Raises:
         CheckpointError: Not a state that this version understands.
     """
-    state = _checked(_source, data)
-    if state.replay_from is not None:
-        return msgspec.structs.replace(state, position=state.replay_from, replay_from=None)
-    return state
+    return _checked(_source, data)
 
 
 def decode_delivery_state(data: bytes) -> DeliveryState:

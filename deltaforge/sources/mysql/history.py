@@ -153,8 +153,6 @@ class SchemaHistory:
             self._folds_names = folds_names
             self._load()
         before = position.server_uuid if position is not None and position.server_uuid else server
-        if "" in self._by_server and before not in self._by_server:  # written before servers were told apart
-            self._by_server[before] = self._by_server.pop("")
         self._server = server
         if position is None or before == server:
             return
