@@ -10,8 +10,8 @@ from deltaforge.schema.registry import TableName
 from deltaforge.sources.postgres.catalog import Catalog
 from deltaforge.sources.postgres.client import source_errors
 from deltaforge.sources.postgres.config import PostgresSourceConfig
-from deltaforge.sources.postgres.message_mapper import captured_tables
 from deltaforge.sources.postgres.publication import gaps_of, read_published
+from deltaforge.sources.postgres.relations import captured_tables
 from deltaforge.sources.postgres.unmatched import look_for_tables
 from deltaforge.sources.unmatched import PatternWatch, named
 

@@ -14,7 +14,9 @@ from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.protocol.postgres.values import TypeInfo
 from deltaforge.sources.base import BatchLimits, SourceContext
 from deltaforge.sources.postgres.config import PostgresSourceConfig
+from deltaforge.sources.postgres.event_mapper import EventMapper
 from deltaforge.sources.postgres.message_mapper import MessageMapper
+from deltaforge.sources.postgres.relations import Relations
 from deltaforge.sources.postgres.stream import PostgresStream
 from deltaforge.storage.memory import MemoryStorage
 from tests.fuzz.mysql_input import damaged
@@ -100,9 +102,6 @@ class Log:
 class Catalog:
     """That of one table with one key."""
 
-    def database(self):
-        return "shop"
-
     def types(self, _oids):
         return {23: TypeInfo(23, "int4"), 25: TypeInfo(25, "text")}
 
@@ -126,17 +125,11 @@ def make_stream(tmp_path, limits, commits):
     )
     config = PostgresSourceConfig(id="s", dsn="postgres://u@h/d", tables=["public.t"], publication="pub", slot="slot")
     stream = PostgresStream(config, context)
-    stream._mapper = MessageMapper(
-        pipeline="p",
-        tenant="acme",
-        tables=["public.t"],
-        outbox=None,
-        catalog=Catalog(),
-        registry=registry,
-        system_id="42",
-    )
+    events = EventMapper("p", "acme", "shop")
+    stream._relations = Relations(["public.t"], Catalog(), registry, "42", events)
+    stream._mapper = MessageMapper(events, stream._relations.tables, None, "42")
     stream._resume = PostgresPosition(5, None, "42", 1)
-    stream._mapper._ahead = sorted(commits)
+    stream._relations._ahead = sorted(commits)
     stream._moved_at = float("inf")  # no keepalive moves the position before the first transaction
     return stream
 
@@ -152,7 +145,7 @@ def outcome(stream, feed):
     except DeltaForgeError as error:
         return f"{type(error).__name__}: {error}"
     facts = [(batch.position, batch.is_tx_end, batch.byte_count, batch.event_count) for batch in batches]
-    state = (stream._received, stream._bytes, dict(stream._counts), stream._mapper.schema_misses, stream._is_tx_open)
+    state = (stream._received, stream._bytes, dict(stream._counts), stream._relations.misses, stream._is_tx_open)
     return facts, state, events
 
 
@@ -244,12 +237,12 @@ def test_most_of_a_block_is_taken_at_once(tmp_path):
     for _ in range(500):
         first._transaction()
     stream._on_block(None, kernel.copy_data(first.frames))
-    mapper = stream._mapper
+    mapper, tables, ahead = stream._mapper, stream._relations.tables, stream._relations.ahead
     second._lsn = first._lsn
     for _ in range(1000):
         second._put(b"B" + struct.pack(">QqI", second._lsn + 2, 5, 9))
         second._put(second._row())
         second._put(b"C" + struct.pack(">BQQq", 0, second._lsn, second._lsn + 1, 5))
     block = kernel.copy_data(second.frames)
-    found = kernel.CopyTransactions(block, 2, mapper.tables, mapper.id_origin, mapper.ahead, (1 << 30, 1 << 30), (9, 9))
+    found = kernel.CopyTransactions(block, 2, tables, mapper.id_origin, ahead, (1 << 30, 1 << 30), (9, 9))
     assert (found.stop, found.xid) == (block.count, 9)

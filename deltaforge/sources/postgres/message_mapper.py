@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.errors import ProtocolError, SchemaError
@@ -19,143 +19,86 @@ from deltaforge.protocol.postgres.messages import (
     Insert,
     LogicalMessage,
     Message,
-    Relation,
     Truncate,
     TypeName,
     Update,
 )
-from deltaforge.schema.registry import SchemaRegistry
-from deltaforge.schema.versions import SchemaVersion
-from deltaforge.sources.postgres.catalog import Catalog
-from deltaforge.sources.postgres.definitions import definition_of, point_of, row_key_of, signature_of
 from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper, RowPlace
 
 log = logging.getLogger(__name__)
 
-MAX_LSN = (1 << 64) - 1
 CONNECTOR = "postgresql"
-SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
-
-
-def captured_tables(tables: Sequence[str]) -> TablePatterns:
-    """The table patterns of a document."""
-    return TablePatterns(tables, system=SYSTEM_SCHEMAS, default_qualifier="public")
 
 
 class MessageMapper:
-    """Turns the messages of one connection into events. Keeps relations and the open transaction.
+    """Turns the messages of one connection into events. Keeps the open transaction, and asks no server.
 
     Attributes:
-        tables: Relations by oid; None for those that are not captured. One that was just described is made, and
-            registered, with its first row: a relation message does not say where it stands.
         begun: The begin of the newest transaction.
         transaction: What its event ids are made of.
         lsn: Of its commit, as text; ``lsn_bytes`` for the kernel.
         id_origin: What the event ids of all transactions are made of, up to that text.
 
     Args:
-        pipeline: ``metadata.name``, the ``source.name`` of events.
-        tenant: ``metadata.tenant``.
-        tables: Patterns of the captured tables.
+        mapper: Makes the events.
+        tables: Captured tables by oid, None for those that are not captured; see :class:`Relations`.
         outbox: Patterns of outbox message prefixes; None without an outbox.
-        catalog: For types and primary keys.
-        registry: Of the source.
         system_id: The server's system identifier, part of every event id.
-        keeps_marker: See :class:`EventMapper`.
     """
 
-    def __init__(  # noqa: PLR0913 - what identifies a connection's events
+    def __init__(
         self,
-        *,
-        pipeline: str,
-        tenant: str,
-        tables: list[str],
-        outbox: list[str] | None,
-        catalog: Catalog,
-        registry: SchemaRegistry,
+        mapper: EventMapper,
+        tables: Mapping[int, CapturedTable | None],
+        outbox: Sequence[str] | None,
         system_id: str,
-        keeps_marker: bool = False,
     ) -> None:
-        self.patterns = captured_tables(tables)
+        self._mapper, self._tables = mapper, tables
         self._outbox = TablePatterns(outbox) if outbox is not None else None
-        self._catalog = catalog
-        self._database = catalog.database()
-        self._registry = registry
         self._system_id = system_id
         self.id_origin = f"{CONNECTOR}|{system_id}|".encode()
-        self._mapper = EventMapper(pipeline, tenant, self._database, keeps_marker=keeps_marker)
-        self.tables: dict[int, CapturedTable | None] = {}
-        self._described: dict[int, Relation] = {}
-        self._ahead: list[int] = []
         self.begun: Begin | None = None
         self.transaction: OpenTransaction  # from the first begin on
         self.lsn = ""
         self.lsn_bytes = b""
-        self.schema_misses = 0
 
     def begin(self, begin: Begin) -> None:
         """A transaction starts."""
-        while self._ahead and self._ahead[0] <= begin.commit_lsn:
-            del self._ahead[0]
-            for oid in self._described:
-                self.tables.pop(oid, None)
         self.begun = begin
         self.lsn = text_from_lsn(begin.commit_lsn)
         self.lsn_bytes = self.lsn.encode()
         self.transaction = backend.Transaction(CONNECTOR, self._system_id, self.lsn, "", None)
 
-    @property
-    def ahead(self) -> int:
-        """The first commit LSN at which :meth:`begin` has more to do than to note the transaction."""
-        return self._ahead[0] if self._ahead else MAX_LSN
+    def opened(self) -> Begin:
+        """The begin of the transaction that a message is in.
 
-    def captures(self, schema: str, name: str) -> bool:
-        """Whether the document asks for this table."""
-        return self.patterns.matches(schema, name)
-
-    def look_ahead(self, lsn: int) -> None:
-        """Note what is registered at the place where the reading stands and behind it: transactions that are committed
-        there look for the versions of their rows again.
+        Raises:
+            ProtocolError: It is in none.
         """
-        point = point_of(lsn - 1, 0, self._system_id)  # a reload of a quiet database stands where the reading does
-        self._ahead = sorted({commit_lsn for commit_lsn, _ in self._registry.starts_after(point)})
+        if self.begun is None:
+            raise ProtocolError("row outside of a transaction")
+        return self.begun
 
-    def relation(self, relation: Relation) -> None:
-        """A table definition, valid for the rows after it."""
-        if not self.patterns.matches(relation.schema, relation.name):
-            self.tables[relation.oid] = None
-            return
-        known = self.tables.get(relation.oid)
-        if known is None or known.relation != relation:
-            self._described[relation.oid] = relation
-            self.tables.pop(relation.oid, None)
-        elif relation.identity == "f":  # an equal one may come because the primary key has changed
-            self._compare_key(relation, known.registered)
-
-    def events(self, message: Message, lsn: int = 0) -> Iterator[ChangeEvent]:
+    def events(self, message: Message) -> Iterator[ChangeEvent]:
         """The events of a message inside the open transaction; none for tables that are not captured.
 
         Args:
             message: A row, a TRUNCATE or a logical message.
-            lsn: Where it stands in the WAL.
 
         Raises:
             ProtocolError: A value is not in the form its type prints; names table and column.
-            SchemaError: A row of a relation that was never described.
+            SchemaError: A row of a relation that was not defined.
         """
-        self._begun()
+        self.opened()
         if isinstance(message, TypeName | Ignored):
-            # Sent with the first row of a table that a connection sees: event ids must not count them.
-            if isinstance(message, TypeName):
-                self._catalog.note_type(message)
-            return
+            return  # sent with the first row of a table that a connection sees: event ids must not count them
         self.transaction.ordinal += 1
         if isinstance(message, Insert | Update | Delete):
-            table = self._known(message.relation, lsn)
+            table = self._table(message.relation)
             if table:
                 yield self._mapper.row(table, message, self._place())
         elif isinstance(message, Truncate):
-            yield from self._truncated(message, lsn)
+            yield from self._truncated(message)
         elif isinstance(message, LogicalMessage):
             yield from self._message(message)
 
@@ -171,64 +114,16 @@ class MessageMapper:
         self.transaction = backend.Transaction(CONNECTOR, self._system_id, f"{self.lsn}|message", "", None)
         yield from self.events(message)
 
-    def _known(self, oid: int, lsn: int) -> CapturedTable | None:
+    def _table(self, oid: int) -> CapturedTable | None:
         try:
-            return self.tables[oid]
+            return self._tables[oid]
         except KeyError:
-            pass
-        relation = self._described.get(oid)
-        if relation is None:
-            raise SchemaError(f"row of relation {oid}, which the server has not described")
-        table = self.tables[oid] = self._table(relation, lsn)
-        return table
+            raise SchemaError(f"row of relation {oid}, which was not defined") from None
 
-    def _table(self, relation: Relation, lsn: int) -> CapturedTable:
-        self.schema_misses += 1
-        types = self._catalog.types([column.type_oid for column in relation.columns])
-        if relation.identity != "f":
-            log.warning(
-                "table %s.%s has no REPLICA IDENTITY FULL: before images hold the key at most",
-                relation.schema,
-                relation.name,
-                extra={"table": f"{relation.schema}.{relation.name}"},
-            )
-        return CapturedTable(relation, self._version(relation, lsn), types, self._mapper)
-
-    def _version(self, relation: Relation, lsn: int) -> SchemaVersion:
-        """The registered version of rows at a place. What is not in the log is that of the version, and of the
-        catalog as it is now only for a version that is new.
-        """
-        begun = self._begun()
-        point = point_of(begun.commit_lsn, lsn, self._system_id, begun.xid)
-        known = self._registry.resolve((relation.schema, relation.name), signature_of(relation), point)
-        catalog = self._catalog
-        if known is not None:
-            if relation.identity == "f":
-                self._compare_key(relation, known)
-            return known
-        key = row_key_of(relation, catalog.primary_key(relation), is_hidden=catalog.hides_key(relation))
-        defined = catalog.column_definitions(relation)
-        definition = definition_of(self._database, relation, catalog.type_names(relation), defined, key)
-        return self._registry.register(definition, point)
-
-    def _compare_key(self, relation: Relation, known: SchemaVersion) -> None:
-        """Say so if the primary key is another one now. Where that began is not in the log."""
-        key = row_key_of(relation, self._catalog.primary_key(relation))
-        if key != known.schema.primary_key:
-            log.warning(
-                "table %s.%s has REPLICA IDENTITY FULL, and its primary key is (%s) now; its events keep the key (%s)"
-                " until its definition is reloaded: do that once the pipeline has caught up",
-                relation.schema,
-                relation.name,
-                ", ".join(key),
-                ", ".join(known.schema.primary_key),
-                extra={"table": f"{relation.schema}.{relation.name}"},
-            )
-
-    def _truncated(self, message: Truncate, lsn: int) -> Iterator[ChangeEvent]:
+    def _truncated(self, message: Truncate) -> Iterator[ChangeEvent]:
         detail = {"sql": "TRUNCATE", "cascade": message.cascade, "restart_identity": message.restart_identity}
         for number, oid in enumerate(message.relations):
-            table = self._known(oid, lsn)
+            table = self._table(oid)
             if table is not None:
                 event = self._mapper.truncate(table, self._place(), number)
                 event.ddl = detail
@@ -245,10 +140,5 @@ class MessageMapper:
         yield self._mapper.message(schema, message.prefix, content, self._place())
 
     def _place(self) -> RowPlace:
-        begun = self._begun()
+        begun = self.opened()
         return RowPlace(self.transaction, self.transaction.ordinal, begun.commit_ms, begun.xid, self.lsn)
-
-    def _begun(self) -> Begin:
-        if self.begun is None:
-            raise ProtocolError("row outside of a transaction")
-        return self.begun

@@ -23,6 +23,7 @@ from deltaforge.protocol.postgres.messages import (
     Keepalive,
     LogicalMessage,
     Relation,
+    TypeName,
     XLogData,
     decode_frame,
     decode_message,
@@ -36,9 +37,11 @@ from deltaforge.sources.postgres.catalog import Catalog
 from deltaforge.sources.postgres.client import ReplicationConnection, connect
 from deltaforge.sources.postgres.config import PostgresSourceConfig, StartLsn
 from deltaforge.sources.postgres.definitions import load_definitions
+from deltaforge.sources.postgres.event_mapper import EventMapper
 from deltaforge.sources.postgres.failover import check_covers, check_history, check_reached, check_slot
 from deltaforge.sources.postgres.message_mapper import MessageMapper
 from deltaforge.sources.postgres.publication import PublicationWatch
+from deltaforge.sources.postgres.relations import Relations
 from deltaforge.sources.postgres.unmatched import look_for_tables
 from deltaforge.sources.unmatched import PatternWatch
 
@@ -74,10 +77,11 @@ class PostgresStream:
     def open(self, position: Start | None) -> Position:
         if position is not None and not isinstance(position, (PostgresPosition, LogEdge)):
             raise SourceError("the saved position is not one of PostgreSQL", kind="checkpoint")
-        dsn = self._config.dsn.get_secret_value()
+        context, config = self._context, self._config
+        dsn = config.dsn.get_secret_value()
         self._side = connect(dsn)
         catalog = self._catalog = Catalog(self._side)
-        catalog.check_server(self._config.publication)
+        catalog.check_server(config.publication)
         self._wire = _wire_of(dsn, catalog)
         catalog.check_same_server(self._wire.server_start())
         self._status_secs = _status_secs(catalog.sender_timeout_secs())
@@ -86,41 +90,31 @@ class PostgresStream:
         # The timeline of a standby may change under us: its positions are of no timeline.
         current = ServerIdentity(system_id, 0 if is_standby else timeline)
         saved = position if isinstance(position, PostgresPosition) else None
-        failover = FailoverCheck(self._context, self._config, current, saved, _server_of(saved))
+        failover = FailoverCheck(context, config, current, saved, _server_of(saved))
         with failover.reaching():
             start = self._start(catalog, self._wire, position, failover, is_standby=is_standby)
-        self._mapper = MessageMapper(
-            pipeline=self._context.pipeline,
-            tenant=self._context.tenant,
-            tables=self._config.tables,
-            outbox=self._config.outbox.prefixes if self._config.outbox else None,
-            catalog=catalog,
-            registry=self._context.registry,
-            system_id=system_id,
-            keeps_marker=self._config.toast == "marker",
-        )
-        loaded = failover.load(self._loaded)
+        keeps_marker = config.toast == "marker"
+        events = EventMapper(context.pipeline, context.tenant, catalog.database(), keeps_marker=keeps_marker)
+        self._relations = Relations(config.tables, catalog, context.registry, system_id, events)
+        outbox = config.outbox.prefixes if config.outbox else None
+        self._mapper = MessageMapper(events, self._relations.tables, outbox, system_id)
+        loaded, captures = failover.load(self._loaded), self._relations.captures
         if loaded is not None:
-            failover.reconcile(loaded, self._mapper.captures)
-        self._wire.start(self._config.slot, start, self._config.publication)
+            failover.reconcile(loaded, captures)
+        self._wire.start(config.slot, start, config.publication)
         failover.accept(loaded)
         self._publication = PublicationWatch(
-            self._side,
-            self._config,
-            self._context.failover,
-            server=system_id,
-            captured=self._mapper.captures,
-            changed=self._count_publication_change,
+            self._side, config, context.failover, server=system_id, captured=captures, changed=self._count_change
         )
         self._publication.check()
-        self._watch = PatternWatch(self._config.id, {"tables": self._mapper.patterns})
-        look_for_tables(self._side, self._config.publication, self._watch)
+        self._watch = PatternWatch(config.id, {"tables": self._relations.patterns})
+        look_for_tables(self._side, config.publication, self._watch)
         commit_ms = (saved.commit_ms if saved else 0) or int(time.time() * 1000)
         self._resume = PostgresPosition(start, saved.tx_id if saved else None, system_id, current.timeline, commit_ms)
         self._received = self._confirmed = start
         if loaded is not None:
-            self._context.registry.record(loaded.definitions.values(), loaded.point)
-        self._mapper.look_ahead(start)
+            context.registry.record(loaded.definitions.values(), loaded.point)
+        self._relations.look_ahead(start)
         self._heard_at = self._moved_at = time.monotonic()
         return self._resume
 
@@ -174,7 +168,7 @@ class PostgresStream:
         loaded = self._loaded()
         reloaded = reload(self._context.registry, loaded, tables)
         self._watch.seen(*loaded.definitions)
-        self._mapper.look_ahead(self._resume.lsn)
+        self._relations.look_ahead(self._resume.lsn)
         return reloaded
 
     def close(self) -> None:
@@ -187,7 +181,7 @@ class PostgresStream:
 
     def _loaded(self) -> Loaded:
         dsn = self._config.dsn.get_secret_value()
-        return load_definitions(dsn, self._config.publication, self._mapper.captures, self._system_id)
+        return load_definitions(dsn, self._config.publication, self._relations.captures, self._system_id)
 
     def _start(
         self,
@@ -254,7 +248,7 @@ class PostgresStream:
             elif mapper.begun is not None:
                 begun = mapper.begun
                 index, group, size, received = block.rows(
-                    index, mapper.tables, mapper.transaction, begun.commit_ms, begun.xid, mapper.lsn_bytes
+                    index, self._relations.tables, mapper.transaction, begun.commit_ms, begun.xid, mapper.lsn_bytes
                 )
                 if group is not None:
                     self._batcher.add(group, size, now)
@@ -273,7 +267,7 @@ class PostgresStream:
         mapper, batcher = self._mapper, self._batcher
         while index < block.count:
             found = block.transactions(
-                index, mapper.tables, mapper.id_origin, mapper.ahead, batcher.room, batcher.open_room
+                index, self._relations.tables, mapper.id_origin, self._relations.ahead, batcher.room, batcher.open_room
             )
             if found.stop == index:
                 if not found.is_cut:
@@ -311,6 +305,7 @@ class PostgresStream:
             message = decode_message(frame.data)
             if isinstance(message, Begin):
                 self._is_tx_open = True
+                self._relations.reach(message.commit_lsn)
                 self._mapper.begin(message)
                 self._xid = message.xid
             elif isinstance(message, Commit):
@@ -318,15 +313,20 @@ class PostgresStream:
                 begun = self._mapper.begun
                 self._move(message.end_lsn, self._xid, now, None if begun is None else begun.commit_ms)
             elif isinstance(message, Relation):
-                self._mapper.relation(message)
+                self._relations.describe(message)
                 self._watch.seen((message.schema, message.name))
+            elif isinstance(message, TypeName):
+                self._relations.note_type(message)
             elif isinstance(message, LogicalMessage) and not message.is_transactional:
+                self._relations.reach(message.lsn)
                 for event in self._mapper.standalone(message, self._resume.commit_ms):
                     self._add(event, len(frame.data), now)
                 # Its LSN is where it ends, and the next record begins: one more, and that would be passed over.
                 self._move(max(message.lsn, self._resume.lsn), self._resume.tx_id, now)
             else:
-                for event in self._mapper.events(message, frame.start):
+                for oid in self._relations.undefined(message):
+                    self._relations.define(oid, self._mapper.opened(), frame.start)
+                for event in self._mapper.events(message):
                     self._add(event, len(frame.data), now)
         except ProtocolError as error:
             error.message = f"{error.message}; in the WAL at {text_from_lsn(frame.start)}"
@@ -356,7 +356,7 @@ class PostgresStream:
             wire.has_left_out = False
             self._publication.left_out()
 
-    def _count_publication_change(self, change: str) -> None:
+    def _count_change(self, change: str) -> None:
         metrics, labels = self._context.metrics, (self._context.pipeline, self._config.id)
         metrics.publication_changes.labels(*labels, change).inc()
 
@@ -377,9 +377,9 @@ class PostgresStream:
         metrics.count_rows(self._config.id, self._counts)
         self._counts.clear()
         metrics.unmatched_patterns.labels(*labels).set(len(self._watch.reasons))
-        if self._mapper.schema_misses:
-            metrics.schema_cache_misses.labels(*labels).inc(self._mapper.schema_misses)
-            self._mapper.schema_misses = 0
+        if self._relations.misses:
+            metrics.schema_cache_misses.labels(*labels).inc(self._relations.misses)
+            self._relations.misses = 0
 
 
 def _wire_of(dsn: str, catalog: Catalog) -> ReplicationConnection:

@@ -191,4 +191,6 @@ def test_signature_leaves_out_the_oid(reader, database):
     )
     (again,) = reader.read(1)
     assert labels([again]) == labels([event])
-    assert signature_of(reader.stream._mapper._described[max(reader.stream._mapper._described)]) == before.signature
+    assert (
+        signature_of(reader.stream._relations._described[max(reader.stream._relations._described)]) == before.signature
+    )

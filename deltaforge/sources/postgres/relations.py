@@ -1,0 +1,161 @@
+"""The relations that a connection has described, and the captured tables that are made of them.
+
+What pgoutput says of a relation is not all that its rows depend on: the rest is looked up in the catalog, and this is
+the only place between the log and the events that does so.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+
+from deltaforge.config.patterns import TablePatterns
+from deltaforge.core.errors import SchemaError
+from deltaforge.protocol.postgres.messages import Begin, Delete, Insert, Message, Relation, Truncate, TypeName, Update
+from deltaforge.schema.registry import SchemaRegistry
+from deltaforge.schema.versions import SchemaVersion
+from deltaforge.sources.postgres.catalog import Catalog
+from deltaforge.sources.postgres.definitions import definition_of, point_of, row_key_of, signature_of
+from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper
+
+log = logging.getLogger(__name__)
+
+MAX_LSN = (1 << 64) - 1
+SYSTEM_SCHEMAS = frozenset({"pg_catalog", "information_schema", "pg_toast"})
+
+
+def captured_tables(tables: Sequence[str]) -> TablePatterns:
+    """The table patterns of a document."""
+    return TablePatterns(tables, system=SYSTEM_SCHEMAS, default_qualifier="public")
+
+
+class Relations:
+    """The relations of one connection.
+
+    Attributes:
+        patterns: Of the captured tables.
+        tables: Captured tables by oid; None for those that are not captured. One that was just described is made, and
+            registered, with its first row: a relation message does not say where it stands.
+        misses: How many were made.
+
+    Args:
+        tables: Patterns of the captured tables.
+        catalog: For types and primary keys.
+        registry: Of the source.
+        system_id: The server's system identifier.
+        mapper: Makes the events of the tables.
+    """
+
+    def __init__(
+        self, tables: Sequence[str], catalog: Catalog, registry: SchemaRegistry, system_id: str, mapper: EventMapper
+    ) -> None:
+        self.patterns = captured_tables(tables)
+        self._catalog, self._registry = catalog, registry
+        self._system_id, self._mapper = system_id, mapper
+        self.tables: dict[int, CapturedTable | None] = {}
+        self.misses = 0
+        self._described: dict[int, Relation] = {}
+        self._ahead: list[int] = []
+
+    @property
+    def ahead(self) -> int:
+        """The first commit LSN of which :meth:`reach` has to be told."""
+        return self._ahead[0] if self._ahead else MAX_LSN
+
+    def captures(self, schema: str, name: str) -> bool:
+        """Whether the document asks for this table."""
+        return self.patterns.matches(schema, name)
+
+    def look_ahead(self, lsn: int) -> None:
+        """Note what is registered at the place where the reading stands and behind it: transactions that are committed
+        there look for the versions of their rows again.
+        """
+        point = point_of(lsn - 1, 0, self._system_id)  # a reload of a quiet database stands where the reading does
+        self._ahead = sorted({commit_lsn for commit_lsn, _ in self._registry.starts_after(point)})
+
+    def reach(self, commit_lsn: int) -> None:
+        """A transaction begins: what is registered up to its commit is valid for its rows."""
+        while self._ahead and self._ahead[0] <= commit_lsn:
+            del self._ahead[0]
+            for oid in self._described:
+                self.tables.pop(oid, None)
+
+    def note_type(self, name: TypeName) -> None:
+        """Remember what the stream says of a type, for when the catalog does not know it any more."""
+        self._catalog.note_type(name)
+
+    def describe(self, relation: Relation) -> None:
+        """A table definition, valid for the rows after it."""
+        if not self.patterns.matches(relation.schema, relation.name):
+            self.tables[relation.oid] = None
+            return
+        known = self.tables.get(relation.oid)
+        if known is None or known.relation != relation:
+            self._described[relation.oid] = relation
+            self.tables.pop(relation.oid, None)
+        elif relation.identity == "f":  # an equal one may come because the primary key has changed
+            self._compare_key(relation, known.registered)
+
+    def undefined(self, message: Message) -> Iterator[int]:
+        """The relations of a message that have to be defined before its events can be made."""
+        if isinstance(message, Insert | Update | Delete):
+            if message.relation not in self.tables:
+                yield message.relation
+        elif isinstance(message, Truncate):
+            yield from (oid for oid in message.relations if oid not in self.tables)
+
+    def define(self, oid: int, begun: Begin, lsn: int) -> None:
+        """Make the captured table of a relation, with what only the catalog says.
+
+        Args:
+            oid: Of the relation.
+            begun: The transaction of its first row.
+            lsn: Where that row stands in the WAL.
+
+        Raises:
+            SchemaError: It was never described.
+            SourceError: The catalog cannot be read.
+        """
+        relation = self._described.get(oid)
+        if relation is None:
+            raise SchemaError(f"row of relation {oid}, which the server has not described")
+        self.misses += 1
+        types = self._catalog.types([column.type_oid for column in relation.columns])
+        if relation.identity != "f":
+            log.warning(
+                "table %s.%s has no REPLICA IDENTITY FULL: before images hold the key at most",
+                relation.schema,
+                relation.name,
+                extra={"table": f"{relation.schema}.{relation.name}"},
+            )
+        self.tables[oid] = CapturedTable(relation, self._version(relation, begun, lsn), types, self._mapper)
+
+    def _version(self, relation: Relation, begun: Begin, lsn: int) -> SchemaVersion:
+        """The registered version of rows at a place. What is not in the log is that of the version, and of the
+        catalog as it is now only for a version that is new.
+        """
+        point = point_of(begun.commit_lsn, lsn, self._system_id, begun.xid)
+        known = self._registry.resolve((relation.schema, relation.name), signature_of(relation), point)
+        catalog = self._catalog
+        if known is not None:
+            if relation.identity == "f":
+                self._compare_key(relation, known)
+            return known
+        key = row_key_of(relation, catalog.primary_key(relation), is_hidden=catalog.hides_key(relation))
+        defined = catalog.column_definitions(relation)
+        definition = definition_of(self._mapper.database, relation, catalog.type_names(relation), defined, key)
+        return self._registry.register(definition, point)
+
+    def _compare_key(self, relation: Relation, known: SchemaVersion) -> None:
+        """Say so if the primary key is another one now. Where that began is not in the log."""
+        key = row_key_of(relation, self._catalog.primary_key(relation))
+        if key != known.schema.primary_key:
+            log.warning(
+                "table %s.%s has REPLICA IDENTITY FULL, and its primary key is (%s) now; its events keep the key (%s)"
+                " until its definition is reloaded: do that once the pipeline has caught up",
+                relation.schema,
+                relation.name,
+                ", ".join(key),
+                ", ".join(known.schema.primary_key),
+                extra={"table": f"{relation.schema}.{relation.name}"},
+            )
