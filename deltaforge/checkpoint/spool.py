@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from deltaforge.checkpoint.durable import sync_folder
 from deltaforge.checkpoint.spooled_batch import TableSchemaCodec, decode_batch, encode_batch
-from deltaforge.checkpoint.state import Place
+from deltaforge.checkpoint.state import SpoolPlace
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import StorageError
 from deltaforge.observability.kill_points import reached
@@ -31,7 +31,7 @@ _MAGIC = b"DFspool1"
 _HEADER = struct.Struct("<IIIB")
 """Bytes of the payload, their CRC-32, events in it, kind."""
 _TABLE, _BATCH = 1, 2
-START = Place(1, len(_MAGIC))
+START = SpoolPlace(1, len(_MAGIC))
 
 
 class Spool:
@@ -57,8 +57,8 @@ class Spool:
         self,
         directory: Path,
         tables: TableSchemaCodec,
-        first: Place = START,
-        end: Place = START,
+        first: SpoolPlace = START,
+        end: SpoolPlace = START,
         *,
         segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
@@ -80,7 +80,7 @@ class Spool:
     def byte_count(self) -> int:
         return sum(self._sizes.values())
 
-    def bytes_behind(self, place: Place) -> int:
+    def bytes_behind(self, place: SpoolPlace) -> int:
         """Bytes from a place on."""
         sizes = list(self._sizes.items())
         return sum(
@@ -119,7 +119,7 @@ class Spool:
             os.fdatasync(self._file.fileno())
         self._is_dirty = False
 
-    def read(self, place: Place) -> tuple[Batch, Place]:
+    def read(self, place: SpoolPlace) -> tuple[Batch, SpoolPlace]:
         """The batch at a place before :attr:`end`, and the place behind it.
 
         Raises:
@@ -134,28 +134,28 @@ class Spool:
             batch = reader.batch()
             return batch, reader.place
 
-    def has_more(self, place: Place) -> bool:
+    def has_more(self, place: SpoolPlace) -> bool:
         """Whether there is a batch at a place or behind it."""
         return self._next_record(place) is not None
 
-    def _next_record(self, place: Place) -> Place | None:
+    def _next_record(self, place: SpoolPlace) -> SpoolPlace | None:
         """Where the next record begins: at a place, or in a later segment."""
         sizes = dict(self._sizes)
         if place.offset < sizes.get(place.segment, 0):
             return place
         later = [number for number, size in sizes.items() if number > place.segment and size > len(_MAGIC)]
-        return Place(min(later), len(_MAGIC)) if later else None
+        return SpoolPlace(min(later), len(_MAGIC)) if later else None
 
-    def begin_again(self) -> Place:
+    def begin_again(self) -> SpoolPlace:
         """Everything is acked: the next record begins a new segment, so that the ones before can go."""
         if self._file is not None and self.end.offset > len(_MAGIC):
             self._file.close()
             self._file = None
             self._is_dirty = False
-            self.end = Place(self.end.segment + 1, len(_MAGIC))
+            self.end = SpoolPlace(self.end.segment + 1, len(_MAGIC))
         return self.end
 
-    def trim(self, first: Place) -> None:
+    def trim(self, first: SpoolPlace) -> None:
         """Remove segments before a place: a saved state says that they are not needed.
 
         Raises:
@@ -178,7 +178,7 @@ class Spool:
             self._reader.close()
             self._reader = None
 
-    def _find_segments(self, first: Place, end: Place) -> None:
+    def _find_segments(self, first: SpoolPlace, end: SpoolPlace) -> None:
         """Take over what lies between two places. If that is nothing, older files stay until the first :meth:`trim`."""
         for path in sorted(self._directory.glob("*.segment")):
             number, size = int(path.stem), path.stat().st_size
@@ -195,16 +195,16 @@ class Spool:
                 hint="put its files back, or reset the checkpoint of this sink",
             )
         # What comes now goes to a segment of its own, whose tables are numbered anew.
-        self.end = Place(max([end.segment, *self._sizes]) + 1, len(_MAGIC))
+        self.end = SpoolPlace(max([end.segment, *self._sizes]) + 1, len(_MAGIC))
 
-    def _reaches(self, first: Place, end: Place) -> bool:
+    def _reaches(self, first: SpoolPlace, end: SpoolPlace) -> bool:
         is_whole = all(number in self._sizes for number in range(first.segment, end.segment))
         return is_whole and self._sizes.get(end.segment, 0) >= end.offset
 
-    def _count_events(self, first: Place) -> int:
+    def _count_events(self, first: SpoolPlace) -> int:
         count = 0
         for number in sorted(self._sizes):
-            start = first if number == first.segment else Place(number, len(_MAGIC))
+            start = first if number == first.segment else SpoolPlace(number, len(_MAGIC))
             with _storage_errors("read", self._directory):
                 count += SegmentReader.event_count(self._path(number), start)
         return count
@@ -214,7 +214,7 @@ class Spool:
             self.sync()
             self._file.close()
             self._file = None
-            self.end = Place(self.end.segment + 1, len(_MAGIC))
+            self.end = SpoolPlace(self.end.segment + 1, len(_MAGIC))
         make_folders(self._directory)
         handle = os.open(self._path(self.end.segment), os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600)
         self._file = os.fdopen(handle, "r+b", buffering=0)
@@ -236,7 +236,7 @@ class Spool:
 
     def _write(self, parts: list[bytes]) -> None:
         size = self._put(parts, self.end.offset)
-        self.end = Place(self.end.segment, self.end.offset + size)
+        self.end = SpoolPlace(self.end.segment, self.end.offset + size)
         self._is_dirty = True
 
     def _put(self, parts: list[bytes], offset: int) -> int:
@@ -265,18 +265,18 @@ class SegmentReader:
         place: Behind the last record that was read.
     """
 
-    def __init__(self, path: Path, place: Place, tables: TableSchemaCodec) -> None:
+    def __init__(self, path: Path, place: SpoolPlace, tables: TableSchemaCodec) -> None:
         self._file = path.open("rb")
         self._codec = tables
         self._tables: list[Any] = []
-        self.place = Place(place.segment, len(_MAGIC))
+        self.place = SpoolPlace(place.segment, len(_MAGIC))
         try:
             self._skip_to(place)
         except Exception:
             self._file.close()
             raise
 
-    def _skip_to(self, place: Place) -> None:
+    def _skip_to(self, place: SpoolPlace) -> None:
         if self._file.read(len(_MAGIC)) != _MAGIC:
             raise StorageError(f"{Path(self._file.name).name} is no segment of a spool")
         while self.place < place:
@@ -294,7 +294,7 @@ class SegmentReader:
         self._file.close()
 
     @classmethod
-    def event_count(cls, path: Path, place: Place) -> int:
+    def event_count(cls, path: Path, place: SpoolPlace) -> int:
         """Events in a segment from a place on."""
         count, at = 0, place.offset
         with path.open("rb") as file:
@@ -318,7 +318,7 @@ class SegmentReader:
                 raise StorageError(f"{Path(self._file.name).name} is damaged at byte {self.place.offset}")
         else:
             self._file.seek(size, os.SEEK_CUR)
-        self.place = Place(self.place.segment, self.place.offset + _HEADER.size + size)
+        self.place = SpoolPlace(self.place.segment, self.place.offset + _HEADER.size + size)
         if kind == _TABLE and payload is not None:
             self._tables.append(self._codec.unpack(payload))
             return None

@@ -45,7 +45,7 @@ class SinkCheckpoint(msgspec.Struct, frozen=True, omit_defaults=True):
         return max(0.0, ((now or datetime.now(UTC)) - self.acked_at).total_seconds())
 
 
-class Place(msgspec.Struct, frozen=True, order=True, array_like=True):
+class SpoolPlace(msgspec.Struct, frozen=True, order=True, array_like=True):
     """Between two records of a spool: the number of a segment, and an offset in its file."""
 
     segment: int
@@ -58,8 +58,8 @@ class SpoolMark(msgspec.Struct, frozen=True, omit_defaults=True):
     ``is_detached``: the spool was full and the sink was given up; it gets what waits, and nothing behind ``position``.
     """
 
-    first: Place
-    end: Place
+    first: SpoolPlace
+    end: SpoolPlace
     position: Position
     is_detached: bool = False
 

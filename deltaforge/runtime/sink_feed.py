@@ -9,7 +9,7 @@ from collections import deque
 from typing import NamedTuple
 
 from deltaforge.checkpoint.spool import Spool
-from deltaforge.checkpoint.state import Place, SpoolMark
+from deltaforge.checkpoint.state import SpoolMark, SpoolPlace
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import DeltaForgeError, StorageError, unforeseen
 from deltaforge.core.json_text import encode_json
@@ -35,7 +35,7 @@ class _Handed(NamedTuple):
 
     batch: Batch | None
     event_count: int
-    start: Place | None = None
+    start: SpoolPlace | None = None
 
 
 class SinkFeed:
@@ -80,8 +80,8 @@ class SinkFeed:
         self._handed: deque[_Handed] = deque()
         self._removed_count = 0
         self._waiting_count = 0  # events that are written and not acked
-        self._tx_start: Place | None = None  # of a transaction of which a part is written
-        self._fed_tx_start: Place | None = None  # of one of which a part was fed
+        self._tx_start: SpoolPlace | None = None  # of a transaction of which a part is written
+        self._fed_tx_start: SpoolPlace | None = None  # of one of which a part was fed
         self._end = spool.end  # behind the last whole transaction in the spool
         self._changed = threading.Condition()
         self._feeder: threading.Thread | None = None
@@ -91,7 +91,7 @@ class SinkFeed:
         self.failure: DeltaForgeError | None = None
         self._waits_for: str | None = None
         self._saved = mark
-        self._unneeded: Place | None = None  # what is before it, once the newest mark is saved
+        self._unneeded: SpoolPlace | None = None  # what is before it, once the newest mark is saved
         if mark is not None and mark.first < mark.end:
             self._next, self._end = mark.first, mark.end
             self._waiting_count = spool.waiting_count
@@ -283,7 +283,7 @@ class SinkFeed:
                 start = self._write(handed.batch) if handed.event_count else self._spool.end
                 self._handed[place] = _Handed(None, handed.event_count, start)
 
-    def _write(self, batch: Batch) -> Place:
+    def _write(self, batch: Batch) -> SpoolPlace:
         """Append a batch; where the record of its transaction begins."""
         start = self._tx_start or self._spool.end
         self._spool.append(batch)
@@ -301,7 +301,7 @@ class SinkFeed:
             if handed.start is not None:
                 self._waiting_count -= handed.event_count
 
-    def _first(self) -> Place:
+    def _first(self) -> SpoolPlace:
         """Where what the sink has not acked begins, with its whole transaction."""
         start = self._handed[0].start if self._handed else None
         return min(start or self._fed_tx_start or self._next, self._end)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from deltaforge.checkpoint.reset import ResetRequest, read_reset, remove_reset, request_from_body, write_reset
-from deltaforge.checkpoint.state import DeliveryState, Place, SinkCheckpoint, SpoolMark
+from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint, SpoolMark, SpoolPlace
 from deltaforge.core.errors import CheckpointError, SpecError
 from deltaforge.core.positions import LogEdge, MysqlPosition, PostgresPosition
 
@@ -107,7 +107,7 @@ def test_whether_one_sink_is_set_back_is_told_by_gtids_not_by_files():
     ],
 )
 def test_a_sink_that_was_given_up_keeps_what_waits_however_the_place_is_written(source_type, given_up_at, written):
-    mark = SpoolMark(Place(1, 8), Place(7, 9000), given_up_at, is_detached=True)
+    mark = SpoolMark(SpoolPlace(1, 8), SpoolPlace(7, 9000), given_up_at, is_detached=True)
     state = DeliveryState(source_id="s", sinks=[], spools={"a": mark})
     reset = request({"to": written, "sink_id": "a"}, source_type, saved=given_up_at)
     attached = state.after_reset("r", "a", reset.position).spools["a"]

@@ -5,7 +5,7 @@ import threading
 import pytest
 from bytewax.recovery import init_db_dir
 
-from deltaforge.checkpoint.state import DeliveryState, Place, SpoolMark
+from deltaforge.checkpoint.state import DeliveryState, SpoolMark, SpoolPlace
 from deltaforge.core.errors import SpecError, StorageError
 from deltaforge.core.positions import PostgresPosition
 from deltaforge.observability.metrics import PipelineMetrics
@@ -52,7 +52,7 @@ def test_the_threads_of_the_sinks_before_one_that_cannot_be_built_end(tmp_path):
 def test_the_threads_end_when_what_waits_for_one_cannot_be_opened(tmp_path):
     sinks = {"first": Closable(), "second": Closable()}
     pipeline = pipeline_of(tmp_path, sinks, optional=frozenset(sinks))
-    mark = SpoolMark(Place(1, 8), Place(7, 9000), PostgresPosition(5), False)
+    mark = SpoolMark(SpoolPlace(1, 8), SpoolPlace(7, 9000), PostgresPosition(5), False)
     state = DeliveryState(source_id="s1", sinks=[], spools={"second": mark})
     with pytest.raises(StorageError):
         pipeline.deliver(state, None)
