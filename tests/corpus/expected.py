@@ -61,7 +61,7 @@ def _wait(pipeline, folder, expected, server):
 
     def is_done():
         pipeline.assert_runs()
-        assert not server.unknown, f"the source asks what it did not ask before: {server.unknown}"
+        assert not server.unknown, f"the source asks what it did not ask before: docs/testing.md\n{server.unknown}"
         now = [_unversioned(path.read_bytes()).count(b"\n") if path.exists() else 0 for path in files]
         if expected is not None:
             return now == [len(expected["native"])] * len(files)

@@ -29,7 +29,7 @@ def test_a_saved_state_is_shown_as_it_was_and_the_pipeline_goes_on_from_it(name,
 
         def is_whole():
             view = plane.call("GET", PIPELINE)[1]
-            assert not server.unknown, server.unknown
+            assert not server.unknown, f"the source asks what it did not ask before: docs/testing.md\n{server.unknown}"
             assert view["status"] == "running", view
             return (len(delivered(tmp_path)), client.xlen("redis.all")) == (whole_count, whole_count)
 
