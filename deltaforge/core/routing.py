@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.template import Template
-
-if TYPE_CHECKING:
-    from deltaforge.core.batch import EventGroup
 
 
 def idempotency_key(event: ChangeEvent) -> str:
@@ -57,9 +53,6 @@ def _no_key(event: ChangeEvent, index: int, cause: ValueError) -> RecordError:
     return RecordError(text, index=index, event_id=event.event_id)
 
 
-MAX_KNOWN = 10_000
-
-
 class Destination:
     """The topic, stream or subject of events. A template that leads nowhere is an error of the event.
 
@@ -70,11 +63,10 @@ class Destination:
     """
 
     def __init__(self, template: str, name: str, *, allowed: re.Pattern[str] | None = None) -> None:
-        self._template = Template.parse(template)
+        self.template = Template.parse(template)
         self._name = name
         self._allowed = allowed
-        self._static = template if self._template.is_static else None
-        self._known: dict[Hashable, str] = {}
+        self._static = template if self.template.is_static else None
 
     def of(self, event: ChangeEvent, index: int) -> str:
         """The destination of the event at ``index`` of its batch; never empty.
@@ -104,44 +96,22 @@ class Destination:
         return self._static
 
     @property
-    def is_of_table(self) -> bool:
-        """Whether a group has one destination for all its events."""
-        return self._template.is_of_table
+    def is_allowed(self) -> Callable[[str], bool] | None:
+        """Says of a text of the template whether it is a name that a destination can have; None: any is."""
+        return self._is_name if self._allowed is not None and self._static is None else None
 
-    @property
-    def needs_op(self) -> bool:
-        """Whether events of one table may have different destinations by their op."""
-        return self._template.uses(("op",)) or self._template.uses(("source", "schema"))  # an outbox has two
-
-    def of_group(self, group: EventGroup, index: int) -> str | None:
-        """The destination of all events of a group; None if it has to be asked event by event.
-
-        Args:
-            group: A group of a batch.
-            index: The place of its first event in that batch.
-
-        Raises:
-            RecordError: As :meth:`of`.
-        """
-        if group.table is None or not self._template.is_of_table:
-            return None
-        kind = (group.table, group.op)
-        known = self._known.get(kind)
-        if known is None:
-            if len(self._known) >= MAX_KNOWN:
-                self._known.clear()
-            known = self._known[kind] = self.of(group.head(), index)
-        return known
+    def _is_name(self, text: str) -> bool:
+        return self._allowed is None or self._allowed.fullmatch(text) is not None
 
     def _checked(self, text: str) -> str:
-        if self._allowed is not None and self._allowed.fullmatch(text) is None:
+        if not self._is_name(text):
             raise ValueError(f"not a name that a {self._name} can have")
         return text
 
     def _text(self, event: ChangeEvent) -> str:
         if event.routing is not None and event.routing.topic:
             return event.routing.topic
-        return self._template.render(event, _required) or _required(self._template.text)
+        return self.template.render(event, _required) or _required(self.template.text)
 
 
 class MessageKey:
@@ -158,15 +128,10 @@ class MessageKey:
     def __init__(
         self, template: str | None, default: Callable[[ChangeEvent], str], warn: Callable[[str], None]
     ) -> None:
-        self._template = Template.parse(template) if template is not None else None
+        self.template = Template.parse(template) if template is not None else None
         self._default = default
         self._warn = warn
         self._reported: set[str] = set()
-
-    @property
-    def is_row_key(self) -> bool:
-        """Whether events that no processor routed have their row key."""
-        return self._template is None and self._default is row_key
 
     def of(self, event: ChangeEvent, index: int) -> bytes:
         """The key of the event at ``index`` of its batch, in UTF-8.
@@ -182,15 +147,19 @@ class MessageKey:
     def _text(self, event: ChangeEvent) -> str:
         if event.routing is not None and event.routing.key is not None:
             return event.routing.key
-        if self._template is not None:
-            return self._template.render(event, self._empty)
+        if self.template is not None:
+            return self.template.render(event, self._empty)
         return self._default(event)
 
     def _empty(self, path: str) -> str:
+        self.note_missing(path)
+        return ""
+
+    def note_missing(self, path: str) -> None:
+        """A path of the template led to nothing in an event."""
         if path not in self._reported:
             self._reported.add(path)
             self._warn(f"key template: `{path}` is missing or null in an event; written as empty text")
-        return ""
 
 
 def headers_of(event: ChangeEvent, index: int) -> dict[str, str]:

@@ -17,9 +17,6 @@ from deltaforge.core.json_text import encode_json
 MAX_SEGMENTS = 3
 _EVENT_KEYS = frozenset(ChangeEvent.__struct_fields__) - {"schema", "routing"}
 
-_OF_TABLE = frozenset(
-    {("op",), ("tenant_id",), *(("source", name) for name in ("connector", "name", "db", "schema", "table"))}
-)
 Part = str | tuple[str, ...]
 """Literal text, or the segments of a path."""
 
@@ -68,15 +65,6 @@ class Template:
     def is_static(self) -> bool:
         """Whether every event gives the same text."""
         return all(isinstance(part, str) for part in self._parts)
-
-    @property
-    def is_of_table(self) -> bool:
-        """Whether all events of a table with the same op give the same text."""
-        return all(isinstance(part, str) or part in _OF_TABLE for part in self._parts)
-
-    def uses(self, path: tuple[str, ...]) -> bool:
-        """Whether it has this path."""
-        return path in self._parts
 
     def render(self, event: ChangeEvent, missing: Callable[[str], str]) -> str:
         """The text for one event.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from deltaforge.core.batch import EncodedValues, EventGroup
+from deltaforge.core.template import Part
 from deltaforge.kernel.captured import CapturedTable, OpenTransaction
 from deltaforge.protocol.mysql.rows import Rows
 
@@ -19,6 +20,37 @@ RowGroup: TypeAlias = "native.RowGroup"
 RowPlan: TypeAlias = "native.RowPlan"
 TableTexts: TypeAlias = "native.TableTexts"
 TransactionScanner: TypeAlias = "native.TransactionScanner"
+
+
+class Targets(Protocol):
+    """Where the events of a batch go, under which keys and with which headers, by their place in it."""
+
+    def __len__(self) -> int: ...
+
+    def destination(self, index: int, /) -> str:
+        """The topic, stream or subject."""
+
+    def key(self, index: int, /) -> bytes | None:
+        """The key; None for that which events have without a template."""
+
+    def headers(self, index: int, /) -> dict[str, str]:
+        """The headers; usually none."""
+
+    def append(self, destination: str, key: bytes, headers: dict[str, str], /) -> None:
+        """Add an event that was looked at elsewhere. Its destination is allowed."""
+
+    def extend(self, groups: list[EventGroup], start: int, /) -> int:
+        """Add the events of groups from ``start`` on; the first group that is left to Python, or their number."""
+
+
+class TargetTemplates(Protocol):
+    """Where the events of a sink go, and under which keys."""
+
+    def targets(self) -> Targets:
+        """Targets of no event yet."""
+
+    def missing_paths(self) -> list[str]:
+        """The paths of the key that led to nothing in an event so far."""
 
 
 class Backend(Protocol):
@@ -46,16 +78,22 @@ class Backend(Protocol):
     ) -> native.RowGroup | None:
         """The rows of a row event, to be decoded when somebody asks. ``pos`` is the end of the event."""
 
-    def stretches(self, groups: Sequence[EventGroup], by_op: bool, /) -> list[tuple[EventGroup, int]]:  # noqa: FBT001 - a compiled function
-        """Neighbours of one table (and one op): their first group, and the number of their events."""
+    def TargetTemplates(
+        self,
+        destination: tuple[Part, ...],
+        key: tuple[Part, ...] | None,
+        is_allowed: Callable[[str], bool] | None,
+        /,
+    ) -> TargetTemplates:
+        """The templates of a sink, as their parts; ``is_allowed`` says whether a destination may be used."""
 
     def row_sample(  # noqa: PLR0913 - see sample_of_events
         self, groups: list[EventGroup], columns: Sequence[str], *, seen: int, warmup: int, rate: int, max_depth: int
     ) -> native.RowSample | None:
         """What sensing sees of groups of one captured table: see ``deltaforge.sensing.sample.sample_of_events``."""
 
-    def xadd_commands(self, group: EventGroup, values: EncodedValues, index: int, stream: bytes, /) -> bytes | None:
-        """The Redis commands that add the events of a group, whose values begin at ``index``, to a stream."""
+    def xadd_commands(self, group: EventGroup, values: EncodedValues, targets: Targets, index: int, /) -> bytes | None:
+        """The Redis commands that add the events of a group, the first of which is at ``index``, to their streams."""
 
     def pack_groups(self, groups: list[EventGroup], start: int, /) -> tuple[bytes, Sequence[CapturedTable], int]:
         """The groups from ``start`` on as plain bytes, with the tables that they name by number, and where the first
@@ -86,9 +124,6 @@ class Compiled(Backend, Protocol):
 
     @property
     def RowPlan(self) -> type[native.RowPlan]: ...
-
-    @property
-    def RowTemplate(self) -> type[native.RowTemplate]: ...
 
     @property
     def TableTexts(self) -> type[native.TableTexts]: ...

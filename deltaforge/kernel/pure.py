@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from deltaforge.core.batch import EventGroup
 from deltaforge.core.event import EventIds
 from deltaforge.kernel.captured import CapturedTable
@@ -41,9 +39,45 @@ def mysql_group(*_: object) -> None:
     """No row event is taken."""
 
 
-def stretches(groups: Sequence[EventGroup], _by_op: object) -> list[tuple[EventGroup, int]]:
-    """Each group by itself."""
-    return [(group, group.event_count) for group in groups]
+class Targets:
+    """What Python has found, event by event."""
+
+    def __init__(self) -> None:
+        self._targets: list[tuple[str, bytes, dict[str, str]]] = []
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def destination(self, index: int) -> str:
+        """Where the event at ``index`` goes."""
+        return self._targets[index][0]
+
+    def key(self, index: int) -> bytes:
+        """Its key."""
+        return self._targets[index][1]
+
+    def headers(self, index: int) -> dict[str, str]:
+        """Its headers."""
+        return self._targets[index][2]
+
+    def append(self, destination: str, key: bytes, headers: dict[str, str]) -> None:
+        """Add an event."""
+        self._targets.append((destination, key, headers))
+
+    def extend(self, _groups: list[EventGroup], start: int) -> int:
+        """No group is taken."""
+        return start
+
+
+class TargetTemplates:
+    """Renders nothing."""
+
+    def __init__(self, *_: object) -> None:
+        self.targets = Targets
+
+    def missing_paths(self) -> list[str]:
+        """None that this backend knows of."""
+        return []
 
 
 def row_sample(*_: object, **_terms: object) -> None:

@@ -29,15 +29,17 @@ from pydantic import AfterValidator, Field
 from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn
-from deltaforge.core.batch import Batch, EncodedValues, EventGroup
+from deltaforge.core.batch import Batch, EncodedValues
 from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
-from deltaforge.core.routing import Destination, MessageKey, headers_of, idempotency_key
+from deltaforge.core.routing import Destination, MessageKey, idempotency_key
 from deltaforge.kernel import backend
+from deltaforge.kernel.backend import Targets
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext, TemplateText
+from deltaforge.sinks.messages import Addressing
 from deltaforge.sinks.redis_client import SENTINEL_SCHEMES, SOCKET_SCHEMES, asked, opened, said, sink_error, word_of
 
 if TYPE_CHECKING:
@@ -121,7 +123,8 @@ class RedisSink:
         self._config = config
         self._encoder = config.encoder()
         self._stream = Destination(config.stream, "stream")
-        self._key = MessageKey(config.key, _event_id, lambda text: log.warning("%s", text, extra={"sink": config.id}))
+        key = MessageKey(config.key, _event_id, lambda text: log.warning("%s", text, extra={"sink": config.id}))
+        self._addressing = Addressing(self._stream, key)
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
         self._name = f"deltaforge-{token_hex(8)}"
         self._client: Redis | None = None
@@ -180,14 +183,15 @@ class RedisSink:
 
     def _pipelines(self, batch: Batch, values: EncodedValues) -> Iterator[tuple[list[bytes], int]]:
         """Packed commands of a batch and their number, in pipelines that are not too long."""
+        targets = self._addressing.targets(batch)
         packed: list[bytes] = []
         count = index = 0
         for group in batch.groups:
-            at_once = self._commands(group, index, values)
+            at_once = backend.xadd_commands(group, values, targets, index)
             if at_once is not None:
                 packed.append(at_once)
             else:
-                packed += [self._command(event, n, values[n]) for n, event in enumerate(group.events(), index)]
+                packed += [_command(event, values[n], targets, n) for n, event in enumerate(group.events(), index)]
             count, index = count + group.event_count, index + group.event_count
             if count >= PIPELINE_COMMANDS:
                 yield packed, count
@@ -214,23 +218,17 @@ class RedisSink:
             if reply is not None:
                 raise _refusal(reply, start + offset)
 
-    def _commands(self, group: EventGroup, index: int, values: EncodedValues) -> bytes | None:
-        """The commands of a whole group at once, if they can be made without its events."""
-        if self._config.key is not None:
-            return None
-        stream = self._stream.of_group(group, index)
-        if stream is None:
-            return None
-        return backend.xadd_commands(group, values, index, stream.encode())
 
-    def _command(self, event: ChangeEvent, index: int, value: bytes) -> bytes:
-        fields: list[str | bytes] = ["event_id", _event_id(event), "idempotency_key", idempotency_key(event)]
-        fields += ["df-event", value]
-        if key := self._key.of(event, index):
-            fields += ["df-key", key]
-        if headers := headers_of(event, index):
-            fields += ["df-headers", encode_json(headers)]
-        return _packed(["XADD", self._stream.of(event, index), "*", *fields])
+def _command(event: ChangeEvent, value: bytes, targets: Targets, index: int) -> bytes:
+    """The command that adds an event."""
+    key, headers = targets.key(index), targets.headers(index)
+    fields: list[str | bytes] = ["event_id", _event_id(event), "idempotency_key", idempotency_key(event)]
+    fields += ["df-event", value]
+    if key := _event_id(event).encode() if key is None else key:
+        fields += ["df-key", key]
+    if headers:
+        fields += ["df-headers", encode_json(headers)]
+    return _packed(["XADD", targets.destination(index), "*", *fields])
 
 
 def _packed(arguments: Sequence[str | bytes]) -> bytes:

@@ -67,8 +67,9 @@ class World:
         self.plan = self.table.plan
         self.tables = {77: postgres.table, 78: None, transactions.MAP_BODY: mysql.table}
         self.texts = kernel.TableTexts(*[b"x"] * 6)
-        self.template = kernel.RowTemplate(("t.", ("after", "a"), ("source", "pos")), rnd.random() < 0.5)
-        self.targets = kernel.Targets(self.template, rnd.choice((None, self.template)), rnd.choice((None, bool)))
+        parts = ("t.", ("after", "a"), ("source", "pos"))
+        self.template = kernel.TargetTemplates(parts, rnd.choice((None, parts)), rnd.choice((None, bool)))
+        self.targets = self.template.targets()
         self.packed = kernel.pack_groups(self.groups, 0)
         self.instances = [
             *self.groups, self.values, self.form, self.transaction, self.block, self.plan, self.texts,

@@ -41,6 +41,10 @@ def test_rows_begin_inside_their_block(index):
         kernel.copy_data([b"w" * 40]).rows(index, {}, transaction, 1, 1, b"0/1")
 
 
+def targets():
+    return kernel.TargetTemplates(("t",), None, None).targets()
+
+
 def test_what_nothing_has_filled_is_refused():
     group = kernel.RowGroup()
     with pytest.raises(ValueError, match="without rows"):
@@ -49,8 +53,8 @@ def test_what_nothing_has_filled_is_refused():
         lambda: kernel.EncodedEvents().extend([group], 0, 0, kernel.JsonForm("native")),
         lambda: kernel.pack_groups([group], 0),
         lambda: kernel.row_sample([group], [], 0, 1, 1, 1),
-        lambda: kernel.xadd_commands(group, kernel.EncodedEvents(), 0, b"s"),
-        lambda: kernel.Targets(kernel.RowTemplate(("t",), True), None, None).extend([group], 0),
+        lambda: kernel.xadd_commands(group, kernel.EncodedEvents(), targets(), 0),
+        lambda: targets().extend([group], 0),
     ):
         with pytest.raises(ValueError, match="without rows"):
             call()

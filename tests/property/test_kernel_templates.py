@@ -58,16 +58,16 @@ def by_python(events, destination, key):
 
 def by_kernel(group, topic, key):
     """Destinations, keys and missing paths; None if the group is left to Python."""
-    key_template = kernel.RowTemplate(Template.parse(key).parts, False)
-    to = kernel.RowTemplate(Template.parse(topic).parts, True)
-    targets = kernel.Targets(to, key_template, lambda name: ALLOWED.fullmatch(name) is not None)
+    parts = (Template.parse(topic).parts, Template.parse(key).parts)
+    templates = kernel.TargetTemplates(*parts, lambda name: ALLOWED.fullmatch(name) is not None)
+    targets = templates.targets()
     if targets.extend([group, group], 0) == 0:
         assert len(targets) == 0
         return None
     half = len(targets) // 2
     found = [(targets.destination(n), targets.key(n)) for n in range(len(targets))]
     assert found[half:] == found[:half]
-    return found[:half], key_template.missing_paths()
+    return found[:half], templates.missing_paths()
 
 
 @pytest.mark.parametrize("groups_of", [mysql_groups, postgres_groups], ids=["mysql", "postgres"])

@@ -298,27 +298,3 @@ def mysql_group(
     facts.before, facts.after = <const uint8_t*><const char*>before, <const uint8_t*><const char*>after
     group._data, group._before, group._after = data, before, after
     return group if group._place(plan, transaction, ts_ms, server_id, file.encode(), pos) else None
-
-
-def stretches(groups, bint by_op):
-    """Neighbours of one table (and one op): pairs of their first group and the number of their events."""
-    cdef RowGroup group, first = None
-    cdef Py_ssize_t count = 0
-    found = []
-    for item in groups:
-        if type(item) is not RowGroup:
-            if first is not None:
-                found.append((first, count))
-                first = None
-            found.append((item, item.event_count))
-            continue
-        group = <RowGroup>item
-        if first is not None and first._plan is group._plan and (not by_op or first.facts.op == group.facts.op):
-            count += group.facts.count
-            continue
-        if first is not None:
-            found.append((first, count))
-        first, count = group, group.facts.count
-    if first is not None:
-        found.append((first, count))
-    return found

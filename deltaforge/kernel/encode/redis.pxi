@@ -8,52 +8,61 @@ cdef void _put_bulk(Output* out, const void* data, Py_ssize_t length) noexcept n
     put(out, b"\r\n", 2)
 
 
-cdef void _put_xadd(Output* out, Output* text, EncodedEvents values, Py_ssize_t index, Facts* facts, uint64_t row,
-                    const char* stream, Py_ssize_t stream_length) noexcept nogil:
-    """One XADD with the fields event_id, idempotency_key, df-event, df-key; the key is the event id."""
+cdef void _put_xadd(
+    Output* out, Output* text, EncodedEvents values, Targets targets, Py_ssize_t index, Facts* facts, uint64_t row
+) noexcept nogil:
+    """One XADD with the fields event_id, idempotency_key, df-event, df-key; without a template the key is the event id.
+    """
     cdef uint64_t number = event_number(facts, row)
     cdef Py_ssize_t begin = values.value_ends[index - 1] + 1 if index else 0
+    cdef Target* target = &targets._targets[index]
+    cdef Py_ssize_t name_at = targets._name_ends[target.number - 1] if target.number else 0
+    cdef bint has_key = target.begin < 0 or target.end > target.begin
     text.size = 0
     put_identity(text, facts, number)   # its last 36 bytes are the event id
-    put(out, b"*11\r\n$4\r\nXADD\r\n", 15)
-    _put_bulk(out, stream, stream_length)
+    put(out, b"*11\r\n$4\r\nXADD\r\n" if has_key else b"*9\r\n$4\r\nXADD\r\n", 15 if has_key else 14)
+    _put_bulk(out, targets._names.data + name_at, targets._name_ends[target.number] - name_at)
     put(out, b"$1\r\n*\r\n$8\r\nevent_id\r\n", 21)
     _put_bulk(out, text.data + text.size - 36, 36)
     put(out, b"$15\r\nidempotency_key\r\n", 22)
     _put_bulk(out, text.data, text.size)
     put(out, b"$8\r\ndf-event\r\n", 14)
     _put_bulk(out, values.values.data + begin, values.value_ends[index] - begin)
+    if not has_key:
+        return
     put(out, b"$6\r\ndf-key\r\n", 12)
-    _put_bulk(out, text.data + text.size - 36, 36)
+    if target.begin < 0:
+        _put_bulk(out, text.data + text.size - 36, 36)
+    else:
+        _put_bulk(out, targets._keys.data + target.begin, target.end - target.begin)
 
 
-def xadd_commands(group, values, Py_ssize_t index, bytes stream not None):
-    """The commands that add the events of a group to a stream, as bytes on the wire; None if it is not a group of
-    the kernel with values of the kernel.
+def xadd_commands(group, values, targets, Py_ssize_t index):
+    """The commands that add the events of a group to streams, as bytes on the wire; None if it is not a group of the
+    kernel with values and targets of the kernel.
 
     Args:
         group: A group of a batch.
         values: What the batch was encoded to; the first event of the group is at ``index``.
-        stream: Name of the stream.
+        targets: Streams and keys of the batch.
     """
-    if type(group) is not RowGroup or type(values) is not EncodedEvents:
+    if type(group) is not RowGroup or type(values) is not EncodedEvents or type(targets) is not Targets:
         return None
-    return _xadd_commands(_placed(group), <EncodedEvents>values, index, stream)
+    return _xadd_commands(_placed(group), <EncodedEvents>values, <Targets>targets, index)
 
 
-cdef bytes _xadd_commands(RowGroup group, EncodedEvents values, Py_ssize_t index, bytes stream):
+cdef bytes _xadd_commands(RowGroup group, EncodedEvents values, Targets targets, Py_ssize_t index):
     cdef Output out, text
     cdef Facts* facts = &group.facts
-    cdef Py_ssize_t row, stream_length = len(stream)
-    cdef const char* stream_text = stream
+    cdef Py_ssize_t row
     memset(&out, 0, sizeof(out))
     memset(&text, 0, sizeof(text))
     try:
-        if index < 0 or index > values.count - facts.count:
+        if index < 0 or index > min(values.count, targets._count) - facts.count:
             raise IndexError(index)
         with nogil:
             for row in range(facts.count):
-                _put_xadd(&out, &text, values, index + row, facts, row, stream_text, stream_length)
+                _put_xadd(&out, &text, values, targets, index + row, facts, row)
         if out.is_exhausted or text.is_exhausted:
             raise MemoryError
         return PyBytes_FromStringAndSize(<char*>out.data, out.size)

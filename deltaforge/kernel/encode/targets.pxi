@@ -1,24 +1,46 @@
-# Where the events of a batch go, and under which keys: the texts of templates, and what Python adds.
+# Where the events of a batch go, and under which keys: the texts of templates, and what Python adds to them.
 # The oracle is Destination and MessageKey in deltaforge/core/routing.py.
 
 cdef struct Target:
     int32_t number           # of its destination among the names
     Py_ssize_t begin         # of its key among the keys; -1: the one that events have without a template
     Py_ssize_t end
+    bint has_headers
 
 
-cdef class Targets:
-    """Destinations and keys of events, in order.
+@cython.final
+cdef class TargetTemplates:
+    """Where the events of a sink go, and under which keys.
 
     Args:
-        destination: Of topics or streams.
-        key: None: the one that events have without a template.
+        destination: Parts of the template of topics or streams.
+        key: Likewise; None: the key that events have without a template.
         is_allowed: Says whether a destination may be used; None: any.
     """
 
     cdef RowTemplate _destination
     cdef RowTemplate _key
     cdef object _is_allowed
+
+    def __cinit__(self, tuple destination not None, tuple key, is_allowed):
+        self._destination = RowTemplate(destination, True)
+        self._key = None if key is None else RowTemplate(key, False)
+        self._is_allowed = is_allowed
+
+    def targets(self):
+        """Targets of no event yet."""
+        return Targets(self)
+
+    def missing_paths(self):
+        """The paths of the key that led to nothing in an event so far."""
+        return [] if self._key is None else self._key.missing_paths()
+
+
+@cython.final
+cdef class Targets:
+    """Destinations, keys and headers of events, in order."""
+
+    cdef TargetTemplates _templates
     cdef Target* _targets
     cdef Py_ssize_t _count
     cdef Py_ssize_t _capacity
@@ -29,9 +51,10 @@ cdef class Targets:
     cdef int32_t* _slots         # hash table of names: number + 1, or 0
     cdef int32_t _slot_count     # a power of two, at least twice the names
     cdef int32_t _checked_count  # of the names
+    cdef dict _headers           # by index; of few events, or of none
 
-    def __cinit__(self, RowTemplate destination not None, RowTemplate key, is_allowed):
-        self._destination, self._key, self._is_allowed = destination, key, is_allowed
+    def __cinit__(self, TargetTemplates templates not None):
+        self._templates, self._headers = templates, {}
 
     def __dealloc__(self):
         free(self._targets)
@@ -54,12 +77,16 @@ cdef class Targets:
             return None
         return PyBytes_FromStringAndSize(<char*>self._keys.data + target.begin, target.end - target.begin)
 
+    def headers(self, Py_ssize_t index):
+        """The headers of the event at ``index``."""
+        return self._headers[index] if self._at(index).has_headers else {}
+
     cdef Target* _at(self, Py_ssize_t index) except NULL:
         if index < 0 or index >= self._count:
             raise IndexError(index)
         return &self._targets[index]
 
-    def append(self, str destination not None, bytes key):
+    def append(self, str destination not None, bytes key, dict headers not None):
         """Add an event that was looked at elsewhere. Its destination is allowed."""
         cdef bytes name = destination.encode()
         cdef Py_ssize_t begin = -1
@@ -70,6 +97,8 @@ cdef class Targets:
         if not self._close(self._names.size - len(name), begin) or self._keys.is_exhausted or self._names.is_exhausted:
             raise MemoryError
         self._checked_count = self._name_count
+        if headers:
+            self._headers[self._count - 1], self._targets[self._count - 1].has_headers = headers, True
 
     def extend(self, list groups not None, Py_ssize_t start):
         """Add the events of groups from ``start`` on; the index of the first group that is left to Python, or their
@@ -101,12 +130,12 @@ cdef class Targets:
             free(facts)
 
     cdef int _prepare(self, RowGroup group, list programs, Facts** facts, Program** to, Program** key) except -1:
-        cdef TableProgram program = self._destination._program_of(group)
+        cdef TableProgram program = self._templates._destination._program_of(group)
         facts[0], to[0] = &group.facts, &program.program
         if not programs or programs[len(programs) - 1] is not program:
             programs.append(program)   # which lives until all is done
-        if self._key is not None:
-            program = self._key._program_of(group)
+        if self._templates._key is not None:
+            program = self._templates._key._program_of(group)
             key[0] = &program.program
             programs.append(program)
         return 0
@@ -139,7 +168,7 @@ cdef class Targets:
                 at = find_values(facts, to, row, at, values)
                 if at == NULL:
                     return False
-            if not put_template(&self._names, scratch, facts, to, row, values, &self._destination._missing):
+            if not put_template(&self._names, scratch, facts, to, row, values, &self._templates._destination._missing):
                 self._names.size = name_at
                 return False
             if key != NULL:
@@ -149,32 +178,49 @@ cdef class Targets:
                     if key_row == NULL:
                         self._names.size = name_at
                         return False
-                if not put_template(&self._keys, scratch, facts, key, row, values, &self._key._missing):
+                if not put_template(&self._keys, scratch, facts, key, row, values, &self._templates._key._missing):
                     self._names.size = name_at
                     return False
             if not self._close(name_at, key_at):
                 return False
+            if key == NULL and to.is_alike:
+                return self._repeat(facts.count - 1)
+        return True
+
+    cdef bint _room(self, Py_ssize_t more) noexcept nogil:
+        cdef Py_ssize_t capacity = max(self._capacity * 2, self._count + more + 256)
+        cdef Target* targets
+        if self._count + more <= self._capacity:
+            return True
+        targets = <Target*>realloc(self._targets, capacity * sizeof(Target))
+        if targets == NULL:
+            self._names.is_exhausted = True
+            return False
+        self._targets, self._capacity = targets, capacity
+        return True
+
+    cdef bint _repeat(self, Py_ssize_t count) noexcept nogil:
+        """Add events with the target of the last one."""
+        cdef Py_ssize_t n
+        if not self._room(count):
+            return False
+        for n in range(count):
+            self._targets[self._count + n] = self._targets[self._count - 1]
+        self._count += count
         return True
 
     cdef bint _close(self, Py_ssize_t name_at, Py_ssize_t key_at) noexcept nogil:
         """Complete an event whose destination stands behind the names, and its key behind the keys. False without
         memory, which ``_names`` notes.
         """
-        cdef Py_ssize_t capacity
-        cdef Target* targets
         cdef int32_t number
-        if self._count == self._capacity:
-            capacity = max(self._capacity * 2, 256)
-            targets = <Target*>realloc(self._targets, capacity * sizeof(Target))
-            if targets == NULL:
-                self._names.is_exhausted = True
-                return False
-            self._targets, self._capacity = targets, capacity
+        if not self._room(1):
+            return False
         number = self._number(name_at)
         if number < 0:
             self._names.is_exhausted = True
             return False
-        self._targets[self._count] = Target(number, key_at, self._keys.size)
+        self._targets[self._count] = Target(number, key_at, self._keys.size, False)
         self._count += 1
         return True
 
@@ -246,9 +292,10 @@ cdef class Targets:
     cdef Py_ssize_t _checked(self, Facts** facts, Py_ssize_t done) except -1:
         """The number of groups up to the first with a name that is not allowed; it and those behind are taken back."""
         cdef int32_t wrong = -1
+        is_allowed = self._templates._is_allowed
         cdef Py_ssize_t n, index, count
         while self._checked_count < self._name_count:
-            if wrong < 0 and self._is_allowed is not None and not self._is_allowed(self._name(self._checked_count)):
+            if wrong < 0 and is_allowed is not None and not is_allowed(self._name(self._checked_count)):
                 wrong = self._checked_count
             self._checked_count += 1
         if wrong < 0:

@@ -39,6 +39,7 @@ cdef struct Value:
 cdef struct Program:
     # A template for the rows of one table with one op.
     bint is_declined
+    bint is_alike                  # one text for all of them
     bint is_strict                 # what leads to nothing, and an empty text, is an error of the event
     int count
     Piece pieces[MAX_PIECES]
@@ -82,6 +83,7 @@ cdef class TableProgram:
                 if not made._add(group, part):
                     program.is_declined = True
                     break
+        program.is_alike = all([program.pieces[n].kind == LITERAL for n in range(program.count)])
         return made
 
     cdef bint _add(self, RowGroup group, part) except -1:

@@ -10,9 +10,9 @@ cdef enum:
     ERROR_FATAL = -150
     ERROR_PURGED = -152
     ERROR_QUEUE_FULL = -184
-    COPIED = 2
     SUPPORTED_MAJOR = 2
     CHECK_MS = 5000
+    MAX_TOPICS = 1000   # handles that are kept
 
 
 class KafkaRefusal(Exception):
@@ -122,12 +122,9 @@ cdef class KafkaProducer:
 
     def close(self):
         """Disconnect; what waits is thrown away. May be called twice; anything else then raises ``ValueError``."""
-        cdef size_t address
         if self._rk == NULL:
             return
-        for address in self._topics.values():
-            df_rk.topic_destroy(<void*>address)
-        self._topics.clear()
+        self._drop_topics()
         with nogil:
             df_rk.purge(self._rk, 7)   # queued, in flight, and without waiting
             df_rk.queue_destroy(self._queue)
@@ -168,37 +165,54 @@ cdef class KafkaProducer:
         said = (<bytes><char*>text).decode("utf-8", "replace") or (<bytes>df_rk.err2str(error)).decode()
         return KafkaRefusal((<bytes>df_rk.err2name(error)).decode(), said)
 
-    def produce_block(self, str topic not None, EncodedEvents values not None, Py_ssize_t start, Py_ssize_t stop):
-        """Hand messages over with their row keys; the index of the first that found the queue full, or ``stop``.
+    def produce_rows(
+        self, EncodedEvents values not None, Targets targets not None, Py_ssize_t start, Py_ssize_t stop
+    ):
+        """Hand messages over; the index of the first that found the queue full, or ``stop``.
 
         Raises:
-            KafkaRefusal: A message can never be taken; its second argument has the index as a third.
+            KafkaRefusal: A message can never be taken; its index is a third argument.
         """
-        cdef void* rkt
-        cdef Py_ssize_t index = start, value_at, key_at
-        cdef int failed = 0, error = 0
+        cdef Py_ssize_t index = start
+        cdef int error = 0
+        cdef int32_t number
+        cdef void** topics
         self._check()
-        if not 0 <= start <= stop <= values.count:
+        if not 0 <= start <= stop <= min(values.count, targets._count):
             raise IndexError(start)
-        rkt = self._topic(topic)
-        with nogil:
-            while index < stop:
-                value_at = values.value_ends[index - 1] + 1 if index else 0
-                key_at = values.key_ends[index - 1] if index else 0
-                failed = df_rk.produce(
-                    rkt, -1, COPIED,
-                    values.values.data + value_at, values.value_ends[index] - value_at,
-                    values.keys.data + key_at, values.key_ends[index] - key_at, NULL,
-                )
-                if failed:
-                    error = df_rk.last_error()
-                    break
-                index += 1
-        if failed and error != ERROR_QUEUE_FULL:
-            refusal = self._refusal(error)
+        if len(self._topics) >= MAX_TOPICS:
+            self._drop_topics()
+        topics = <void**>calloc(targets._name_count + 1, sizeof(void*))
+        if topics == NULL:
+            raise MemoryError
+        try:
+            while index < stop and not error:
+                number = targets._targets[index].number
+                topics[number] = self._topic(targets._name(number))
+                if targets._targets[index].has_headers:
+                    key = targets.key(index)
+                    key = values.key(index) if key is None else key
+                    if not self.produce(targets._name(number), values[index], key, targets.headers(index)):
+                        return index
+                    index += 1
+                    continue
+                with nogil:
+                    index = produce_known(values, targets, index, stop, topics, &error)
+            if error and error != ERROR_QUEUE_FULL:
+                raise self._refusal(error)
+            return index
+        except KafkaRefusal as refusal:
             refusal.args = (*refusal.args, index)
-            raise refusal
-        return index
+            raise
+        finally:
+            free(topics)
+
+    cdef _drop_topics(self):
+        """Give the handles of topics back; messages that wait keep theirs."""
+        cdef size_t address
+        for address in self._topics.values():
+            df_rk.topic_destroy(<void*>address)
+        self._topics.clear()
 
     def produce(self, str topic not None, bytes value not None, bytes key not None, dict headers not None):
         """Hand one message over; False if the queue is full.

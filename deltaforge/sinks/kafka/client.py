@@ -12,6 +12,7 @@ import msgspec
 
 from deltaforge.core.batch import EncodedValues
 from deltaforge.core.errors import SinkError
+from deltaforge.kernel.backend import Targets
 from deltaforge.sinks.base import SinkContext, Waiting
 from deltaforge.sinks.kafka.driver import RefusedError, new_driver
 
@@ -180,33 +181,33 @@ class Client:
                 progress.check(0)
                 time.sleep(ROOM_SECS)
 
-    def send(self, value: bytes, topic: str, key: bytes, headers: dict[str, str], *, index: int | None = None) -> None:
-        """Put a message into the producer's queue; waits while the queue is full. ``index``: for errors."""
+    def send(self, value: bytes, topic: str, key: bytes) -> None:
+        """Put a message into the producer's queue; waits while the queue is full."""
         try:
-            if self._driver.produce(topic, value, key, headers):
+            if self._driver.produce(topic, value, key, {}):
                 return
             progress = self._progress()
-            while not self._driver.produce(topic, value, key, headers):
+            while not self._driver.produce(topic, value, key, {}):
                 self._wait_for_room(progress)
         except RefusedError as exc:
-            exc.index = index
             raise self._refusal(exc, topic, value) from exc
 
-    def send_block(self, topic: str, values: EncodedValues, start: int, stop: int) -> Iterator[int]:
-        """Put messages with their row keys into the queue, waiting for room.
+    def send_rows(self, values: EncodedValues, targets: Targets, start: int) -> Iterator[int]:
+        """Put messages into the queue from ``start`` on, waiting for room.
 
         Yields how far it is, so that the caller knows it also after an error.
         """
-        progress = self._progress()
+        progress, stop = self._progress(), len(targets)
         try:
             while start < stop:
-                start = self._driver.produce_block(topic, values, start, stop)
+                start = self._driver.produce_rows(values, targets, start, stop)
                 yield start
                 if start < stop:
                     self._wait_for_room(progress)
         except RefusedError as exc:
-            value = values[exc.index] if exc.index is not None else None
-            raise self._refusal(exc, topic, value) from exc
+            if exc.index is None:
+                raise self._refusal(exc, "", None) from exc
+            raise self._refusal(exc, targets.destination(exc.index), values[exc.index]) from exc
 
     def drain(self) -> None:
         """Return when every message is acknowledged."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 from deltaforge.core.batch import EncodedValues
 from deltaforge.core.errors import MissingDependencyError
 from deltaforge.kernel import compiled
-from deltaforge.kernel.backend import Compiled
+from deltaforge.kernel.backend import Compiled, Targets
 
 if TYPE_CHECKING:
     from confluent_kafka import KafkaError, Message, Producer
@@ -66,8 +66,8 @@ class Driver(Protocol):
             RefusedError: It can never be taken.
         """
 
-    def produce_block(self, topic: str, values: EncodedValues, start: int, stop: int) -> int:
-        """Queue messages under their row keys; the index of the first that found the queue full, or ``stop``.
+    def produce_rows(self, values: EncodedValues, targets: Targets, start: int, stop: int) -> int:
+        """Queue messages; the index of the first that found the queue full, or ``stop``.
 
         Raises:
             RefusedError: The message at ``index`` can never be taken; those before it are queued.
@@ -157,10 +157,10 @@ class CompiledDriver:
     def produce(self, topic: str, value: bytes, key: bytes, headers: dict[str, str]) -> bool:
         return self._asked(self._producer.produce, topic, value, key, headers)
 
-    def produce_block(self, topic: str, values: EncodedValues, start: int, stop: int) -> int:
-        if not isinstance(values, self._kernel.EncodedEvents):
-            return _one_by_one(self, topic, values, start, stop)
-        return self._asked(self._producer.produce_block, topic, values, start, stop)
+    def produce_rows(self, values: EncodedValues, targets: Targets, start: int, stop: int) -> int:
+        if not (isinstance(values, self._kernel.EncodedEvents) and isinstance(targets, self._kernel.Targets)):
+            return _one_by_one(self, values, targets, start, stop)
+        return self._asked(self._producer.produce_rows, values, targets, start, stop)
 
     def reports(self) -> list[Report]:
         return [*self._producer.poll(0)]
@@ -235,8 +235,8 @@ class ConfluentDriver:
             raise _refused(exc) from exc
         return True
 
-    def produce_block(self, topic: str, values: EncodedValues, start: int, stop: int) -> int:
-        return _one_by_one(self, topic, values, start, stop)
+    def produce_rows(self, values: EncodedValues, targets: Targets, start: int, stop: int) -> int:
+        return _one_by_one(self, values, targets, start, stop)
 
     def reports(self) -> list[Report]:
         self._serve(self._producer.poll, 0)
@@ -283,10 +283,16 @@ class ConfluentDriver:
             self._reports.append(("delivery", about))
 
 
-def _one_by_one(driver: Driver, topic: str, values: EncodedValues, start: int, stop: int) -> int:
+def _one_by_one(driver: Driver, values: EncodedValues, targets: Targets, start: int, stop: int) -> int:
     for index in range(start, stop):
+        key = targets.key(index)
         try:
-            if not driver.produce(topic, values[index], values.key(index), {}):
+            if not driver.produce(
+                targets.destination(index),
+                values[index],
+                values.key(index) if key is None else key,
+                targets.headers(index),
+            ):
                 return index
         except RefusedError as error:
             error.index = index

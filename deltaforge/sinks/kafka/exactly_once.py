@@ -150,7 +150,7 @@ class ExactlyOnceKafkaSink(KafkaSink):
         record = PositionRecord(
             generation=self._context.generation, instance=self._instance, seq=self._seq, progress=progress
         )
-        client.send(msgspec.json.encode(record), self._positions.name, self._positions.key, {})
+        client.send(msgspec.json.encode(record), self._positions.name, self._positions.key)
         client.drain()
         reached("inside_transaction_before_commit")
         client.commit_transaction()

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from deltaforge.config.unset import naming_unset
-from deltaforge.core.batch import Batch, EventGroup
+from deltaforge.core.batch import Batch
 from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import RecordError, SinkError
-from deltaforge.core.routing import Destination, MessageKey, headers_of, row_key
-from deltaforge.kernel import backend
+from deltaforge.core.routing import Destination, MessageKey, row_key
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka.client import Client, FailedError, StalledError
 from deltaforge.sinks.kafka.config import KafkaSinkConfig
+from deltaforge.sinks.messages import Addressing
 
 log = logging.getLogger(__name__)
 
@@ -36,19 +36,6 @@ class Handed:
     count: int = 0
 
 
-_Target = tuple[str, bytes, dict[str, str]]
-
-
-@dataclass
-class _Run:
-    """Events ``start`` to ``stop`` of a batch: to one topic under their row keys, or each to its target."""
-
-    start: int
-    stop: int
-    topic: str | None
-    targets: list[_Target]
-
-
 class KafkaSink:
     """Fills the producer in ``write`` and waits for every acknowledgement in ``flush``.
 
@@ -60,7 +47,8 @@ class KafkaSink:
         self._context = context
         self._encoder = config.encoder()
         self._topic = Destination(config.topic, "topic", allowed=_TOPIC_NAME)
-        self._key = MessageKey(config.key, row_key, lambda text: log.warning("%s", text, extra={"sink": config.id}))
+        key = MessageKey(config.key, row_key, lambda text: log.warning("%s", text, extra={"sink": config.id}))
+        self._addressing = Addressing(self._topic, key)
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
         self._client: Client | None = None
         self._handed: list[Handed] = []
@@ -117,43 +105,11 @@ class KafkaSink:
     def _send(self, client: Client, batch: Batch) -> None:
         values = batch.encoded(self._encoder)
         reached("after_encode")
-        runs = self._runs(batch)  # all of them before the first message: an event without a topic sends none
+        targets = self._addressing.targets(batch)  # before the first message: an event without a topic sends none
         handed = self._handed_as(batch, values.byte_count)
-        for run in runs:
-            start = max(handed.count, run.start)
-            if run.topic is not None:
-                for handed.count in client.send_block(run.topic, values, start, run.stop):
-                    reached("mid_produce")
-                continue
+        for count in client.send_rows(values, targets, handed.count):
+            handed.count = count
             reached("mid_produce")
-            for index in range(start, run.stop):
-                client.send(values[index], *run.targets[index - run.start], index=index)
-                handed.count = index + 1
-
-    def _runs(self, batch: Batch) -> list[_Run]:
-        """Where the events of a batch go: neighbours with one topic and their row keys in one run."""
-        runs: list[_Run] = []
-        stop = 0
-        for group, count in self._stretches(batch.groups):
-            start, stop = stop, stop + count
-            topic = self._topic.of_group(group, start) if self._key.is_row_key else None
-            if topic is not None and runs and runs[-1].topic == topic:
-                runs[-1].stop = stop
-            else:
-                runs.append(_Run(start, stop, topic, [] if topic is not None else self._targets(group, start)))
-        return runs
-
-    def _stretches(self, groups: Sequence[EventGroup]) -> Sequence[tuple[EventGroup, int]]:
-        """Groups with their numbers of events; the kernel puts neighbours of one topic together."""
-        if self._key.is_row_key and self._topic.is_of_table:
-            return backend.stretches(groups, self._topic.needs_op)
-        return [(group, group.event_count) for group in groups]
-
-    def _targets(self, group: EventGroup, start: int) -> list[_Target]:
-        return [
-            (self._topic.of(event, index), self._key.of(event, index), headers_of(event, index))
-            for index, event in enumerate(group.events(), start)
-        ]
 
     def _handed_as(self, batch: Batch, value_bytes: int) -> Handed:
         """Where this batch stands: among those that the producer already has, or new."""

@@ -129,7 +129,7 @@ def test_the_position_is_found_behind_many_aborted_transactions(target, opened):
     write_group(sink, numbered_batch(1), progress=SinkProgress(PostgresPosition(9)))
     for _ in range(60):
         sink._begin(sink._client)
-        sink._client.send(b"x", sink._positions.name, b"k", {})
+        sink._client.send(b"x", sink._positions.name, b"k")
         sink._client.drain()
         sink._client.abort_transaction(5)
         sink._began_at = None
@@ -316,7 +316,7 @@ def test_a_record_of_a_newer_version_is_refused(target, opened):
     sink = opened(target.sink())
     sink._begin(sink._client)
     record = b'{"incarnation":"","instance":"x","seq":1,"progress":null,"v":2}'
-    sink._client.send(record, sink._positions.name, sink._positions.key, {})
+    sink._client.send(record, sink._positions.name, sink._positions.key)
     sink._client.drain()
     sink._client.commit_transaction()
     sink._began_at = None

@@ -4,11 +4,16 @@ import threading
 
 import pytest
 
+from deltaforge.core.batch import Batch
+from deltaforge.core.positions import PostgresPosition
+from deltaforge.core.routing import Destination, MessageKey, row_key
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka import client as client_module
 from deltaforge.sinks.kafka.client import Client, FailedError
 from deltaforge.sinks.kafka.driver import RefusedError
+from deltaforge.sinks.messages import Addressing
+from deltaforge.testing.fakes import make_event
 
 
 class LateDriver:
@@ -61,8 +66,8 @@ class RefusingDriver:
     def __len__(self):
         return 0
 
-    def produce(self, *_):
-        raise RefusedError("MSG_SIZE_TOO_LARGE", "too large")
+    def produce_rows(self, *_):
+        raise RefusedError("MSG_SIZE_TOO_LARGE", "too large", 4)
 
     def reports(self):
         taken, self._reports = self._reports, []
@@ -92,6 +97,13 @@ def client_of(monkeypatch):
         client.close()
 
 
+def send(client):
+    """Five messages, of which the last one is large."""
+    addressing = Addressing(Destination("t", "topic"), MessageKey("k", row_key, pytest.fail))
+    batch = Batch([make_event(n, 4) for n in range(5)], PostgresPosition(4))
+    list(client.send_rows([b"", b"", b"", b"", b"large"], addressing.targets(batch), 0))
+
+
 @pytest.mark.parametrize(("values", "is_alone"), [([b"large"], True), ([b"s", b"large", b"t"], False)])
 def test_the_largest_message_of_a_refused_request_is_blamed_and_known_only_if_it_was_alone(client_of, values, is_alone):
     client = client_of(
@@ -106,7 +118,7 @@ def test_a_message_that_the_producer_does_not_take_leaves_the_others_in_it(clien
     driver = RefusingDriver()
     client = client_of(driver)
     with pytest.raises(FailedError) as caught:
-        client.send(b"large", "t", b"k", {}, index=4)
+        send(client)
     assert (caught.value.index, driver.purges) == (4, 0)
 
 
@@ -114,5 +126,5 @@ def test_a_message_that_is_refused_while_others_failed_is_not_the_first_cause(cl
     client = client_of(RefusingDriver())
     client._on_failed_delivery("MSG_SIZE_TOO_LARGE", "too large", "t", b"earlier")
     with pytest.raises(FailedError) as caught:
-        client.send(b"large", "t", b"k", {}, index=4)
+        send(client)
     assert caught.value.index is None

@@ -1,0 +1,32 @@
+# The loop that hands rows to librdkafka.
+
+cdef enum:
+    COPIED = 2
+
+
+cdef Py_ssize_t produce_known(
+    EncodedEvents values, Targets targets, Py_ssize_t index, Py_ssize_t stop, void** topics, int* error
+) noexcept nogil:
+    """Hand messages without headers over whose topics are known; the index of the first that is not taken."""
+    cdef Target* target
+    cdef Py_ssize_t value_at, key_at, key_end
+    cdef const uint8_t* keys
+    while index < stop:
+        target = &targets._targets[index]
+        if topics[target.number] == NULL or target.has_headers:
+            return index
+        value_at = values.value_ends[index - 1] + 1 if index else 0
+        if target.begin < 0:
+            keys, key_at, key_end = values.keys.data, values.key_ends[index - 1] if index else 0, values.key_ends[index]
+        else:
+            keys, key_at, key_end = targets._keys.data, target.begin, target.end
+        if df_rk.produce(
+            topics[target.number], -1, COPIED,
+            values.values.data + value_at, values.value_ends[index] - value_at,
+            keys + key_at if key_end > key_at else <const uint8_t*>b"",   # an empty key is a key too
+            key_end - key_at, NULL,
+        ):
+            error[0] = df_rk.last_error()
+            return index
+        index += 1
+    return index
