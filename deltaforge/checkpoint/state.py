@@ -74,15 +74,15 @@ class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
     ``spools`` has the sinks that do not hold the barrier. ``members`` are the ids of all sinks of the document: any
     other is new.
 
-    ``incarnation`` is that of the pipeline; ``sink_incarnations`` has the sinks that were set back alone since it
+    ``generation`` is that of the pipeline; ``sink_generations`` has the sinks that were set back alone since it
     began.
     """
 
     source_id: str
     sinks: list[SinkCheckpoint]
     v: int = 1
-    incarnation: str = ""
-    sink_incarnations: dict[str, str] = {}
+    generation: str = msgspec.field(default="", name="incarnation")
+    sink_generations: dict[str, str] = msgspec.field(default_factory=dict, name="sink_incarnations")
     reset_id: str = ""
     spools: dict[str, SpoolMark] = {}
     members: list[str] = []
@@ -100,26 +100,26 @@ class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
             self,
             sinks=[sink for sink in self.sinks if sink.sink_id not in gone],
             spools={sink_id: mark for sink_id, mark in self.spools.items() if sink_id not in gone},
-            sink_incarnations={**self.sink_incarnations, **gone},
+            sink_generations={**self.sink_generations, **gone},
             members=sink_ids,
         )
 
-    def incarnation_of(self, sink_id: str) -> str:
+    def generation_of(self, sink_id: str) -> str:
         """Under which a sink's destination keeps its progress."""
-        return self.sink_incarnations.get(sink_id, self.incarnation)
+        return self.sink_generations.get(sink_id, self.generation)
 
     def after_reset(self, reset_id: str, sink_id: str | None, to: Position | None = None) -> DeliveryState:
         """Where a reset begins: what it sets back has no position, neither here nor at its destination.
 
         Args:
-            reset_id: Of the reset; also the new incarnation, the same however often the start is repeated.
+            reset_id: Of the reset; also the new generation, the same however often the start is repeated.
             sink_id: The one sink that is set back; None: all of them.
             to: Where reading begins. A sink that was given up just there gets what waits for it, and goes on.
         """
         if sink_id is None:
             members = self.members
             return DeliveryState(
-                source_id=self.source_id, sinks=[], incarnation=reset_id, reset_id=reset_id, members=members
+                source_id=self.source_id, sinks=[], generation=reset_id, reset_id=reset_id, members=members
             )
         mark = self.spools.get(sink_id)
         if mark is not None and mark.is_detached_at(to):
@@ -129,7 +129,7 @@ class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
             self,
             sinks=[sink for sink in self.sinks if sink.sink_id != sink_id],
             spools={known: mark for known, mark in self.spools.items() if known != sink_id},
-            sink_incarnations={**self.sink_incarnations, sink_id: reset_id},
+            sink_generations={**self.sink_generations, sink_id: reset_id},
             reset_id=reset_id,
         )
 

@@ -71,7 +71,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         self._tap = tap
         self._state_before_reset = state_before_reset
         ids = [sink.config.id for sink in info.spec.spec.sinks]
-        fresh = DeliveryState(source_id="", sinks=[], incarnation=uuid.uuid4().hex)
+        fresh = DeliveryState(source_id="", sinks=[], generation=uuid.uuid4().hex)
         self._state = (state or fresh).with_members(ids, lambda: uuid.uuid4().hex)
         self._unmarked = unmarked_files(info, [sink_id for sink_id in ids if state and state.knows(sink_id)])
         acked = {sink.sink_id: sink for sink in self._state.sinks}
@@ -120,7 +120,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             info.name,
             info.tenant,
             info.metrics,
-            self._state.incarnation_of(config.id),
+            self._state.generation_of(config.id),
             output_dir=info.rules.output_of(config) if info.rules else None,
             adopts=config.id in self._unmarked,
             waiting=self._waiting[config.id],

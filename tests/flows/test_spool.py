@@ -351,7 +351,7 @@ def test_removed_sink_forgets_its_position_and_what_waited_for_it(tmp_path, save
     run(pipeline, until=lambda: len(good.durable) >= 70 and not pipeline.paths.spool("opt").exists())
     without = saved(read_delivery_state, pipeline)
     assert (without.members, list(without.spools)) == (["good"], [])
-    assert without.incarnation_of("opt") != before.incarnation_of("opt")
+    assert without.generation_of("opt") != before.generation_of("opt")
 
     opt.is_down = False
     pipeline = FakePipeline(tmp_path, ScriptedStream(last=80), sinks, **OPTIONAL)

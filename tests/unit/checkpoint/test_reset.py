@@ -5,7 +5,14 @@ from datetime import UTC, datetime
 import pytest
 
 from deltaforge.checkpoint.reset import ResetRequest, read_reset, remove_reset, request_from_body, write_reset
-from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint, SpoolMark, SpoolPlace
+from deltaforge.checkpoint.state import (
+    DeliveryState,
+    SinkCheckpoint,
+    SpoolMark,
+    SpoolPlace,
+    decode_delivery_state,
+    encode_state,
+)
 from deltaforge.core.errors import CheckpointError, SpecError
 from deltaforge.core.positions import LogEdge, MysqlPosition, PostgresPosition
 
@@ -136,12 +143,21 @@ def test_file_that_is_not_understood_stops_the_start(tmp_path, data):
         read_reset(path)
 
 
-def test_what_is_set_back_gets_a_new_incarnation_and_the_rest_keeps_its_own():
+def test_what_is_set_back_gets_a_new_generation_and_the_rest_keeps_its_own():
     sinks = [SinkCheckpoint(name, PostgresPosition(5), datetime.now(UTC)) for name in ("a", "b")]
-    state = DeliveryState(source_id="s", sinks=sinks, incarnation="i")
+    state = DeliveryState(source_id="s", sinks=sinks, generation="i")
     one = state.after_reset("r1", "a")
     assert [sink.sink_id for sink in one.sinks] == ["b"]
-    assert [one.incarnation_of(name) for name in ("a", "b")] == ["r1", "i"]
+    assert [one.generation_of(name) for name in ("a", "b")] == ["r1", "i"]
     everything = one.after_reset("r2", None)
     assert everything.sinks == []
-    assert [everything.incarnation_of(name) for name in ("a", "b")] == ["r2", "r2"]
+    assert [everything.generation_of(name) for name in ("a", "b")] == ["r2", "r2"]
+
+
+def test_saved_states_keep_the_names_of_their_fields():
+    state = DeliveryState(source_id="s", sinks=[], generation="g", sink_generations={"a": "h"}, members=["a"])
+    assert encode_state(state) == (
+        b'{"source_id":"s","sinks":[],"v":1,"incarnation":"g","sink_incarnations":{"a":"h"},"reset_id":"","spools":{},'
+        b'"members":["a"]}'
+    )
+    assert decode_delivery_state(encode_state(state)) == state
