@@ -87,10 +87,10 @@ def main() -> None:
     traced = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     begun = time.perf_counter()
-    size = len(sensing.to_bytes())
+    size = len(sensing.pipeline_bytes())
     whole = time.perf_counter() - begun
     begun = time.perf_counter()
-    sensing.to_bytes()
+    sensing.pipeline_bytes()
     again = time.perf_counter() - begun
     print(f"{options.tables} tables of {options.shapes} shapes: {traced / 1e6:.1f} MB, state {size / 1e6:.1f} MB,")
     print(f"encoded in {whole * 1e3:.0f} ms, unchanged again in {again * 1e3:.1f} ms")

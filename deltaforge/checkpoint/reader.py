@@ -28,10 +28,16 @@ FLOW_ID = "deltaforge"
 SOURCE_STEP = "source"
 DELIVERY_STEP = "delivery"
 SENSING_STEP = "sensing"
+SHARDS_STEP = "shards"
 SOURCE_KEY = "log"
 DELIVERY_KEY = "delivery"
 SENSING_KEY = DELIVERY_KEY
-"""The stream keeps its one key on the way from sensing to delivery."""
+"""The stream keeps its one key on the way from sensing to delivery; what is known of tables is under others."""
+
+
+def sensing_shard_key(shard: int) -> str:
+    """The key of the sensing step under which the tables of a shard are saved."""
+    return f"tables-{shard:02}"
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -63,28 +69,31 @@ def read_delivery_state(recovery_dir: Path) -> DeliveryState | None:
     return None if data is None else decode_delivery_state(data)
 
 
-def read_sensing_state(recovery_dir: Path) -> bytes | None:
-    """What sensing and drift detection know, still encoded; None when nothing was saved yet."""
-    return _state(recovery_dir, SENSING_STEP, SENSING_KEY)
+def read_sensing_states(recovery_dir: Path) -> list[bytes]:
+    """What sensing and drift detection know, by key, still encoded; empty when nothing was saved yet."""
+    return [*_states(recovery_dir, SENSING_STEP).values()]
 
 
 def _state(recovery_dir: Path, step: str, key: str) -> bytes | None:
+    return _states(recovery_dir, step).get(key)
+
+
+def _states(recovery_dir: Path, step: str) -> dict[str, bytes]:
+    """The newest state of each key of a step."""
     try:
         with _parts(recovery_dir) as parts:
             epoch = _resume_epoch(parts)
             if epoch is None:
-                return None
-            found = _newest(parts, f"{FLOW_ID}.{step}", key, epoch)
+                return {}
+            found = _newest(parts, f"{FLOW_ID}.{step}", epoch)
     except sqlite3.Error as exc:
         raise CheckpointError(f"recovery store {recovery_dir.name} cannot be read: {exc}") from exc
-    if found is None:
-        return None
-    value = _PlainUnpickler(io.BytesIO(found)).load()
-    if value is None:  # an epoch that ended before the source was connected for the first time
-        return None
-    if not isinstance(value, bytes):
-        raise CheckpointError(f"saved state of step {step} is a {type(value).__name__}, expected bytes")
-    return value
+    values = {key: _PlainUnpickler(io.BytesIO(data)).load() for key, data in found.items()}
+    for value in values.values():
+        if not isinstance(value, bytes | None):
+            raise CheckpointError(f"saved state of step {step} is a {type(value).__name__}, expected bytes")
+    # None: an epoch that ended before the source was connected for the first time.
+    return {key: value for key, value in values.items() if value is not None}
 
 
 class _parts:  # noqa: N801 - used like a function
@@ -127,7 +136,6 @@ def _resume_epoch(parts: list[sqlite3.Connection]) -> int | None:
     return min(workers.values())
 
 
-def _newest(parts: list[sqlite3.Connection], step: str, key: str, epoch: int) -> bytes | None:
-    query = "select snap_epoch, ser_change from snaps where step_id = ? and state_key = ? and snap_epoch < ?"
-    rows = [row for row in _rows(parts, query, step, key, epoch) if row[1] is not None]
-    return max(rows, key=lambda row: int(row[0]))[1] if rows else None
+def _newest(parts: list[sqlite3.Connection], step: str, epoch: int) -> dict[str, bytes]:
+    query = "select state_key, ser_change from snaps where step_id = ? and snap_epoch < ? order by snap_epoch"
+    return {key: data for key, data in _rows(parts, query, step, epoch) if data is not None}

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from deltaforge.checkpoint.reader import read_sensing_state
+from deltaforge.checkpoint.reader import read_sensing_states
 from deltaforge.core.errors import ControlError, NotFoundError
 from deltaforge.sensing.drift_state import TableDrift
 from deltaforge.sensing.field_list import add_facts, field_rows
@@ -16,7 +16,7 @@ from deltaforge.sensing.sensor import KeyState, is_stabilized, key_name
 from deltaforge.sensing.sensor import Path as KeyPath
 from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sensing.shape import Shape
-from deltaforge.sensing.state import SensingState, decode_sensing_state
+from deltaforge.sensing.state import SensingState, decode_sensing_state, merged
 
 
 def read_shapes(recovery_dir: Path) -> SensingState:
@@ -25,8 +25,7 @@ def read_shapes(recovery_dir: Path) -> SensingState:
     Raises:
         CheckpointError: It cannot be read.
     """
-    data = read_sensing_state(recovery_dir)
-    return SensingState() if data is None else decode_sensing_state(data)
+    return merged(map(decode_sensing_state, read_sensing_states(recovery_dir)))
 
 
 class SensingView:

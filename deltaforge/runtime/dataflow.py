@@ -10,12 +10,12 @@ import logging
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
-from deltaforge.checkpoint.reader import DELIVERY_STEP, FLOW_ID, SENSING_STEP, SOURCE_STEP
+from deltaforge.checkpoint.reader import DELIVERY_STEP, FLOW_ID, SENSING_STEP, SHARDS_STEP, SOURCE_STEP
 from deltaforge.checkpoint.reset import ResetRequest
 from deltaforge.kernel import check_kernel, description, is_missing
 from deltaforge.runtime.delivery import DeliverySink
 from deltaforge.runtime.running import RunningPipeline
-from deltaforge.runtime.sensing import SensingLogic
+from deltaforge.runtime.sensing_step import SensingStep, TableShards
 from deltaforge.runtime.source import LogSource
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,8 @@ def build_dataflow(pipeline: RunningPipeline, reset: ResetRequest | None = None)
     flow = Dataflow(FLOW_ID)
     batches = op.input(SOURCE_STEP, flow, LogSource(info, reset, pipeline.read_log))
     if info.spec.spec.schema_sensing.enabled:
-        batches = op.stateful_batch(SENSING_STEP, batches, lambda state: SensingLogic(info, state))
+        sharded = op.flat_map_batch(SHARDS_STEP, batches, TableShards())
+        batches = op.stateful_batch(SENSING_STEP, sharded, SensingStep(info).logic)
     op.output(DELIVERY_STEP, batches, DeliverySink(info, reset, pipeline.deliver))
     return flow
 

@@ -1,7 +1,5 @@
-"""The stateful step between source and delivery that learns the shape of the data. Batches pass it as they are.
-
-It samples rows out of the log bytes of a batch and hands the samples to sensing and drift detection. What
-they know is saved with the epoch, so after a crash it stands exactly where the source begins again.
+"""Learns the shape of the data from batches: samples rows out of their log bytes, and hands the samples to sensing and
+drift detection.
 """
 
 from __future__ import annotations
@@ -10,24 +8,21 @@ import itertools
 import logging
 import operator
 import time
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from bytewax.operators import StatefulBatchLogic
-
 from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
-from deltaforge.core.errors import DeltaForgeError, unforeseen
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.resume import ResumeFilter, SinkProgress, advanced
 from deltaforge.core.table import TableSchema
 from deltaforge.kernel import backend
-from deltaforge.runtime.panics import told
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.sensing_metrics import SensingMetrics
 from deltaforge.sensing.declared import is_json_type
 from deltaforge.sensing.pipeline import PipelineSensing
 from deltaforge.sensing.sample import Sample, sample_of_events
+from deltaforge.sensing.state import SensingState
 
 log = logging.getLogger(__name__)
 
@@ -44,66 +39,44 @@ class _Table(NamedTuple):
     schema: TableSchema | None
 
 
-class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
+class BatchSensing:
     """Observes every event of the log once.
 
     Args:
         info: Of the run.
-        state: What was saved; None for a new pipeline.
+        state: What was saved, under all keys.
     """
 
-    def __init__(self, info: RunInfo, state: bytes | None) -> None:
+    def __init__(self, info: RunInfo, state: SensingState) -> None:
         settings = info.spec.spec.schema_sensing
-        self._info = info
         self._terms: dict[str, Any] = {
             "warmup": settings.sampling.warmup_events,
             "rate": settings.sampling.sample_rate,
             "max_depth": settings.deep_inspect.max_depth,
         }
-        self._sensing = PipelineSensing.from_bytes(settings, state) if state else PipelineSensing(settings)
-        self._metrics = SensingMetrics(info.metrics, self._sensing)
+        self.shapes = PipelineSensing(settings, state)
+        self.metrics = SensingMetrics(info.metrics, self.shapes)
         self._tables: dict[Hashable, _Table] = {}
-        progress = self._sensing.progress
-        self._replay = ResumeFilter(progress) if progress else None
+        self._replay = ResumeFilter(state.progress) if state.progress else None
         self._read: SinkProgress | None = None  # how far the log is read; behind what is counted in a replay
 
-    @told
-    def on_batch(self, values: list[Batch]) -> tuple[Iterable[Batch], bool]:
-        began = time.monotonic()
-        try:
-            for batch in values:
-                self._observe(batch)
-        except DeltaForgeError as error:
-            self._info.ending.fail(error)
-            raise
-        except Exception as error:
-            log.exception("sensing crashed")
-            self._info.ending.fail(DeltaForgeError(f"sensing failed unexpectedly: {unforeseen(error)}", crash=True))
-            raise
-        self._metrics.note_stage(time.monotonic() - began)
-        return values, self.RETAIN
-
-    @told
-    def snapshot(self) -> bytes:
-        self._metrics.refresh()
-        return self._sensing.to_bytes()
-
-    def _observe(self, batch: Batch) -> None:
+    def observe(self, batch: Batch) -> None:
+        """Take in a batch. It stays as it is, but for the version of events without a registered definition."""
         replay, now = self._replay, datetime.now(UTC)
         news = replay.unseen(batch) if replay else batch
         for key, groups in _by_table(news.groups).items():
             self._observe_table(key, groups, now)
         self._read = advanced(self._read, batch)
         if news.event_count or replay is None or replay.is_over:
-            self._sensing.progress = self._read
+            self.shapes.progress = self._read
         if batch.event_count:
-            self._metrics.note_batch()
+            self.metrics.note_batch()
 
     def _observe_table(self, key: Hashable, groups: list[EventGroup], now: datetime) -> None:
         began = time.monotonic()
-        sensing, table = self._sensing, self._table(key, groups[0])
+        shapes, table = self.shapes, self._table(key, groups[0])
         sample = self._sample(table, groups)
-        evolutions = sensing.observe(table.name, table.columns, sample, now)
+        evolutions = shapes.observe(table.name, table.columns, sample, now)
         for evolution in evolutions:
             log.log(
                 logging.DEBUG if evolution.is_learning else logging.INFO,
@@ -114,18 +87,18 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
                 extra={"table": table.name, "sequence": evolution.sequence},
             )
         if table.schema is not None:
-            for drift in sensing.drift.observe(table.name, table.schema, sample, evolutions):
+            for drift in shapes.drift.observe(table.name, table.schema, sample, evolutions):
                 log.warning(
                     "drift detected in %s.%s: %s, expected %s, observed %s",
                     *(drift.table, drift.column, drift.kind, drift.expected_type, drift.observed_type),
                     extra={"table": table.name},
                 )
         else:
-            _label(groups, sensing.version(table.name))
-        self._metrics.note_sample(table.name, sum(sample.totals), len(evolutions), time.monotonic() - began)
+            _label(groups, shapes.version(table.name))
+        self.metrics.note_sample(table.name, sum(sample.totals), len(evolutions), time.monotonic() - began)
 
     def _sample(self, table: _Table, groups: list[EventGroup]) -> Sample:
-        seen = self._sensing.seen(table.name)
+        seen = self.shapes.seen(table.name)
         found = backend.row_sample(groups, table.columns, seen=seen, **self._terms)
         if found is not None:
             return found
@@ -144,8 +117,8 @@ class SensingLogic(StatefulBatchLogic[Batch, Batch, bytes]):
         source, schema = event.source, event.schema
         qualifier = source.schema or source.db
         json_columns = None if schema is None else [c.name for c in schema.columns if is_json_type(c.type)]
-        columns = self._sensing.asked(source.table, json_columns, qualifier=qualifier)
-        return _Table(self._sensing.name_of(qualifier, source.table), columns, schema)
+        columns = self.shapes.asked(source.table, json_columns, qualifier=qualifier)
+        return _Table(self.shapes.name_of(qualifier, source.table), columns, schema)
 
 
 def _by_table(groups: Sequence[EventGroup]) -> dict[Hashable, list[EventGroup]]:

@@ -8,7 +8,7 @@ changed are checked value by value.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -130,12 +130,19 @@ class PipelineDrift:
         known = self._states.get(table)
         return known is not None and bool(known.records)
 
-    def encoded(self) -> dict[str, msgspec.Raw]:
-        """The state as bytes per table; tables that did not change are not encoded again."""
-        for table, state in self._states.items():
-            if table not in self._encoded:
-                self._encoded[table] = encode_part(state)
-        return self._encoded
+    def encoded(self, tables: Iterable[str]) -> dict[str, msgspec.Raw]:
+        """The states of some tables as bytes; those that did not change are not encoded again."""
+        found = {}
+        for table in tables:
+            state = self._states.get(table)
+            if state is not None:
+                found[table] = self._encoded.get(table) or self._encoded.setdefault(table, encode_part(state))
+        return found
+
+    def forget(self, table: str) -> None:
+        """The table is gone."""
+        for known in (self._states, self._declarations, self._encoded):
+            known.pop(table, None)
 
     def observe(
         self,

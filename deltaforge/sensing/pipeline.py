@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Container, Iterable, Iterator, Sequence
 from datetime import datetime
 
 import msgspec
 
 from deltaforge.config.patterns import TablePatterns
+from deltaforge.core.resume import SinkProgress
 from deltaforge.sensing.drift import PipelineDrift
 from deltaforge.sensing.encoding import encode_part
 from deltaforge.sensing.sample import WHOLE_ROW, Sample
 from deltaforge.sensing.sensor import Evolution, KeyState, Sensor
 from deltaforge.sensing.settings import SchemaSensing
-from deltaforge.sensing.state import SensingState, TableState, decode_sensing_state, encode_parts
+from deltaforge.sensing.state import SensingState, TableState, encode_parts, shard_of
+
+MAX_TABLES = 10_000
+"""So many tables are known; one more, and the one that nothing was read of for longest is forgotten."""
 
 
 class PipelineSensing:
@@ -27,7 +32,7 @@ class PipelineSensing:
         state: What was saved; None for a new pipeline.
 
     Attributes:
-        drift: Compares rows with their declaration; its state is part of :meth:`to_bytes`.
+        drift: Compares rows with their declaration; its state is saved with the tables.
         progress: Which events were observed; kept for the caller.
     """
 
@@ -41,30 +46,33 @@ class PipelineSensing:
             table: {column: Sensor(table, column, settings, key) for column, key in known.keys.items()}
             for table, known in state.tables.items()
         }
+        self._shards: defaultdict[int, dict[str, None]] = defaultdict(dict)
+        for table in (*state.tables, *state.drift):
+            self._shards[shard_of(table)][table] = None
         self._asked: dict[tuple[str, str, tuple[str, ...]], tuple[str, ...]] = {}
         self._encoded: dict[str, msgspec.Raw] = {}
 
-    @classmethod
-    def from_bytes(cls, settings: SchemaSensing, data: bytes) -> PipelineSensing:
-        """Where a pipeline left off.
+    def shard_bytes(self, shard: int) -> bytes:
+        """The state of the tables of one shard. Tables that did not change are not encoded again."""
+        return self._bytes(None, self._shards[shard])
 
-        Raises:
-            CheckpointError: Not a state that this version understands.
-        """
-        return cls(settings, decode_sensing_state(data))
+    def pipeline_bytes(self, saved_shards: Container[int] = ()) -> bytes:
+        """What is known beside the tables of the shards that are saved by themselves."""
+        others = [table for shard, tables in self._shards.items() if shard not in saved_shards for table in tables]
+        return self._bytes(self.progress, others)
 
-    def to_bytes(self) -> bytes:
-        """The state, for :meth:`from_bytes`. Tables that did not change are not encoded again."""
-        for table, state in self._tables.items():
-            if table not in self._encoded:
-                self._encoded[table] = encode_part(state)
-        return encode_parts(self.progress, self._encoded, self.drift.encoded())
+    def _bytes(self, progress: SinkProgress | None, tables: Iterable[str]) -> bytes:
+        for table in tables:
+            if table not in self._encoded and table in self._tables:
+                self._encoded[table] = encode_part(self._tables[table])
+        encoded = {table: self._encoded[table] for table in tables if table in self._encoded}
+        return encode_parts(progress, encoded, self.drift.encoded(tables))
 
     def name_of(self, qualifier: str, table: str) -> str:
         """What a table is called here: its bare name, or ``qualifier.table`` if a table of another database or
         schema had that name first.
         """
-        known = self._tables.setdefault(table, TableState(qualifier=qualifier))
+        known = self._tables.get(table) or self._added(table, qualifier)
         return table if known.qualifier == qualifier else f"{qualifier}.{table}"
 
     def keys(self) -> Iterator[KeyState]:
@@ -112,9 +120,8 @@ class PipelineSensing:
             ProtocolError: A row cannot be decoded.
         """
         self._encoded.pop(table, None)
-        state = self._tables.get(table)
-        if state is None:
-            state = self._tables[table] = TableState()
+        state = self._tables.pop(table, None) or self._added(table, "")
+        self._tables[table] = state  # the last of them: see MAX_TABLES
         state.row_count += sample.row_count
         evolutions = list[Evolution]()
         for index, column in enumerate(columns):
@@ -132,6 +139,18 @@ class PipelineSensing:
         """Hits and misses of the structure caches of a table since the pipeline was created."""
         states = [sensor.state for sensor in self._sensors.get(table, {}).values()]
         return sum(state.cache_hits for state in states), sum(state.cache_misses for state in states)
+
+    def _added(self, table: str, qualifier: str) -> TableState:
+        if len(self._tables) >= MAX_TABLES:
+            self._forget(next(iter(self._tables)))
+        self._shards[shard_of(table)][table] = None
+        state = self._tables[table] = TableState(qualifier=qualifier)
+        return state
+
+    def _forget(self, table: str) -> None:
+        for known in (self._tables, self._sensors, self._encoded, self._shards[shard_of(table)]):
+            known.pop(table, None)
+        self.drift.forget(table)
 
     def _sensor(self, table: str, column: str) -> Sensor:
         sensors = self._sensors.setdefault(table, {})

@@ -22,6 +22,7 @@ from deltaforge.sensing.declared import is_json_type
 from deltaforge.sensing.pipeline import PipelineSensing
 from deltaforge.sensing.sample import sample_of_events
 from deltaforge.sensing.settings import SchemaSensing
+from deltaforge.sensing.state import decode_sensing_state
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.redis import RedisSink, RedisSinkConfig
 from deltaforge.storage.base import QueueEntry
@@ -170,7 +171,7 @@ def test_sensing(found):
             if schema is not None:
                 for checks_values in (False, True):
                     value_or(DeltaForgeError, observe_drift, sensing, schema, sample, evolutions, checks_values)
-    PipelineSensing.from_bytes(SchemaSensing(), sensing.to_bytes())
+    PipelineSensing(SchemaSensing(), decode_sensing_state(sensing.pipeline_bytes()))
 
 
 def observe_drift(sensing, schema, sample, evolutions, checks_values):

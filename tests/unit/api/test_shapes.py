@@ -89,7 +89,7 @@ def sensed():
     sample = EventSample(visits, ("doc",), [200], row_count=200, max_depth=10)
     sensing.observe("users", ("doc",), sample, NOW)
     sensing.drift.observe("users", CLEAN, sample)
-    return sensing.to_bytes()
+    return sensing.pipeline_bytes()
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ from deltaforge.checkpoint.reader import (
     SENSING_KEY,
     SENSING_STEP,
     read_checkpoints,
-    read_sensing_state,
+    read_sensing_states,
     read_source_state,
+    sensing_shard_key,
 )
 from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint, SourceState, encode_state
 from deltaforge.core.errors import CheckpointError
@@ -122,7 +123,10 @@ def test_damaged_store_is_a_clear_error(store):
         read_checkpoints(store)
 
 
-def test_sensing_state_is_handed_on_as_bytes(store):
-    assert read_sensing_state(store) is None
-    execute(store, execution(0, 1, 1), front(0, 0, 2), snap(SENSING_STEP, SENSING_KEY, 1, b"\x81"))
-    assert read_sensing_state(store) == b"\x81"
+def test_sensing_states_are_handed_on_as_bytes_the_newest_of_each_key(store):
+    assert read_sensing_states(store) == []
+    execute(store, execution(0, 1, 1), front(0, 0, 3))
+    for key, epoch, value in ((SENSING_KEY, 1, b"old"), (sensing_shard_key(7), 1, b"shard"), (SENSING_KEY, 2, b"new")):
+        execute(store, snap(SENSING_STEP, key, epoch, value))
+    execute(store, snap(SENSING_STEP, SENSING_KEY, 3, b"not saved yet"))
+    assert sorted(read_sensing_states(store)) == [b"new", b"shard"]

@@ -3,6 +3,7 @@
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime.sensing_metrics import SensingMetrics
 from deltaforge.sensing.pipeline import PipelineSensing
+from deltaforge.sensing.state import decode_sensing_state
 from tests.unit.sensing.test_pipeline import feed, sensing
 
 COUNTERS = ("schema_events", "schema_sensing_cache_hits", "schema_sensing_cache_misses", "schema_cache_hits",
@@ -32,7 +33,7 @@ def test_after_a_restart_all_counters_begin_at_zero():
     assert first["schema_events"] == first["schema_sensing_cache_hits"] + first["schema_sensing_cache_misses"] == 40
 
     after = PipelineMetrics("p")
-    again = PipelineSensing.from_bytes(pipeline.settings, pipeline.to_bytes())
+    again = PipelineSensing(pipeline.settings, decode_sensing_state(pipeline.pipeline_bytes()))
     counting = SensingMetrics(after, again)
     assert counted(after) == dict.fromkeys(COUNTERS, 0)
     assert after.registry.get_sample_value("deltaforge_schema_tables_total", {"pipeline": "p"}) == 1
