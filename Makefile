@@ -7,7 +7,7 @@ PYTEST := $(BIN)/pytest -q
 # Tests against servers wait more than they work: JOBS of them at a time, each process with servers of its own.
 PARALLEL = --require-servers -n $(or $(JOBS),4) --dist worksteal
 
-.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan servers integration faults golden docs check demo bench bench-peers chaos clean changelog lock audit deploy-check dist
+.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan servers test-full integration faults golden docs check demo bench bench-peers chaos clean changelog lock audit deploy-check dist
 
 setup: $(READY)
 KERNEL := pyproject.toml setup.py $(wildcard deltaforge/kernel/*.p* deltaforge/kernel/*/*.p*)
@@ -55,6 +55,12 @@ faults: servers
 
 test: servers
 	$(PYTEST) $(PARALLEL) --durations 10 tests
+
+# Longer: more kills, larger transactions, the Python decoders, and the kernel with every access to memory checked.
+test-full: servers
+	DELTAFORGE_KILLS=10 DELTAFORGE_BIG_TRANSACTION=200000 DELTAFORGE_CHAOS_SECS=60 DELTAFORGE_HOSTILE_REQUESTS=10000 \
+	  $(PYTEST) $(PARALLEL) --durations 10 tests
+	$(MAKE) pure fuzz-asan
 
 pure: servers
 	DELTAFORGE_PURE=1 $(PYTEST) $(PARALLEL) tests

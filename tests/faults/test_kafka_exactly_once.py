@@ -14,7 +14,7 @@ from tests.fixtures.fix_trial import SEED
 from tests.pipelines import PipelineProcess, wait_for
 from tests.trial import finish, pause, source_of, wait_until_delivered
 
-KILLS = int(os.environ.get("DELTAFORGE_KILLS", "5"))
+KILLS = int(os.environ.get("DELTAFORGE_KILLS", "3"))
 ROWS = int(os.environ.get("DELTAFORGE_BIG_TRANSACTION", "100000"))
 SPLIT = {"max_tx_bytes": 30_000, "max_events": 500}
 

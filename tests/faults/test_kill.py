@@ -9,8 +9,8 @@ from tests.destinations import FileDestination, KafkaDestination, RedisDestinati
 from tests.fixtures.fix_trial import SEED
 from tests.trial import pause, source_of
 
-KILLS = int(os.environ.get("DELTAFORGE_KILLS", "5"))
-BIG = int(os.environ.get("DELTAFORGE_BIG_TRANSACTION", "200000"))
+KILLS = int(os.environ.get("DELTAFORGE_KILLS", "3"))
+BIG = int(os.environ.get("DELTAFORGE_BIG_TRANSACTION", "100000"))
 
 
 @pytest.fixture(params=["postgres", "mysql", "mariadb"])

@@ -40,11 +40,12 @@ class FakePipeline:
 
 def run(pipeline, *, until, epoch_secs=0.02, workers=1):
     """Run until ``until()`` is true, then stop."""
-    failed = []
+    failed, ended = [], threading.Event()
 
     def stop():
         try:
-            wait_until(lambda: until() or pipeline.failure is not None)
+            wait_until(lambda: ended.is_set() or until() or pipeline.failure is not None)
+            assert pipeline.failure is not None or until(), "it has ended by itself"
         except AssertionError as error:
             failed.append(error)
         pipeline.ending.stop()
@@ -59,5 +60,6 @@ def run(pipeline, *, until, epoch_secs=0.02, workers=1):
             workers_per_process=workers,
         )
     finally:
+        ended.set()
         thread.join()
     assert not failed, failed

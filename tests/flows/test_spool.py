@@ -252,6 +252,7 @@ def test_damaged_spool_is_an_error_that_names_the_sink(tmp_path):
     segment.write_bytes(data)
     opt.is_down = False
     pipeline = FakePipeline(tmp_path, ScriptedStream(last=210), {"good": good, "opt": opt}, **OPTIONAL)
+    pipeline.ending.grace_secs = 0.2
     run(pipeline, until=lambda: len(good.durable) >= 210 and "damaged" in pipeline.delivery.errors().get("opt", ""))
     assert "damaged" in pipeline.delivery.errors()["opt"]
     assert good.durable == rows(210)
@@ -285,12 +286,17 @@ def test_quorum_that_is_not_there_holds_the_position(tmp_path, saved):
     stream = ScriptedStream(last=300)
     pipeline = FakePipeline(tmp_path, stream, sinks, **options)
     pipeline.ending.grace_secs = 0.2
-    fail(pipeline, until=lambda: len(sinks["a"].durable) >= 20, match="stopped before sink")
+
+    def until():
+        return sinks["a"].durable and {"b", "c"} <= pipeline.delivery.errors().keys()
+
+    fail(pipeline, until=until, match="stopped before sink")
     assert saved(read_source_state, pipeline).position == PostgresPosition(1)
     assert set(stream.confirmed) <= {1}
 
     sinks["c"].is_down = False
     pipeline = FakePipeline(tmp_path, ScriptedStream(last=300), sinks, **options)
+    pipeline.ending.grace_secs = 0.2
     run(pipeline, until=lambda: all(300 in sinks[name].durable for name in "ac"))
     sinks["b"].is_down = False
     pipeline = FakePipeline(tmp_path, ScriptedStream(last=300), sinks, **options)
