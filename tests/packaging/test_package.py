@@ -32,7 +32,7 @@ def test_the_sdist_is_the_tree(sdist):
 
 
 def test_the_wheel_has_every_module_and_the_compiled_kernel(wheel_names):
-    modules = {name for name in source_files() if re.fullmatch(r"(deltaforge|api|flows)/.*\.(py|typed)", name)}
+    modules = {name for name in source_files() if re.fullmatch(r"(deltaforge|api|flows)/.*\.(py|pyi|typed)", name)}
     contents = {name for name in wheel_names if ".dist-info/" not in name}
     kernels = {name for name in contents if re.fullmatch(r"deltaforge/kernel/_compiled\..*\.so", name)}
     assert len(kernels) == 1
