@@ -47,17 +47,16 @@ def with_example(tmp_path):
 
     def make(heading):
         copy = tmp_path / "copy"
-        for name in ("deltaforge", "api", "flows", "docs", "tests"):
-            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.cpp", "recorded"))
+        for name in ("deltaforge", "api", "docs/types", "tests/docs"):
+            shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__", "*.cpp"))
         for path, is_new, text in examples()[heading]:
             file = copy / path
             assert is_new != file.exists(), path
             file.write_text(text if is_new else changed(file.read_text(), text))
         shutil.copy(ROOT / "pyproject.toml", copy)
-        for check in (["ruff", "check", "-q"], ["ruff", "format", "-q", "--check"]):
-            subprocess.run(
-                [Path(sys.executable).with_name(check[0]), *check[1:], "deltaforge", "api"], cwd=copy, check=True
-            )
+        files = {path for path, _, _ in examples()[heading] if path.endswith(".py")}
+        for check in (["check", "-q"], ["format", "-q", "--check"]):
+            subprocess.run([Path(sys.executable).with_name("ruff"), *check, *sorted(files)], cwd=copy, check=True)
         return copy
 
     return make
