@@ -12,8 +12,9 @@ from deltaforge.doctor.finding import Check, Notes, Subject
 from deltaforge.doctor.templates import note_template
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sinks.base import SinkContext
-from deltaforge.sinks.kafka.client import Client, kind_of
+from deltaforge.sinks.kafka.client import Client
 from deltaforge.sinks.kafka.config import KafkaSinkConfig
+from deltaforge.sinks.kafka.errors import kind_of
 from deltaforge.sinks.kafka.positions import reader_settings, topic_name
 
 if TYPE_CHECKING:

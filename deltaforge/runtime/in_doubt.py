@@ -64,19 +64,19 @@ class InDoubt:
         """How far the source is after the first ``count`` parts."""
         return self._parts[count - 1].progress
 
-    def acquit(self) -> None:
-        """The destination has taken everything written, so nothing of it is bad by itself."""
-        done = self._parts[: self.written_count]
+    def acquit(self, count: int) -> None:
+        """The destination has taken the first ``count`` parts, so nothing of them is bad by itself."""
+        done = self._parts[:count]
         if any(part.is_suspect for part in done):  # it was not its size or destination, but that of all together
             self._piece = max(1, self._piece // 4)
-            rest = [piece for part in self._parts[self.written_count :] for piece in _pieces(part, self._piece)]
+            rest = [piece for part in self._parts[count:] for piece in _pieces(part, self._piece)]
             self._parts = [*(part._replace(is_suspect=False) for part in done), *rest]
 
     def take(self, count: int) -> list[Part]:
         """Remove the first ``count`` parts: they are acked."""
-        self.acquit()
+        self.acquit(count)
         taken, self._parts = self._parts[:count], self._parts[count:]
-        self.written_count -= count
+        self.written_count = max(0, self.written_count - count)  # none, if the sink had to forget them meanwhile
         if not self._parts:
             self.is_careful, self.held_bytes = False, 0
         return taken
@@ -89,10 +89,16 @@ class InDoubt:
         """
         acked_count = self._count_of(report.acked_count, count)
         for place, errors in self._by_place(report.refused).items():
-            for dropped_count, error in enumerate(sorted(errors, key=lambda error: error.index)):
-                index, part = error.index - dropped_count, self._parts[place]
-                keep(self.event(place, index), error)
-                self._parts[place] = part._replace(batch=part.batch.without(index), is_suspect=False)
+            part = self._parts[place]
+            events, gone = part.batch.events(), set()
+            try:
+                for error in sorted(errors, key=lambda error: error.index):
+                    keep(events[error.index], error)
+                    gone.add(error.index)
+            finally:
+                if gone:
+                    rest = [event for at, event in enumerate(events) if at not in gone]
+                    self._parts[place] = part._replace(batch=part.batch.with_events(rest), is_suspect=False)
         taken = self.take(acked_count)
         if report.is_in_doubt:
             self.rewind()

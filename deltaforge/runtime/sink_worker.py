@@ -216,8 +216,10 @@ class SinkWorker:
             if not self._in_doubt.is_careful:
                 continue
             if self._store is not None and not part.is_last:
-                self._store.drain()
-                self._in_doubt.acquit()
+                if self._store.drain().is_in_doubt:
+                    self._flush(self._in_doubt.written_count)
+                else:
+                    self._in_doubt.acquit(self._in_doubt.written_count)
             else:
                 self._flush(self._in_doubt.written_count)
 
@@ -256,13 +258,15 @@ class SinkWorker:
         if place or error.written_count:
             self._check_owner()
             try:
-                self._ack(in_doubt.settle(self._sink.flush(), place, self._keep_refused))
+                report = self._sink.flush()
+                self._ack(in_doubt.settle(report, place, self._keep_refused))
             except RecordError as other:  # one before it is bad too
                 self._meter.failed(other)
                 self._put_aside(other)
                 return
-            self._meter.delivered(error.written_count)
-            in_doubt.drop_written(error.written_count)
+            gone = sum(other.batch is self._writing for other in report.refused)  # out of what it has taken
+            self._meter.delivered(error.written_count - gone)
+            in_doubt.drop_written(error.written_count - gone)
             index -= error.written_count
         self._keep(in_doubt.event(0, index), error)
         in_doubt.remove(0, index)

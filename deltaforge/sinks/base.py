@@ -201,8 +201,9 @@ class ProgressStore(Protocol):
     def note_progress(self, progress: SinkProgress) -> None:
         """How far the source is with what was written: the next ``flush`` makes it durable with the events."""
 
-    def drain(self) -> None:
-        """Return when the destination has taken everything written, which only ``flush`` makes durable.
+    def drain(self) -> DeliveryReport:
+        """Return when the destination has taken everything written, which only ``flush`` makes durable. A report that
+        it is in doubt is that of the next ``flush`` as well.
 
         Raises:
             SinkError: As ``flush``.

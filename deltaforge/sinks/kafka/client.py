@@ -15,6 +15,7 @@ from deltaforge.core.errors import SinkError
 from deltaforge.kernel.backend import Targets
 from deltaforge.sinks.base import SinkContext, Waiting
 from deltaforge.sinks.kafka.driver import RefusedError, new_driver
+from deltaforge.sinks.kafka.errors import KIND_OF, FailedError, StalledError
 
 log = logging.getLogger(__name__)
 
@@ -24,39 +25,6 @@ PURGE_SECS = 5.0
 ROOM_SECS = 0.005
 SHOWN_AFTER_SECS = 1.0
 """How long nothing may move until people are told why."""
-
-_KINDS = {
-    "auth": ("_AUTHENTICATION", "_SSL", "SASL_AUTHENTICATION_FAILED", "UNSUPPORTED_SASL_MECHANISM",
-             "ILLEGAL_SASL_STATE", "TOPIC_AUTHORIZATION_FAILED", "CLUSTER_AUTHORIZATION_FAILED",
-             "TRANSACTIONAL_ID_AUTHORIZATION_FAILED", "GROUP_AUTHORIZATION_FAILED"),
-    "incompatible": ("INVALID_TRANSACTION_TIMEOUT", "UNSUPPORTED_VERSION", "_UNSUPPORTED_FEATURE"),
-    "connect": ("_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE"),
-    "timeout": ("_MSG_TIMED_OUT", "_TIMED_OUT", "_TIMED_OUT_QUEUE", "REQUEST_TIMED_OUT"),
-    "fatal": ("_FENCED", "PRODUCER_FENCED", "INVALID_PRODUCER_EPOCH"),
-    "serialization": ("MSG_SIZE_TOO_LARGE", "RECORD_LIST_TOO_LARGE", "INVALID_RECORD"),
-    "routing": ("_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION", "UNKNOWN_TOPIC_OR_PART", "TOPIC_EXCEPTION"),
-}  # fmt: skip
-_KIND_OF = {name: kind for kind, names in _KINDS.items() for name in names}
-_ABOUT_TOPIC = {
-    "_UNKNOWN_TOPIC": "has no topic ",
-    "UNKNOWN_TOPIC_OR_PART": "has no topic ",
-    "_UNKNOWN_PARTITION": "has lost a partition of topic ",
-    "TOPIC_AUTHORIZATION_FAILED": "did not let us use topic ",
-}
-_CREATE = "create the topic, or let the brokers create topics (auto.create.topics.enable)"
-_HINTS = {
-    "MSG_SIZE_TOO_LARGE": "raise message.max.bytes in client_conf and max.message.bytes of the topic",
-    "INVALID_TRANSACTION_TIMEOUT": "the broker's transaction.max.timeout.ms is below transaction.timeout.ms",
-    "_UNKNOWN_TOPIC": _CREATE,
-    "UNKNOWN_TOPIC_OR_PART": _CREATE,
-    "_UNKNOWN_PARTITION": f"if it was deleted: {_CREATE}",
-    "TOPIC_AUTHORIZATION_FAILED": "give the user Write and Describe on the topic, and Create if it is to be made",
-}
-
-
-def kind_of(name: str) -> str:
-    """The kind of our error for the name of one of librdkafka's."""
-    return _KIND_OF.get(name, "io")
 
 
 class Trouble(NamedTuple):
@@ -68,43 +36,7 @@ class Trouble(NamedTuple):
     @property
     def kind(self) -> str | None:
         """The kind of our error, None if it has none of its own."""
-        return _KIND_OF.get(self.name)
-
-
-class StalledError(SinkError):
-    """No progress for too long; the messages still wait in the producer."""
-
-
-class FailedError(SinkError):
-    """A message, or the whole producer, failed for good.
-
-    Attributes:
-        value: Of the message, if it was one.
-        index: Its place, if the producer did not even take it and is as good as before.
-        is_alone: Whether no other message failed like it: then it was the only one in its request.
-    """
-
-    is_alone = True
-
-    def __init__(  # noqa: PLR0913 - all that is known of a failure
-        self,
-        name: str,
-        text: str,
-        value: bytes | None,
-        *,
-        topic: str = "",
-        index: int | None = None,
-        what: str = "take a message",
-    ) -> None:
-        # Named where it is what has to be mended, and only there: it may be made of a row's values.
-        about = _ABOUT_TOPIC.get(name) if topic else None
-        super().__init__(
-            f"kafka {f'did not {what}' if about is None else about + topic}: {text} ({name})",
-            kind=kind_of(name),
-            hint=_HINTS.get(name, ""),
-        )
-        self.value = value
-        self.index = index
+        return KIND_OF.get(self.name)
 
 
 class _BrokerStatistics(msgspec.Struct):
@@ -192,12 +124,12 @@ class Client:
         except RefusedError as exc:
             raise self._refusal(exc, topic, value) from exc
 
-    def send_rows(self, values: EncodedValues, targets: Targets, start: int) -> Iterator[int]:
-        """Put messages into the queue from ``start`` on, waiting for room.
+    def send_rows(self, values: EncodedValues, targets: Targets, start: int, stop: int) -> Iterator[int]:
+        """Put messages into the queue, waiting for room.
 
         Yields how far it is, so that the caller knows it also after an error.
         """
-        progress, stop = self._progress(), len(targets)
+        progress = self._progress()
         try:
             while start < stop:
                 start = self._driver.produce_rows(values, targets, start, stop)
@@ -218,6 +150,23 @@ class Client:
         if self._failures:
             raise self._failure()
         self._trouble = None
+
+    def refusal(self, values: EncodedValues, targets: Targets, index: int) -> FailedError | None:
+        """Send one of the messages while no other waits: why it is refused for what it is; None: it is acknowledged.
+
+        Raises:
+            SinkError: Something else has failed.
+        """
+        progress = self._progress()
+        for _ in self.send_rows(values, targets, index, index + 1):
+            pass
+        for waiting in self._flushes():
+            progress.check(waiting)
+        failed = next(iter(self._failures.values()), None)
+        if failed is not None and (len(self._failures) > 1 or failed.value is None or failed.kind != "serialization"):
+            raise self._failure()
+        self._failures.clear()
+        return failed
 
     def init_transactions(self) -> None:
         """Fence older producers of the same ``transactional.id`` and end their transactions.
@@ -247,7 +196,8 @@ class Client:
         """Throw away what was sent since the transaction began, if the broker can be told within ``secs``. If not, a
         successor tells it, or the time limit of the transaction ends it.
         """
-        self._driver.purge()
+        if len(self._driver):
+            self._driver.purge()
         try:
             self._driver.abort_transaction(secs)
         except RefusedError as exc:

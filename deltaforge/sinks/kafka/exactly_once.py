@@ -10,25 +10,24 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import msgspec
 
-from deltaforge.core.batch import Batch
+from deltaforge.core.batch import Batch, EncodedValues
 from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.resume import SinkProgress
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import SinkContext
-from deltaforge.sinks.kafka.client import Client, FailedError
+from deltaforge.sinks.kafka.client import Client
 from deltaforge.sinks.kafka.config import KafkaSinkConfig
+from deltaforge.sinks.kafka.errors import FailedError
 from deltaforge.sinks.kafka.positions import PositionRecord, PositionsTopic
+from deltaforge.sinks.kafka.refusals import ABORT_SECS, Prober, refused_event
 from deltaforge.sinks.kafka.writer import Handed, KafkaSink
-
-ABORT_SECS = 2.0
-"""How long an end waits for the broker to abort a transaction; the next start aborts it anyway."""
 
 
 class _Commit(NamedTuple):
@@ -43,7 +42,8 @@ class ExactlyOnceKafkaSink(KafkaSink):
     """Begins a transaction with the first event after a flush, and commits it in ``flush``.
 
     An event that cannot be sent is refused before anything of its batch is, and the transaction goes on. One that the
-    client or a broker refuses ends the transaction.
+    client or a broker refuses ends the transaction. Suspects are asked for before their batch is sent. If some
+    are refused, the next flush says so, and has everything written again without them.
     """
 
     def __init__(self, config: KafkaSinkConfig, context: SinkContext) -> None:
@@ -51,6 +51,7 @@ class ExactlyOnceKafkaSink(KafkaSink):
         settings = config.producer_settings(context.pipeline)
         self._transactional_id = settings["transactional.id"]
         self._tx_timeout_secs = int(settings["transaction.timeout.ms"]) / 1000
+        self._lone = Prober(self._connected, self._transactional_id)
         self._positions = PositionsTopic(settings, config.send_timeout_secs)
         self._commits = context.metrics.sink_txn_commits.labels(context.pipeline, config.id)
         self._aborts = context.metrics.sink_txn_aborts.labels(context.pipeline, config.id)
@@ -62,6 +63,7 @@ class ExactlyOnceKafkaSink(KafkaSink):
         self._drained: list[Handed] = []  # in the open transaction, and acknowledged
         self._began_at: float | None = None  # monotonic; None: no transaction is open
         self._asked: _Commit | None = None  # whether it is committed is not known
+        self._given_up: DeliveryReport | None = None  # what the next flush says instead of a commit
         self._done: list[Batch] = []  # since the last flush: committed, though it was not answered
         self._done_next = 0  # index in _done of the batch that comes next when the caller writes again
 
@@ -90,24 +92,34 @@ class ExactlyOnceKafkaSink(KafkaSink):
         self._noted = progress
 
     def write(self, batch: Batch) -> None:
+        if self._given_up is not None:
+            return  # it comes again
         if self._done_next < len(self._done):
             if self._done[self._done_next] is not batch:
                 raise SinkError("the committed batches are not written again as they were", kind="fatal")
             self._done_next += 1
             return
         with self._settled_errors() as client:
-            self._send(client, batch)
+            if self._suspects.is_known:
+                self._ask_for_suspects(batch)
+            if self._given_up is None:
+                self._send(client, batch)
 
-    def drain(self) -> None:
-        if self._began_at is None:
-            return
+    def drain(self) -> DeliveryReport:
+        if self._given_up is not None or self._began_at is None:
+            return self._given_up or ALL_ACKED
         with self._settled_errors() as client:
             client.drain()
         self._drained += self._handed
         self._handed.clear()
         self._next = 0
+        return ALL_ACKED
 
     def flush(self) -> DeliveryReport:
+        if self._given_up is not None:
+            report, self._given_up = self._given_up, None
+            self._give_up()
+            return report
         if self._began_at is not None:
             self._commit_handed()
         self._noted = None
@@ -132,6 +144,44 @@ class ExactlyOnceKafkaSink(KafkaSink):
             self._commit(client, progress)
         self._asked, self._stored = None, progress
         self._bytes.inc(value_bytes)
+        self._drained.clear()
+        self._handed.clear()
+        self._next = 0
+
+    def _alone(self, values: EncodedValues, start: int) -> Sequence[int]:
+        del values, start
+        return ()  # they were asked for before
+
+    def _ask_for_suspects(self, batch: Batch) -> None:
+        """Find out which events a broker refuses, before one of them ends the transaction."""
+        values, refused = batch.encoded(self._encoder), []
+        targets = self._addressing.targets(batch)
+        for index in self._suspects.among(values, 0):
+            try:
+                failed = self._lone.refusal(values, targets, index)
+            except SinkError as error:
+                if error.kind != "auth":
+                    raise
+                self._suspects.give_up()
+                return
+            self._suspects.asked(values[index], is_refused=failed is not None)
+            if failed is not None:
+                refused.append(refused_event(failed, batch, index))
+        if refused:
+            self._given_up = DeliveryReport(acked_count=0, refused=refused, is_in_doubt=True)
+
+    def _give_up(self) -> None:
+        """End the transaction; what is on its way is waited for, since a producer that purges it fails later on."""
+        self._noted, self._done_next = None, 0
+        if self._began_at is not None:
+            with self._settled_errors() as client:
+                client.drain()
+                self._end_transaction(client)
+
+    def _end_transaction(self, client: Client) -> None:
+        self._began_at = None
+        self._aborts.inc()
+        client.abort_transaction(ABORT_SECS)
         self._drained.clear()
         self._handed.clear()
         self._next = 0
@@ -214,10 +264,8 @@ class ExactlyOnceKafkaSink(KafkaSink):
 
     def _discard(self, client: Client) -> None:
         if self._began_at is not None:
-            self._began_at = None
-            self._aborts.inc()
-            client.abort_transaction(ABORT_SECS)
-        self._done_next, self._noted = 0, None
+            self._end_transaction(client)
+        self._done_next, self._noted, self._given_up = 0, None, None
         self._drained.clear()
         super()._discard(client)
 

@@ -20,7 +20,7 @@ import msgspec
 
 from deltaforge.core.errors import CheckpointError, MissingDependencyError, SinkError
 from deltaforge.core.resume import SinkProgress
-from deltaforge.sinks.kafka.client import kind_of
+from deltaforge.sinks.kafka.errors import kind_of
 
 if TYPE_CHECKING:
     from confluent_kafka import Consumer

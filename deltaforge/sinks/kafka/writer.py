@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from deltaforge.config.unset import naming_unset
-from deltaforge.core.batch import Batch
+from deltaforge.core.batch import Batch, EncodedValues
 from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.routing import Destination, MessageKey, row_key
+from deltaforge.kernel.backend import Targets
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import SinkContext
-from deltaforge.sinks.kafka.client import Client, FailedError, StalledError
+from deltaforge.sinks.kafka.client import Client
 from deltaforge.sinks.kafka.config import KafkaSinkConfig
+from deltaforge.sinks.kafka.errors import FailedError, StalledError
+from deltaforge.sinks.kafka.refusals import LoneProducer, Suspects, refused_event
 from deltaforge.sinks.messages import Addressing
 
 log = logging.getLogger(__name__)
@@ -29,11 +32,15 @@ _SHOWN = 100
 
 @dataclass
 class Handed:
-    """A batch since the last flush, how many of its messages the producer has, and the bytes of all its values."""
+    """A batch since the last flush, how many of its messages the producer has, and the bytes of all its values.
+
+    ``refused``: of the messages that were sent alone.
+    """
 
     batch: Batch
     value_bytes: int
     count: int = 0
+    refused: list[RecordError] = field(default_factory=list)
 
 
 class KafkaSink:
@@ -51,6 +58,8 @@ class KafkaSink:
         self._addressing = Addressing(self._topic, key)
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
         self._client: Client | None = None
+        self._suspects = Suspects()
+        self._lone = LoneProducer(self._connected)
         self._handed: list[Handed] = []
         self._next = 0  # index in _handed of the batch that comes next when the caller writes again
 
@@ -66,12 +75,14 @@ class KafkaSink:
         with self._settled_errors() as client:
             client.drain()
         self._bytes.inc(sum(handed.value_bytes for handed in self._handed))
+        refused = [error for handed in self._handed for error in handed.refused]
         self._handed.clear()
         self._next = 0
-        return ALL_ACKED
+        return DeliveryReport(refused=refused) if refused else ALL_ACKED
 
     def suspend(self) -> None:
         self._next = 0
+        self._lone.close()  # its message is sent again, and must not come later
         if not self._handed:
             self.close()
 
@@ -79,15 +90,19 @@ class KafkaSink:
         if self._client is not None:
             self._discard(self._client)
 
-    def _connected(self) -> Client:
+    def _connected(self, settings: Mapping[str, str] | None = None) -> Client:
+        """A client that a broker has answered. ``settings``: for one that loses no order, as it sends one message."""
         if self._topic.fixed is not None and not _TOPIC_NAME.fullmatch(self._topic.fixed):
             raise SinkError(
                 f"{self._topic.fixed[:_SHOWN]!r} is no topic name",
                 kind="routing",
                 hint="up to 249 of a-z A-Z 0-9 . _ -",
             )
+        usual = self._config.producer_settings(self._context.pipeline)
+        if settings is not None:
+            usual.pop("enable.gapless.guarantee", None)
         client = Client(
-            self._config.producer_settings(self._context.pipeline),
+            {**usual, **(settings or {})},
             self._context,
             sink_id=self._config.id,
             timeout_secs=self._config.send_timeout_secs,
@@ -107,9 +122,28 @@ class KafkaSink:
         reached("after_encode")
         targets = self._addressing.targets(batch)  # before the first message: an event without a topic sends none
         handed = self._handed_as(batch, values.byte_count)
-        for count in client.send_rows(values, targets, handed.count):
+        for suspect in self._alone(values, handed.count):
+            self._send_rows(client, values, targets, handed, suspect)
+            client.drain()
+            self._send_alone(values, targets, handed, suspect)
+        self._send_rows(client, values, targets, handed, len(targets))
+
+    def _send_rows(self, client: Client, values: EncodedValues, targets: Targets, handed: Handed, stop: int) -> None:
+        """Hand the producer what it does not have, up to a place."""
+        for count in client.send_rows(values, targets, handed.count, stop):
             handed.count = count
             reached("mid_produce")
+
+    def _alone(self, values: EncodedValues, start: int) -> Sequence[int]:
+        """The places of events that are not sent together with others."""
+        return self._suspects.among(values, start)
+
+    def _send_alone(self, values: EncodedValues, targets: Targets, handed: Handed, index: int) -> None:
+        failed = self._lone.refusal(values, targets, index)
+        self._suspects.asked(values[index], is_refused=failed is not None)
+        if failed is not None:
+            handed.refused.append(refused_event(failed, handed.batch, index))
+        handed.count = index + 1
 
     def _handed_as(self, batch: Batch, value_bytes: int) -> Handed:
         """Where this batch stands: among those that the producer already has, or new."""
@@ -150,13 +184,13 @@ class KafkaSink:
             values = list(batch.encoded(self._encoder))
             if error.value not in values:
                 continue
-            event = batch.events()[index := values.index(error.value)]
-            if error.kind == "routing" and not self._topic.is_of_event(event):
+            index = values.index(error.value)
+            if error.kind == "routing" and not self._topic.is_of_event(batch.events()[index]):
                 return None  # the one topic of the sink is missing: putting its events aside would lose them all
-            blamed = RecordError(
-                error.message, index=index, kind=error.kind, hint=error.hint, event_id=event.event_id
-            )  # fmt: skip
-            blamed.written_count, blamed.batch = None, batch
+            if error.kind == "serialization" and error.is_alone:
+                self._suspects.asked(error.value, is_refused=True)
+            blamed = refused_event(error, batch, index)
+            blamed.written_count = None
             blamed.is_certain = error.is_alone or error.kind == "routing"
             return blamed
         return None
@@ -164,6 +198,7 @@ class KafkaSink:
     def _discard(self, client: Client) -> None:
         self._client, self._next = None, 0
         self._handed.clear()
+        self._lone.close()
         client.close()
 
 

@@ -13,7 +13,8 @@ from deltaforge.core.positions import PostgresPosition
 from deltaforge.core.resume import SinkProgress
 from deltaforge.core.retry import Retry, retry_of
 from deltaforge.sinks.kafka import KafkaSinkSpec
-from deltaforge.sinks.kafka.client import Client, StalledError
+from deltaforge.sinks.kafka.client import Client
+from deltaforge.sinks.kafka.errors import StalledError
 from deltaforge.sinks.kafka.positions import topic_name
 from deltaforge.testing.sink_contract import (
     NetworkSinkContract,

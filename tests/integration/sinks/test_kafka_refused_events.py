@@ -11,7 +11,8 @@ from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime import sink_worker
 from deltaforge.runtime.redelivery import Redelivery
 from deltaforge.runtime.sink_worker import SinkWorker
-from deltaforge.sinks.kafka.client import Client, StalledError
+from deltaforge.sinks.kafka.client import Client
+from deltaforge.sinks.kafka.errors import StalledError
 from deltaforge.storage.memory import MemoryStorage
 from deltaforge.testing.sink_contract import numbered_batch, with_row
 from tests.integration.sinks.test_kafka import KafkaTarget

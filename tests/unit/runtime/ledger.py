@@ -70,7 +70,7 @@ class LedgerSink:
 
     def drain(self):
         if self.mode == "reported":
-            return
+            return ALL_ACKED
         waiting = self._open[self._drained :]
         for batch in waiting:
             for index, number in enumerate(rows_of(batch)):
@@ -80,6 +80,7 @@ class LedgerSink:
         if self.most and sum(batch.event_count for batch in waiting) > self.most:
             raise self._aborted(waiting[-1], waiting[-1].event_count // 2, is_certain=False)
         self._drained = len(self._open)
+        return ALL_ACKED
 
     def flush(self):
         if self.mode == "reported" and (refused := [error for batch in self._open for error in self._refused(batch)]):

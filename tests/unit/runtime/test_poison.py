@@ -16,7 +16,7 @@ from deltaforge.storage.memory import MemoryStorage
 from deltaforge.testing.fakes import RecordingSink, make_batch, make_event
 from tests.unit.waiting import wait_until
 
-MODES = ["at once", "partly", "flush", "flush, certain", "reported"]
+MODES = ["at once", "partly", "flush", "flush, certain", "reported", "partly, reported"]
 
 
 class PickySink(RecordingSink):
@@ -28,10 +28,14 @@ class PickySink(RecordingSink):
         super().__init__()
         self.bad, self._mode = set(bad), mode
         self._batches = []
+        self._late = []
         self.flushes = []
 
     def write(self, batch):
         ids = [event.after["id"] for event in batch.events()]
+        if self._mode == "partly, reported":
+            self._write_partly(batch, ids)
+            return
         index = next((n for n, number in enumerate(ids) if number in self.bad), None)
         if index is not None and self._mode in ("at once", "partly"):
             taken = index if self._mode == "partly" else 0
@@ -40,8 +44,22 @@ class PickySink(RecordingSink):
         self.written += ids
         self._batches.append(batch)
 
+    def _write_partly(self, batch, ids):
+        """Odd ones are refused at once, even ones are named by the next report."""
+        stop = next((n for n, number in enumerate(ids) if number in self.bad and number % 2), len(ids))
+        self.written += [number for number in ids[:stop] if number not in self.bad]
+        for index, number in enumerate(ids[:stop]):
+            if number in self.bad:
+                self._late.append(self._error(index, None))
+                self._late[-1].batch = batch
+        if stop < len(ids):
+            raise self._error(stop, stop)
+
     def flush(self):
         self.flushes.append(len(self.written))
+        if self._mode == "partly, reported":
+            refused, self._late = self._late, []
+            return msgspec.structs.replace(super().flush(), refused=refused)
         if self._mode == "reported":
             refused = [error for batch in self._batches for error in self._refused(batch)]
             self.written = [number for number in self.written if number not in self.bad]
@@ -59,7 +77,7 @@ class PickySink(RecordingSink):
         return super().flush()
 
     def close(self):
-        self._batches = []
+        self._batches, self._late = [], []
         super().close()
 
     def _refused(self, batch):

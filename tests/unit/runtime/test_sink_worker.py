@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from deltaforge.checkpoint.state import SinkCheckpoint
-from deltaforge.core.delivery import DeliveryReport
+from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import ControlError, RecordError
 from deltaforge.core.event import TX_ID_LENGTH, EventIds
 from deltaforge.core.positions import PostgresPosition
@@ -128,7 +128,7 @@ class KeepingSink(RecordingSink):
         self.noted.append(progress)
 
     def drain(self):
-        pass
+        return ALL_ACKED
 
 
 def test_a_sink_that_gathers_is_flushed_when_it_is_due_and_goes_on_until_then(monkeypatch):

@@ -10,8 +10,9 @@ from deltaforge.core.routing import Destination, MessageKey, row_key
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka import client as client_module
-from deltaforge.sinks.kafka.client import Client, FailedError
+from deltaforge.sinks.kafka.client import Client
 from deltaforge.sinks.kafka.driver import RefusedError
+from deltaforge.sinks.kafka.errors import FailedError
 from deltaforge.sinks.messages import Addressing
 from deltaforge.testing.fakes import make_event
 
@@ -101,7 +102,7 @@ def send(client):
     """Five messages, of which the last one is large."""
     addressing = Addressing(Destination("t", "topic"), MessageKey("k", row_key, pytest.fail))
     batch = Batch([make_event(n, 4) for n in range(5)], PostgresPosition(4))
-    list(client.send_rows([b"", b"", b"", b"", b"large"], addressing.targets(batch), 0))
+    list(client.send_rows([b"", b"", b"", b"", b"large"], addressing.targets(batch), 0, 5))
 
 
 @pytest.mark.parametrize(("values", "is_alone"), [([b"large"], True), ([b"s", b"large", b"t"], False)])
