@@ -101,8 +101,8 @@ class SinkWorker:
                 self._acked = self._checkpoint_at(batch.position)
                 self._handed_count = self.acked_count = self._handed_count + 1
                 return True
-            if not self.has_room() and self.failure is None:
-                self._changed.wait(timeout_secs)
+            if not self._changed.wait_for(lambda: self.has_room() or self.failure is not None, timeout_secs):
+                return False
             if not self.has_room():
                 return False
             self._queue.append(batch)
@@ -251,11 +251,7 @@ class SinkWorker:
                 self._keep(in_doubt.event(place), error)
                 in_doubt.remove(place)
             return
-        if self._store is not None:  # what is before the event waits with it for the rest of its batch
-            self._keep(in_doubt.event(place, index), error)
-            in_doubt.remove(place, index)
-            return
-        if place or error.written_count:
+        if self._store is None and (place or error.written_count):
             self._check_owner()
             try:
                 report = self._sink.flush()
@@ -267,9 +263,10 @@ class SinkWorker:
             gone = sum(other.batch is self._writing for other in report.refused)  # out of what it has taken
             self._meter.delivered(error.written_count - gone)
             in_doubt.drop_written(error.written_count - gone)
-            index -= error.written_count
-        self._keep(in_doubt.event(0, index), error)
-        in_doubt.remove(0, index)
+            place, index = 0, index - error.written_count
+        # To a store, what is before the event waits with it for the rest of its batch.
+        self._keep(in_doubt.event(place, index), error)
+        in_doubt.remove(place, index)
 
     def _keep(self, event: ChangeEvent, error: RecordError) -> None:
         """Make the event a dead letter; waits while there is no room."""
