@@ -84,6 +84,7 @@ class Ops(TypedDict):
     held_event: NotRequired[dict[str, Any]]
     skipped_events: NotRequired[list[dict[str, Any]]]
     unmatched_patterns: NotRequired[dict[str, str]]
+    python_rows: NotRequired[dict[str, int]]
     degraded: NotRequired[dict[str, str]]
 
 

@@ -132,6 +132,7 @@ def _status(args: argparse.Namespace) -> int:
     lag = [age(ops["lag_seconds"])] if ops["lag_seconds"] is not None else []
     lag += [f"{ops['lag_bytes']:,} bytes"] if "lag_bytes" in ops else []
     unmatched = ops.get("unmatched_patterns") or {}
+    by_python = ops.get("python_rows") or {}
     fields(
         [
             ("pipeline", info["name"]),
@@ -142,6 +143,7 @@ def _status(args: argparse.Namespace) -> int:
             ("lag", ", ".join(lag)),
             ("labels", labels),
             ("dead letters", str(ops["dlq_entries"] or "")),
+            ("decoded by Python", ", ".join(f"{count:,} rows ({reason})" for reason, count in by_python.items())),
             ("no table for", ", ".join(f"{pattern} ({reason})" for pattern, reason in unmatched.items())),
         ]
     )

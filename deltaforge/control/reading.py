@@ -118,6 +118,8 @@ class RegisteredPipelines:
         source_error = source.get("last_error")
         if source.get("unmatched_patterns"):
             ops["unmatched_patterns"] = source["unmatched_patterns"]
+        if live.get("python_rows"):
+            ops["python_rows"] = live["python_rows"]
         if troubles := troubles_of(live):
             ops["degraded"] = troubles
         if source_error or pipeline.supervisor.reason:

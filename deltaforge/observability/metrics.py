@@ -63,6 +63,9 @@ class PipelineMetrics:
         self.skipped_events = self._counter("source_skipped_events", "Events that an operator let pass unread.", source)
         self.taken_over = self._counter("source_definitions_taken_over", "Definitions out of the catalog.", source)
         self.null_dates = self._counter("source_null_dates", "Zero dates delivered as null.", (*source, "table"))
+        self.python_rows = self._counter(
+            "python_rows", "Rows that the Python decoders decoded instead of the kernel.", ("pipeline", "reason")
+        )
         self.unmatched_patterns = self._gauge(
             "source_unmatched_patterns", "Table patterns that no table matches.", source
         )
@@ -164,6 +167,15 @@ class PipelineMetrics:
             table = self.table_label(name)
             self.source_events.labels(self.pipeline, source_id, table, op).inc(count)
             self._fresh_tables.add(table)
+
+    def count_python_rows(self, reason: str, count: int) -> None:
+        """Count rows that the compiled kernel left to the Python decoders, by reason. In any thread."""
+        self.python_rows.labels(self.pipeline, reason).inc(count)
+
+    def python_row_counts(self) -> dict[str, int]:
+        """How many that were so far, by reason."""
+        samples = [sample for family in self.python_rows.collect() for sample in family.samples]
+        return {sample.labels["reason"]: int(sample.value) for sample in samples if sample.name.endswith("_total")}
 
     def note_tables_at(self, ts_ms: int) -> None:
         """The time of the newest row in a batch: that of the tables whose rows were counted since the batch before.

@@ -43,7 +43,7 @@ class RunningPipeline:
         self.delivery: Delivery | None = None
         self._requests = BarrierRequests()
         # Now, because it imports the source's package: two threads that import it at a time may see it half loaded.
-        self._tables = info.spec.spec.source.table_codec(info.name, info.tenant)
+        self._tables = info.spec.spec.source.table_codec(info.name, info.tenant, info.metrics.count_python_rows)
 
     @property
     def reader(self) -> LogReader | None:

@@ -37,6 +37,7 @@ def status(pipeline: RunningPipeline) -> dict[str, Any]:
         "lag_seconds": lag_seconds(reader),
         **lag_bytes(pipeline, reader),
         "events_read": reader.events_read if reader else 0,
+        "python_rows": pipeline.info.metrics.python_row_counts(),
         "checkpoints": _checkpoints(pipeline),
     }
 

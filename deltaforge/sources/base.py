@@ -22,6 +22,7 @@ from deltaforge.core.positions import Position, Start
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.sources.loader import TableReload
+from deltaforge.sources.python_rows import CountPythonRows, uncounted
 
 
 class SnapshotConfig(StrictModel):
@@ -156,12 +157,15 @@ class SourceSpec(Protocol):
     def build(self, context: SourceContext) -> LogStream:
         """A new, unopened stream. Called again for each reconnect."""
 
-    def table_codec(self, pipeline: str, tenant: str) -> TableSchemaCodec:
+    def table_codec(
+        self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted
+    ) -> TableSchemaCodec:
         """What packs the captured tables of this source's row groups.
 
         Args:
             pipeline: ``metadata.name``.
             tenant: ``metadata.tenant``.
+            count_python_rows: Is told of unpacked rows that the kernel leaves to the Python decoders.
         """
 
     def reads_from(self) -> dict[str, str]:

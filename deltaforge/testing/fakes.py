@@ -189,7 +189,7 @@ def fake_spec(  # noqa: PLR0913 - what a document says, as far as tests vary it
         type="scripted",
         config=SimpleNamespace(id="s1", tables=[]),
         build=lambda _context: stream,
-        table_codec=lambda _pipeline, _tenant: None,  # its batches are events
+        table_codec=lambda *_: None,  # its batches are events
     )
     spec = SimpleNamespace(
         source=source,

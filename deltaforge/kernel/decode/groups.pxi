@@ -212,7 +212,9 @@ cdef class RowGroup:
         cdef Facts* facts = &_placed(self).facts
         if not 0 <= row < facts.count:
             raise IndexError(row)
-        event = self.table.mapper.events(self._part(row))[0]
+        mapper = self.table.mapper
+        event = mapper.events(self._part(row))[0]
+        mapper.count_python_rows("value", 1)
         if facts.is_mysql:
             event.source.row, event.event_id = row, self.transaction.ids.at(facts.ordinal, row)
         event.tx_end = facts.is_tx_end and row == facts.count - 1

@@ -17,6 +17,7 @@ from deltaforge.protocol.mysql.rows import RowDecoder, Rows
 from deltaforge.protocol.mysql.types import ColumnType
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.fragments import event_fragments
+from deltaforge.sources.python_rows import CountPythonRows, uncounted
 
 VERSION = f"deltaforge-{__version__}"
 
@@ -84,11 +85,13 @@ class EventMapper:
     Args:
         pipeline: ``metadata.name``.
         tenant: ``metadata.tenant``.
+        count_python_rows: Is told of rows that the kernel leaves to the Python decoders.
     """
 
-    def __init__(self, pipeline: str, tenant: str) -> None:
+    def __init__(self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted) -> None:
         self._pipeline = pipeline
         self._tenant = tenant
+        self.count_python_rows = count_python_rows
 
     def events(self, group: LoggedRows) -> list[ChangeEvent]:
         """The events of a row group.

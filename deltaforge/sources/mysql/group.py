@@ -8,11 +8,12 @@ from typing import TypeAlias
 
 from deltaforge.core.batch import DecodedGroup, HeldEvents
 from deltaforge.core.event import ChangeEvent, Op
-from deltaforge.kernel import backend
+from deltaforge.kernel import backend, compiled
 from deltaforge.kernel.backend import RowGroup as KernelGroup
 from deltaforge.kernel.captured import OpenTransaction
 from deltaforge.protocol.mysql.rows import Rows
 from deltaforge.sources.mysql.event_mapper import CapturedTable
+from deltaforge.sources.python_rows import PythonReason
 
 EventPlace = tuple[int, int, str, int]
 """Time in ms, server id, file, end position."""
@@ -75,6 +76,18 @@ def row_group(table: CapturedTable, rows: Rows, transaction: OpenTransaction, pl
     if table.is_versioned:
         counted = table.decoder.null_date_count
         events = table.mapper.versioned_events(RawRows(table, rows, transaction, place))
+        table.mapper.count_python_rows("versioned_table", len(events))
         return VersionedGroup(events, table.decoder.null_date_count - counted) if events else None
     group = backend.mysql_group(table, rows, transaction, *place)
-    return RowGroup(table, rows, transaction, place) if group is None else group
+    if group is not None:
+        return group
+    decoded = RowGroup(table, rows, transaction, place)
+    table.mapper.count_python_rows(_reason(rows), decoded.event_count)
+    return decoded
+
+
+def _reason(rows: Rows) -> PythonReason:
+    """Why the kernel did not take rows that the Python decoders understand."""
+    if compiled is None:
+        return "no_kernel"
+    return "partial_json" if rows.kind == "partial_update" else "column_type"

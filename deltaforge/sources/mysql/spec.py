@@ -8,6 +8,7 @@ from deltaforge.checkpoint.spooled_batch import TableSchemaCodec
 from deltaforge.config.model import StrictModel
 from deltaforge.sources.base import LeftSlot, LogStream, SourceContext
 from deltaforge.sources.mysql.config import MysqlSourceConfig
+from deltaforge.sources.python_rows import CountPythonRows, uncounted
 
 
 class MysqlSourceSpec(StrictModel):
@@ -22,11 +23,13 @@ class MysqlSourceSpec(StrictModel):
 
         return MysqlStream(self.config, context)
 
-    def table_codec(self, pipeline: str, tenant: str) -> TableSchemaCodec:
+    def table_codec(
+        self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted
+    ) -> TableSchemaCodec:
         """Packs the tables of a pipeline of this source."""
         from deltaforge.sources.mysql.table_codec import MysqlTableSchemaCodec
 
-        return MysqlTableSchemaCodec(pipeline, tenant)
+        return MysqlTableSchemaCodec(pipeline, tenant, count_python_rows)
 
     def reads_from(self) -> dict[str, str]:
         """Nothing with a name: the log of the server."""

@@ -8,6 +8,7 @@ from deltaforge.core.errors import DeltaForgeError, StorageError
 from deltaforge.protocol.mysql.types import ColumnType
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.mysql.event_mapper import CapturedTable, EventMapper
+from deltaforge.sources.python_rows import CountPythonRows, uncounted
 
 
 class PackedTable(msgspec.Struct, tag_field="format", tag="mysql 1"):
@@ -27,10 +28,11 @@ class MysqlTableSchemaCodec:
     Args:
         pipeline: ``metadata.name``.
         tenant: ``metadata.tenant``.
+        count_python_rows: See :class:`EventMapper`.
     """
 
-    def __init__(self, pipeline: str, tenant: str) -> None:
-        self._mapper = EventMapper(pipeline, tenant)
+    def __init__(self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted) -> None:
+        self._mapper = EventMapper(pipeline, tenant, count_python_rows)
 
     def pack(self, table: CapturedTable) -> bytes:
         """A table as JSON."""

@@ -27,6 +27,7 @@ from deltaforge.protocol.postgres.messages import (
 from deltaforge.protocol.postgres.values import TypeInfo, kernel_type, reachable_types, resolve_decoder
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.fragments import event_fragments
+from deltaforge.sources.python_rows import CountPythonRows, uncounted
 
 VERSION = f"deltaforge-{__version__}"
 
@@ -134,13 +135,23 @@ class EventMapper:
         database: Name of the database.
         keeps_marker: Whether a TOAST value that an update did not touch stays the marker where ``before`` holds it.
             Key columns are filled in any case.
+        count_python_rows: Is told of rows that the kernel leaves to the Python decoders.
     """
 
-    def __init__(self, pipeline: str, tenant: str, database: str, *, keeps_marker: bool = False) -> None:
+    def __init__(
+        self,
+        pipeline: str,
+        tenant: str,
+        database: str,
+        *,
+        keeps_marker: bool = False,
+        count_python_rows: CountPythonRows = uncounted,
+    ) -> None:
         self._pipeline = pipeline
         self._tenant = tenant
         self.database = database
         self.keeps_marker = keeps_marker
+        self.count_python_rows = count_python_rows
 
     def events(self, group: LoggedRows) -> list[ChangeEvent]:
         """The events of a group of the kernel.

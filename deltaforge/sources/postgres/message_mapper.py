@@ -10,7 +10,7 @@ from deltaforge.core.errors import ProtocolError, SchemaError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_parse import parse_json_stored
 from deltaforge.core.positions.postgres import text_from_lsn
-from deltaforge.kernel import backend
+from deltaforge.kernel import backend, compiled
 from deltaforge.kernel.captured import OpenTransaction
 from deltaforge.protocol.postgres.messages import (
     Begin,
@@ -96,6 +96,7 @@ class MessageMapper:
         if isinstance(message, Insert | Update | Delete):
             table = self._table(message.relation)
             if table:
+                self._mapper.count_python_rows("no_kernel" if compiled is None else "first_row", 1)
                 yield self._mapper.row(table, message, self._place())
         elif isinstance(message, Truncate):
             yield from self._truncated(message)

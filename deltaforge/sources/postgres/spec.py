@@ -13,6 +13,7 @@ from deltaforge.checkpoint.spooled_batch import TableSchemaCodec
 from deltaforge.config.model import StrictModel
 from deltaforge.sources.base import LeftSlot, LogStream, SourceContext
 from deltaforge.sources.postgres.config import PostgresSourceConfig
+from deltaforge.sources.python_rows import CountPythonRows, uncounted
 
 
 class PostgresSourceSpec(StrictModel):
@@ -27,11 +28,13 @@ class PostgresSourceSpec(StrictModel):
 
         return PostgresStream(self.config, context)
 
-    def table_codec(self, pipeline: str, tenant: str) -> TableSchemaCodec:
+    def table_codec(
+        self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted
+    ) -> TableSchemaCodec:
         """Packs the tables of a pipeline of this source."""
         from deltaforge.sources.postgres.table_codec import PostgresTableSchemaCodec
 
-        return PostgresTableSchemaCodec(pipeline, tenant)
+        return PostgresTableSchemaCodec(pipeline, tenant, count_python_rows)
 
     def reads_from(self) -> dict[str, str]:
         """Publication and slot."""

@@ -93,8 +93,9 @@ class PostgresStream:
         failover = FailoverCheck(context, config, current, saved, _server_of(saved))
         with failover.reaching():
             start = self._start(catalog, self._wire, position, failover, is_standby=is_standby)
-        keeps_marker = config.toast == "marker"
-        events = EventMapper(context.pipeline, context.tenant, catalog.database(), keeps_marker=keeps_marker)
+        keeps_marker, count = config.toast == "marker", context.metrics.count_python_rows
+        identity = (context.pipeline, context.tenant, catalog.database())
+        events = EventMapper(*identity, keeps_marker=keeps_marker, count_python_rows=count)
         self._relations = Relations(config.tables, catalog, context.registry, system_id, events)
         outbox = config.outbox.prefixes if config.outbox else None
         self._mapper = MessageMapper(events, self._relations.tables, outbox, system_id)

@@ -9,6 +9,7 @@ from deltaforge.protocol.postgres.messages import Relation
 from deltaforge.protocol.postgres.values import TypeInfo
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper
+from deltaforge.sources.python_rows import CountPythonRows, uncounted
 
 
 class PackedTable(msgspec.Struct, tag_field="format", tag="postgres 1"):
@@ -32,11 +33,13 @@ class PostgresTableSchemaCodec:
     Args:
         pipeline: ``metadata.name``.
         tenant: ``metadata.tenant``.
+        count_python_rows: See :class:`EventMapper`.
     """
 
-    def __init__(self, pipeline: str, tenant: str) -> None:
+    def __init__(self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted) -> None:
         self._pipeline = pipeline
         self._tenant = tenant
+        self._count_python_rows = count_python_rows
 
     def pack(self, table: CapturedTable) -> bytes:
         """A table as JSON."""
@@ -53,7 +56,13 @@ class PostgresTableSchemaCodec:
         """
         try:
             packed = _decode(data)
-            mapper = EventMapper(self._pipeline, self._tenant, packed.database, keeps_marker=packed.keeps_marker)
+            mapper = EventMapper(
+                self._pipeline,
+                self._tenant,
+                packed.database,
+                keeps_marker=packed.keeps_marker,
+                count_python_rows=self._count_python_rows,
+            )
             types = {info.oid: info for info in packed.types}
             return CapturedTable(packed.relation, packed.version, types, mapper)
         except (msgspec.MsgspecError, ValueError, DeltaForgeError) as exc:
