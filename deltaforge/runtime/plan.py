@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from deltaforge.checkpoint.reader import DELIVERY_STEP, SOURCE_STEP
+from deltaforge.checkpoint.reader import DELIVERY_STEP, SENSING_STEP, SOURCE_STEP
 from deltaforge.kernel import compiled, description
 from deltaforge.runtime.barrier import is_waited_for
+from deltaforge.sensing.state import SHARDS
 from deltaforge.sinks.base import SinkConfig
 from deltaforge.spec import PipelineSpec, check_supported
 
@@ -27,12 +28,12 @@ def _text(spec: PipelineSpec) -> str:
         f"{SOURCE_STEP:9} {source.type} {source.config.id}: {tables}",
         *(f"  {kind:11} {name}" for kind, name in source.reads_from().items()),
         f"decoder   {_decoder()}",
-        f"batches   {limits.max_events} events, {limits.max_bytes} bytes or {limits.max_ms} ms; "
+        f"batching  in the reader thread: {limits.max_events} events, {limits.max_bytes} bytes or {limits.max_ms} ms; "
         + ("transactions stay whole" if limits.respect_source_tx else "transactions may be split")
         + f"; {batch.max_inflight} in flight",
         *(f"processor {processor.type} {processor.id}" for processor in spec.spec.processors),
         *_sensing(spec),
-        f"{DELIVERY_STEP:9} commit policy {spec.spec.commit_policy.mode}",
+        f"{DELIVERY_STEP:9} barrier by commit policy {spec.spec.commit_policy.mode}",
         *_journal(spec),
     ]
     sinks = [f"  sink    {s.type} {s.config.id}, {_role(spec, s.config)}, {_form(s)}" for s in spec.spec.sinks]
@@ -45,7 +46,8 @@ def _sensing(spec: PipelineSpec) -> list[str]:
     if not settings.enabled:
         return []
     sampling = settings.sampling
-    return [f"sensing   1 of {sampling.sample_rate} rows of a table, after its first {sampling.warmup_events}"]
+    rows = f"1 of {sampling.sample_rate} rows of a table, after its first {sampling.warmup_events}"
+    return [f"{SENSING_STEP:9} {rows}: shape and drift, saved in {SHARDS} shards of tables"]
 
 
 def _journal(spec: PipelineSpec) -> list[str]:
@@ -69,18 +71,24 @@ def _decoder() -> str:
 
 
 def _mermaid(spec: PipelineSpec) -> str:
-    source = spec.spec.source
+    source, limits = spec.spec.source, spec.spec.batch.limits()
     names = "<br/>".join(f"{kind} {name}" for kind, name in source.reads_from().items())
-    steps = [SOURCE_STEP, *(["sensing"] if spec.spec.schema_sensing.enabled else []), DELIVERY_STEP]
+    sensing = [f"{SENSING_STEP}[{SENSING_STEP}<br/>drift]"] if spec.spec.schema_sensing.enabled else []
+    processors = [f'processor{n}["{p.type}<br/>{p.id}"]' for n, p in enumerate(spec.spec.processors)]
+    steps = [SOURCE_STEP, *processors, *sensing, f"{DELIVERY_STEP}[{DELIVERY_STEP}<br/>barrier]"]
     lines = [
         "flowchart LR",
-        f'  log[("{source.type}<br/>{source.config.id}")] -->{f"|{names}|" if names else ""} reader[reader thread]',
-        f"  reader --> {SOURCE_STEP}",
+        f'  log[("{source.type}<br/>{source.config.id}")] -->{f"|{names}|" if names else ""} reading',
+        f"  subgraph reader[reader thread]\n    reading --> batching[batching<br/>{limits.max_events} events]\n  end",
+        f"  batching -->|queue| {SOURCE_STEP}",
         f"  subgraph worker[Bytewax worker]\n    {' --> '.join(steps)}\n  end",
     ]
     for number, sink in enumerate(spec.spec.sinks):
-        arrow = "-->" if is_waited_for(spec.spec.commit_policy, sink.config) else "-.->"
-        lines.append(f'  {DELIVERY_STEP} {arrow}|{_form(sink)}| sink{number}["{sink.type}<br/>{sink.config.id}"]')
+        node = f'sink{number}["{sink.type}<br/>{sink.config.id}"]'
+        if is_waited_for(spec.spec.commit_policy, sink.config):
+            lines.append(f"  {DELIVERY_STEP} -->|{_form(sink)}| {node}")
+        else:
+            lines.append(f"  {DELIVERY_STEP} -.-> spool{number}[(spool)] -.->|{_form(sink)}| {node}")
     return "\n".join(lines)
 
 

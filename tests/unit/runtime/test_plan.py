@@ -23,7 +23,7 @@ def test_plan_says_which_sinks_are_waited_for(policy, waited_for):
     assert [name for name in "ab" if f"file {name}, waited for" in text] == waited_for
     assert ("file b, not waited for (spool of 100 bytes, then block)" in text) == ("b" not in waited_for)
     picture = explain(document_of(policy), mermaid=True)
-    assert picture.count("-.->") == 2 - len(waited_for)
+    assert picture.count("[(spool)] -.->") == 2 - len(waited_for)
 
 
 def test_plan_shows_what_is_read_sensed_and_kept():
@@ -44,10 +44,13 @@ def test_plan_shows_what_is_read_sensed_and_kept():
     for line in (
         "  publication pub",
         "  slot        slot_1",
-        "sensing   1 of 10 rows",
+        "batching  in the reader thread: 2000 events",
+        "sensing   1 of 10 rows of a table, after its first 1000: shape and drift, saved in 64 shards",
+        "delivery  barrier by commit policy required",
         "  journal dead letters, at most 10000, then drop_oldest",
     ):
         assert line in text, text
     picture = explain(parsed, mermaid=True)
-    assert "-->|publication pub<br/>slot slot_1| reader" in picture
-    assert "source --> sensing --> delivery" in picture
+    assert "-->|publication pub<br/>slot slot_1| reading" in picture
+    assert "reading --> batching[batching<br/>2000 events]" in picture
+    assert "source --> sensing[sensing<br/>drift] --> delivery[delivery<br/>barrier]" in picture
