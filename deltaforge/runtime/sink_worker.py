@@ -22,11 +22,11 @@ from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name
 from deltaforge.runtime.ending import THREADS_SECS
 from deltaforge.runtime.flush_times import FlushTimes
-from deltaforge.runtime.in_doubt import InDoubt, Part
-from deltaforge.runtime.kept import checkpoint_at, replay_by_destination
 from deltaforge.runtime.redelivery import Redelivery
 from deltaforge.runtime.sink_filter import EventFilter
 from deltaforge.runtime.sink_meter import SinkMeter
+from deltaforge.runtime.sink_progress import checkpoint_at, replay_by_destination
+from deltaforge.runtime.unacked_batches import Part, UnackedBatches
 from deltaforge.sinks.base import ProgressStore, Sink, SinkConfig
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ RETRY = Backoff(initial_secs=0.1, max_secs=10.0)
 class SinkWorker:
     """Owns one sink and its thread.
 
-    Invariant: batches are written in the order they were handed over. ``in_doubt`` holds everything that is not acked;
+    Invariant: batches are written in the order they were handed over. What is not acked stays known;
     after an error all of it is written again, in order. An event that the sink refuses goes to the dead letters, if
     there are any, and is then taken out. A sink that stores its progress is flushed behind whole batches only: what
     the progress counts is delivered or on disk as a dead letter.
@@ -80,7 +80,7 @@ class SinkWorker:
         self._progress: SinkProgress | None = None
         self._acked = acked
         self._queue: deque[Batch] = deque()
-        self._in_doubt = InDoubt()
+        self._unacked = UnackedBatches()
         self._redeliveries: deque[Redelivery] = deque()
         self._dead_letters = dead_letters
         self._handed_count = self.acked_count = 0
@@ -190,45 +190,45 @@ class SinkWorker:
             self._check_owner()  # opening alone may fence another process off
             self._sink.open()
             self.is_open = self.has_opened = True
-            self.last_error = self.last_error if self._in_doubt else None  # what is in doubt has to be acked first
-            self._in_doubt.rewind()
+            self.last_error = self.last_error if self._unacked else None  # what is in doubt has to be acked first
+            self._unacked.rewind()
             if self._store is not None and not self._is_stored_known:  # once per run: what its destination says
                 self._is_stored_known = True
                 stored = self._store.stored_progress()
                 self._replay = replay_by_destination(self.id, stored, self._acked) or self._replay
             if self._is_clean:
                 self._write_redeliveries()
-        elif not self._in_doubt:
+        elif not self._unacked:
             self._write_redeliveries()
-        if self._in_doubt.unwritten:  # nothing new comes to what is written again: a sink may know it as a whole
-            self._write_in_doubt()
+        if self._unacked.unwritten:  # nothing new comes to what is written again: a sink may know it as a whole
+            self._write_unacked()
         elif not self._write_queued():
             return False
-        if self._in_doubt and (self._redeliveries or self._flush_times.is_due(self._in_doubt.held_bytes)):
-            self._flush(len(self._in_doubt))
+        if self._unacked and (self._redeliveries or self._flush_times.is_due(self._unacked.held_bytes)):
+            self._flush(len(self._unacked))
         return True
 
-    def _write_in_doubt(self) -> None:
+    def _write_unacked(self) -> None:
         """Hand the sink what it does not have of what is in doubt; one part after the other if one of them is bad."""
-        while (part := self._in_doubt.unwritten) is not None:
+        while (part := self._unacked.unwritten) is not None:
             self._write(part.batch)
-            self._in_doubt.written_count += 1
-            if not self._in_doubt.is_careful:
+            self._unacked.written_count += 1
+            if not self._unacked.is_careful:
                 continue
             if self._store is not None and not part.is_last:
                 if self._store.drain().is_in_doubt:
-                    self._flush(self._in_doubt.written_count)
+                    self._flush(self._unacked.written_count)
                 else:
-                    self._in_doubt.acquit(self._in_doubt.written_count)
+                    self._unacked.acquit(self._unacked.written_count)
             else:
-                self._flush(self._in_doubt.written_count)
+                self._flush(self._unacked.written_count)
 
     def _flush(self, count: int) -> None:
-        progress = self._in_doubt.progress(count)
+        progress = self._unacked.progress(count)
         if self._store is not None and progress is not None:
             self._store.note_progress(progress)
         self._check_owner()
-        self._ack(self._in_doubt.settle(self._sink.flush(), count, self._keep_refused))
+        self._ack(self._unacked.apply(self._sink.flush(), count, self._keep_refused))
 
     def _keep_refused(self, event: ChangeEvent, error: RecordError) -> None:
         self._meter.failed(error)
@@ -241,32 +241,32 @@ class SinkWorker:
             RecordError: There are no dead letters.
             DeltaForgeError: The event could not be kept, or what is before it not be flushed.
         """
-        in_doubt, index = self._in_doubt, error.index
-        place = in_doubt.place_of(error.batch or self._writing)
+        unacked, index = self._unacked, error.index
+        place = unacked.place_of(error.batch or self._writing)
         if error.written_count is None:
-            is_known = in_doubt.is_alone(place) or (error.is_certain and self._dead_letters is not None)
+            is_known = unacked.is_alone(place) or (error.is_certain and self._dead_letters is not None)
             self._abandon()
-            place = in_doubt.isolate(place, index)
+            place = unacked.isolate(place, index)
             if is_known:
-                self._keep(in_doubt.event(place), error)
-                in_doubt.remove(place)
+                self._keep(unacked.event(place), error)
+                unacked.remove(place)
             return
         if self._store is None and (place or error.written_count):
             self._check_owner()
             try:
                 report = self._sink.flush()
-                self._ack(in_doubt.settle(report, place, self._keep_refused))
+                self._ack(unacked.apply(report, place, self._keep_refused))
             except RecordError as other:  # one before it is bad too
                 self._meter.failed(other)
                 self._put_aside(other)
                 return
             gone = sum(other.batch is self._writing for other in report.refused)  # out of what it has taken
             self._meter.delivered(error.written_count - gone)
-            in_doubt.drop_written(error.written_count - gone)
+            unacked.drop_written(error.written_count - gone)
             place, index = 0, index - error.written_count
         # To a store, what is before the event waits with it for the rest of its batch.
-        self._keep(in_doubt.event(place, index), error)
-        in_doubt.remove(place, index)
+        self._keep(unacked.event(place, index), error)
+        unacked.remove(place, index)
 
     def _keep(self, event: ChangeEvent, error: RecordError) -> None:
         """Make the event a dead letter; waits while there is no room."""
@@ -274,7 +274,7 @@ class SinkWorker:
             raise error
         self._check_owner()
         while not self._dead_letters.keep(event, error, self.id):
-            if self._in_doubt.written_count:
+            if self._unacked.written_count:
                 self._abandon()  # an open transaction would hold up its readers for as long
             with self._changed:
                 if self.last_error is None:
@@ -320,17 +320,17 @@ class SinkWorker:
         """Have the sink forget all that is in doubt."""
         self._sink.close()
         self.is_open, self._is_clean = False, True
-        self._in_doubt.rewind()
+        self._unacked.rewind()
 
     def _write_queued(self) -> bool:
         size = 0
         while size < self._flush_times.write_bytes:
-            batch = self._take(self._flush_times.wait_secs(self._in_doubt.held_bytes))
+            batch = self._take(self._flush_times.wait_secs(self._unacked.held_bytes))
             if batch is None:
                 return not self._is_closing
-            self._in_doubt.add(batch, self._progress)
+            self._unacked.add(batch, self._progress)
             size += batch.held_bytes
-            self._write_in_doubt()
+            self._write_unacked()
         return True
 
     def _write(self, batch: Batch) -> None:

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.positions import MysqlPosition
-from deltaforge.runtime.kept import checkpoint_at
+from deltaforge.runtime.sink_progress import checkpoint_at
 
 UUID = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 

@@ -28,7 +28,7 @@ class Part(NamedTuple):
     progress: SinkProgress | None = None
 
 
-class InDoubt:
+class UnackedBatches:
     """Parts in the order of the log.
 
     Attributes:
@@ -81,9 +81,7 @@ class InDoubt:
             self.is_careful, self.held_bytes = False, 0
         return taken
 
-    def settle(
-        self, report: DeliveryReport, count: int, keep: Callable[[ChangeEvent, RecordError], None]
-    ) -> list[Part]:
+    def apply(self, report: DeliveryReport, count: int, keep: Callable[[ChangeEvent, RecordError], None]) -> list[Part]:
         """Go by the report of a flush behind the first ``count`` parts: give ``keep`` each refused event and take it
         out, then remove the parts that are acked, and return these.
         """
