@@ -12,25 +12,27 @@ from deltaforge.core.resume import ResumeFilter, SinkProgress
 log = logging.getLogger(__name__)
 
 
-def replay_by_destination(sink_id: str, kept: SinkProgress | None, saved: SinkCheckpoint | None) -> ResumeFilter | None:
+def replay_by_destination(
+    sink_id: str, stored: SinkProgress | None, saved: SinkCheckpoint | None
+) -> ResumeFilter | None:
     """What to pass over because the destination has it; None: what was saved counts.
 
     Args:
         sink_id: For log lines.
-        kept: What the destination says.
+        stored: What the destination says.
         saved: What was saved with the pipeline.
     """
-    if kept is not None and (saved is None or kept.position.is_behind(saved.position) is False):
-        if saved is not None and kept != SinkProgress(saved.position):
-            about = (sink_id, kept.position.view(), kept.open_count, saved.position.view())
+    if stored is not None and (saved is None or stored.position.is_behind(saved.position) is False):
+        if saved is not None and stored != SinkProgress(saved.position):
+            about = (sink_id, stored.position.view(), stored.open_count, saved.position.view())
             log.info("sink %s is at %s and %d events, ahead of the saved %s", *about, extra={"sink": sink_id})
-        return ResumeFilter(kept)
-    if saved is not None and saved.kept is not None and (kept is None or kept.position.is_behind(saved.kept)):
+        return ResumeFilter(stored)
+    if saved is not None and saved.kept is not None and (stored is None or stored.position.is_behind(saved.kept)):
         log.warning(
             "the destination of sink %s has lost its position (%s, expected %s): the saved one holds, "
             "and what was delivered after it comes again",
             sink_id,
-            kept.position.view() if kept else None,
+            stored.position.view() if stored else None,
             saved.kept.view(),
             extra={"sink": sink_id},
         )
