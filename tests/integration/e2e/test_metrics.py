@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from deltaforge.build import build
+from deltaforge.kernel import compiled
 from tests.integration.e2e.test_rest import ControlPlane, document
 from tests.pipelines import file_events, file_sink, postgres_source, wait_for
 
@@ -60,6 +61,14 @@ def test_what_is_exposed_is_described_and_the_reverse(delivered):
     assert ours == described()
     assert [name for name in exposed if name.endswith("_created")] == []
     assert set(re.findall(r"^# HELP (\S+)", text, re.MULTILINE)) == set(exposed)
+
+
+def test_rows_that_python_decoded_are_counted_in_metrics_and_shown_to_the_operator(delivered):
+    expected = {"no_kernel": 3} if compiled is None else {"first_row": 2}
+    assert delivered.call("GET", "/pipelines/orders-cdc")[1]["ops"]["python_rows"] == expected
+    samples = samples_of(delivered.call("GET", "/metrics")[1])
+    for reason, count in expected.items():
+        assert samples[f'deltaforge_python_rows_total{{pipeline="orders-cdc",reason="{reason}"}}'] == count
 
 
 def test_promtool_finds_nothing_wrong(delivered, promtool):
