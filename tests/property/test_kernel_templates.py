@@ -1,18 +1,27 @@
 """The kernel renders templates out of log bytes as Python does out of events, or leaves the rows to Python."""
 
+import logging
 import random
 import re
+import struct
+from collections import Counter
 
 import pytest
 
 from deltaforge.core.errors import DeltaForgeError, RecordError
 from deltaforge.core.routing import Destination, MessageKey, row_key
+from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.core.template import Template
 from deltaforge.kernel import backend, description
 from deltaforge.kernel import compiled as kernel
+from deltaforge.protocol.postgres.messages import Relation, RelationColumn
+from deltaforge.protocol.postgres.values import TypeInfo
+from deltaforge.sinks.kafka.driver import new_driver
 from deltaforge.sources.mysql.group import row_group
+from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper
 from tests.fuzz import mysql_rows, postgres_rows, transactions
 from tests.reading import python_events
+from tests.schemas import registered
 
 pytestmark = pytest.mark.skipif(kernel is None, reason=description)
 
@@ -102,3 +111,32 @@ def test_destinations_and_keys(groups_of):
     assert by_both > 4 * outcomes.count((False, True)), "Python has to do what the kernel could"
     assert by_both > 800
     assert members > 20
+
+
+@pytest.mark.parametrize("number", [9223372036854775807, -9223372036854775808, 1234567890123456789])
+def test_the_largest_integers_are_plain(number):
+    schema = TableSchema(TableId("d", "s", "t"), (Column("id", "bigint"),), ("id",))
+    relation = Relation(7, "s", "t", "f", (RelationColumn("id", 20, -1, True),))
+    table = CapturedTable(relation, registered(schema), {20: TypeInfo(20, "int8")}, EventMapper("p", "acme", "d"))
+    text = str(number).encode()
+    message = b"I" + struct.pack(">I", 7) + b"N" + struct.pack(">H", 1) + b"t" + struct.pack(">I", len(text)) + text
+    transaction = kernel.Transaction("postgresql", "sys", "0/1", "", None)
+    _, group, _, _ = kernel.copy_data([b"w" + bytes(24) + message]).rows(0, {7: table}, transaction, 1, 9, b"0/1")
+    assert by_kernel(group, "t", "k${after.id}") == ([("t", b"k" + text)], [])
+
+
+def test_more_topics_than_handles_are_kept():
+    """Without a broker: what the producer takes waits in it, and keeps its topic."""
+    driver = new_driver({"bootstrap.servers": "127.0.0.1:1"}, logging.getLogger("test"))
+    values, targets = kernel.EncodedEvents(), kernel.TargetTemplates(("t",), None, None).targets()
+    for n in range(1500):
+        values.append(b"{}", b"")
+        targets.append(f"t{n}", b"" if n % 2 else b"k", {"h": "1"} if n % 3 == 0 else {})
+    try:
+        assert [driver.produce_rows(values, targets, 0, 1500) for _ in range(3)] == [1500] * 3
+        driver.purge()
+        driver.flush(5)
+        topics = Counter(content[2] for kind, content in driver.reports() if kind == "delivery")
+    finally:
+        driver.close()
+    assert topics == {f"t{n}": 3 for n in range(1500)}

@@ -10,8 +10,10 @@ _PG_KINDS = {
 
 cdef bint _put_pg_integer(Output* out, const uint8_t* at, Py_ssize_t length) noexcept nogil:
     cdef Py_ssize_t n, first = 1 if length and at[0] == 45 else 0
-    if not first < length <= 18 or (at[first] == 48 and length > 1):
+    if not 1 <= length - first <= 19 or (at[first] == 48 and length > 1):
         return False
+    if length - first == 19 and first and memcmp(at + 1, b"9223372036854775808", 19) > 0:
+        return False   # beyond 64 bits
     for n in range(first, length):
         if not is_digit(at[n]):
             return False

@@ -104,20 +104,25 @@ def test_a_partitioner_of_the_document_wins(kafka, topics):
 
 
 def test_rows_of_a_pipeline_go_where_java_puts_their_keys(kafka, topics, postgres_database, tmp_path):
-    """Row keys in blocks, with the kernel and without; and one by one, at least once and exactly once."""
-    names = topics("blocks", "exact", "templates")
-    settings = [{}, {"exactly_once": True}, {"key": "${after.name}"}]
+    """Row keys and templates, in blocks: with the kernel and without, at least once and exactly once."""
+    names = topics("blocks", "exact", "templates", "odd", "even")
+    by_column = {"topic": "${after.home}", "key": "${op}${after.name}"}
+    settings = [{}, {"exactly_once": True}, {"key": "${after.name}"}, by_column]
     sinks = [
-        {"type": "kafka", "config": {"id": f"k{n}", "brokers": kafka.bootstrap, "topic": name, **config}}
-        for n, (name, config) in enumerate(zip(names, settings, strict=True))
+        {"type": "kafka", "config": {"id": f"k{n}", "brokers": kafka.bootstrap, "topic": names[n], **config}}
+        for n, config in enumerate(settings)
     ]
-    postgres_database.execute("create table t (id int primary key, name text)", "create publication pub for all tables")
+    postgres_database.execute(
+        "create table t (id int primary key, name text, home text)", "create publication pub for all tables"
+    )
     pipeline = PipelineProcess(tmp_path, postgres_source(postgres_database), sinks, name=names[0]).start()
-    postgres_database.execute("insert into t select n, repeat('ä', n % 9) from generate_series(1, 500) n")
-    for name in names:
-        wait_for(lambda name=name: len(places(kafka, name)) == 500)
-    assert pipeline.stop() == 0
+    homes = f"case when n % 2 = 1 then '{names[3]}' else '{names[4]}' end"
+    postgres_database.execute(f"insert into t select n, repeat('ä', n % 9), {homes} from generate_series(1, 500) n")
     rows = [b'{"id":%d}' % n for n in range(1, 501)]
-    keys = [rows, rows, [("ä" * (n % 9)).encode() for n in range(1, 501)]]
+    texts = [("ä" * (n % 9)).encode() for n in range(1, 501)]
+    keys = [rows, rows, texts, [b"c" + text for text in texts[::2]], [b"c" + text for text in texts[1::2]]]
+    for name, of_name in zip(names, keys, strict=True):
+        wait_for(lambda name=name, keys=of_name: len(places(kafka, name)) == len(keys))
+    assert pipeline.stop() == 0
     for name, of_name in zip(names, keys, strict=True):
         assert sorted(places(kafka, name)) == sorted((key, partition_of(key)) for key in of_name)
