@@ -27,7 +27,7 @@ async def list_schemas(name: str) -> Response:
 async def get_schema(name: str, table: str) -> Response:
     """One key with its fields; ``?depth=`` for dotted rows, ``?stats=true`` for what was counted per field."""
     view = await _view(name)
-    return jsonify(view.schema(table, depth=number("depth", 1, MAX_DEPTH), shows_facts=flag("stats")))
+    return jsonify(view.schema(table, depth=number("depth", 1, MAX_DEPTH), shows_statistics=flag("stats")))
 
 
 @blueprint.get("/schemas/<table>/json-schema")

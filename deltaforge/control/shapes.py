@@ -10,7 +10,7 @@ from typing import Any
 from deltaforge.checkpoint.reader import read_sensing_states
 from deltaforge.core.errors import ControlError, NotFoundError
 from deltaforge.sensing.drift_state import TableDrift
-from deltaforge.sensing.field_list import add_facts, field_rows
+from deltaforge.sensing.field_list import add_statistics, field_rows
 from deltaforge.sensing.json_schema import json_schema
 from deltaforge.sensing.sensor import KeyState, is_stabilized, key_name
 from deltaforge.sensing.sensor import Path as KeyPath
@@ -58,21 +58,21 @@ class SensingView:
         """One short entry per key."""
         return [self._summary(name, key) for name, key in self._keys.items()]
 
-    def schema(self, table: str, *, depth: int = 1, shows_facts: bool = False) -> dict[str, Any]:
+    def schema(self, table: str, *, depth: int = 1, shows_statistics: bool = False) -> dict[str, Any]:
         """One key with its fields.
 
         Args:
             table: ``table`` or ``table:column``.
             depth: Levels of field names.
-            shows_facts: Whether null rates, enum values and statistics are added to the fields.
+            shows_statistics: Whether null rates, enum values and statistics are added to the fields.
 
         Raises:
             NotFoundError: Nothing was sensed under that name.
         """
         key = self._key(table)
         rows = field_rows(_shape(key), depth)
-        if shows_facts:
-            add_facts(rows, key)
+        if shows_statistics:
+            add_statistics(rows, key)
         summary = self._summary(table, key)
         seen = {name: summary.pop(name) for name in ("first_seen", "last_seen")}
         return {**summary, "fields": rows, **seen}

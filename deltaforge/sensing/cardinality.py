@@ -1,7 +1,7 @@
 """Telling object keys that are data, such as session ids, from names of fields. Contract 05 section 4.
 
 A :class:`KeyTracker` follows one object path; together they are a tree that is walked with the values that
-are looked at. Its judgements become the :class:`~deltaforge.sensing.keys.KeyPlan` of the next values.
+are looked at. Its judgements become the :class:`~deltaforge.sensing.keys.DynamicKeys` of the next values.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from deltaforge.sensing.keys import ANY_KEY, KeyPlan
+from deltaforge.sensing.keys import ANY_KEY, DynamicKeys
 from deltaforge.sensing.settings import HighCardinality
 from deltaforge.sensing.sketches import KeySketch
 from deltaforge.sensing.structure import is_bytes
@@ -87,7 +87,7 @@ class KeyTracker(msgspec.Struct):
         """Count the keys of a value and of what is in it.
 
         Returns:
-            Whether a judgement changed, so that :meth:`plan` may have.
+            Whether a judgement changed, so that :meth:`dynamic_keys` may have.
         """
         if depth_left <= 0:
             return False
@@ -107,14 +107,16 @@ class KeyTracker(msgspec.Struct):
                 changed |= below is not None and below.observe(inner, weight, depth_left - 1, settings)
         return changed
 
-    def plan(self) -> KeyPlan | None:
+    def dynamic_keys(self) -> DynamicKeys | None:
         """What is dynamic here and below; None if nothing is."""
-        fields = {name: plan for name, tracker in self.fields.items() if (plan := tracker.plan()) is not None}
-        items = None if self.items is None else self.items.plan()
-        values = None if self.values is None else self.values.plan()
+        fields = {
+            name: dynamic for name, tracker in self.fields.items() if (dynamic := tracker.dynamic_keys()) is not None
+        }
+        items = None if self.items is None else self.items.dynamic_keys()
+        values = None if self.values is None else self.values.dynamic_keys()
         if self._is_dynamic():
-            return KeyPlan(self._stable_names(), fields, items, values)
-        return KeyPlan(None, fields, items) if fields or items is not None else None
+            return DynamicKeys(self._stable_names(), fields, items, values)
+        return DynamicKeys(None, fields, items) if fields or items is not None else None
 
     def is_open(self, settings: HighCardinality) -> bool:
         """Whether a path has dynamic keys, or has enough keys beside the stable ones that it still may."""

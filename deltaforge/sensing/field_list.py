@@ -24,7 +24,7 @@ def field_rows(shape: Shape, depth: int = 1) -> list[dict[str, Any]]:
     return list(_rows(shape, "", depth))
 
 
-def add_facts(rows: list[dict[str, Any]], state: KeyState) -> None:
+def add_statistics(rows: list[dict[str, Any]], state: KeyState) -> None:
     """Add to the rows of top-level fields what ``tracking`` counted of them, as far as there is anything."""
     rates = state.null_rates()
     for row in rows:

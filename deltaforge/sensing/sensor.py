@@ -15,12 +15,12 @@ import msgspec
 
 from deltaforge.core.event import UNCHANGED_TOAST
 from deltaforge.sensing.cardinality import EARLY_EVENTS, Judgement, KeyTracker, wants_look
-from deltaforge.sensing.keys import KeyPlan, planned_hash
+from deltaforge.sensing.keys import DynamicKeys, collapsed_hash
 from deltaforge.sensing.sample import WHOLE_ROW, Sample
 from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sensing.shape import Shape, collapsed, fingerprint, learned
 from deltaforge.sensing.structure import ABSENT, NOT_HASHED, structure_hash
-from deltaforge.sensing.tracking import FieldFacts, note_fields, null_names
+from deltaforge.sensing.tracking import FieldStatistics, note_fields, null_names
 
 MAX_LOOKS = 16
 """Rows of one sample that a stabilized sensor decodes for structures which it cannot remember."""
@@ -77,7 +77,7 @@ class KeyState(msgspec.Struct):
     tracker: KeyTracker | None = None
     plain_since: int | None = None
     paths: dict[str, Path] = {}
-    facts: dict[str, FieldFacts] = {}
+    facts: dict[str, FieldStatistics] = {}
 
     def null_rates(self) -> dict[str, float]:
         """Share of the sampled values in which a top-level field is null; fields never null are left out."""
@@ -129,7 +129,7 @@ class Sensor:
             self.state.tracker = None
         elif self.state.tracker is None and self.state.plain_since is None:
             self._watch_for_dynamic_keys()
-        self._plan: KeyPlan | None = None if self.state.tracker is None else self.state.tracker.plan()
+        self._dynamic: DynamicKeys | None = None if self.state.tracker is None else self.state.tracker.dynamic_keys()
 
     @property
     def key(self) -> str:
@@ -174,7 +174,7 @@ class Sensor:
                 continue
             is_due = self._is_due() or looks_at_all
             state.sampled_count += state.tracker is not None
-            known = state.structures.get(found) if self._has_cache and self._plan is None else None
+            known = state.structures.get(found) if self._has_cache and self._dynamic is None else None
             if known is not None and not is_due:
                 self._count(known)
             elif row % stride and not is_due and self._cannot_remember():
@@ -195,14 +195,14 @@ class Sensor:
             self._count(known)
             return
         shape = self._judged_shape(value)
-        note_fields(state.facts, value, tracking, self._plan)
+        note_fields(state.facts, value, tracking, self._dynamic)
         if known is not None and shape is state.shape:
             known.count += 1
             state.cache_hits += 1
             return
         state.cache_misses += self._has_cache
-        self._accept(learned(shape, value, self._depth, self._plan))
-        structure = Structure(1, null_names(value, self._plan) if tracking.null_rates else ())
+        self._accept(learned(shape, value, self._depth, self._dynamic))
+        structure = Structure(1, null_names(value, self._dynamic) if tracking.null_rates else ())
         if self._has_cache and len(state.structures) < self._settings.sampling.structure_cache_size:
             state.structures[self._hash(value, found)] = structure
         else:
@@ -214,8 +214,8 @@ class Sensor:
         self.state.pending += self.state.tracker is not None
 
     def _hash(self, value: Any, found: int) -> int:
-        is_hashed = self._plan is None and found != NOT_HASHED
-        return found if is_hashed else planned_hash(value, self._depth, self._plan)
+        is_hashed = self._dynamic is None and found != NOT_HASHED
+        return found if is_hashed else collapsed_hash(value, self._depth, self._dynamic)
 
     def _accept(self, shape: Shape) -> None:
         state = self.state
@@ -241,9 +241,9 @@ class Sensor:
             return state.shape
         weight, state.pending = 1 + state.pending, 0
         if state.tracker.observe(value, weight, self._depth, settings):
-            self._plan = state.tracker.plan()
+            self._dynamic = state.tracker.dynamic_keys()
             self._clear_structures()
-            return collapsed(state.shape, self._plan)
+            return collapsed(state.shape, self._dynamic)
         is_late = state.sampled_count >= 2 * settings.min_events
         if is_late and state.sampled_count % EARLY_EVENTS == 1 and not state.tracker.is_open(settings):
             state.tracker.settle(settings)
@@ -257,7 +257,7 @@ class Sensor:
         return wants_look(self.state.sampled_count, self._settings.high_cardinality.min_events)
 
     def _cannot_remember(self) -> bool:
-        return self._plan is not None or len(self.state.structures) >= self._settings.sampling.structure_cache_size
+        return self._dynamic is not None or len(self.state.structures) >= self._settings.sampling.structure_cache_size
 
     def _clear_structures(self) -> None:
         for structure in self.state.structures.values():

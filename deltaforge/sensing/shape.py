@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from deltaforge.core.exact_number import WrittenNumber
-from deltaforge.sensing.keys import KeyPlan
+from deltaforge.sensing.keys import DynamicKeys
 from deltaforge.sensing.structure import is_bytes
 
 NULL, BOOLEAN, INTEGER, NUMBER, STRING, BYTES, ARRAY, OBJECT = (1 << bit for bit in range(8))
@@ -72,14 +72,14 @@ def type_names(shape: Shape) -> list[str]:
     return [name for flag, name in TYPE_NAMES.items() if flags & flag] or ["null"]
 
 
-def learned(shape: Shape | None, value: Any, depth_left: int, plan: KeyPlan | None = None) -> Shape:
+def learned(shape: Shape | None, value: Any, depth_left: int, dynamic: DynamicKeys | None = None) -> Shape:
     """What is known after one more value; ``shape`` itself if that taught nothing.
 
     Args:
         shape: What was known; None before the first value.
         value: A JSON value as in a row image.
         depth_left: Levels that may be looked into; a container at 0 is opaque.
-        plan: Which keys of which objects are dynamic; None: none.
+        dynamic: Which keys of which objects are dynamic; None: none.
     """
     flag = _SCALARS.get(type(value))
     if flag is not None:
@@ -87,9 +87,9 @@ def learned(shape: Shape | None, value: Any, depth_left: int, plan: KeyPlan | No
     if depth_left <= 0:
         return with_flags(shape, OPAQUE)
     if type(value) is dict:
-        return with_flags(shape, BYTES) if is_bytes(value) else _learned_object(shape, value, depth_left - 1, plan)
+        return with_flags(shape, BYTES) if is_bytes(value) else _learned_object(shape, value, depth_left - 1, dynamic)
     if type(value) is list:
-        return _learned_array(shape, value, depth_left - 1, plan)
+        return _learned_array(shape, value, depth_left - 1, dynamic)
     return with_flags(shape, OPAQUE)
 
 
@@ -113,22 +113,22 @@ def without_optional(shape: Shape) -> Shape:
     return Compound(shape.flags & ~OPTIONAL, shape.fields, shape.items, shape.values)
 
 
-def _learned_object(shape: Shape | None, value: dict[str, Any], depth_left: int, plan: KeyPlan | None) -> Shape:
+def _learned_object(shape: Shape | None, value: dict[str, Any], depth_left: int, dynamic: DynamicKeys | None) -> Shape:
     before = shape if isinstance(shape, Compound) else Compound(shape or 0)
     value = _clean_names(value)
     fields, values, changed = before.fields, before.values, dict[str, Shape]()
     had_objects = before.flags & OBJECT
     # while no key is dynamic, a new name must hold for the time when it may have been
-    unnamed = before.values if plan is None or plan.stable is None else None
+    unnamed = before.values if dynamic is None or dynamic.stable is None else None
     for name, inner in value.items():
         known = fields.get(name)
-        if (plan is not None and plan.is_dynamic(name)) or (
+        if (dynamic is not None and dynamic.is_dynamic(name)) or (
             known is None and name not in changed and len(fields) + len(changed) >= MAX_FIELDS
         ):
-            values = learned(values, inner, depth_left, plan and plan.values)
+            values = learned(values, inner, depth_left, dynamic and dynamic.values)
             continue
-        plan_below = plan and plan.fields.get(name)
-        now = learned(collapsed(unnamed, plan_below) if known is None else known, inner, depth_left, plan_below)
+        keys_below = dynamic and dynamic.fields.get(name)
+        now = learned(collapsed(unnamed, keys_below) if known is None else known, inner, depth_left, keys_below)
         if known is None:
             changed[name] = with_flags(now, OPTIONAL) if had_objects else now
         elif now is not known:
@@ -141,11 +141,11 @@ def _learned_object(shape: Shape | None, value: dict[str, Any], depth_left: int,
     return Compound(before.flags | OBJECT, {**fields, **changed} if changed else fields, before.items, values)
 
 
-def _learned_array(shape: Shape | None, value: list[Any], depth_left: int, plan: KeyPlan | None) -> Shape:
+def _learned_array(shape: Shape | None, value: list[Any], depth_left: int, dynamic: DynamicKeys | None) -> Shape:
     before = shape if isinstance(shape, Compound) else Compound(shape or 0)
     items = before.items
     for inner in value:
-        items = learned(items, inner, depth_left, plan and plan.items)
+        items = learned(items, inner, depth_left, dynamic and dynamic.items)
     if isinstance(shape, Compound) and items is before.items and shape.flags & ARRAY:
         return shape
     return Compound(before.flags | ARRAY, before.fields, items, before.values)
@@ -173,20 +173,20 @@ def _united_field(left: Compound, right: Compound, name: str) -> Shape:
     return found
 
 
-def collapsed(shape: Shape | None, plan: KeyPlan | None) -> Shape | None:
-    """The shape as if the dynamic keys of the plan had been known from the beginning."""
-    if not isinstance(shape, Compound) or plan is None:
+def collapsed(shape: Shape | None, dynamic: DynamicKeys | None) -> Shape | None:
+    """The shape as if these dynamic keys had been known from the beginning."""
+    if not isinstance(shape, Compound) or dynamic is None:
         return shape
     fields, values = dict[str, Shape](), shape.values
     for name, field in shape.fields.items():
-        if plan.is_dynamic(name):
+        if dynamic.is_dynamic(name):
             values = union(values, without_optional(field))
         else:
-            fields[name] = collapsed(field, plan.fields.get(name)) or 0
+            fields[name] = collapsed(field, dynamic.fields.get(name)) or 0
     if shape.values is not None:  # names that were dynamic until now
-        for name in sorted((plan.stable or frozenset()) - fields.keys()):
-            fields[name] = with_flags(collapsed(shape.values, plan.fields.get(name)), OPTIONAL)
-    return Compound(shape.flags, fields, collapsed(shape.items, plan.items), collapsed(values, plan.values))
+        for name in sorted((dynamic.stable or frozenset()) - fields.keys()):
+            fields[name] = with_flags(collapsed(shape.values, dynamic.fields.get(name)), OPTIONAL)
+    return Compound(shape.flags, fields, collapsed(shape.items, dynamic.items), collapsed(values, dynamic.values))
 
 
 def fingerprint(shape: Shape) -> str:

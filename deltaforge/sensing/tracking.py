@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from deltaforge.sensing.keys import KeyPlan
+from deltaforge.sensing.keys import DynamicKeys
 from deltaforge.sensing.settings import Tracking
 from deltaforge.sensing.sketches import HyperLogLog
 
@@ -28,7 +28,7 @@ _MAX_TEXT = 100  # characters; longer strings are no labels
 _PRECISION = 10
 
 
-class FieldFacts(msgspec.Struct, array_like=True):
+class FieldStatistics(msgspec.Struct, array_like=True):
     """Facts of one field, of the values that were looked at.
 
     Attributes:
@@ -87,28 +87,28 @@ class FieldFacts(msgspec.Struct, array_like=True):
             self.distinct.add(f"{type(value).__name__}:{value}")
 
 
-def note_fields(facts: dict[str, FieldFacts], value: Any, tracking: Tracking, plan: KeyPlan | None) -> None:
+def note_fields(facts: dict[str, FieldStatistics], value: Any, tracking: Tracking, dynamic: DynamicKeys | None) -> None:
     """Take in a value that is looked at in full: the top-level fields of an object, else the value itself."""
     if not (tracking.enum_detection or tracking.field_statistics):
         return
     fields = value if isinstance(value, dict) else {VALUE: value}
     for name, inner in fields.items():
-        if plan is not None and plan.is_dynamic(name):
+        if dynamic is not None and dynamic.is_dynamic(name):
             continue
         if not (tracking.field_statistics or type(inner) is str):
             continue
         known = facts.get(name)
         if known is None and len(facts) < MAX_FIELDS:
-            known = facts[name.encode("utf-8", "replace").decode()] = FieldFacts()
+            known = facts[name.encode("utf-8", "replace").decode()] = FieldStatistics()
         if known is not None:
             known.note(inner, tracking)
 
 
-def null_names(value: Any, plan: KeyPlan | None) -> tuple[str, ...]:
+def null_names(value: Any, dynamic: DynamicKeys | None) -> tuple[str, ...]:
     """The top-level fields that are null: equal for all values of one structure. Dynamic keys are no fields."""
     if not isinstance(value, dict):
         return ()
-    names = [name for name, inner in value.items() if inner is None and not (plan and plan.is_dynamic(name))]
+    names = [name for name, inner in value.items() if inner is None and not (dynamic and dynamic.is_dynamic(name))]
     return tuple(name.encode("utf-8", "replace").decode() for name in names)
 
 

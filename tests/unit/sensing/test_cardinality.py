@@ -35,19 +35,19 @@ def test_session_ids_beside_stable_fields_are_dynamic():
     assert [field.name for field in judgement.stable_fields] == ["id"]
     assert abs(judgement.unique_keys - 101) <= 3
     assert judgement.dynamic_count == judgement.unique_keys - 1
-    assert found.plan().stable == {"id"}
+    assert found.dynamic_keys().stable == {"id"}
 
 
 def test_path_is_dynamic_for_the_time_being_when_every_object_brings_a_name():
     found = tracker({f"s{n}": n} for n in range(20))
-    assert found.plan().stable == frozenset()
+    assert found.dynamic_keys().stable == frozenset()
     assert judged(found) == {}, "nothing is published before min_events"
 
 
 def test_few_rare_fields_are_not_dynamic():
     found = tracker({"id": 1, **({f"rare_{n % 4}": 1} if n % 10 == 0 else {})} for n in range(200))
     assert not judged(found)[""].has_dynamic_fields
-    assert found.plan() is None
+    assert found.dynamic_keys() is None
     assert not found.is_open(SETTINGS)
 
 
@@ -55,7 +55,7 @@ def test_unsure_judgement_is_not_accepted():
     # 6 rare names, but one field hardly above the threshold: confidence 0.5 + 0.5 * 0.02
     found = tracker({**({"b": 1} if n % 100 < 51 else {}), f"r{n % 6}": 1} for n in range(100))
     assert judged(found) == {}
-    assert found.plan() is None
+    assert found.dynamic_keys() is None
     assert found.is_open(SETTINGS)
 
 
@@ -64,10 +64,10 @@ def test_nested_paths_are_judged_on_their_own():
     paths = judged(found)
     assert {path for path, judgement in paths.items() if judgement.has_dynamic_fields} == {"m"}
     assert f"m.{ANY_KEY}" in paths
-    plan = found.plan()
-    assert plan.stable is None
-    assert plan.fields["m"].stable == frozenset()
-    assert plan.fields["l"].items.stable == {"q"}, "for the time being: half of the elements are too few to be sure"
+    dynamic = found.dynamic_keys()
+    assert dynamic.stable is None
+    assert dynamic.fields["m"].stable == frozenset()
+    assert dynamic.fields["l"].items.stable == {"q"}, "for the time being: half of the elements are too few to be sure"
 
 
 def test_bytes_and_values_beyond_max_depth_have_no_keys():

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 
-from deltaforge.sensing.field_list import add_facts, field_rows
-from deltaforge.sensing.keys import KeyPlan
+from deltaforge.sensing.field_list import add_statistics, field_rows
+from deltaforge.sensing.keys import DynamicKeys
 from deltaforge.sensing.sample import EventSample
 from deltaforge.sensing.sensor import Sensor
 from deltaforge.sensing.settings import SchemaSensing
@@ -45,8 +45,8 @@ def test_depth_adds_dotted_rows():
 
 
 def test_dynamic_keys_are_one_row():
-    plan = KeyPlan(frozenset({"id"}))
-    shape = collapsed(shape_of({"id": 1, "s1": {"n": 1}}, {"id": 1, "s2": {"n": 1}}), plan)
+    dynamic = DynamicKeys(frozenset({"id"}))
+    shape = collapsed(shape_of({"id": 1, "s1": {"n": 1}}, {"id": 1, "s2": {"n": 1}}), dynamic)
     assert [row["name"] for row in field_rows(shape, 2)] == ["id", "<*>", "<*>.n"]
     assert field_rows(shape)[1] == {
         "name": "<*>",
@@ -68,7 +68,7 @@ def test_facts_are_added_where_there_are_any():
     rows = [{"doc": {"n": n, "s": "ab"[n % 2], "z": None if n % 4 else True}} for n in range(40)]
     sensor.observe(EventSample(rows, ("doc",), [40], row_count=40, max_depth=10), 0, datetime.now(UTC))
     found = field_rows(sensor.state.shape)
-    add_facts(found, sensor.state)
+    add_statistics(found, sensor.state)
     by_name = {row["name"]: row for row in found}
     assert by_name["z"]["null_rate"] == 0.75
     assert by_name["s"]["enum_values"] == ["a", "b"]

@@ -3,7 +3,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from deltaforge.sensing.json_schema import json_schema
-from deltaforge.sensing.keys import KeyPlan
+from deltaforge.sensing.keys import DynamicKeys
 from deltaforge.sensing.shape import collapsed, learned
 
 scalars = st.one_of(
@@ -21,13 +21,13 @@ values = st.recursive(
     ),
     max_leaves=20,
 )
-ALL_DYNAMIC = KeyPlan(frozenset())
-DYNAMIC_BELOW = KeyPlan(None, {"b": KeyPlan(frozenset({"a"}))}, KeyPlan(frozenset()), None)
-plans = st.sampled_from(
+ALL_DYNAMIC = DynamicKeys(frozenset())
+DYNAMIC_BELOW = DynamicKeys(None, {"b": DynamicKeys(frozenset({"a"}))}, DynamicKeys(frozenset()), None)
+dynamic_keys = st.sampled_from(
     [
         None,
         ALL_DYNAMIC,
-        KeyPlan(frozenset({"a"}), {"a": KeyPlan(frozenset({"b"}))}, None, KeyPlan(frozenset({"c"}))),
+        DynamicKeys(frozenset({"a"}), {"a": DynamicKeys(frozenset({"b"}))}, None, DynamicKeys(frozenset({"c"}))),
         DYNAMIC_BELOW,
     ]
 )
@@ -78,7 +78,7 @@ def test_bytes_are_a_wrapped_string_of_format_byte():
 
 
 def test_dynamic_keys_are_additional_properties():
-    shape = collapsed(shape_of({"id": 1, "s1": {"n": 1}}, {"id": 1, "s2": {"n": 2}}), KeyPlan(frozenset({"id"})))
+    shape = collapsed(shape_of({"id": 1, "s1": {"n": 1}}, {"id": 1, "s2": {"n": 2}}), DynamicKeys(frozenset({"id"})))
     document = json_schema("orders", shape)
     assert document["properties"] == {"id": {"type": "integer"}}
     assert document["additionalProperties"]["properties"] == {"n": {"type": "integer"}}
@@ -101,7 +101,7 @@ def test_empty_object_has_empty_properties():
     }
 
 
-@given(st.lists(values, min_size=1, max_size=6), plans, plans, st.integers(1, 4))
+@given(st.lists(values, min_size=1, max_size=6), dynamic_keys, dynamic_keys, st.integers(1, 4))
 @example([{"a": {"a": 1, "b": 1}}, {"b": {"a": 1, "b": True}}], ALL_DYNAMIC, DYNAMIC_BELOW, 2)
 def test_document_accepts_every_value_it_was_learned_from(seen, early, late, depth):
     shape, half = None, len(seen) // 2

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deltaforge.sensing.keys import KeyPlan, planned_hash
+from deltaforge.sensing.keys import DynamicKeys, collapsed_hash
 from deltaforge.sensing.shape import (
     INTEGER,
     MAX_FIELDS,
@@ -31,10 +31,10 @@ values = st.recursive(
 )
 
 
-def shape_of(*seen, depth=10, plan=None):
+def shape_of(*seen, depth=10, dynamic=None):
     shape = None
     for value in seen:
-        shape = learned(shape, value, depth, plan)
+        shape = learned(shape, value, depth, dynamic)
     return shape
 
 
@@ -141,36 +141,36 @@ def test_shape_survives_saving(seen):
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(shape), type=Shape) == shape
 
 
-PLAN = KeyPlan(frozenset({"a"}), {"a": KeyPlan(frozenset())}, None, KeyPlan(frozenset({"b"})))
+DYNAMIC = DynamicKeys(frozenset({"a"}), {"a": DynamicKeys(frozenset())}, None, DynamicKeys(frozenset({"b"})))
 
 
 def test_dynamic_keys_are_one_map():
-    shape = shape_of({"a": 1, "s1": "x"}, {"a": 2, "s2": None}, plan=KeyPlan(frozenset({"a"})))
+    shape = shape_of({"a": 1, "s1": "x"}, {"a": 2, "s2": None}, dynamic=DynamicKeys(frozenset({"a"})))
     assert shape == Compound(shape.flags, {"a": INTEGER}, None, STRING | NULL)
 
 
 @given(st.lists(values, min_size=1, max_size=5))
-def test_a_plan_found_later_gives_the_same_map(seen):
-    late, early = collapsed(shape_of(*seen), PLAN), shape_of(*seen, plan=PLAN)
+def test_dynamic_keys_found_later_give_the_same_map(seen):
+    late, early = collapsed(shape_of(*seen), DYNAMIC), shape_of(*seen, dynamic=DYNAMIC)
     assert fingerprint(late) == fingerprint(early)
-    assert all(learned(late, value, 10, PLAN) is late for value in seen)
+    assert all(learned(late, value, 10, DYNAMIC) is late for value in seen)
 
 
 @given(values, values)
-def test_values_of_one_planned_structure_have_one_shape(left, right):
-    if planned_hash(left, 10, PLAN) == planned_hash(right, 10, PLAN):
-        shape = shape_of(left, plan=PLAN)
-        assert learned(shape, right, 10, PLAN) is shape
+def test_values_of_one_collapsed_structure_have_one_shape(left, right):
+    if collapsed_hash(left, 10, DYNAMIC) == collapsed_hash(right, 10, DYNAMIC):
+        shape = shape_of(left, dynamic=DYNAMIC)
+        assert learned(shape, right, 10, DYNAMIC) is shape
 
 
-def test_planned_hash_forgets_dynamic_names_only():
-    plan = KeyPlan(None, {"m": KeyPlan(frozenset({"t"}))}, None, None)
-    first = planned_hash({"m": {"t": 1, "s1": {"q": 1}}}, 10, plan)
-    assert first == planned_hash({"m": {"s9": {"q": 5}, "s8": {"q": 1}, "t": 3}}, 10, plan)
-    assert first != planned_hash({"m": {"t": 1, "s1": {"q": "x"}}}, 10, plan)
-    assert first != planned_hash({"m": {"s1": {"q": 1}}}, 10, plan)
+def test_collapsed_hash_forgets_dynamic_names_only():
+    dynamic = DynamicKeys(None, {"m": DynamicKeys(frozenset({"t"}))}, None, None)
+    first = collapsed_hash({"m": {"t": 1, "s1": {"q": 1}}}, 10, dynamic)
+    assert first == collapsed_hash({"m": {"s9": {"q": 5}, "s8": {"q": 1}, "t": 3}}, 10, dynamic)
+    assert first != collapsed_hash({"m": {"t": 1, "s1": {"q": "x"}}}, 10, dynamic)
+    assert first != collapsed_hash({"m": {"s1": {"q": 1}}}, 10, dynamic)
 
 
 def test_a_name_that_stops_being_dynamic_still_holds_for_what_it_was():
-    shape = shape_of({"a": "x"}, plan=KeyPlan(frozenset()))
+    shape = shape_of({"a": "x"}, dynamic=DynamicKeys(frozenset()))
     assert learned(shape, {"a": 1}, 10).fields["a"] == INTEGER | STRING | OPTIONAL
