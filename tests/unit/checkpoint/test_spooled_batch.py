@@ -11,6 +11,7 @@ from deltaforge.checkpoint.spooled_batch import decode_batch, encode_batch
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import RecordError, StorageError
 from deltaforge.core.event import Routing, Transaction
+from deltaforge.core.exact_number import WrittenNumber
 from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.positions import MysqlPosition, PostgresPosition
 from deltaforge.core.table import Column, TableId, TableSchema
@@ -91,6 +92,7 @@ def test_a_part_of_a_large_transaction_has_its_own_end():
     [
         Decimal("1.50"),
         Decimal("1e400"),
+        [WrittenNumber("1e400"), WrittenNumber("0.00000012345678901234567890")],
         [Decimal("12345678901234567890.123"), {"a": Decimal("-0")}],
         2**63,
         2**64 - 1,
