@@ -2,7 +2,7 @@
 # Where a Mapping is asked for, only a dict will do.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, final
 
 from deltaforge.core.batch import EncodedValues, EventGroup
 from deltaforge.core.event import ChangeEvent, EventIds, RowImage
@@ -103,6 +103,7 @@ class RowTemplate:
     def __init__(self, parts: tuple[Part, ...], is_strict: bool) -> None: ...
     def missing_paths(self) -> list[str]: ...
 
+@final
 class TargetTemplates:
     def __init__(
         self,
@@ -113,6 +114,7 @@ class TargetTemplates:
     def targets(self) -> Targets: ...
     def missing_paths(self) -> list[str]: ...
 
+@final
 class Targets:
     def __init__(self, templates: TargetTemplates) -> None: ...
     def __len__(self) -> int: ...

@@ -4,6 +4,10 @@ cdef enum:
     GROUPS_AT_ONCE = 64
 
 
+cdef extern from "Python.h":
+    object PySeqIter_New(object)
+
+
 cdef class EncodedEvents:
     """Values and row keys of events, in two blocks of memory. A sequence of the values as ``bytes``.
 
@@ -35,7 +39,7 @@ cdef class EncodedEvents:
         return PyBytes_FromStringAndSize(<char*>self.values.data + begin, self.value_ends[index] - begin)
 
     def __iter__(self):
-        return map(self.__getitem__, range(self.count))
+        return PySeqIter_New(self)
 
     def key(self, Py_ssize_t index):
         """The row key of an event, as ``bytes``."""
