@@ -172,6 +172,10 @@ class EventEncoder(Protocol):
     def identity(self) -> Hashable:
         """What makes two encoders interchangeable, e.g. ``("native", "json")``."""
 
+    @property
+    def content_type(self) -> str:
+        """Of the values, as in HTTP."""
+
     def encode(self, event: ChangeEvent) -> bytes:
         """The value bytes of one event.
 

@@ -8,8 +8,8 @@ from pydantic import Field
 
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn, Secret
-from deltaforge.core.batch import EventEncoder
 from deltaforge.core.errors import SpecError
+from deltaforge.encodings.base import RunEncoder
 from deltaforge.envelopes.base import Envelope
 
 
@@ -29,7 +29,7 @@ class AvroEncodingSpec(StrictModel):
         "string", description="Form of date and time without a time zone."
     )
 
-    def build(self, envelope: Envelope) -> EventEncoder:
+    def build(self, envelope: Envelope) -> RunEncoder:
         """Refused.
 
         Raises:

@@ -27,7 +27,9 @@ class JsonEncodingSpec(StrictModel):
 
 
 class JsonEncoder:
-    """Encodes events as JSON (``application/json``). Line ends in text are escaped: a value is one line."""
+    """Encodes events as JSON. Line ends in text are escaped: a value is one line."""
+
+    content_type = "application/json"
 
     def __init__(self, envelope: Envelope) -> None:
         self.identity: Hashable = ("json", *envelope.identity)

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from deltaforge.core.batch import EventEncoder
 from deltaforge.encodings.avro import AvroEncodingSpec
+from deltaforge.encodings.base import RunEncoder
 from deltaforge.encodings.json import JsonEncodingSpec
 from deltaforge.envelopes.base import EnvelopeSpec
 
@@ -26,7 +27,7 @@ AnyEncoding = Annotated[
 """The ``encoding`` of a sink: ``json`` or ``{type: avro, schema_registry_url: …}``."""
 
 
-def build_encoder(envelope: EnvelopeSpec, encoding: JsonEncodingSpec | AvroEncodingSpec) -> EventEncoder:
+def build_encoder(envelope: EnvelopeSpec, encoding: JsonEncodingSpec | AvroEncodingSpec) -> EventEncoder | RunEncoder:
     """What makes the value bytes of a sink: the event in its envelope, encoded.
 
     Raises:

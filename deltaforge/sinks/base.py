@@ -15,6 +15,7 @@ from deltaforge.core.delivery import DeliveryReport
 from deltaforge.core.errors import SpecError
 from deltaforge.core.resume import SinkProgress
 from deltaforge.core.template import Template
+from deltaforge.encodings.base import RunEncoder
 from deltaforge.encodings.json import JsonEncodingSpec
 from deltaforge.encodings.spec import AnyEncoding, build_encoder
 from deltaforge.envelopes.native import NativeEnvelopeSpec
@@ -87,12 +88,15 @@ class EncodedSinkConfig(SinkConfig):
     encoding: AnyEncoding = Field(default_factory=JsonEncodingSpec, description="How the document is made bytes.")
 
     def encoder(self) -> EventEncoder:
-        """What makes the value bytes.
+        """What makes the value bytes, for a sink without destinations.
 
         Raises:
-            SpecError: The encoding is not available in this version.
+            SpecError: The encoding is not available in this version, or needs to know where an event goes.
         """
-        return build_encoder(self.envelope, self.encoding)
+        encoder = build_encoder(self.envelope, self.encoding)
+        if isinstance(encoder, RunEncoder):
+            raise SpecError(f"{self.encoding.type} needs a sink with destinations", hint="use encoding: json")
+        return encoder
 
 
 class Waiting:

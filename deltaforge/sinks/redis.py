@@ -29,17 +29,16 @@ from pydantic import AfterValidator, Field
 from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn
-from deltaforge.core.batch import Batch, EncodedValues
-from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
+from deltaforge.core.batch import Batch
+from deltaforge.core.delivery import DeliveryReport
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
-from deltaforge.core.routing import Destination, MessageKey, idempotency_key
+from deltaforge.core.routing import Destination, idempotency_key
 from deltaforge.kernel import backend
-from deltaforge.kernel.backend import Targets
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext, TemplateText
-from deltaforge.sinks.messages import Addressing
+from deltaforge.sinks.messages import Messages, Outgoing
 from deltaforge.sinks.redis_client import SENTINEL_SCHEMES, SOCKET_SCHEMES, asked, opened, said, sink_error, word_of
 
 if TYPE_CHECKING:
@@ -121,17 +120,17 @@ class RedisSink:
 
     def __init__(self, config: RedisSinkConfig, context: SinkContext) -> None:
         self._config = config
-        self._encoder = config.encoder()
         self._stream = Destination(config.stream, "stream")
-        key = MessageKey(config.key, _event_id, lambda text: log.warning("%s", text, extra={"sink": config.id}))
-        self._addressing = Addressing(self._stream, key)
+        self._messages = Messages(config, self._stream, config.key, _event_id)
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
         self._name = f"deltaforge-{token_hex(8)}"
         self._client: Redis | None = None
+        self._refused: list[RecordError] = []  # since the last flush
         self._is_warned = False
 
     def open(self) -> None:
         self.close()
+        self._messages.open()
         client = self._config.connected(self._name)
         with asked("connect to redis"):
             self._end_earlier(client)
@@ -157,49 +156,34 @@ class RedisSink:
             self._is_warned = True
 
     def write(self, batch: Batch) -> None:
-        values = batch.encoded(self._encoder)
-        reached("after_encode")
+        messages = self._messages.of(batch)
         deadline = time.monotonic() + self._config.batch_timeout_secs
         start = 0
-        for commands, count in list(self._pipelines(batch, values)):  # all of them before the first is sent
+        for commands, count in list(_pipelines(batch, messages)):  # all of them before the first is sent
             if time.monotonic() > deadline:
                 raise SinkError(f"redis took more than {self._config.batch_timeout_secs} s for a batch", kind="timeout")
-            self._send(commands, count, start)
+            self._refused += _refusals(self._send(commands, count), batch, start)
             start += count
-        self._bytes.inc(values.byte_count)
+        self._bytes.inc(messages.values.byte_count)
 
     def flush(self) -> DeliveryReport:
-        """What was written is acknowledged already."""
-        return ALL_ACKED
+        """What was written is acknowledged already, or refused."""
+        refused, self._refused = self._refused, []
+        return DeliveryReport(refused=tuple(refused))
 
     def suspend(self) -> None:
         self.close()
 
     def close(self) -> None:
         client, self._client = self._client, None
+        self._refused = []
+        self._messages.close()
         if client is not None:
             with suppress(Exception):  # nothing of a broken connection matters any more
                 client.close()
 
-    def _pipelines(self, batch: Batch, values: EncodedValues) -> Iterator[tuple[list[bytes], int]]:
-        """Packed commands of a batch and their number, in pipelines that are not too long."""
-        targets = self._addressing.targets(batch)
-        packed: list[bytes] = []
-        count = index = 0
-        for group in batch.groups:
-            at_once = backend.xadd_commands(group, values, targets, index)
-            if at_once is not None:
-                packed.append(at_once)
-            else:
-                packed += [_command(event, values[n], targets, n) for n, event in enumerate(group.events(), index)]
-            count, index = count + group.event_count, index + group.event_count
-            if count >= PIPELINE_COMMANDS:
-                yield packed, count
-                packed, count = [], 0
-        if count:
-            yield packed, count
-
-    def _send(self, commands: list[bytes], count: int, start: int) -> None:
+    def _send(self, commands: list[bytes], count: int) -> list[Exception | None]:
+        """Write commands; the error of each that the server answered with one."""
         if self._client is None:
             raise SinkError("the redis sink is not open", kind="connect")
         pool = self._client.connection_pool
@@ -208,27 +192,41 @@ class RedisSink:
             try:
                 connection.send_packed_command([b"".join(commands)])
                 reached("mid_produce")
-                replies = [_reply(connection) for _ in range(count)]
+                return [_reply(connection) for _ in range(count)]
             except BaseException:
                 connection.disconnect()  # replies that were not read must not be taken for others
                 raise
             finally:
                 pool.release(connection)
-        for offset, reply in enumerate(replies):
-            if reply is not None:
-                raise _refusal(reply, start + offset)
 
 
-def _command(event: ChangeEvent, value: bytes, targets: Targets, index: int) -> bytes:
+def _pipelines(batch: Batch, messages: Outgoing) -> Iterator[tuple[list[bytes], int]]:
+    """Packed commands of a batch and their number, in pipelines that are not too long."""
+    packed: list[bytes] = []
+    count = index = 0
+    for group in batch.groups:
+        at_once = backend.xadd_commands(group, messages.values, messages.targets, index)
+        if at_once is not None:
+            packed.append(at_once)
+        else:
+            packed += [_command(event, messages, n) for n, event in enumerate(group.events(), index)]
+        count, index = count + group.event_count, index + group.event_count
+        if count >= PIPELINE_COMMANDS:
+            yield packed, count
+            packed, count = [], 0
+    if count:
+        yield packed, count
+
+
+def _command(event: ChangeEvent, messages: Outgoing, index: int) -> bytes:
     """The command that adds an event."""
-    key, headers = targets.key(index), targets.headers(index)
     fields: list[str | bytes] = ["event_id", _event_id(event), "idempotency_key", idempotency_key(event)]
-    fields += ["df-event", value]
-    if key := _event_id(event).encode() if key is None else key:
+    fields += ["df-event", messages.values[index]]
+    if key := messages.key(index):
         fields += ["df-key", key]
-    if headers:
+    if headers := messages.targets.headers(index):
         fields += ["df-headers", encode_json(headers)]
-    return _packed(["XADD", targets.destination(index), "*", *fields])
+    return _packed(["XADD", messages.targets.destination(index), "*", *fields])
 
 
 def _packed(arguments: Sequence[str | bytes]) -> bytes:
@@ -282,10 +280,17 @@ def _check_rights(client: Redis, stream: str) -> None:
             raise sink_error(f"redis takes nothing for stream {stream}", refused) from refused
 
 
-def _refusal(reply: Exception, index: int) -> SinkError:
-    """The error for one entry that the server refused; a stream name of another type is the event's own fault."""
-    if word_of(reply) == "WRONGTYPE":
+def _refusals(replies: Sequence[Exception | None], batch: Batch, start: int) -> Iterator[RecordError]:
+    """The entries that the server refused for what they are: their stream's name is that of a key of another type.
+
+    Raises:
+        SinkError: The server refused one for another reason, which is no fault of the entry.
+    """
+    errors = [(index, reply) for index, reply in enumerate(replies, start) if reply is not None]
+    for _, reply in errors:
+        if word_of(reply) != "WRONGTYPE":
+            raise sink_error("redis refused an entry", reply)
+    for index, _ in errors:
         refused = RecordError("redis key is not a stream", index=index, kind="routing")
-        refused.written_count = index
-        return refused
-    return sink_error("redis refused an entry", reply)
+        refused.batch = batch
+        yield refused

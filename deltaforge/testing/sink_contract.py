@@ -20,7 +20,6 @@ from deltaforge.core.delivery import DeliveryReport
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.event import Routing
 from deltaforge.core.retry import Retry, retry_of
-from deltaforge.encodings.spec import build_encoder
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext
 from deltaforge.testing.fakes import make_batch
@@ -247,7 +246,7 @@ class SinkContract:
         sink.flush()
         sink.close()
         config = EncodedSinkConfig.model_validate({"id": "s", "envelope": envelope})
-        expected = list(batch.encoded(build_encoder(config.envelope, config.encoding)))
+        expected = list(batch.encoded(config.encoder()))
         assert [event.value for event in target.delivered()] == expected
 
     def test_an_event_that_is_no_json_is_named_by_its_index(self, target: SinkTarget) -> None:

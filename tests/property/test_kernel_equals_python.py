@@ -19,7 +19,7 @@ from deltaforge.protocol.postgres.messages import Relation, RelationColumn
 from deltaforge.protocol.postgres.values import TypeInfo
 from deltaforge.sensing.sample import sample_of_events
 from deltaforge.sinks.base import SinkContext
-from deltaforge.sinks.redis import RedisSink, RedisSinkConfig
+from deltaforge.sinks.redis import RedisSink, RedisSinkConfig, _pipelines
 from deltaforge.sources.mysql.group import row_group
 from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper
 from tests.fuzz import mysql_rows, postgres_rows, transactions
@@ -133,12 +133,16 @@ def test_redis_commands(settings):
             by_kernel = Batch.of_groups([group], MysqlPosition("f", 4))
             by_python = Batch(group.events(), by_kernel.position)
             values = by_kernel.encoded(case.encoder)
-            expected = [b"".join(packed) for packed, _ in sink._pipelines(by_python, by_python.encoded(case.encoder))]
+            expected = [b"".join(packed) for packed, _ in pipelines(sink, by_python, by_python.encoded(case.encoder))]
         except DeltaForgeError:
             continue
-        assert [b"".join(packed) for packed, _ in sink._pipelines(by_kernel, values)] == expected
+        assert [b"".join(packed) for packed, _ in pipelines(sink, by_kernel, values)] == expected
         compared += 1
     assert compared > 130
+
+
+def pipelines(sink, batch, values):
+    return _pipelines(batch, sink._messages.around(values, batch))
 
 
 def test_zero_dates_are_counted_alike():

@@ -24,7 +24,7 @@ from deltaforge.sensing.sample import sample_of_events
 from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sensing.state import decode_sensing_state
 from deltaforge.sinks.base import SinkContext
-from deltaforge.sinks.redis import RedisSink, RedisSinkConfig
+from deltaforge.sinks.redis import RedisSink, RedisSinkConfig, _pipelines
 from deltaforge.storage.base import QueueEntry
 from deltaforge.testing.fakes import make_event
 from tests.reading import ENCODERS
@@ -135,7 +135,7 @@ def test_values_keys_and_destinations(redis_sinks, targets, found):
 
 
 def commands_of(sink, batch):
-    return list(sink._pipelines(batch, batch.encoded(ENCODERS[0])))
+    return list(_pipelines(batch, sink._messages.of(batch)))
 
 
 @QUICK

@@ -70,6 +70,7 @@ class ExactlyOnceKafkaSink(KafkaSink):
     def open(self) -> None:
         if self._client is not None:
             return
+        self._messages.open()
         client = self._connected()
         try:
             self._positions.create()
@@ -133,6 +134,7 @@ class ExactlyOnceKafkaSink(KafkaSink):
 
     def close(self) -> None:
         self.suspend()
+        self._messages.close()
         self._asked, self._done = None, []
 
     def _commit_handed(self) -> None:
@@ -154,8 +156,8 @@ class ExactlyOnceKafkaSink(KafkaSink):
 
     def _ask_for_suspects(self, batch: Batch) -> None:
         """Find out which events a broker refuses, before one of them ends the transaction."""
-        values, refused = batch.encoded(self._encoder), []
-        targets = self._addressing.targets(batch)
+        messages, refused = self._messages.of(batch), []
+        values, targets = messages.values, messages.targets
         for index in self._suspects.among(values, 0):
             try:
                 failed = self._lone.refusal(values, targets, index)

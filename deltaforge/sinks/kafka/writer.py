@@ -12,7 +12,7 @@ from deltaforge.config.unset import naming_unset
 from deltaforge.core.batch import Batch, EncodedValues
 from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import RecordError, SinkError
-from deltaforge.core.routing import Destination, MessageKey, row_key
+from deltaforge.core.routing import Destination
 from deltaforge.kernel.backend import Targets
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import SinkContext
@@ -20,7 +20,7 @@ from deltaforge.sinks.kafka.client import Client
 from deltaforge.sinks.kafka.config import KafkaSinkConfig
 from deltaforge.sinks.kafka.errors import FailedError, StalledError
 from deltaforge.sinks.kafka.refusals import LoneProducer, Suspects, refused_event
-from deltaforge.sinks.messages import Addressing
+from deltaforge.sinks.messages import Messages
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +52,8 @@ class KafkaSink:
     def __init__(self, config: KafkaSinkConfig, context: SinkContext) -> None:
         self._config = config
         self._context = context
-        self._encoder = config.encoder()
         self._topic = Destination(config.topic, "topic", allowed=_TOPIC_NAME)
-        key = MessageKey(config.key, row_key, lambda text: log.warning("%s", text, extra={"sink": config.id}))
-        self._addressing = Addressing(self._topic, key)
+        self._messages = Messages(config, self._topic, config.key)
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
         self._client: Client | None = None
         self._suspects = Suspects()
@@ -65,6 +63,7 @@ class KafkaSink:
 
     def open(self) -> None:
         if self._client is None:
+            self._messages.open()
             self._client = self._connected()
 
     def write(self, batch: Batch) -> None:
@@ -87,6 +86,7 @@ class KafkaSink:
             self.close()
 
     def close(self) -> None:
+        self._messages.close()
         if self._client is not None:
             self._discard(self._client)
 
@@ -118,9 +118,8 @@ class KafkaSink:
         return client
 
     def _send(self, client: Client, batch: Batch) -> None:
-        values = batch.encoded(self._encoder)
-        reached("after_encode")
-        targets = self._addressing.targets(batch)  # before the first message: an event without a topic sends none
+        messages = self._messages.of(batch)
+        values, targets = messages.values, messages.targets
         handed = self._handed_as(batch, values.byte_count)
         for suspect in self._alone(values, handed.count):
             self._send_rows(client, values, targets, handed, suspect)
@@ -181,7 +180,7 @@ class KafkaSink:
         if error.value is None or error.kind not in ("serialization", "routing"):
             return None
         for batch in (handed.batch for handed in self._handed):
-            values = list(batch.encoded(self._encoder))
+            values = list(self._messages.of(batch).values)
             if error.value not in values:
                 continue
             index = values.index(error.value)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from pydantic import SecretStr
 
-from deltaforge.core.errors import RecordError, SinkError
+from deltaforge.core.errors import SinkError
 from deltaforge.core.event import Transaction
 from deltaforge.core.retry import Retry, retry_of
 from deltaforge.encodings.json import JsonEncodingSpec
@@ -125,16 +125,25 @@ def test_a_batch_larger_than_a_pipeline_arrives_in_order(target, monkeypatch):
     assert [event.number for event in target.delivered()] == list(range(1, 101))
 
 
-def test_a_key_that_is_no_stream_is_a_routing_error_of_its_event(target, redis_server):
+def test_events_whose_key_is_no_stream_are_refused_and_all_others_delivered(target, redis_server):
     sink = target.sink(destination=f"{target.name}.${{after.id}}")
     client = redis_server.connect()
-    client.set(f"{target.name}.2", "text")
-    with pytest.raises(RecordError) as caught:
-        write_all(sink, numbered_batch(1, 3))
+    for number in (2, 15, 16):
+        client.set(f"{target.name}.{number}", "text")
+    batches = [numbered_batch(1, 10), numbered_batch(11, 10)]
+    sink.open()
+    for batch in batches:
+        sink.write(batch)
+    refused = sink.flush().refused
+    assert sink.flush().refused == ()
     sink.close()
-    client.delete(f"{target.name}.2")
+    assert [(error.batch, error.index, error.kind) for error in refused] == [
+        (batches[0], 1, "routing"), (batches[1], 4, "routing"), (batches[1], 5, "routing"),
+    ]  # fmt: skip
+    for number in (2, 15, 16):
+        client.delete(f"{target.name}.{number}")
     client.close()
-    assert (caught.value.kind, caught.value.index) == ("routing", 1)
+    assert sorted(event.number for event in target.delivered()) == [n for n in range(1, 21) if n not in (2, 15, 16)]
 
 
 def test_a_full_server_is_waited_for(private_redis):
