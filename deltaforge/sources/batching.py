@@ -36,6 +36,7 @@ class TransactionBatcher:
         self._limits = limits
         self._position = position
         self._max_open_bytes = limits.max_tx_bytes if limits.respect_source_tx else limits.max_bytes
+        self._quiet_secs = min(limits.max_ms / 1000, QUIET_SECS)
         self._max_open_events = None if limits.respect_source_tx else limits.max_events
         self._closed: list[EventGroup] = []
         self._closed_bytes = self._closed_events = 0
@@ -122,13 +123,12 @@ class TransactionBatcher:
         """How long to leave what comes unread. At a trickle every transaction arrives by itself, and waking up for it
         costs more than all that is done with it.
         """
-        return max(0.0, self._cut_at + QUIET_SECS - now) if self._is_trickle else 0.0
+        return max(0.0, self._cut_at + self._quiet_secs - now) if self._is_trickle else 0.0
 
     def _due_at(self, *, is_quiet: bool) -> float:
-        longest = self._limits.max_ms / 1000
         if is_quiet and self._closed:
-            return self._cut_at + min(longest, QUIET_SECS)
-        return self._first_at + longest
+            return self._cut_at + self._quiet_secs
+        return self._first_at + self._limits.max_ms / 1000
 
     def _is_open_full(self) -> bool:
         if self._open_bytes >= self._max_open_bytes:

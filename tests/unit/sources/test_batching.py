@@ -112,3 +112,11 @@ def test_only_a_trickle_is_left_unread():
     log.batcher.due(12.0, is_quiet=True)
     log.batcher.note_read(TRICKLE_BYTES_PER_SEC, 12.0)
     assert log.batcher.rest_secs(12.0) == 0
+
+
+def test_without_a_waiting_time_nothing_is_left_unread():
+    log = Log(max_ms=0)
+    log.transaction(1, now=10.0)
+    assert [batch.event_count for batch in log.batcher.due(10.0, is_quiet=True)] == [1]
+    log.batcher.note_read(0, 10.0)
+    assert log.batcher.rest_secs(10.0) == 0
