@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 TAIL = 100
 """Offsets from the end where the newest committed record is looked for first; aborted ones and markers count."""
 POLL_SECS = 0.2
+NEW_TOPIC_SECS = 0.05
+_NOT_YET = ("_UNKNOWN_PARTITION", "UNKNOWN_TOPIC_OR_PART", "NOT_LEADER_FOR_PARTITION", "LEADER_NOT_AVAILABLE")
+"""What is said of a topic that was created a moment ago."""
 _TOPIC_SETTINGS = {"cleanup.policy": "compact", "segment.bytes": str(16 << 20)}
 _READER_SETTINGS = ("bootstrap.", "metadata.broker.", "client.", "security.", "sasl.", "ssl.", "enable.ssl.",
                     "enable.sasl.", "socket.", "broker.address.", "log_level")  # fmt: skip
@@ -110,10 +113,25 @@ class PositionsTopic:
                 consumer.close()
         return None if value is None else _decoded(value, self.name)
 
+    def _ends(self, consumer: Consumer) -> tuple[int, int]:
+        """The first offset and the one behind the last. Brokers learn of a topic one after the other."""
+        from confluent_kafka import KafkaException, TopicPartition
+
+        deadline = time.monotonic() + self._timeout_secs
+        while True:
+            try:
+                low, high = consumer.get_watermark_offsets(TopicPartition(self.name, 0), timeout=self._timeout_secs)
+            except KafkaException as exc:
+                if exc.args[0].name() not in _NOT_YET or time.monotonic() > deadline:
+                    raise
+                time.sleep(NEW_TOPIC_SECS)
+            else:
+                return low, high
+
     def _newest(self, consumer: Consumer) -> bytes | None:
         from confluent_kafka import TopicPartition
 
-        low, high = consumer.get_watermark_offsets(TopicPartition(self.name, 0), timeout=self._timeout_secs)
+        low, high = self._ends(consumer)
         count = TAIL
         while True:
             start = max(low, high - count)
