@@ -11,6 +11,7 @@ from api.listener import Listener
 from deltaforge.control.options import ServeOptions
 from deltaforge.control.service import PipelineService
 from deltaforge.storage.memory import MemoryStorage
+from tests.fixtures.ports import free_port
 
 
 class Served:
@@ -22,8 +23,7 @@ class Served:
     """
 
     def __init__(self, folder, *, guard=None, audit=None, tls=None, app=None, **limits):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         options = ServeOptions(storage_backend="memory", state_dir=folder)
         self.service = PipelineService(MemoryStorage(), options)
         self.app = app or create_app(self.service, guard=guard, audit=audit)

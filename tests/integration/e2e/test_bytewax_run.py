@@ -5,12 +5,12 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 
 import pytest
 
+from tests.fixtures.ports import free_addresses
 from tests.pipelines import PipelineProcess, file_events, file_sink, mysql_source, postgres_source, wait_for
 
 
@@ -45,11 +45,6 @@ def run(tmp_path, postgres_database):
         process.wait()
 
 
-def free_addresses():
-    with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-        return ";".join(f"127.0.0.1:{probe.getsockname()[1]}" for probe in (one, two))
-
-
 def wait_for_slot(database):
     active = "select active from pg_replication_slots where database = current_database()"
     wait_for(lambda: database.rows(active) == [(True,)])
@@ -80,7 +75,7 @@ def test_rows_arrive_once_over_a_stop_and_complete_over_a_kill(run, postgres_dat
 
 
 def test_two_processes_deliver_everything_over_a_kill(run, postgres_database, tmp_path):
-    out, addresses = tmp_path / "out.jsonl", free_addresses()
+    out, addresses = tmp_path / "out.jsonl", ";".join(free_addresses(2))
     cluster = [run("-i", str(number), "-a", addresses) for number in range(2)]
     wait_for_slot(postgres_database)
     insert(postgres_database, range(50))
@@ -89,7 +84,7 @@ def test_two_processes_deliver_everything_over_a_kill(run, postgres_database, tm
         process.kill()
         process.wait()
     insert(postgres_database, range(50, 100))
-    addresses = free_addresses()
+    addresses = ";".join(free_addresses(2))
     for number in range(2):
         run("-i", str(number), "-a", addresses)
     wait_for(lambda: {event["after"]["id"] for event in file_events(out)} == set(range(100)))

@@ -4,13 +4,13 @@ import os
 import re
 import shlex
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
 
+from tests.fixtures.ports import free_addresses
 from tests.pipelines import file_events, wait_for
 
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
@@ -52,15 +52,6 @@ class Shell:
     def _words(self, line):
         words = shlex.split(line, comments=True)
         return [sys.executable, "-P", "-m", "deltaforge", *words[1:]] if words[0] == "deltaforge" else words
-
-
-def free_addresses(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    try:
-        return [f"127.0.0.1:{s.getsockname()[1]}" for s in sockets]
-    finally:
-        for one in sockets:
-            one.close()
 
 
 def answers(url):

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import uuid
 import pytest
 from confluent_kafka import Consumer
 
+from tests.fixtures.ports import free_addresses
 from tests.pipelines import file_events, file_sink, mysql_source, postgres_source, wait_for
 
 
@@ -22,8 +22,7 @@ class ControlPlane:
     def __init__(self, folder, *options):
         self._folder = folder
         self._options = options
-        with socket.create_server(("127.0.0.1", 0)) as api, socket.create_server(("127.0.0.1", 0)) as metrics:
-            self.address, self.metrics = (f"127.0.0.1:{s.getsockname()[1]}" for s in (api, metrics))
+        self.address, self.metrics = free_addresses(2)
         self.process = None
 
     def start(self):

@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from tests.fixtures.ports import free_port
 from tests.pipelines import wait_for
 
 TOKEN = "s3cret-of-ada"
@@ -38,8 +39,8 @@ class Exposed:
         token_file = folder / "tokens"
         token_file.write_text(f"admin:ada:{TOKEN}\n")
         token_file.chmod(0o600)
-        with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
-            self.ports = [probe.getsockname()[1] for probe in (one, two)]
+        first = free_port(2)
+        self.ports = [first, first + 1]
         api, metrics = (f"127.0.0.1:{port}" for port in self.ports)
         command = [sys.executable, "-P", "-m", "deltaforge", "serve", "--api-addr", api, "--metrics-addr", metrics]
         command += [
