@@ -7,6 +7,9 @@ PYTEST := $(BIN)/pytest -q
 # Tests against servers wait more than they work: JOBS of them at a time, each process with servers of its own.
 PARALLEL = --require-servers -n $(or $(JOBS),4) --dist worksteal
 
+# Where it is set, each of the thousands of processes that tests start would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan servers test-full integration faults golden docs check demo bench bench-peers chaos clean changelog lock audit deploy-check dist
 
 setup: $(READY)
