@@ -50,7 +50,7 @@ class StreamReader:
         self._state_dir, self._limits = state_dir, BatchLimits(max_ms=5, **limits)
         self.restart()
         self.stream = None
-        self.position = None
+        self.position = self._first = None
         self.batches = []
 
     def restart(self):
@@ -67,6 +67,7 @@ class StreamReader:
         self.close()
         self.stream = self._spec.build(self._context)
         self.position = self.stream.open(position or self.position)
+        self._first = self._first or self.position
         return self
 
     def read(self, count, timeout_secs=20):
@@ -81,7 +82,7 @@ class StreamReader:
         deadline = time.monotonic() + timeout_secs
         while not is_enough(events):
             assert time.monotonic() < deadline, f"after {len(events)} events no more came"
-            self.stream.keep_alive(self.position)
+            self.stream.keep_alive(self._first)  # what lies behind it may be read again, however long this takes
             for batch in self.stream.poll(0.1):
                 assert_kernel_equals_python(batch)
                 assert_spooled_alike(batch, self._packed_tables, ENCODERS)
