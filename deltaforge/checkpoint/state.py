@@ -13,19 +13,22 @@ import msgspec
 
 from deltaforge.core.errors import CheckpointError
 from deltaforge.core.positions import Position, is_same_place
+from deltaforge.core.snapshot import SnapshotState
 
 
 class SourceState(msgspec.Struct, frozen=True, kw_only=True):
     """Where a source continues.
 
     ``position`` is where reading begins again, and what the server must not forget: every sink has what is before
-    it, or its spool does. ``reset_id`` is the reset that this state follows, empty before the first.
+    it, or its spool does. ``reset_id`` is the reset that this state follows, empty before the first. ``snapshot``: how
+    far the copying of tables is; None: no table was ever to be copied.
     """
 
     source_id: str
     position: Position
     v: int = 1
     reset_id: str = ""
+    snapshot: SnapshotState | None = None
 
 
 class SinkCheckpoint(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -10,6 +10,7 @@ from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.positions import Position
 from deltaforge.core.routing import row_key_bytes
+from deltaforge.core.snapshot import ChunkMark, SnapshotState
 
 GROUP_BYTES = 700
 """What the objects around the bytes of a small group take."""
@@ -208,11 +209,13 @@ class Batch:
         received_at: ``time.monotonic()`` of its first byte, in seconds.
         taken_at: The same when the dataflow took it from the reader; 0 before that.
         reader_count: How many sinks have yet to call :meth:`release`; the encoded values stay until then.
+        chunk: Which part of a snapshot its rows are; None: changes of the log. A chunk is never cut or joined.
+        snapshot: The snapshots of the source once this batch and all before it are safe; None: as they were.
     """
 
     __slots__ = (
-        "_encoded", "_events", "byte_count", "event_count", "groups", "is_tx_end", "position", "reader_count",
-        "received_at", "taken_at",
+        "_encoded", "_events", "byte_count", "chunk", "event_count", "groups", "is_tx_end", "position", "reader_count",
+        "received_at", "snapshot", "taken_at",
     )  # fmt: skip
 
     def __init__(
@@ -234,6 +237,8 @@ class Batch:
         self.received_at = received_at
         self.taken_at = 0.0
         self.reader_count = 1
+        self.chunk: ChunkMark | None = None
+        self.snapshot: SnapshotState | None = None
 
     @classmethod
     def of_groups(
@@ -304,13 +309,15 @@ class Batch:
 
     def with_groups(self, groups: Sequence[EventGroup]) -> Batch:
         """The same stretch of the log with other groups."""
-        return Batch.of_groups(
+        batch = Batch.of_groups(
             groups,
             self.position,
             is_tx_end=self.is_tx_end,
             byte_count=self.byte_count,
             received_at=self.received_at,
         )
+        batch.chunk, batch.snapshot = self.chunk, self.snapshot
+        return batch
 
     def where(self, wants: Callable[[ChangeEvent], bool]) -> Batch:
         """The batch with the events that ``wants`` accepts, see :meth:`EventGroup.where`; itself if that is all."""
@@ -347,7 +354,7 @@ class Batch:
 
     def __reduce__(self) -> tuple[object, ...]:
         args = (list(self.events()), self.position, self.is_tx_end, self.byte_count, self.received_at)
-        return _restored, args
+        return _restored, args, (None, {"chunk": self.chunk, "snapshot": self.snapshot})
 
 
 def encode_each(encoder: EventEncoder, groups: Sequence[EventGroup]) -> EncodedList:

@@ -134,6 +134,12 @@ class SourceError(DeltaForgeError):
     """
 
 
+class TableChangedError(SourceError):
+    """A table that is being copied is not what it was when that was planned: it has to be planned again, or is gone."""
+
+    default_kind = "table_changed"
+
+
 class PositionLostError(SourceError):
     """The log before our position is gone. The pipeline fails; it never restarts "from now"."""
 

@@ -33,6 +33,7 @@ class SnapshotConfig(StrictModel):
     chunk_size: int = Field(10_000, ge=1, description="Rows per read.")
     intra_table_parallel: bool = Field(False, description="Copy one big table in several chunks at a time.")
     max_parallel_chunks: int = Field(4, ge=1, description="Chunks of one table at the same time.")
+    max_rows_per_second: int | None = Field(None, ge=1, description="Bound for all tables together; absent: none.")
 
 
 class SourceConfig(StrictModel):

@@ -1,0 +1,106 @@
+"""Snapshots as plain data: which tables are copied, how far each is, and which part of a job a batch is.
+
+All of it is immutable. A state belongs to a place between two batches: it is saved with the log position of that place,
+so a cursor is never ahead of what the sinks have acked.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Cursor = str
+"""A place in a table, in the order in which it is copied. Only the source that made it understands it."""
+
+JobKind = Literal["initial", "new_table", "ad_hoc", "new_sink"]
+JobStatus = Literal["running", "paused", "completed", "failed", "cancelled"]
+TableStatus = Literal["waiting", "copying", "completed", "failed"]
+Method = Literal["ctid", "keyset", "whole"]
+
+
+class Stripe(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A part of a table that is copied from its beginning to its end, in order.
+
+    ``at``: everything up to it is delivered, None: nothing is. ``end``: where the next stripe begins, None: there is
+    none. ``is_done``: all of it is delivered.
+    """
+
+    at: Cursor | None = None
+    end: Cursor | None = None
+    is_done: bool = False
+
+
+class TableCopy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far one table of a job is. ``schema``: of MySQL, the database.
+
+    ``plan`` is what the source has to know to go on after a restart, in its own form. ``reread``: cursors of rows that
+    have to be read once more. ``size``: about how many bytes or pages the table has, as ``estimated_rows`` for people.
+    """
+
+    schema: str
+    name: str
+    status: TableStatus = "waiting"
+    method: Method = "whole"
+    plan: str = ""
+    stripes: tuple[Stripe, ...] = ()
+    reread: tuple[Cursor, ...] = ()
+    row_count: int = 0
+    byte_count: int = 0
+    chunk_count: int = 0
+    dropped_count: int = 0
+    reread_count: int = 0
+    estimated_rows: int | None = None
+    fraction: float = 0.0
+    error: str | None = None
+
+
+class SnapshotJob(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One request to copy tables. ``where``: which rows, None: all. ``sinks``: ids of those that get them, None: all.
+    Times are in milliseconds since the epoch, 0: not yet.
+    """
+
+    id: str
+    kind: JobKind
+    tables: tuple[TableCopy, ...]
+    status: JobStatus = "running"
+    where: str | None = None
+    sinks: tuple[str, ...] | None = None
+    max_rows_per_second: int | None = None
+    truncate_first: bool = False
+    requested_ms: int = 0
+    began_ms: int = 0
+    ended_ms: int = 0
+    error: str | None = None
+
+
+class SnapshotState(msgspec.Struct, frozen=True, omit_defaults=True):
+    """All jobs of a source. ``number`` is that of the last chunk that was handed out: chunks of all jobs are numbered
+    in the order of their delivery, and no number is used twice. ``ended``: jobs that are over, the newest last.
+    """
+
+    number: int = 0
+    jobs: tuple[SnapshotJob, ...] = ()
+    ended: tuple[SnapshotJob, ...] = ()
+
+
+class ChunkMark(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a batch of copied rows is: chunk ``number``, which holds the rows of a stripe behind ``low`` up to ``high``.
+
+    ``low``: None at the beginning of the stripe; ``high``: None at its end. ``reread``: instead, it holds the rows at
+    these cursors. ``sinks``: as in its job.
+    """
+
+    number: int
+    job: str
+    schema: str
+    table: str
+    stripe: int = 0
+    low: Cursor | None = None
+    high: Cursor | None = None
+    reread: tuple[Cursor, ...] = ()
+    sinks: tuple[str, ...] | None = None
+
+    def is_for(self, sink_id: str) -> bool:
+        """Whether a sink gets it."""
+        return self.sinks is None or sink_id in self.sinks
