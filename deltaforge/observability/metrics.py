@@ -71,6 +71,7 @@ class PipelineMetrics:
         )
         self.slot_retained_bytes = self._gauge("source_slot_retained_bytes", "WAL that the slot holds back.", source)
         self._add_tables()
+        self._add_snapshots()
         self._add_sinks()
         self._add_kafka()
         self._add_readers()
@@ -86,6 +87,25 @@ class PipelineMetrics:
         self._tables: set[str] = set()
         self._fresh_tables: set[str] = set()
         self._table_times: dict[str, int] = {}
+
+    def _add_snapshots(self) -> None:
+        table = ("pipeline", "table")
+        self.snapshot_rows = self._counter("snapshot_rows", "Rows copied.", table)
+        self.snapshot_bytes = self._counter("snapshot_bytes", "Bytes of rows copied.", ("pipeline",))
+        self.snapshot_chunks = self._counter(
+            "snapshot_chunks", "Chunks, by what became of them: delivered, discarded, reread.", ("pipeline", "result")
+        )
+        self.snapshot_dropped_rows = self._counter(
+            "snapshot_dropped_rows", "Rows left out because the log had a newer version.", table
+        )
+        self.snapshot_tables = self._gauge(
+            "snapshot_tables", "Tables of the jobs that are not over, by status.", ("pipeline", "status")
+        )
+        self.snapshot_progress_ratio = self._gauge("snapshot_progress_ratio", "Share of a table that is copied.", table)
+        self.snapshot_waiting = self._gauge(
+            "snapshot_waiting", "1 while a chunk waits for something on the server.", ("pipeline",)
+        )
+        self.snapshot_active = self._gauge("snapshot_active", "Jobs that run.", ("pipeline",))
 
     def _add_sinks(self) -> None:
         sink = ("pipeline", "sink")
