@@ -1,7 +1,8 @@
 """The control socket of a pipeline process: one JSON request per line, one JSON answer per line.
 
 Requests: ``{"cmd": "status" | "pause" | "resume" | "stop" | "metrics" | "log_level" | "reload_schemas" |
-"retry_dead_letters"}``. After the answer to ``{"cmd": "tail"}`` the events follow that pass, see
+"retry_dead_letters" | "snapshot" | "snapshots" | "snapshot_pause" | "snapshot_resume" | "snapshot_cancel"}``.
+After the answer to ``{"cmd": "tail"}`` the events follow that pass, see
 :mod:`deltaforge.runtime.tap`, until the connection is closed. The socket is a Unix one that only the owner can open.
 """
 
@@ -19,15 +20,23 @@ from typing import Any
 
 import msgspec
 
+from deltaforge.checkpoint.snapshot_requests import SnapshotRequest
 from deltaforge.config.secret import redacted
-from deltaforge.core.errors import DeltaForgeError
+from deltaforge.core.errors import DeltaForgeError, NotFoundError, SpecError
 from deltaforge.observability.logging import set_level
 from deltaforge.runtime.running import RunningPipeline
+from deltaforge.runtime.snapshot_control import SnapshotChange
 from deltaforge.runtime.status import metrics_text, status
 from deltaforge.runtime.tap import Listener, TailRequest
 
 log = logging.getLogger(__name__)
 
+_CHANGES: dict[str, SnapshotChange] = {
+    "snapshot_pause": "pause",
+    "snapshot_resume": "resume",
+    "snapshot_cancel": "cancel",
+}
+_SNAPSHOT_COMMANDS = {"snapshot", "snapshots", *_CHANGES}
 STALLED_SECS = 30.0
 """A reader of events that takes nothing for so long is sent away."""
 
@@ -86,7 +95,7 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
                 return {"ok": True}, self._pipeline.tap.open(msgspec.convert(request.get("request"), TailRequest))
             return {"ok": True, **self._run(request)}, None
         except (msgspec.MsgspecError, DeltaForgeError, ValueError) as error:
-            return {"ok": False, "error": redacted(str(error))}, None
+            return {"ok": False, "error": redacted(str(error)), "kind": _kind(error)}, None
 
     def close(self) -> None:
         """Stop serving and remove the socket."""
@@ -108,6 +117,8 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
             return {"tables": pipeline.reload_schemas(_tables(request.get("tables")))}
         if command == "retry_dead_letters":
             return {"entries": pipeline.retry_dead_letters(request)}
+        if command in _SNAPSHOT_COMMANDS:
+            return _snapshot(pipeline, str(command), request)
         if command == "stop":
             log.info("stopping: up to %g s", pipeline.info.ending.stop_secs)
             pipeline.info.ending.stop()
@@ -118,6 +129,23 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
         else:
             raise ValueError(f"unknown command {command!r}")
         return {}
+
+
+def _snapshot(pipeline: RunningPipeline, command: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Snapshots: ask for one, list them, pause, resume or cancel one."""
+    snapshots = pipeline.snapshots
+    if command == "snapshots":
+        return {"jobs": snapshots.views()}
+    if command == "snapshot":
+        return {"job": snapshots.request(msgspec.convert(request.get("request"), SnapshotRequest))}
+    return {"job": snapshots.change(str(request.get("id")), _CHANGES[command])}
+
+
+def _kind(error: Exception) -> str:
+    """What a refusal means to whoever asked."""
+    if isinstance(error, SpecError | NotFoundError):
+        return "spec" if isinstance(error, SpecError) else "not_found"
+    return "refused"
 
 
 def _tables(value: Any) -> list[tuple[str, str]] | None:

@@ -75,6 +75,11 @@ class PipelinePaths:
         return self.root / "reset.json"
 
     @property
+    def snapshot_requests(self) -> Path:
+        """Snapshots that were asked for and are in no saved state so far; made when there is one."""
+        return self.root / "snapshot_requests"
+
+    @property
     def unmarked(self) -> Path:
         """Which files of sinks were made before files had markers."""
         return self.root / "unmarked.json"

@@ -15,6 +15,7 @@ from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.dead_letters import RetryRequest
 from deltaforge.runtime.delivery import Delivery
 from deltaforge.runtime.run_info import RunInfo
+from deltaforge.runtime.snapshot_control import SnapshotControl
 from deltaforge.runtime.source import LogPartition
 from deltaforge.runtime.spools import Spools
 from deltaforge.runtime.tap import Tap
@@ -64,6 +65,17 @@ class RunningPipeline:
             self.info, self._requests, spools, self.tap, state=state, state_before_reset=state_before_reset
         )
         return self.delivery
+
+    @property
+    def snapshots(self) -> SnapshotControl:
+        """The jobs that copy tables.
+
+        Raises:
+            ControlError: The source runs in another process of the cluster, or has not come so far.
+        """
+        if self.source is None or self.source.snapshots is None:
+            raise ControlError("no tables can be copied by this process", hint="ask again once the pipeline runs")
+        return self.source.snapshots
 
     def set_paused(self, *, is_paused: bool) -> None:
         """Stop or go on reading. The connection, keepalives and epochs go on either way.

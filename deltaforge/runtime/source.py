@@ -20,6 +20,7 @@ from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.first_start import check_first_start, note_started
 from deltaforge.runtime.panics import told
 from deltaforge.runtime.run_info import RunInfo
+from deltaforge.runtime.snapshot_control import SnapshotControl
 from deltaforge.runtime.stored_schemas import StoredSchemas, storage_path_of
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.reader import LogReader
@@ -87,6 +88,7 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
             info.source_id,
             goes_on=state is not None or reset is not None,
         )
+        self.snapshots: SnapshotControl | None = None
         self.reader = _reader(info, self._schemas)
         if info.starts_paused:
             self.reader.pause()
