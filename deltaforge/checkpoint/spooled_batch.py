@@ -16,6 +16,7 @@ from deltaforge.checkpoint.spooled_events import SpooledEvents, restored_events,
 from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
 from deltaforge.core.errors import CheckpointError, ProtocolError, StorageError, UnsupportedValueError
 from deltaforge.core.positions import decode_position, encode_position
+from deltaforge.core.snapshot import ChunkMark
 from deltaforge.kernel import backend, compiled
 
 VERSION = 1
@@ -54,12 +55,18 @@ class SpooledBatch(msgspec.Struct, array_like=True):
     parts: list[SpooledRows | SpooledEvents]
 
 
+class SpooledChunk(SpooledBatch, array_like=True):
+    """The same of a snapshot's chunk."""
+
+    chunk: ChunkMark | None = None
+
+
 class _Versioned(msgspec.Struct, array_like=True):
     version: int
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(SpooledBatch, ext_hook=restored_value).decode
+_decode = msgspec.msgpack.Decoder(SpooledChunk, ext_hook=restored_value).decode
 _decode_version = msgspec.msgpack.Decoder(_Versioned).decode
 
 
@@ -107,16 +114,20 @@ def decode_batch(data: bytes, table_of: Callable[[int], Any]) -> Batch:
         elif part.events:
             groups.append(DecodedGroup(restored_events(part)))
     received_at = 0.0 if record.received_ms is None else record.received_ms / 1000 - _epoch()
-    return Batch.of_groups(
+    batch = Batch.of_groups(
         groups, position, is_tx_end=record.is_tx_end, byte_count=record.byte_count, received_at=received_at
     )
+    batch.chunk = record.chunk
+    return batch
 
 
 def _record(batch: Batch, number_of: Callable[[Any], int], *, looks_at_all: bool) -> SpooledBatch:
     received_ms = round((batch.received_at + _epoch()) * 1000) if batch.received_at else None
     parts = _parts(list(batch.groups), number_of, looks_at_all=looks_at_all)
     position = encode_position(batch.position)
-    return SpooledBatch(VERSION, position, batch.is_tx_end, batch.byte_count, received_ms, parts)
+    if batch.chunk is None:
+        return SpooledBatch(VERSION, position, batch.is_tx_end, batch.byte_count, received_ms, parts)
+    return SpooledChunk(VERSION, position, batch.is_tx_end, batch.byte_count, received_ms, parts, batch.chunk)
 
 
 def _parts(

@@ -20,6 +20,7 @@ from deltaforge.checkpoint.reader import DELIVERY_KEY
 from deltaforge.checkpoint.reset import ResetRequest, readable
 from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint, decode_delivery_state, encode_state
 from deltaforge.core.batch import Batch
+from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.barrier import Barrier, is_waited_for
@@ -51,6 +52,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         requests: To the source, for barriers while nothing comes.
         spools: Of the sinks.
         tap: Is shown what passes.
+        ahead: Is told what the sinks have that keep their progress.
         state: What was saved; None at a first start.
         state_before_reset: What stays saved until the source says where a reset begins.
     """
@@ -62,6 +64,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         spools: Spools,
         tap: Tap,
         *,
+        ahead: ChunksAhead,
         state: DeliveryState | None,
         state_before_reset: bytes | None,
     ) -> None:
@@ -69,6 +72,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         self._requests = requests
         self._spools = spools
         self._tap = tap
+        self._ahead = ahead
         self._state_before_reset = state_before_reset
         ids = [sink.config.id for sink in info.spec.spec.sinks]
         fresh = DeliveryState(source_id="", sinks=[], generation=uuid.uuid4().hex)
@@ -86,6 +90,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         except BaseException:
             self.close()  # nobody else knows of the threads that run already
             raise
+        ahead.expect(worker.id for worker in self.workers if worker.keeps_progress)
         self._barrier = Barrier(info, self.feeds)
         self._has_saved = False
         requests.ask_while(self._wants_barrier)
@@ -106,6 +111,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             acked=acked,
             max_queued=FOLLOWER_QUEUE if is_follower else spec.batch.max_inflight,
             dead_letters=self.dead_letters.letters if self.dead_letters else None,
+            ahead=self._ahead,
             check_owner=info.ownership.check,
         )
         try:

@@ -10,6 +10,7 @@ import msgspec
 
 from deltaforge.checkpoint.reset import ResetRequest
 from deltaforge.checkpoint.state import DeliveryState, SourceState
+from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import ControlError
 from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.dead_letters import RetryRequest
@@ -43,6 +44,7 @@ class RunningPipeline:
         self.source: LogPartition | None = None
         self.delivery: Delivery | None = None
         self._requests = BarrierRequests()
+        self._ahead = ChunksAhead()
         # Now, because it imports the source's package: two threads that import it at a time may see it half loaded.
         self._tables = info.spec.spec.source.table_codec(info.name, info.tenant, info.metrics.count_python_rows)
 
@@ -62,7 +64,13 @@ class RunningPipeline:
         """Bytewax has placed the delivery here; see :class:`Delivery`."""
         spools = Spools(self.info, self._tables)
         self.delivery = Delivery(
-            self.info, self._requests, spools, self.tap, state=state, state_before_reset=state_before_reset
+            self.info,
+            self._requests,
+            spools,
+            self.tap,
+            ahead=self._ahead,
+            state=state,
+            state_before_reset=state_before_reset,
         )
         return self.delivery
 

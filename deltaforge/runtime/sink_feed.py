@@ -213,8 +213,10 @@ class SinkFeed:
 
     def _news(self, batch: Batch) -> Batch | None:
         """What was not handed over before this run, None if that is nothing: the log may be read again for another
-        sink. Asked again for the same batch, it answers the same.
+        sink. Asked again for the same batch, it answers the same. A chunk that other sinks are to get is empty.
         """
+        if batch.chunk is not None:
+            return batch if batch.chunk.is_for(self.id) else batch.with_groups([])
         if self._replay is None:
             return batch
         if self._asked is None or self._asked[0] is not batch:
@@ -238,7 +240,7 @@ class SinkFeed:
         if not is_in_parts and self._hand_over(batch, 0):
             self._handed.append(_Handed(batch, batch.event_count))
             return True
-        if not batch.event_count and not is_in_parts:
+        if not batch.event_count and batch.chunk is None and not is_in_parts:
             return True  # it only moves the position, which the next batch does as well
         if self._waiting_bytes() >= self._config.max_bytes:
             return self._give_way(timeout_secs)

@@ -23,7 +23,7 @@ def replay_by_destination(
         saved: What was saved with the pipeline.
     """
     if stored is not None and (saved is None or stored.position.is_behind(saved.position) is False):
-        if saved is not None and stored != SinkProgress(saved.position):
+        if saved is not None and (stored.position, stored.open_count) != (saved.position, 0):
             about = (sink_id, stored.position.view(), stored.open_count, saved.position.view())
             log.info("sink %s is at %s and %d events, ahead of the saved %s", *about, extra={"sink": sink_id})
         return ResumeFilter(stored)
@@ -37,6 +37,11 @@ def replay_by_destination(
             extra={"sink": sink_id},
         )
     return None
+
+
+def before_replay(stored: SinkProgress | None) -> SinkProgress | None:
+    """What the progress of a run begins with: of the log nothing is known yet, of chunks what the destination says."""
+    return SinkProgress(stored.position, chunk=stored.chunk, chunks=stored.chunks) if stored and stored.chunk else None
 
 
 def checkpoint_at(

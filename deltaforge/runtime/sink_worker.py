@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.batch import Batch
+from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import DeadLettersFullError, DeltaForgeError, RecordError, SinkError, unforeseen
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.positions import Position
@@ -24,7 +25,7 @@ from deltaforge.runtime.flush_times import FlushTimes
 from deltaforge.runtime.redelivery import Redelivery
 from deltaforge.runtime.sink_filter import EventFilter
 from deltaforge.runtime.sink_meter import SinkMeter
-from deltaforge.runtime.sink_progress import checkpoint_at, replay_by_destination
+from deltaforge.runtime.sink_progress import before_replay, checkpoint_at, replay_by_destination
 from deltaforge.runtime.sink_writer import SinkState, SinkWriter
 from deltaforge.runtime.unacked_batches import Part
 from deltaforge.sinks.base import Sink, SinkConfig
@@ -48,6 +49,7 @@ class SinkWorker:
         acked: The position this sink had when the state was saved; rows up to it are dropped. A store says it itself.
         max_queued: Batches that may wait, besides those that are being written.
         dead_letters: Where events go that fail alone; None: they end the sink.
+        ahead: Is told what the sink's destination says, if it keeps the progress.
         check_owner: Called before the sink is opened, written to or flushed; raises if this process must not any more.
 
     Attributes:
@@ -63,6 +65,7 @@ class SinkWorker:
         acked: SinkCheckpoint | None,
         max_queued: int,
         dead_letters: DeadLetters | None = None,
+        ahead: ChunksAhead | None = None,
         check_owner: Callable[[], None] = lambda: None,
     ) -> None:
         self.id = config.id
@@ -78,6 +81,7 @@ class SinkWorker:
         self._queue: deque[Batch] = deque()
         self._redeliveries: deque[Redelivery] = deque()
         self._dead_letters = dead_letters
+        self._ahead = ahead or ChunksAhead()
         self._handed_count = self.acked_count = 0
         self._changed = threading.Condition()
         self._is_stored_known = self._is_closing = False
@@ -94,6 +98,11 @@ class SinkWorker:
         return self._writer.is_open
 
     @property
+    def keeps_progress(self) -> bool:
+        """Whether its destination says itself how far it is."""
+        return self._writer.store is not None
+
+    @property
     def has_opened(self) -> bool:
         """Whether it ever was."""
         return self._writer.state is not SinkState.NEW
@@ -101,7 +110,7 @@ class SinkWorker:
     def offer(self, batch: Batch, timeout_secs: float) -> bool:
         """Hand a batch over. False if the queue was full for ``timeout_secs``: offer it again."""
         with self._changed:
-            if not batch.event_count and self._has_acked_all():
+            if not batch.event_count and batch.chunk is None and self._has_acked_all():
                 # Nothing is waiting and nothing has to be written: no need of the sink, which may be down.
                 self._acked = self._checkpoint_at(batch.position)
                 self._handed_count = self.acked_count = self._handed_count + 1
@@ -198,6 +207,8 @@ class SinkWorker:
                 self._is_stored_known = True
                 stored = writer.store.stored_progress()
                 self._replay = replay_by_destination(self.id, stored, self._acked) or self._replay
+                self._progress = before_replay(stored)
+                self._ahead.note(self.id, stored)
         if writer.state is SinkState.OPEN:
             self._write_redeliveries()
         if unacked.unwritten:  # nothing new comes to what is written again: a sink may know it as a whole
@@ -258,7 +269,7 @@ class SinkWorker:
             batch = self._queue.popleft()
             self._changed.notify_all()
         if self._writer.store is not None:
-            self._progress = advanced(self._progress, batch)
+            self._progress = advanced(self._progress, batch, self._ahead.saved)
         # Without what the sink already had when the state was saved.
         wanted = self._filter.apply(self._replay.unseen(batch) if self._replay is not None else batch)
         if wanted is not batch:

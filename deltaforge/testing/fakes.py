@@ -12,6 +12,7 @@ from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import SinkError
 from deltaforge.core.event import ChangeEvent, SourceInfo
 from deltaforge.core.positions import Position, PostgresPosition, Start
+from deltaforge.core.snapshot import ChunkMark
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.schema.registry import TableName
 from deltaforge.sensing.settings import SchemaSensing
@@ -43,6 +44,15 @@ def make_batch(number: int, *, lsn: int | None = None, event_count: int = 1, is_
     end = lsn if lsn is not None else number + 1
     events = [make_event(number + n, end - 1) for n in range(event_count)]
     return Batch(events, PostgresPosition(end), is_tx_end=is_tx_end, byte_count=100, received_at=time.monotonic())
+
+
+def make_chunk(
+    number: int, *, first: int = 0, lsn: int = 9, event_count: int = 1, sinks: tuple[str, ...] | None = None
+) -> Batch:
+    """Copied rows, numbered from ``first`` on, behind a log that is read up to ``lsn``."""
+    batch = make_batch(first, lsn=lsn, event_count=event_count)
+    batch.chunk = ChunkMark(number, "j", "public", "t", low=f"{number - 1}", high=f"{number}", sinks=sinks)
+    return batch
 
 
 class ScriptedStream:

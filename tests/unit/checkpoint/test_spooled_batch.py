@@ -17,7 +17,7 @@ from deltaforge.core.positions import MysqlPosition, PostgresPosition
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.encodings.json import JsonEncoder
 from deltaforge.envelopes.native import NativeEnvelope
-from deltaforge.testing.fakes import make_batch, make_event
+from deltaforge.testing.fakes import make_batch, make_chunk, make_event
 
 OTHER = TableSchema(TableId("app", None, "o"), (Column("a", "json", nullable=False, default="1", extra="x"),), ("a",))
 NATIVE = JsonEncoder(NativeEnvelope())
@@ -170,6 +170,14 @@ def test_each_table_definition_is_written_once():
     groups = [DecodedGroup([event_with(schema=schema)]) for schema in copies]
     found = again(Batch.of_groups(groups, PostgresPosition(1))).events()
     assert all(event.schema is found[0].schema for event in found)
+
+
+def test_a_chunk_says_which_it_is_and_a_batch_of_the_log_is_what_it_always_was():
+    made = make_chunk(7, first=70, event_count=2, sinks=("k",))
+    found = again(made)
+    assert (found.chunk, found.events()) == (made.chunk, made.events())
+    assert len(msgspec.msgpack.decode(encode_batch(make_batch(1), no_table))) == 6
+    assert again(make_batch(1)).chunk is None
 
 
 def test_every_cut_is_refused():

@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deltaforge.core.batch import Batch, DecodedGroup
+from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.event import TX_ID_LENGTH, EventIds
 from deltaforge.core.positions import PostgresPosition
-from deltaforge.core.resume import ResumeFilter, SinkProgress, transaction_of, without_first
-from deltaforge.testing.fakes import make_batch, make_event
+from deltaforge.core.resume import ResumeFilter, SinkProgress, advanced, transaction_of, without_first
+from deltaforge.testing.fakes import make_batch, make_chunk, make_event
 
 
 def transaction(number, sizes, *, lsn=None):
@@ -85,3 +86,61 @@ def test_a_filter_without_an_open_transaction_ends_at_the_first_news():
     batch = make_batch(4)
     assert resume.unseen(batch) is batch
     assert resume.is_over
+
+
+def test_a_chunk_is_told_by_its_number_and_not_by_places_in_the_log():
+    resume = ResumeFilter(SinkProgress(PostgresPosition(99), chunk=2))
+    assert [rows(resume.unseen(make_chunk(number, first=number))) for number in (1, 2, 3)] == [[], [], [3]]
+    assert resume.unseen(news := make_chunk(3)) is news
+    assert not resume.is_over  # of the log
+    assert rows(resume.unseen(make_batch(5))) == []
+    assert ResumeFilter(SinkProgress(PostgresPosition(99))).unseen(first := make_chunk(1)) is first
+
+
+def test_a_chunk_without_news_stays_that_chunk():
+    empty = ResumeFilter(SinkProgress(PostgresPosition(1), chunk=2)).unseen(make_chunk(2))
+    assert (empty.event_count, empty.chunk.number) == (0, 2)
+
+
+def test_nothing_of_a_chunk_is_left_out_for_an_open_transaction():
+    opened = transaction(7, [2])
+    resume = ResumeFilter(SinkProgress(PostgresPosition(6), 1, open_tx(opened)))
+    news = make_chunk(1, event_count=3)
+    assert resume.unseen(news) is news
+    assert rows(resume.unseen(batch_of(opened))) == [7001]
+    copied = batch_of(opened)
+    copied.chunk = news.chunk
+    assert without_first(copied, 2, open_tx(opened)) == (copied, 2)
+
+
+def test_progress_knows_all_chunks_that_no_saved_state_may_know():
+    progress = advanced(None, make_chunk(1))
+    progress = advanced(progress, make_chunk(2, event_count=0))
+    assert (progress.position, progress.chunk) == (PostgresPosition(9), 2)
+    progress = advanced(progress, make_batch(20, lsn=30))
+    assert (progress.position, [mark.number for mark in progress.chunks]) == (PostgresPosition(30), [1, 2])
+    progress = advanced(progress, batch_of(transaction(7, [2]), is_tx_end=False))
+    assert (progress.open_count, progress.chunk) == (2, 2)
+    progress = advanced(progress, batch_of(transaction(7, [2])), saved_chunk=1)
+    assert (progress.chunk, [mark.number for mark in progress.chunks]) == (2, [2])
+    assert advanced(progress, make_chunk(2), saved_chunk=1) is progress
+    assert [mark.number for mark in advanced(progress, make_chunk(3), saved_chunk=2).chunks] == [3]
+
+
+def test_a_progress_without_snapshots_is_kept_as_it_always_was():
+    old = b'{"position":{"type":"postgres","lsn":7},"open_count":2,"open_tx":"a"}'
+    assert msgspec.json.decode(old, type=SinkProgress) == SinkProgress(PostgresPosition(7), 2, "a")
+    assert set(msgspec.json.decode(msgspec.json.encode(SinkProgress(PostgresPosition(7))))) == {"position"}
+
+
+def test_sinks_that_are_ahead_are_all_heard_before_a_chunk_is_handed_out():
+    ahead = ChunksAhead()
+    assert "the sinks" in ahead.waiting_for()
+    three = advanced(advanced(advanced(None, make_chunk(1)), make_chunk(2)), make_chunk(3))
+    ahead.note("b", three)
+    ahead.expect(["a", "b"])
+    assert "sink a " in ahead.waiting_for()
+    ahead.note("a", None)
+    assert ahead.waiting_for() is None
+    assert [mark.number for mark in ahead.marks(1)] == [2, 3]
+    assert ahead.marks(3) == ()

@@ -16,7 +16,7 @@ from deltaforge.runtime.sink_feed import SinkFeed
 from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.runtime.spool_meter import SpoolMeter
 from deltaforge.sinks.base import SinkConfig
-from deltaforge.testing.fakes import RecordingSink, make_event
+from deltaforge.testing.fakes import RecordingSink, make_chunk, make_event
 from tests.unit.waiting import wait_until
 
 LAST_ROW = 200
@@ -96,3 +96,26 @@ def test_nothing_is_lost_over_crashes_and_outages(tmp_path, monkeypatch, seed):
     assert all(after <= before + 1 for before, after in itertools.pairwise(delivered)), f"seed {seed}"
     begins = [after for before, after in itertools.pairwise(delivered) if after <= before]
     assert all(row == 1 or row - 1 in TX_ENDS for row in begins), f"seed {seed}: {begins}"
+
+
+def test_a_chunk_waits_in_the_spool_as_a_whole_and_is_written_for_nobody_else(tmp_path):
+    sink = Sink()
+    sink.is_down = True
+    life = Life(tmp_path / "spool", sink, (1, None))
+    chunks = [
+        make_chunk(1, first=1000, event_count=10),
+        make_chunk(2, first=2000, sinks=("other",)),
+        make_chunk(3, first=3000, sinks=("k", "other")),
+        make_chunk(4, first=4000, event_count=0),
+    ]
+    for chunk in chunks:
+        life.take()
+        assert life.feed.take(chunk, 1)
+    assert not life.feed.is_live  # the queue of two is full
+    life.saved = life.barrier()
+    life.feed.close()
+    sink.is_down = False
+    life = Life(tmp_path / "spool", sink, life.saved)
+    wait_until(life.feed.is_acked)
+    life.feed.close()
+    assert sink.durable == [1, *range(1000, 1010), 2, 3, 3000, 4]

@@ -4,15 +4,16 @@ import msgspec
 import pytest
 
 from deltaforge.checkpoint.state import SinkCheckpoint
+from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import ControlError, RecordError
 from deltaforge.core.event import TX_ID_LENGTH, EventIds
 from deltaforge.core.positions import PostgresPosition
-from deltaforge.core.resume import SinkProgress
+from deltaforge.core.resume import SinkProgress, advanced
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime import flush_times, sink_worker
 from deltaforge.runtime.sink_worker import SinkWorker
-from deltaforge.testing.fakes import RecordingGatherer, RecordingSink, fail_on, make_batch
+from deltaforge.testing.fakes import RecordingGatherer, RecordingSink, fail_on, make_batch, make_chunk
 from tests.unit.waiting import wait_until
 
 
@@ -238,6 +239,21 @@ def test_progress_inside_a_transaction_counts_its_events():
     deliver(worker, [make_batch(5, lsn=9)])
     worker.close()
     assert sink.noted == [SinkProgress(position, 3), SinkProgress(position, 4), SinkProgress(PostgresPosition(9))]
+
+
+def test_a_destination_is_told_the_number_of_the_last_chunk_and_passes_over_what_it_has():
+    stored = advanced(advanced(None, make_chunk(1)), make_chunk(2))
+    sink, ahead = KeepingSink(stored), ChunksAhead()
+    worker = worker_of(sink, acked=saved_at(3), ahead=ahead)
+    deliver(worker, [make_chunk(1, first=901), make_chunk(2, first=902)])  # again, for another sink
+    assert [mark.number for mark in ahead.marks(0)] == [1, 2]
+    ahead.saved = 1
+    deliver(worker, [make_chunk(3, event_count=0), make_chunk(4, first=904), make_batch(20)])
+    worker.close()
+    assert sink.durable == [904, 20]
+    assert (sink.noted[-1].position, sink.noted[-1].chunk) == (PostgresPosition(21), 4)
+    assert [mark.number for mark in sink.noted[-1].chunks] == [2, 3, 4]
+    assert worker.checkpoint().position == PostgresPosition(21)
 
 
 def with_ids(batch):
