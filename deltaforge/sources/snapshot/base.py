@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from deltaforge.core.batch import EventGroup
-from deltaforge.core.event import SourceInfo
+from deltaforge.core.event import EventIds, SourceInfo
 from deltaforge.core.positions import Position
 from deltaforge.core.snapshot import Cursor, Method, Stripe
 from deltaforge.schema.registry import TableName
@@ -31,7 +31,7 @@ class TablePlan:
 
     Attributes:
         detail: What :meth:`ChunkReader.read` has to know, in the form of the source: key, definition, files; saved.
-        stripes: None of them read yet.
+        stripes: None of them read yet. All but the first begin ``at`` a cursor: the ``end`` of the one before.
         estimated_rows: None: nobody knows.
         warnings: What an operator should know before, as sentences.
     """
@@ -51,14 +51,18 @@ class ChunkRequest:
 
     Attributes:
         captured: The table as the stream has registered it, for rows of a snapshot: ``LogStream.tables_to_copy``.
-        ids: Of the transaction that copied rows are shown as: its event ids tell rows of the job and table apart.
+        transaction: Name of the transaction that copied rows are shown as, the same for all chunks of a job and table.
+        ids: The ids of that transaction: they tell rows of the job and table apart.
         max_rows, max_bytes: When the chunk is full. It may end before ``end`` then.
         high: The chunk that is read again must end exactly there: it was delivered before a restart. None: wherever.
+        reread: Row keys as events have them (:func:`deltaforge.core.routing.row_key`). Those that are gone are left
+            out. The groups are as those of a stripe.
     """
 
     plan: TablePlan
     captured: Any
-    ids: Any
+    transaction: str
+    ids: EventIds
     low: Cursor | None
     end: Cursor | None
     max_rows: int
@@ -143,6 +147,12 @@ class CopyableLog(Protocol):
 
     def since(self) -> object:
         """What was delivered before now, for :meth:`ChunkReader.unsettled`. Called when notes begin to be taken."""
+
+    def server(self) -> str:
+        """Which server, and which history of it, is read: marks and row ids of another one mean nothing."""
+
+    def ids_of(self, transaction: str) -> EventIds:
+        """The event ids of a transaction of this name, as of one of the log of this server."""
 
     def definition_count(self, table: TableName) -> int:
         """How often this connection has met a change of the definition of a table, or its end."""
