@@ -37,6 +37,12 @@ ROLES: Mapping[str, Role] = {
     f"POST {_PIPELINE}/checkpoints/reset": Role.OPERATE,
     f"GET {_PIPELINE}/skips": Role.READ,
     f"POST {_PIPELINE}/skips": Role.OPERATE,
+    f"GET {_PIPELINE}/snapshots": Role.READ,
+    f"POST {_PIPELINE}/snapshots": Role.OPERATE,  # with SQL in its body: admin
+    f"GET {_PIPELINE}/snapshots/{{snapshot}}": Role.READ,
+    f"DELETE {_PIPELINE}/snapshots/{{snapshot}}": Role.OPERATE,
+    f"POST {_PIPELINE}/snapshots/{{snapshot}}/pause": Role.OPERATE,
+    f"POST {_PIPELINE}/snapshots/{{snapshot}}/resume": Role.OPERATE,
     f"GET {_PIPELINE}/schemas": Role.READ,
     f"POST {_PIPELINE}/schemas/reload": Role.OPERATE,
     f"GET {_PIPELINE}/schemas/{{database}}/{{table}}": Role.READ,

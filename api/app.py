@@ -9,7 +9,20 @@ from typing import Any
 
 from quart import Quart, Request, Response, current_app, g, request
 
-from api import checkpoints, dlq, drift, health, logs, openapi, pipelines, schemas, sensing, skips, streams
+from api import (
+    checkpoints,
+    dlq,
+    drift,
+    health,
+    logs,
+    openapi,
+    pipelines,
+    schemas,
+    sensing,
+    skips,
+    snapshots,
+    streams,
+)
 from api.auditing import install_audit
 from api.errors import install_error_handlers
 from api.guard import SAFE, Guard
@@ -25,6 +38,7 @@ _SETTINGS: Mapping[str, Any] = {
     "BODY_TIMEOUT": BODY_SECS,
     "PROVIDE_AUTOMATIC_OPTIONS": False,  # nothing of another site may ask: there is no CORS
 }
+_MODULES = (health, pipelines, checkpoints, skips, snapshots, schemas, sensing, drift, dlq, logs, streams, openapi)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
@@ -67,7 +81,20 @@ def create_app(
     app = _App("deltaforge-api")
     app.extensions["service"] = service
     app.extensions["metrics"] = metrics or ControlMetrics(service)
-    for module in (health, pipelines, checkpoints, skips, schemas, sensing, drift, dlq, logs, streams, openapi):
+    for module in (
+        health,
+        pipelines,
+        checkpoints,
+        skips,
+        snapshots,
+        schemas,
+        sensing,
+        drift,
+        dlq,
+        logs,
+        streams,
+        openapi,
+    ):
         app.register_blueprint(module.blueprint)
     _install(app, guard, audit)
     return app

@@ -45,6 +45,7 @@ def _entry(response: Response) -> dict[str, Any]:
         "route": route_of(request.method, request.url_rule) or None,
         "pipeline": _named(),
         "status": response.status_code,
+        **({"snapshot": g.snapshot} if "snapshot" in g else {}),
     }
 
 

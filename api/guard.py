@@ -93,15 +93,20 @@ class Guard:
         needed = ROLES.get(route, Role.READ if not route else None)
         if needed is not None and token.role >= needed:
             return None
-        answer = error_body(403, "FORBIDDEN", f"this needs the role {(needed or Role.ADMIN).name.lower()}")
-        answer[0].headers["WWW-Authenticate"] = 'Bearer realm="deltaforge", error="insufficient_scope"'
-        return answer
+        return forbidden(needed or Role.ADMIN)
 
     def _token(self) -> Token | None:
         given = request.headers.getlist("Authorization")
         scheme, _, text = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         found = self.tokens.find(text.strip())
         return found if scheme.lower() == "bearer" else None
+
+
+def forbidden(needed: Role, what: str = "this") -> Refusal:
+    """The refusal of a request that needs a higher role."""
+    answer = error_body(403, "FORBIDDEN", f"{what} needs the role {needed.name.lower()}")
+    answer[0].headers["WWW-Authenticate"] = 'Bearer realm="deltaforge", error="insufficient_scope"'
+    return answer
 
 
 async def _check_form(route: str) -> None:
@@ -150,6 +155,12 @@ def host_names(names: Iterable[str]) -> frozenset[str]:
 def is_trusted() -> bool:
     """Whether who sent the present request may see details."""
     return bool(g.get("is_trusted", False))
+
+
+def may(role: Role) -> bool:
+    """Whether who sent the present request may do what needs a role: where its body, not its route, asks for more."""
+    token: Token | None = g.get("token")
+    return is_trusted() and (token is None or token.role >= role)
 
 
 def _host_name(given: str) -> str:

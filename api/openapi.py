@@ -26,6 +26,7 @@ _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _PARAMETERS = {
     "name": "Name of the pipeline: `metadata.name` of its document.",
     "database": "Database; on PostgreSQL the schema.",
+    "snapshot": "Id of the snapshot.",
     "table": "Table, or `table:column` for a sensed JSON column.",
 }
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from api import contract as c
+from api import snapshot_contract as s
 from api.body import MERGE_PATCH, YAML_TYPES
 from deltaforge.spec import PipelineSpec
 
@@ -79,6 +80,7 @@ _KIND = Parameter("error_kind", "Only entries of this kind, such as `serializati
 _MAX_SEQ = (1 << 63) - 1
 
 _STATE = Operation(c.PipeInfo, errors=(404, 409))
+_SNAPSHOT = Operation(s.Snapshot, errors=(404, 409, 503))
 _LEVEL = Operation(c.LogLevel, body=c.LogLevel, errors=(400, 415))
 
 OPERATIONS: Mapping[str, Operation] = {
@@ -130,6 +132,14 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /pipelines/{name}/checkpoints/reset": Operation(c.ResetNoted, body=c.ResetRequest, errors=(400, 404, 409)),
     "GET /pipelines/{name}/skips": Operation(c.Skips, errors=(404,)),
     "POST /pipelines/{name}/skips": Operation(c.SkipNoted, body=c.SkipRequest, errors=(400, 404, 409)),
+    "GET /pipelines/{name}/snapshots": Operation(list[s.Snapshot], errors=(404, 503)),
+    "POST /pipelines/{name}/snapshots": Operation(
+        s.Snapshot, status=202, body=s.SnapshotAsked, errors=(400, 403, 404, 409, 503)
+    ),
+    "GET /pipelines/{name}/snapshots/{snapshot}": Operation(s.Snapshot, errors=(404, 503)),
+    "DELETE /pipelines/{name}/snapshots/{snapshot}": _SNAPSHOT,
+    "POST /pipelines/{name}/snapshots/{snapshot}/pause": _SNAPSHOT,
+    "POST /pipelines/{name}/snapshots/{snapshot}/resume": _SNAPSHOT,
     "GET /pipelines/{name}/schemas": Operation(list[c.SchemaSummary], errors=(404,)),
     "POST /pipelines/{name}/schemas/reload": Operation(c.Reloaded, errors=(404, 409)),
     "GET /pipelines/{name}/schemas/{database}/{table}": Operation(c.SchemaDetail, errors=(404,)),

@@ -53,6 +53,11 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="below it ${file:NAME} of documents leads; without it, of documents sent over REST, nowhere",
     )
     parser.add_argument(
+        "--allow-code",
+        action="store_true",
+        help="take code over REST from who has the role admin, such as the SQL that says which rows a snapshot copies",
+    )
+    parser.add_argument(
         "--crash-limit",
         metavar="N",
         type=positive,
@@ -137,6 +142,7 @@ def _serve(args: argparse.Namespace) -> int:
         environment=_own_environment(),
         env_prefix=args.env_prefix,
         secrets_dir=args.secrets_dir,
+        allow_code=args.allow_code,
         crash_limit=args.crash_limit,
         crash_window_secs=args.crash_window,
         insecure=args.insecure,

@@ -78,7 +78,8 @@ async def ask(
         arguments: Of the command.
 
     Raises:
-        ControlError: Kind ``gone`` when no process answers; else the process refused.
+        ControlError: Kind ``gone`` when no process answers; else the process refused: ``spec``, ``not_found`` or
+            ``refused``, with its own words under ``said``.
     """
     try:
         async with asyncio.timeout(answer_secs):
@@ -95,7 +96,9 @@ async def ask(
     except (OSError, TimeoutError, ValueError, msgspec.MsgspecError) as exc:
         raise ControlError(f"pipeline {paths.name} does not answer: {type(exc).__name__}", kind="gone") from exc
     if not answer.get("ok"):
-        raise ControlError(f"pipeline {paths.name} refused {command}: {answer.get('error')}")
+        said = str(answer.get("error"))
+        kind = str(answer.get("kind") or "refused")
+        raise ControlError(f"pipeline {paths.name} refused {command}: {said}", kind=kind, said=said)
     return answer
 
 

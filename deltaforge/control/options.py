@@ -36,7 +36,7 @@ class ServeOptions:
         secrets_dir: Below which ``${file:name}`` of documents sent over REST leads; None: nowhere.
         token: Bearer token that may do everything; None: see ``token_file``.
         token_file: File with tokens and their roles, instead of ``token``. Without either, no token is asked for.
-        allow_code: Accept documents over REST that carry Python code.
+        allow_code: Accept documents over REST that carry Python code, and conditions of snapshots in SQL.
         stop_grace_secs: How long a pipeline may drain when it is stopped, before it is killed.
         settle_secs: How long create, resume and patch wait for a pipeline to connect or fail.
         crash_limit: A process that ended so often within the window is a crash loop: the pipeline fails.

@@ -23,6 +23,7 @@ from deltaforge.control.pipeline import Pipeline
 from deltaforge.control.reading import RegisteredPipelines
 from deltaforge.control.registrations import Registrations, SourceIds, accepted
 from deltaforge.control.skips import add_skip
+from deltaforge.control.snapshots import SnapshotService
 from deltaforge.control.supervisor import Supervisor
 from deltaforge.core.errors import (
     ControlError,
@@ -67,6 +68,7 @@ class PipelineService(RegisteredPipelines):
         self._source_ids = SourceIds(self._pipelines)
         self._changes = Changes()
         self.background = Background()
+        self.snapshots = SnapshotService(options, self.get, self._change)
         self.config_files = ConfigFiles(self._apply, options.environment, options.secrets_dir)
 
     async def open(self) -> None:

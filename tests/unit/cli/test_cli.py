@@ -156,19 +156,20 @@ def test_serve_has_the_defaults_of_the_contract(served):
     assert (options.api_addr, options.metrics_addr) == ("127.0.0.1:8080", "127.0.0.1:9000")
     assert (options.storage_backend, options.storage_path) == ("sqlite", Path("data/deltaforge.db"))
     assert (options.config, options.token, options.token_file, options.insecure) == (None, None, None, False)
+    assert options.allow_code is False
 
 
 def test_serve_passes_its_options_on(served, tmp_path):
     argv = ["serve", "-c", "p", "--api-addr", "h:1", "--metrics-addr", "h:2", "--storage-backend", "memory"]
     network = ["--token-file", "t", "--tls-cert", "c", "--tls-key", "k", "--tls-client-ca", "ca", "--insecure"]
-    network += ["--allowed-host", "a", "--allowed-host", "b"]
+    network += ["--allowed-host", "a", "--allowed-host", "b", "--allow-code"]
     assert main([*argv, "--state-dir", str(tmp_path), "--storage-path", "x.db", *network]) == 0
     [options] = served
     assert (options.config, options.api_addr, options.metrics_addr) == (Path("p"), "h:1", "h:2")
     assert (options.storage_backend, options.storage_path) == ("memory", Path("x.db"))
     assert (options.state_dir, options.token_file, options.insecure) == (tmp_path, Path("t"), True)
     assert (options.tls_cert, options.tls_key, options.tls_client_ca) == (Path("c"), Path("k"), Path("ca"))
-    assert options.allowed_hosts == ("a", "b")
+    assert (options.allowed_hosts, options.allow_code) == (("a", "b"), True)
 
 
 def test_the_token_comes_from_the_environment(served, monkeypatch):
