@@ -156,9 +156,13 @@ def _tls(mode: str, query: dict[str, str]) -> ssl.SSLContext | None:
 
 
 def _tls_context(mode: str, query: dict[str, str]) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=query.get("ssl-ca"))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = mode == "verify_identity"
     context.verify_mode = ssl.CERT_REQUIRED if mode.startswith("verify") else ssl.CERT_NONE
+    if "ssl-ca" in query:
+        context.load_verify_locations(query["ssl-ca"])
+    elif context.verify_mode is ssl.CERT_REQUIRED:
+        context.load_default_certs()  # takes longer than to connect, and is of no use where nothing is verified
     if "ssl-cert" in query:
         context.load_cert_chain(query["ssl-cert"], query.get("ssl-key"))
     return context

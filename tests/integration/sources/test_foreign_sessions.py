@@ -147,11 +147,7 @@ def test_nothing_in_a_database_that_is_not_captured_stops_a_pipeline(server, tmp
 
 
 def run(database, statements, charset):
-    server = database.server
-    connection = pymysql.connect(
-        host=server.host, port=server.port, user=server.user, password=server.password, database=database.name,
-        autocommit=True, charset=charset, local_infile=True,
-    )  # fmt: skip
+    connection = database.connect(charset=charset, local_infile=True)
     refused = []
     with connection, connection.cursor() as cursor:
         for statement in statements:

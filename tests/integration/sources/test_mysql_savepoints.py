@@ -83,11 +83,7 @@ def test_exactly_the_rows_come_that_are_there_after_savepoints(database, tmp_pat
     reader = mysql_reader(database, tmp_path / "state").open()
     rng = random.Random(7)
     scripts = [*SCRIPTS, *(random_script(rng) for _ in range(80))]
-    server = database.server
-    connection = pymysql.connect(
-        host=server.host, port=server.port, user=server.user, password=server.password, database=database.name,
-        autocommit=True, charset=charset,
-    )  # fmt: skip
+    connection = database.connect(charset=charset)
     seen: dict[str, list[int]] = {"t": [], "m": []}
     with connection, connection.cursor() as cursor:
         for number, script in enumerate(scripts):

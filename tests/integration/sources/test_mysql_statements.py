@@ -2,7 +2,6 @@
 
 import logging
 
-import pymysql
 import pytest
 
 from deltaforge.checkpoint.skips import Skips
@@ -19,9 +18,7 @@ def reader_of(tmp_path):
 
 def as_statements(database, *statements):
     """Run them in a session that logs statements."""
-    server = database.server
-    login = {"host": server.host, "port": server.port, "user": server.user, "password": server.password}
-    connection = pymysql.connect(**login, database=database.name, autocommit=True, charset="utf8mb4", local_infile=True)
+    connection = database.connect(local_infile=True)
     with connection, connection.cursor() as cursor:
         cursor.execute("set session binlog_format = 'STATEMENT'")
         for statement in statements:

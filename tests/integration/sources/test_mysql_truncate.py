@@ -1,17 +1,12 @@
 """TRUNCATE in each spelling and session: the event names the table as its rows do."""
 
-import pymysql
 import pytest
 
 from tests.reading import brief, mysql_reader
 
 
 def session(database, *statements, charset="utf8mb4"):
-    server = database.server
-    connection = pymysql.connect(
-        host=server.host, port=server.port, user=server.user, password=server.password, database=database.name,
-        autocommit=True, charset=charset,
-    )  # fmt: skip
+    connection = database.connect(charset=charset)
     with connection, connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
