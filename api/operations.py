@@ -8,6 +8,7 @@ from typing import Any
 
 from api import contract as c
 from api import snapshot_contract as s
+from api import stream_contract as lines
 from api.body import MERGE_PATCH, YAML_TYPES
 from deltaforge.spec import PipelineSpec
 
@@ -108,8 +109,8 @@ OPERATIONS: Mapping[str, Operation] = {
     "POST /pipelines/{name}/resume": _STATE,
     "POST /pipelines/{name}/stop": _STATE,
     "GET /pipelines/{name}/events": Operation(
-        c.Event,
-        or_answer=c.Tail,
+        lines.Event,
+        or_answer=lines.Tail,
         media_type=NDJSON,
         errors=(400, 404, 409),
         query=(
@@ -119,7 +120,7 @@ OPERATIONS: Mapping[str, Operation] = {
         ),
     ),
     "GET /pipelines/{name}/logs": Operation(
-        c.LogLine,
+        lines.LogLine,
         media_type=NDJSON,
         errors=(400, 404, 409),
         query=(

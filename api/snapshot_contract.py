@@ -56,6 +56,7 @@ class Snapshot(TypedDict):
     rows_per_second: float | None
     eta_seconds: float | None
     waiting_for: str | None
+    waiting_seconds: float | None
     error: str | None
     tables: list[SnapshotTable]
     patterns: NotRequired[list[str]]

@@ -124,6 +124,8 @@ def _row(info: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _status(args: argparse.Namespace) -> int:
+    from deltaforge.observability.snapshot_bars import job_line
+
     info = Server(args).call("GET", pipeline_path(args.name))
     if args.json:
         out_json(info)
@@ -144,6 +146,7 @@ def _status(args: argparse.Namespace) -> int:
             ("labels", labels),
             ("dead letters", str(ops["dlq_entries"] or "")),
             ("decoded by Python", ", ".join(f"{count:,} rows ({reason})" for reason, count in by_python.items())),
+            ("snapshots", "; ".join(map(job_line, ops.get("snapshots") or ()))),
             ("no table for", ", ".join(f"{pattern} ({reason})" for pattern, reason in unmatched.items())),
         ]
     )

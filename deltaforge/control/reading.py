@@ -22,6 +22,8 @@ from deltaforge.storage.base import Storage
 
 log = logging.getLogger(__name__)
 
+WAITING_SECS = 60.0
+"""A snapshot that waits so long for something on the server needs somebody to look."""
 HEALTH_ANSWER_SECS = 0.5
 """What a health check waits for details of a process: it must not wait for one that hangs."""
 
@@ -120,6 +122,8 @@ class RegisteredPipelines:
             ops["unmatched_patterns"] = source["unmatched_patterns"]
         if live.get("python_rows"):
             ops["python_rows"] = live["python_rows"]
+        if live.get("snapshots"):
+            ops["snapshots"] = live["snapshots"]
         if troubles := troubles_of(live):
             ops["degraded"] = troubles
         if source_error or pipeline.supervisor.reason:
@@ -154,7 +158,19 @@ def unmatched_in(lives: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
 
 
 def troubles_of(live: dict[str, Any]) -> dict[str, str]:
-    """What keeps a running pipeline from delivering, by the part of it: ``source``, or ``sink`` and its id."""
+    """What keeps a running pipeline from delivering, by the part of it: ``source``, or ``sink`` or ``snapshot`` and its
+    id.
+    """
     source_error = (live.get("source") or {}).get("last_error")
     source = {} if live.get("connected") or not source_error else {"source": source_error}
-    return {**source, **{f"sink {sink_id}": error for sink_id, error in live.get("sink_errors", {}).items()}}
+    sinks = {f"sink {sink_id}": error for sink_id, error in live.get("sink_errors", {}).items()}
+    snapshots = {f"snapshot {job['id']}": trouble for job in live.get("snapshots", ()) if (trouble := _trouble(job))}
+    return {**source, **sinks, **snapshots}
+
+
+def _trouble(job: dict[str, Any]) -> str | None:
+    """What is wrong with a snapshot."""
+    if job["status"] == "failed":
+        return f"failed: {job['error'] or 'see its tables'}"
+    waited = job.get("waiting_seconds") or 0
+    return f"waits for {job['waiting_for']} for {waited:.0f} s" if waited >= WAITING_SECS else None

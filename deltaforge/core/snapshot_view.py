@@ -14,6 +14,7 @@ def job_view(
     rows_per_second: float | None = None,
     eta_seconds: float | None = None,
     waiting_for: str | None = None,
+    waiting_seconds: float | None = None,
 ) -> dict[str, Any]:
     """A job as plain JSON values.
 
@@ -22,6 +23,7 @@ def job_view(
         rows_per_second: Of the last half minute; None: nothing is read.
         eta_seconds: Until its end at that rate; None: nobody knows.
         waiting_for: What on the server its next chunk waits for, in words.
+        waiting_seconds: For how long.
     """
     return {
         "id": job.id,
@@ -40,6 +42,7 @@ def job_view(
         "rows_per_second": None if rows_per_second is None else round(rows_per_second, 1),
         "eta_seconds": None if eta_seconds is None else round(eta_seconds, 1),
         "waiting_for": waiting_for,
+        "waiting_seconds": None if waiting_seconds is None else round(waiting_seconds, 1),
         "error": job.error,
         "tables": [_table_view(table) for table in job.tables],
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import unicodedata
+from collections.abc import Sequence
 from io import TextIOBase
 from typing import TextIO
 
@@ -31,10 +32,17 @@ class StatusBelow(TextIOBase):
         self._rows: list[str] = []
         self._is_line_begun = False
 
-    def show(self, text: str) -> None:
-        """Replace the status; an empty one shows nothing."""
+    def show(self, text: str, bars: Sequence[str] = ()) -> None:
+        """Replace the status; an empty one shows nothing.
+
+        Args:
+            text: The status.
+            bars: Rows above it, which are cut, not wrapped.
+        """
         width, height = shutil.get_terminal_size()
-        rows = chop_cells(_visible(text), max(width - 1, 1))
+        room = max(width - 1, 1)
+        rows = [chop_cells(_without_controls(bar), room)[0] for bar in bars if bar]
+        rows += chop_cells(_visible(text), room)
         if len(rows) >= height:
             rows = [*rows[: max(height - 2, 0)], "…"]
         with self._lock:
@@ -70,4 +78,8 @@ class StatusBelow(TextIOBase):
 
 def _visible(text: str) -> str:
     """One line, without characters that move the cursor."""
-    return "".join(" " if unicodedata.category(c).startswith("C") else c for c in " ".join(text.split()))
+    return _without_controls(" ".join(text.split()))
+
+
+def _without_controls(text: str) -> str:
+    return "".join(" " if unicodedata.category(c).startswith("C") else c for c in text)

@@ -1,18 +1,22 @@
-"""What ``deltaforge run`` shows: a live line below the log on a terminal, a log line now and then elsewhere."""
+"""What ``deltaforge run`` shows: a live line below the log on a terminal, with bars of tables that are copied above it,
+and a log line now and then elsewhere.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import shutil
 import sys
 import threading
 import time
 from typing import Any, Self, TextIO, cast
 
 from deltaforge.observability.logging import written_to
+from deltaforge.observability.snapshot_bars import SnapshotBars, job_line
 from deltaforge.observability.terminal import StatusBelow
 from deltaforge.runtime.running import RunningPipeline
-from deltaforge.runtime.status import status
+from deltaforge.runtime.status import snapshot_views, status
 
 log = logging.getLogger(__name__)
 
@@ -40,12 +44,15 @@ class Progress:
     def _run(self) -> None:
         if not self._has_terminal():
             while not self._done.wait(LOG_SECS):
-                log.info("%s", self._line(status(self._pipeline)))
+                now = status(self._pipeline)
+                log.info("%s", "  ".join([self._line(now), *map(job_line, now["snapshots"])]))
             return
-        below = StatusBelow(sys.stderr)
+        below, bars = StatusBelow(sys.stderr), SnapshotBars()
         with written_to(cast("TextIO", below)):
             while not self._done.wait(TERMINAL_SECS):
-                below.show(self._line(status(self._pipeline)))
+                width, _ = shutil.get_terminal_size()
+                rows = bars.rows(snapshot_views(self._pipeline), time.monotonic(), width=width)
+                below.show(self._line(status(self._pipeline)), rows)
             below.show("")
 
     def _has_terminal(self) -> bool:

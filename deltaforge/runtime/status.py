@@ -7,16 +7,32 @@ import logging
 import os
 import time
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, get_args
 
 from deltaforge.config.secret import redacted
 from deltaforge.core.errors import StorageError
 from deltaforge.core.positions import Position, encode_position
+from deltaforge.core.snapshot import TableStatus
 from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.source import StartState
 from deltaforge.sources.reader import ReaderStatus
 
 log = logging.getLogger(__name__)
+
+_GOING_ON = ("requested", "running", "paused")
+_TABLE_STATUSES = get_args(TableStatus)
+_IN_STATUS = (
+    "id",
+    "kind",
+    "status",
+    "rows",
+    "fraction",
+    "rows_per_second",
+    "eta_seconds",
+    "waiting_for",
+    "waiting_seconds",
+    "error",
+)
 
 
 def status(pipeline: RunningPipeline) -> dict[str, Any]:
@@ -39,7 +55,21 @@ def status(pipeline: RunningPipeline) -> dict[str, Any]:
         "events_read": reader.events_read if reader else 0,
         "python_rows": pipeline.info.metrics.python_row_counts(),
         "checkpoints": _checkpoints(pipeline),
+        "snapshots": [{key: job[key] for key in _IN_STATUS} for job in _jobs_to_watch(snapshot_views(pipeline))],
     }
+
+
+def snapshot_views(pipeline: RunningPipeline) -> list[dict[str, Any]]:
+    """The snapshots of the pipeline; none where its source is not in this process."""
+    source = pipeline.source
+    return source.snapshots.views() if source is not None and source.snapshots is not None else []
+
+
+def _jobs_to_watch(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those that are not over, and the last one that ended, if it failed."""
+    ended = [job for job in jobs if job["status"] not in _GOING_ON]
+    active = [job for job in jobs if job["status"] in _GOING_ON]
+    return active + [job for job in ended[:1] if job["status"] == "failed"]
 
 
 def say_what_was_delivered(pipeline: RunningPipeline) -> None:
@@ -102,12 +132,30 @@ def metrics_text(pipeline: RunningPipeline) -> str:
             metrics.source_lag_seconds.labels(name).set(lag)
             metrics.source_idle_seconds.labels(name, source_id).set(lag)
     metrics.show_table_lags(time.time())
+    _show_snapshots(pipeline)
     _count_dead_letters(pipeline)
     errors = pipeline.delivery.errors() if pipeline.delivery else {}
     for feed in pipeline.delivery.feeds if pipeline.delivery else []:
         feed.show()
         metrics.sink_up.labels(name, feed.id).set(feed.worker.is_open and feed.id not in errors)
     return metrics.text()
+
+
+def _show_snapshots(pipeline: RunningPipeline) -> None:
+    """Nothing of a pipeline that never copied anything."""
+    metrics, name = pipeline.info.metrics, pipeline.info.name
+    jobs = snapshot_views(pipeline)
+    if not jobs:
+        return
+    active = [job for job in jobs if job["status"] in _GOING_ON]
+    metrics.snapshot_active.labels(name).set(sum(job["status"] == "running" for job in active))
+    metrics.snapshot_waiting.labels(name).set(any(job["waiting_for"] for job in active))
+    tables = [table for job in active for table in job["tables"]]
+    for kind in _TABLE_STATUSES:
+        metrics.snapshot_tables.labels(name, kind).set(sum(table["status"] == kind for table in tables))
+    shown = {metrics.table_label(table["name"]): table["fraction"] for job in reversed(jobs) for table in job["tables"]}
+    for table, fraction in shown.items():
+        metrics.snapshot_progress_ratio.labels(name, table).set(fraction)
 
 
 def _count_dead_letters(pipeline: RunningPipeline) -> None:
