@@ -24,6 +24,10 @@ POINTS = {
     "inside_transaction_before_commit": "a Kafka transaction holds everything, the position too, and is open",
     "after_commit": "a Kafka transaction is committed, and nobody else knows",
     "during_spool_fsync": "what a sink could not take is written to its spool, and not yet durable",
+    "after_chunk_read": "rows of a table are copied, and only the thread that read them knows",
+    "before_chunk_queued": "a chunk is reconciled with the log, and is about to follow it",
+    "after_chunk_queued": "a chunk stands between two transactions of the log, and no sink has it",
+    "between_chunk_ack_and_save": "the sinks have acked a chunk, and how far the copy is is not saved",
     "during_stop": "a stop was asked for, and the last batches are under way",
 }
 

@@ -92,7 +92,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             raise
         ahead.expect(worker.id for worker in self.workers if worker.keeps_progress)
         self._barrier = Barrier(info, self.feeds)
-        self._has_saved = False
+        self._has_saved = self._has_chunk = False
         requests.ask_while(self._wants_barrier)
 
     @property
@@ -137,6 +137,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         self._state_before_reset = None
         for batch in items:
             batch.reader_count = len(self.feeds)
+            self._has_chunk = self._has_chunk or batch.chunk is not None
             with self._aborting():
                 self._barrier.hand_over(batch)
             if self._tap.is_listened:
@@ -158,6 +159,9 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             self._info.ownership.check()  # keep an epoch from being saved that belongs to somebody else by now
         self._info.metrics.stage_latency.labels(self._info.name, "commit", "timer").observe(time.monotonic() - began)
         reached("between_ack_and_save")
+        if self._has_chunk:
+            reached("between_chunk_ack_and_save")
+        self._has_chunk = False
         sinks = self.checkpoints()
         self._has_saved = bool(sinks or spools)
         if not self._has_saved:

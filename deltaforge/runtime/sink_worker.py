@@ -32,6 +32,8 @@ from deltaforge.sinks.base import Sink, SinkConfig
 
 log = logging.getLogger(__name__)
 
+QUEUE_BYTES = 32 << 20
+"""Memory of the batches that wait in front of a sink: large ones, such as chunks of a snapshot, are fewer."""
 ROOM_SECS = 0.5  # how often a full queue of dead letters is asked for room
 RETRY = Backoff(initial_secs=0.1, max_secs=10.0)
 
@@ -79,6 +81,7 @@ class SinkWorker:
         self._progress: SinkProgress | None = None
         self._acked = acked
         self._queue: deque[Batch] = deque()
+        self._queue_bytes = 0
         self._redeliveries: deque[Redelivery] = deque()
         self._dead_letters = dead_letters
         self._ahead = ahead or ChunksAhead()
@@ -120,13 +123,14 @@ class SinkWorker:
             if not self.has_room():
                 return False
             self._queue.append(batch)
+            self._queue_bytes += batch.held_bytes
             self._handed_count += 1
             self._changed.notify_all()
             return True
 
     def has_room(self) -> bool:
         """Whether :meth:`offer` would take a batch now."""
-        return len(self._queue) < self._max_queued
+        return len(self._queue) < self._max_queued and self._queue_bytes < QUEUE_BYTES
 
     def wait_acked(self, timeout_secs: float) -> bool:
         """Whether everything handed over is acked; waits at most ``timeout_secs`` for it."""
@@ -267,6 +271,7 @@ class SinkWorker:
             if self._is_closing or not self._queue:
                 return None
             batch = self._queue.popleft()
+            self._queue_bytes -= batch.held_bytes
             self._changed.notify_all()
         if self._writer.store is not None:
             self._progress = advanced(self._progress, batch, self._ahead.saved)

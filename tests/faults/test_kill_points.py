@@ -14,8 +14,11 @@ from tests.fixtures.fix_trial import SEED
 OF_THE_SINK = ("after_encode", "mid_produce", "between_ack_and_save")
 OF_THE_PIPELINE = ("after_read", "between_save_and_confirm", "during_stop")
 OF_TRANSACTIONS = ("inside_transaction_before_commit", "after_commit")
-OF_OTHERS = {"after_dead_letter", "during_spool_fsync"}
-"""Need rows that cannot be written, or a sink that is away: see ``test_exactly_once_dead_letters``, ``test_spool``."""
+OF_SNAPSHOTS = {"after_chunk_read", "before_chunk_queued", "after_chunk_queued", "between_chunk_ack_and_save"}
+OF_OTHERS = {"after_dead_letter", "during_spool_fsync", *OF_SNAPSHOTS}
+"""Need rows that cannot be written, a sink that is away, or a table to copy: see ``test_exactly_once_dead_letters``,
+``test_spool``, ``test_snapshot_kills``.
+"""
 MAKES_SENSE = {
     "file": OF_THE_SINK + OF_THE_PIPELINE,
     "kafka": OF_THE_SINK,

@@ -1,3 +1,4 @@
+import threading
 from datetime import UTC, datetime
 
 import msgspec
@@ -254,6 +255,16 @@ def test_a_destination_is_told_the_number_of_the_last_chunk_and_passes_over_what
     assert (sink.noted[-1].position, sink.noted[-1].chunk) == (PostgresPosition(21), 4)
     assert [mark.number for mark in sink.noted[-1].chunks] == [2, 3, 4]
     assert worker.checkpoint().position == PostgresPosition(21)
+
+
+def test_few_large_batches_wait(monkeypatch):
+    monkeypatch.setattr(sink_worker, "QUEUE_BYTES", 3 * make_batch(1).held_bytes)
+    release = threading.Event()
+    worker = worker_of(RecordingSink(lambda name, _number: name == "open" and release.wait(10)), max_queued=10)
+    assert [worker.offer(make_batch(n), 0.01) for n in range(4)] == [True, True, True, False]
+    release.set()
+    deliver(worker, [make_batch(9)])
+    worker.close()
 
 
 def with_ids(batch):
