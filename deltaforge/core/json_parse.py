@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from decimal import Decimal, DecimalException
 from typing import Any
 
@@ -103,4 +104,11 @@ def _constant(text: str) -> Any:
     raise ValueError(text)  # NaN and Infinity are not JSON
 
 
-_decode = json.JSONDecoder(parse_int=_integer, parse_float=number_of_text, parse_constant=_constant).decode
+def decoder_of_json(number: Callable[[str], float | Decimal]) -> Callable[[str], Any]:
+    """A function from a JSON text to its value; ``number`` makes those of numbers with a point or an exponent. It
+    raises ``ValueError`` and ``RecursionError``.
+    """
+    return json.JSONDecoder(parse_int=_integer, parse_float=number, parse_constant=_constant).decode
+
+
+_decode = decoder_of_json(number_of_text)

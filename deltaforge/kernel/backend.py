@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from deltaforge.core.batch import EncodedValues, EventGroup
 from deltaforge.core.template import Part
 from deltaforge.kernel.captured import CapturedTable, OpenTransaction
+from deltaforge.protocol.mysql.result_rows import ResultColumn
 from deltaforge.protocol.mysql.rows import Rows
 
 if TYPE_CHECKING:
@@ -53,6 +54,29 @@ class TargetTemplates(Protocol):
         """The paths of the key that led to nothing in an event so far."""
 
 
+class ResultRows(Protocol):
+    """Collects the images of the rows of a result of MySQL."""
+
+    @property
+    def row_count(self) -> int:
+        """Rows so far."""
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes of their images."""
+
+    def take(self, buffer: bytearray, at: int, size: int, room: int, /) -> tuple[int, int]:
+        """Take the plain row packets in ``buffer[at:size]`` until the images have ``room`` bytes: where the first
+        packet begins that was not taken, and where the last one that was; -1 if none was.
+        """
+
+    def put(self, image: bytes, /) -> None:
+        """Add the image of a row that was not taken."""
+
+    def images(self) -> bytes:
+        """The images, one behind the other; none are left here."""
+
+
 class Backend(Protocol):
     """What can be asked without knowing which decoders run. None, or nothing taken, is left to Python."""
 
@@ -77,6 +101,9 @@ class Backend(Protocol):
         /,
     ) -> native.RowGroup | None:
         """The rows of a row event, to be decoded when somebody asks. ``pos`` is the end of the event."""
+
+    def ResultRows(self, columns: Sequence[ResultColumn], /) -> ResultRows:
+        """For rows of a result with these columns."""
 
     def TargetTemplates(
         self,

@@ -39,6 +39,33 @@ def mysql_group(*_: object) -> None:
     """No row event is taken."""
 
 
+class ResultRows:
+    """The images of rows that Python has read."""
+
+    def __init__(self, _columns: object) -> None:
+        self._images = bytearray()
+        self.row_count = 0
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes of the images."""
+        return len(self._images)
+
+    def take(self, _buffer: bytearray, at: int, _size: int, _room: int) -> tuple[int, int]:
+        """No packet is taken."""
+        return at, -1
+
+    def put(self, image: bytes) -> None:
+        """Add the image of a row."""
+        self._images += image
+        self.row_count += 1
+
+    def images(self) -> bytes:
+        """The images, one behind the other; none are left here."""
+        found, self._images, self.row_count = bytes(self._images), bytearray(), 0
+        return found
+
+
 class Targets:
     """What Python has found, event by event."""
 

@@ -8,6 +8,7 @@ from deltaforge.protocol.mysql import temporal
 from deltaforge.protocol.mysql.numbers import decimal_size
 from deltaforge.protocol.mysql.rows import Rows
 from deltaforge.protocol.mysql.types import OLD_TIMES, Code, ColumnType
+from tests.fuzz.numbers import document_text
 
 TEXTS = ("", "a", 'quote " and \\', "tab\tline\n\x00\x1f", "\u00fc\u20ac\U0001f600", "x" * 300, "\x7f\x80")
 CHARSETS = (
@@ -50,7 +51,7 @@ def column(rnd: random.Random) -> ColumnType:
         return ColumnType(code=code, length=rnd.choice((1, 10, 255, 256, 1000)), charset=rnd.choice(CHARSETS))
     if code in (Code.BLOB, Code.TINY_BLOB, Code.MEDIUM_BLOB, Code.LONG_BLOB):
         return ColumnType(code=code, length=rnd.randint(1, 4), charset=rnd.choice(CHARSETS))
-    if code in (Code.JSON, Code.GEOMETRY, Code.VECTOR):
+    if code in (Code.JSON, Code.JSON_TEXT, Code.GEOMETRY, Code.VECTOR):
         return ColumnType(code=code, length=4)
     return ColumnType(code=code, unsigned=rnd.random() < 0.5)
 
@@ -83,6 +84,8 @@ def value(rnd: random.Random, column: ColumnType) -> bytes:
         return rnd.randint(0, min(highest, (1 << 8 * column.length) - 1)).to_bytes(column.length, "little")
     if code == Code.JSON:
         content = b"" if rnd.random() < 0.05 else json_binary(rnd)
+    elif code == Code.JSON_TEXT:
+        content = document_text(rnd).encode()
     elif code == Code.GEOMETRY:
         content = _raw(rnd, rnd.randint(4, 30))
     elif code == Code.VECTOR:

@@ -140,6 +140,9 @@ cdef const uint8_t* _put_number_text(Output* out, const uint8_t* at, const uint8
     if not is_whole:
         if power == NULL and is_printed_double(begin, at):
             put(out, begin, at - begin)
+        elif power == NULL and out.keeps_zeros and (at - 1)[0] == 48 and (at - 2)[0] != 46:
+            out.has_decimals = True
+            put(out, begin, at - begin)
         else:
             put_number_text(out, begin, at)
         return at
@@ -346,3 +349,12 @@ cdef bint put_json_text(Output* out, const uint8_t* at, Py_ssize_t length) noexc
     cdef const uint8_t* end = at + length
     at = put_json_value_text(out, at, end, 1)
     return at != NULL and _after_space(at, end) == end
+
+
+cdef bint put_mysql_json_text(Output* out, const uint8_t* at, Py_ssize_t length) noexcept nogil:
+    """A JSON document as MySQL prints it: see ``json_from_text`` in jsonb.py. False to decline."""
+    cdef bint is_written
+    out.keeps_zeros = True
+    is_written = put_json_text(out, at, length)
+    out.keeps_zeros = False
+    return is_written

@@ -122,6 +122,8 @@ cdef bint _put_bytes(Output* out, Column* column, const uint8_t* at, Py_ssize_t 
         put_base64(out, at, length, max(column.pad - length, 0))
     elif column.kind == JSON_BINARY:
         return put_json_binary(out, at, length)
+    elif column.kind == JSON_TEXT:
+        return put_mysql_json_text(out, at, length)
     elif column.kind == VECTOR:
         return _put_vector(out, at, length)
     else:

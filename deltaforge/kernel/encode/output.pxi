@@ -28,6 +28,7 @@ cdef struct Output:
     Py_ssize_t capacity
     bint is_exhausted   # no memory: what is in the buffer is not to be used
     bint has_decimals   # a number was written that readers of JSON may not keep exactly
+    bint keeps_zeros    # JSON text: zeros at the end of a number say that it is no double
 
 
 cdef inline Output output_in(uint8_t* data, Py_ssize_t capacity) noexcept nogil:

@@ -1,4 +1,4 @@
-"""MySQL's binary JSON to Python values.
+"""MySQL's JSON to Python values: the binary form of the log, and the text that a SELECT gives.
 
 Source: MySQL ``json_binary.h``; opaque values print as the server prints them.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 from deltaforge.core.errors import ProtocolError, TruncatedMessageError
 from deltaforge.core.exact_number import exact_number
-from deltaforge.core.json_parse import number_of_text
+from deltaforge.core.json_parse import decoder_of_json, number_of_text
 from deltaforge.protocol.buffer import read_uint, take
 from deltaforge.protocol.mysql.numbers import decimal_text
 from deltaforge.protocol.mysql.types import Code
@@ -37,6 +37,18 @@ def json_from_binary(data: bytes) -> Any:
     if not data:
         return None
     return _value(data[0], data, 1, 1, [len(data)])
+
+
+def json_from_text(raw: bytes) -> Any:
+    """The value of a document as the server prints it: that of its binary form.
+
+    Raises:
+        ProtocolError: It is no JSON.
+    """
+    try:
+        return _decode_text(raw.decode())
+    except (ValueError, RecursionError):
+        raise ProtocolError("JSON text of the server cannot be read") from None
 
 
 def _value(kind: int, data: bytes, at: int, depth: int, left: list[int]) -> Any:
@@ -135,9 +147,17 @@ def _exact_number(text: str) -> int | float | Decimal:
     if "." not in text:
         value = Decimal(text)
         return int(value) if _MIN_INTEGER <= value <= _MAX_INTEGER else value
-    if text.endswith("0") and not text.endswith(".0"):
+    return _number_of_text(text)
+
+
+def _number_of_text(text: str) -> float | Decimal:
+    """A number with a point or an exponent. Doubles are printed without zeros at their end."""
+    if text.endswith("0") and not text.endswith(".0") and "e" not in text.lower():
         return exact_number(text)
     return number_of_text(text)
+
+
+_decode_text = decoder_of_json(_number_of_text)
 
 
 def _packed_time(code: int, packed: int) -> str:

@@ -5,6 +5,7 @@ Source: MySQL ``strings/decimal.cc`` (``bin2decimal``).
 
 from __future__ import annotations
 
+import re
 import struct
 
 from deltaforge.core.errors import ProtocolError
@@ -12,6 +13,7 @@ from deltaforge.protocol.buffer import take
 
 _BYTES_FOR_DIGITS = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)
 _FLOAT = struct.Struct("<f")
+_DECIMAL = re.compile(rb"(-?)([0-9]*)(?:\.([0-9]*))?")
 
 
 def decimal_size(precision: int, scale: int) -> int:
@@ -45,6 +47,31 @@ def decimal_text(data: bytes, at: int, precision: int, scale: int) -> tuple[str,
     if scale:
         text = f"{text}.{decimals}"
     return ("-" + text if is_negative else text), at + size
+
+
+def pack_decimal(text: bytes, precision: int, scale: int) -> bytes | None:
+    """The packed form of a decimal that the server prints with ``scale`` decimals; None if it is none of this size."""
+    match = _DECIMAL.fullmatch(text)
+    if match is None:
+        return None
+    sign, whole, decimals = match[1], match[2].lstrip(b"0"), match[3] or b""
+    if len(decimals) != scale or len(whole) > precision - scale:
+        return None
+    whole = whole.rjust(precision - scale, b"0")
+    first = (precision - scale) % 9
+    packed = bytearray(_group(whole[:first]))
+    for at in range(first, len(whole), 9):
+        packed += _group(whole[at : at + 9])
+    for at in range(0, scale, 9):
+        packed += _group(decimals[at : at + 9])
+    if sign:
+        packed = bytearray(byte ^ 0xFF for byte in packed)
+    packed[0] ^= 0x80
+    return bytes(packed)
+
+
+def _group(digits: bytes) -> bytes:
+    return int(digits or b"0").to_bytes(_BYTES_FOR_DIGITS[len(digits)], "big")
 
 
 def _digits(raw: bytearray, at: int, groups: list[int]) -> tuple[str, int]:

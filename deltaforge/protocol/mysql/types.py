@@ -47,6 +47,8 @@ class Code(IntEnum):
     VAR_STRING = 253
     STRING = 254
     GEOMETRY = 255
+    JSON_TEXT = 256
+    """A JSON document as the server prints it, in rows that were selected: no byte of the log says this."""
 
 
 NUMERIC = frozenset(

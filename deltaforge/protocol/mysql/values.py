@@ -15,7 +15,7 @@ from deltaforge.protocol.buffer import read_uint, take
 from deltaforge.protocol.mysql import temporal
 from deltaforge.protocol.mysql.charsets import text_decoder
 from deltaforge.protocol.mysql.compression import inflate_column
-from deltaforge.protocol.mysql.jsonb import json_from_binary
+from deltaforge.protocol.mysql.jsonb import json_from_binary, json_from_text
 from deltaforge.protocol.mysql.numbers import decimal_text, float_from_single
 from deltaforge.protocol.mysql.types import Code, ColumnType
 
@@ -174,6 +174,10 @@ def _json(column: ColumnType, _name: str) -> Decoder:
     return _prefixed(_length_bytes(column), json_from_binary)
 
 
+def _json_text(column: ColumnType, _name: str) -> Decoder:
+    return _prefixed(_length_bytes(column), json_from_text)
+
+
 def _geometry(column: ColumnType, _name: str) -> Decoder:
     def value(raw: bytes) -> dict[str, Any]:
         if len(raw) < 4:  # MariaDB writes an empty value where a NULL is not allowed and sql_mode is not strict
@@ -276,6 +280,7 @@ _FAMILIES: tuple[tuple[frozenset[Code], Callable[[ColumnType, str], Decoder]], .
     (frozenset({Code.BLOB, Code.TINY_BLOB, Code.MEDIUM_BLOB, Code.LONG_BLOB}), _blob),
     (frozenset({Code.BLOB_COMPRESSED, Code.VARCHAR_COMPRESSED}), _compressed),
     (frozenset({Code.JSON}), _json),
+    (frozenset({Code.JSON_TEXT}), _json_text),
     (frozenset({Code.GEOMETRY}), _geometry),
     (frozenset({Code.VECTOR}), _vector),
     (frozenset({Code.ENUM}), _enum),

@@ -26,7 +26,7 @@ from deltaforge.core.positions.gtid import GtidSet
 from deltaforge.kernel import backend
 from deltaforge.sources.mysql.dsn import Dsn, read_dsn
 from deltaforge.sources.mysql.dump_end import THREAD, ServerThread, end_dump
-from deltaforge.sources.mysql.errors import error_of, source_errors
+from deltaforge.sources.mysql.errors import error_of_packet, source_errors
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -168,7 +168,8 @@ def _tls_context(mode: str, query: dict[str, str]) -> ssl.SSLContext:
     return context
 
 
-def _socket(connection: Connection[Any]) -> Any:
+def socket_of(connection: Connection[Any]) -> Any:
+    """The socket of a connection, for packets of our own."""
     return connection._sock  # type: ignore[attr-defined]  # noqa: SLF001 - PyMySQL has no public way to it
 
 
@@ -242,7 +243,7 @@ class DumpConnection:
             SourceError: The connection broke, or the server ended the dump.
             PositionLostError: The server has not got that part of the log any more.
         """
-        sock = _socket(self._connection)
+        sock = socket_of(self._connection)
         with source_errors("binary log connection broke"):
             if not self._receive(sock, timeout_secs):
                 self.is_drained = True
@@ -365,9 +366,7 @@ def _event(payload: bytes) -> bytes:
     if mark == b"\0":
         return payload[1:]
     if mark == b"\xff" and len(payload) >= 3:
-        code = int.from_bytes(payload[1:3], "little")
-        text = payload[3:].decode("utf-8", "replace")
-        raise error_of(code, text[6:] if text.startswith("#") else text, "the server ended the binary log dump")
+        raise error_of_packet(payload, "the server ended the binary log dump")
     raise SourceError("the server ended the binary log dump", kind="connect")
 
 

@@ -42,17 +42,24 @@ _DUMP_ENDS = {
 
 
 def error_of(code: int, text: str, doing: str) -> DeltaForgeError:
-    """Our error for an error packet of the server."""
+    """Our error for an error of the server; its number is ``code`` in the context."""
     if code == 1236:
         for part, (kind, hint) in _DUMP_ENDS.items():
             if part in text:
-                return SourceError(f"{doing}: {text} (error {code})", kind=kind, hint=hint)
+                return SourceError(f"{doing}: {text} (error {code})", kind=kind, hint=hint, code=code)
         return PositionLostError(
             f"position lost: {text}. Re-snapshot required.",
             hint="delete the pipeline and create it again; keep binary logs longer than the longest stop",
         )
     kind, hint = _KINDS.get(code, ("connect", ""))
-    return SourceError(f"{doing}: {text} (error {code})", kind=kind, hint=hint)
+    return SourceError(f"{doing}: {text} (error {code})", kind=kind, hint=hint, code=code)
+
+
+def error_of_packet(payload: bytes, doing: str) -> DeltaForgeError:
+    """Our error for the bytes of an error packet, the mark at its beginning included."""
+    code = int.from_bytes(payload[1:3], "little")
+    text = payload[3:].decode("utf-8", "replace")
+    return error_of(code, text[6:] if text.startswith("#") else text, doing)
 
 
 @contextmanager
