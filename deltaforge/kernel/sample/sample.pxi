@@ -264,6 +264,8 @@ cdef class RowSample:
 
 cdef inline bint is_value(Layout* layout, Column* column, const uint8_t* at, Py_ssize_t size) noexcept nogil:
     """Whether what is not null on the wire is not null as JSON either."""
+    if column.kind == JSON_TEXT:
+        return not is_null_text(at + column.width, at + size)
     if column.kind != JSON_BINARY:
         return not (layout.has_dates and is_null_date(column, at))
     at += column.width

@@ -114,7 +114,9 @@ def _result_column(name: str, column: ColumnType, found: ResultType) -> ResultCo
     form, sizes, width = _form(column)
     size = sizes.get(found.code)
     is_other = column.unsigned is not None and column.code in _INTEGER_BYTES and found.is_unsigned != column.unsigned
-    if size is None or is_other or _has_other_charset(column, found):
+    if form == Form.SHORTER and size == width:
+        form = Form.FIXED
+    if size is None or is_other or size and size < width or _has_other_charset(column, found):
         raise TableChangedError(
             f"column {name} of a result has type {found.code} ({'unsigned' if found.is_unsigned else 'signed'},"
             f" {charset_of_collation(found.collation)}), expected {column.code.name} ({column.charset})"
@@ -137,8 +139,8 @@ def _form(column: ColumnType) -> tuple[Form, dict[int, int], int]:
     if code in _FLOATS:
         form, width = _FLOATS[code]
         return form, {code: width}, width
-    if code in LABELLED:  # selected as a number
-        return Form.SHORTER if column.length < 8 else Form.FIXED, {Code.LONGLONG: 8}, column.length
+    if code in LABELLED:  # selected as a number, which MariaDB makes as short as it can be
+        return Form.SHORTER, {Code.LONG: 4, Code.LONGLONG: 8}, column.length
     if code == Code.YEAR:
         return Form.YEAR, {code: 2}, 1
     if code == Code.NEWDECIMAL:
