@@ -116,7 +116,7 @@ def _result_column(name: str, column: ColumnType, found: ResultType) -> ResultCo
     is_other = column.unsigned is not None and column.code in _INTEGER_BYTES and found.is_unsigned != column.unsigned
     if form == Form.SHORTER and size == width:
         form = Form.FIXED
-    if size is None or is_other or size and size < width or _has_other_charset(column, found):
+    if size is None or is_other or (size and size < width) or _has_other_charset(column, found):
         raise TableChangedError(
             f"column {name} of a result has type {found.code} ({'unsigned' if found.is_unsigned else 'signed'},"
             f" {charset_of_collation(found.collation)}), expected {column.code.name} ({column.charset})"
