@@ -12,7 +12,8 @@ import msgspec
 
 from deltaforge.core.errors import ProtocolError
 from deltaforge.protocol.buffer import read_packed_bytes, read_uint, take
-from deltaforge.protocol.mysql.result_rows import ResultType, ResultValue
+from deltaforge.protocol.mysql.result_rows import ResultType
+from deltaforge.protocol.mysql.result_values import ResultValue
 from deltaforge.protocol.mysql.types import Code
 
 COM_STMT_PREPARE, COM_STMT_EXECUTE, COM_STMT_CLOSE = 0x16, 0x17, 0x19

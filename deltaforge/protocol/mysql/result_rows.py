@@ -5,7 +5,6 @@ Source: MySQL ``protocol_classic.cc`` (``Protocol_binary``) and ``sql/field.cc``
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Sequence
 from enum import IntEnum
 
@@ -16,8 +15,6 @@ from deltaforge.protocol.buffer import read_packed_bytes, read_uint, take
 from deltaforge.protocol.mysql.charsets import charset_of_collation
 from deltaforge.protocol.mysql.numbers import pack_decimal
 from deltaforge.protocol.mysql.types import CHARACTER, LABELLED, Code, ColumnType
-
-ResultValue = int | float | str | bytes | None
 
 
 class Form(IntEnum):
@@ -170,44 +167,29 @@ class RowImages:
         Raises:
             ProtocolError: The bytes break the format, or the value is none of its column.
         """
-        nulls, at = self._begin(row)
+        nulls, at = begin_row(row, len(self._columns))
         parts = [nulls.to_bytes((len(self._columns) + 7) // 8, "little")]
         for column, write in zip(self._columns, self._writers, strict=True):
             if not nulls & 1:
                 part, at = write(row, at, column)
                 parts.append(part)
             nulls >>= 1
-        self._end(row, at)
+        end_row(row, at)
         return b"".join(parts)
 
-    def values(self, row: bytes) -> tuple[ResultValue, ...]:
-        """What a row packet holds: numbers (also of BIT), dates and decimals as text, everything else as bytes.
 
-        Raises:
-            ProtocolError: The bytes break the format.
-        """
-        nulls, at = self._begin(row)
-        found: list[ResultValue] = []
-        for column in self._columns:
-            value: ResultValue = None
-            if not nulls & 1:
-                value, at = _READERS[column.form](row, at, column)
-            nulls >>= 1
-            found.append(value)
-        self._end(row, at)
-        return tuple(found)
+def begin_row(row: bytes, column_count: int) -> tuple[int, int]:
+    """The bit set of the columns of a row packet that are null, and where the first value stands."""
+    if row[:1] != b"\0":
+        raise ProtocolError("a row of a result does not begin with zero")
+    size = (column_count + 9) // 8
+    return read_uint(row, 1, size) >> 2 & (1 << column_count) - 1, 1 + size
 
-    def _begin(self, row: bytes) -> tuple[int, int]:
-        """The bit set of columns that are null, and where the first value stands."""
-        if row[:1] != b"\0":
-            raise ProtocolError("a row of a result does not begin with zero")
-        size = (len(self._columns) + 9) // 8
-        nulls = read_uint(row, 1, size) >> 2 & (1 << len(self._columns)) - 1
-        return nulls, 1 + size
 
-    def _end(self, row: bytes, at: int) -> None:
-        if at != len(row):
-            raise ProtocolError(f"a row of a result has {len(row) - at} bytes behind its values")
+def end_row(row: bytes, at: int) -> None:
+    """Check that the last value of a row packet ends with it."""
+    if at != len(row):
+        raise ProtocolError(f"a row of a result has {len(row) - at} bytes behind its values")
 
 
 def _fixed(row: bytes, at: int, column: ResultColumn) -> tuple[bytes, int]:
@@ -253,21 +235,21 @@ def _bytes(row: bytes, at: int, column: ResultColumn) -> tuple[bytes, int]:
 
 
 def _date(row: bytes, at: int, column: ResultColumn) -> tuple[bytes, int]:
-    (year, month, day, _, micros), end = _read_date(row, at, column)
+    (year, month, day, _, micros), end = read_date(row, at, column)
     if micros:
         raise _no_value(column, at)
     return (year << 9 | month << 5 | day).to_bytes(3, "little"), end
 
 
 def _datetime(row: bytes, at: int, column: ResultColumn) -> tuple[bytes, int]:
-    (year, month, day, clock, micros), end = _read_date(row, at, column)
+    (year, month, day, clock, micros), end = read_date(row, at, column)
     packed = ((year * 13 + month) << 5 | day) << 17 | clock
     return (packed + 0x8000000000).to_bytes(5, "big") + _fraction(micros, at, column), end
 
 
 def _timestamp(row: bytes, at: int, column: ResultColumn) -> tuple[bytes, int]:
     """In a session whose time zone is UTC."""
-    (year, month, day, clock, micros), end = _read_date(row, at, column)
+    (year, month, day, clock, micros), end = read_date(row, at, column)
     seconds = (clock >> 12) * 3600 + (clock >> 6 & 63) * 60 + (clock & 63)
     if year and month and day:
         seconds += _day_number(year, month, day) * 86_400
@@ -279,14 +261,14 @@ def _timestamp(row: bytes, at: int, column: ResultColumn) -> tuple[bytes, int]:
 
 
 def _time(row: bytes, at: int, column: ResultColumn) -> tuple[bytes, int]:
-    (is_negative, clock, micros), end = _read_time(row, at, column)
+    (is_negative, clock, micros), end = read_time(row, at, column)
     fraction = _fraction(micros, at, column)
     packed = clock << 8 * len(fraction) | int.from_bytes(fraction, "big")
     middle: int = 1 << 23 + 8 * len(fraction)
     return (middle + (-packed if is_negative else packed)).to_bytes(3 + len(fraction), "big"), end
 
 
-def _read_date(row: bytes, at: int, column: ResultColumn) -> tuple[tuple[int, int, int, int, int], int]:
+def read_date(row: bytes, at: int, column: ResultColumn) -> tuple[tuple[int, int, int, int, int], int]:
     """Year, month, day, the clock as hours << 12 | minutes << 6 | seconds, and microseconds; any may be zero."""
     length = take(row, at, 1)[0]
     raw = take(row, at + 1, length)
@@ -300,8 +282,8 @@ def _read_date(row: bytes, at: int, column: ResultColumn) -> tuple[tuple[int, in
     return (year, month, day, hours << 12 | minutes << 6 | seconds, micros), at + 1 + length
 
 
-def _read_time(row: bytes, at: int, column: ResultColumn) -> tuple[tuple[bool, int, int], int]:
-    """Whether it is negative, the clock as in ``_read_date``, and microseconds."""
+def read_time(row: bytes, at: int, column: ResultColumn) -> tuple[tuple[bool, int, int], int]:
+    """Whether it is negative, the clock as in ``read_date``, and microseconds."""
     length = take(row, at, 1)[0]
     raw = take(row, at + 1, length)
     if length not in (0, 8, 12):
@@ -345,59 +327,4 @@ _WRITERS: dict[Form, Callable[[bytes, int, ResultColumn], tuple[bytes, int]]] = 
     Form.TIMESTAMP: _timestamp,
     Form.TIME: _time,
     Form.BYTES: _bytes,
-}
-
-
-def _number_value(row: bytes, at: int, column: ResultColumn) -> tuple[ResultValue, int]:
-    raw = take(row, at, column.size)
-    return int.from_bytes(raw, "little", signed=column.is_signed), at + column.size
-
-
-def _float_value(row: bytes, at: int, column: ResultColumn) -> tuple[ResultValue, int]:
-    value: float = _FLOAT_LAYOUTS[column.form].unpack(take(row, at, column.size))[0]
-    return value, at + column.size
-
-
-def _bits_value(row: bytes, at: int, _column: ResultColumn) -> tuple[ResultValue, int]:
-    raw, end = read_packed_bytes(row, at)
-    return int.from_bytes(raw, "big"), end
-
-
-def _decimal_value(row: bytes, at: int, _column: ResultColumn) -> tuple[ResultValue, int]:
-    raw, end = read_packed_bytes(row, at)
-    return raw.decode("ascii", "replace"), end
-
-
-def _bytes_value(row: bytes, at: int, _column: ResultColumn) -> tuple[ResultValue, int]:
-    return read_packed_bytes(row, at)
-
-
-def _date_value(row: bytes, at: int, column: ResultColumn) -> tuple[ResultValue, int]:
-    (year, month, day, clock, micros), end = _read_date(row, at, column)
-    text = f"{year:04d}-{month:02d}-{day:02d}"
-    if column.form != Form.DATE:
-        text += f" {clock >> 12:02d}:{clock >> 6 & 63:02d}:{clock & 63:02d}.{micros:06d}"
-    return text, end
-
-
-def _time_value(row: bytes, at: int, column: ResultColumn) -> tuple[ResultValue, int]:
-    (is_negative, clock, micros), end = _read_time(row, at, column)
-    sign = "-" if is_negative else ""
-    return f"{sign}{clock >> 12:02d}:{clock >> 6 & 63:02d}:{clock & 63:02d}.{micros:06d}", end
-
-
-_FLOAT_LAYOUTS = {Form.SINGLE: struct.Struct("<f"), Form.DOUBLE: struct.Struct("<d")}
-_READERS: dict[Form, Callable[[bytes, int, ResultColumn], tuple[ResultValue, int]]] = {
-    Form.FIXED: _number_value,
-    Form.SHORTER: _number_value,
-    Form.YEAR: _number_value,
-    Form.SINGLE: _float_value,
-    Form.DOUBLE: _float_value,
-    Form.DECIMAL: _decimal_value,
-    Form.BITS: _bits_value,
-    Form.DATE: _date_value,
-    Form.DATETIME: _date_value,
-    Form.TIMESTAMP: _date_value,
-    Form.TIME: _time_value,
-    Form.BYTES: _bytes_value,
 }

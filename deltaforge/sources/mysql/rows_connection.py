@@ -20,7 +20,8 @@ from deltaforge.protocol.mysql.parameters import (
     decode_prepared,
     encode_execute,
 )
-from deltaforge.protocol.mysql.result_rows import ResultType, ResultValue, RowImages, result_columns
+from deltaforge.protocol.mysql.result_rows import ResultType, RowImages, result_columns
+from deltaforge.protocol.mysql.result_values import ResultValue, row_values
 from deltaforge.protocol.mysql.types import ColumnType
 from deltaforge.sources.mysql.client import connect, execute
 from deltaforge.sources.mysql.errors import error_of_packet
@@ -73,9 +74,9 @@ class Result:
         self, packets: Packets, columns: Sequence[tuple[str, ColumnType]], types: Sequence[ResultType]
     ) -> None:
         self._packets, self.types = packets, types
-        resolved = result_columns(columns, types)
-        self._rows = backend.ResultRows(resolved)
-        self._python = RowImages(resolved)
+        self._columns = result_columns(columns, types)
+        self._rows = backend.ResultRows(self._columns)
+        self._python = RowImages(self._columns)
         self.is_end = False
 
     def read(self, max_bytes: int) -> ResultPart:
@@ -99,8 +100,8 @@ class Result:
             else:
                 self._rows.put(self._python.image(packet))
                 last = packet
-        count = self._rows.row_count
-        return ResultPart(self._rows.images(), count, self._python.values(last) if last else None, self.is_end)
+        count, values = self._rows.row_count, row_values(last, self._columns) if last else None
+        return ResultPart(self._rows.images(), count, values, self.is_end)
 
 
 class RowsConnection:

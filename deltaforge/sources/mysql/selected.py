@@ -6,7 +6,7 @@ import re
 import uuid
 from ipaddress import ip_address
 
-from deltaforge.protocol.mysql.result_rows import ResultValue
+from deltaforge.protocol.mysql.result_values import ResultValue
 
 _WORD = re.compile(r"[a-z0-9]+")
 _ADDRESSES = frozenset({"inet4", "inet6"})
