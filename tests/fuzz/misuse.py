@@ -23,7 +23,7 @@ from deltaforge.kernel import backend
 from deltaforge.kernel import compiled as kernel
 from deltaforge.protocol.mysql.types import Code, ColumnType
 from deltaforge.sources.postgres.client import libpq_path
-from tests.fuzz import mysql_rows, postgres_rows, transactions
+from tests.fuzz import mysql_results, mysql_rows, postgres_rows, transactions
 
 NUMBERS = (-(2**63), -10_000_000, -1, 0, 1, 2, 7, 1000, 2**31 - 1, 2**31, 2**32, 2**63 - 1, 2**64, 1.5, True)
 MILLISECONDS = (-(2**63), -10_000_000, -1, 0, 1, 2**31, 2**64, None, "1")
@@ -76,6 +76,7 @@ class World:
             self.template, self.targets,
             kernel.TransactionScanner(rnd.random() < 0.5, rnd.random() < 0.5, "s", self.tables),
             kernel.CopyTransactions(self.block, 0, self.tables, b"o", 1 << 60, (9, 9), (9, 9)),
+            kernel.ResultRows(mysql_results.Case(rnd, 0).columns),
             kernel.RowPlan(self.table, ["a", "b"], ["a"], self.texts, self.texts),
             *self._sampled(), *self._empty(),
         ]  # fmt: skip

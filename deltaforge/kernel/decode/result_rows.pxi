@@ -24,6 +24,8 @@ cdef struct ResultColumn:
 
 
 cdef bint _is_possible(ResultColumn* column) noexcept:
+    if not 0 <= <int>column.form <= AS_BYTES:
+        return False
     if column.form <= AS_DOUBLE:
         return 1 <= column.size == column.width <= 8
     if column.form == AS_SHORTER:
