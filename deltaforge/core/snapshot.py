@@ -34,8 +34,9 @@ class Stripe(msgspec.Struct, frozen=True, omit_defaults=True):
 class TableCopy(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far one table of a job is. ``schema``: of MySQL, the database.
 
-    ``plan`` is what the source has to know to go on after a restart, in its own form. ``reread``: cursors of rows that
-    have to be read once more. ``size``: about how many bytes or pages the table has, as ``estimated_rows`` for people.
+    ``plan`` is what the source has to know to go on after a restart, in its own form; ``planned_count`` is how often
+    that was made: a table that is planned again starts again. ``reread``: row keys of rows that have to be read once
+    more. ``size``: about how many bytes or pages the table has, as ``estimated_rows`` for people.
     """
 
     schema: str
@@ -43,8 +44,9 @@ class TableCopy(msgspec.Struct, frozen=True, omit_defaults=True):
     status: TableStatus = "waiting"
     method: Method = "whole"
     plan: str = ""
+    planned_count: int = 0
     stripes: tuple[Stripe, ...] = ()
-    reread: tuple[Cursor, ...] = ()
+    reread: tuple[str, ...] = ()
     row_count: int = 0
     byte_count: int = 0
     chunk_count: int = 0
@@ -53,6 +55,11 @@ class TableCopy(msgspec.Struct, frozen=True, omit_defaults=True):
     estimated_rows: int | None = None
     fraction: float = 0.0
     error: str | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing of it is left to do."""
+        return self.status in {"completed", "failed"}
 
 
 class SnapshotJob(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -87,8 +94,8 @@ class SnapshotState(msgspec.Struct, frozen=True, omit_defaults=True):
 class ChunkMark(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a batch of copied rows is: chunk ``number``, which holds the rows of a stripe behind ``low`` up to ``high``.
 
-    ``low``: None at the beginning of the stripe; ``high``: None at its end. ``reread``: instead, it holds the rows at
-    these cursors. ``sinks``: as in its job.
+    ``low``: None at the beginning of the table; ``high``: None at its end. ``reread``: instead, it holds the rows with
+    these row keys. ``sinks``: as in its job.
     """
 
     number: int
@@ -98,7 +105,7 @@ class ChunkMark(msgspec.Struct, frozen=True, omit_defaults=True):
     stripe: int = 0
     low: Cursor | None = None
     high: Cursor | None = None
-    reread: tuple[Cursor, ...] = ()
+    reread: tuple[str, ...] = ()
     sinks: tuple[str, ...] | None = None
 
     def is_for(self, sink_id: str) -> bool:

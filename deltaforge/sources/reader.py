@@ -17,11 +17,14 @@ from deltaforge.core.json_text import encode_json
 from deltaforge.core.positions import LogEdge, Position, Start
 from deltaforge.core.resume import transaction_of, without_first
 from deltaforge.core.retry import SOURCE_RECONNECT, Backoff, Retry, retry_of
+from deltaforge.observability.kill_points import reached
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import BatchLimits, LogStream
 from deltaforge.sources.loader import TableReload
+from deltaforge.sources.snapshot.base import copyable
+from deltaforge.sources.snapshot.snapshots import BUSY_POLL_SECS, Snapshots
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +67,10 @@ class LogReader:
         limits: Of a batch that is put together of small ones; None: none is.
         max_queue_bytes: Memory of the batches that may wait; at least one batch always may.
         backoff: Delays between connection attempts.
+        snapshots: What is copied besides; closed with the reader. None: nothing ever is.
     """
 
-    def __init__(  # noqa: PLR0913 - two bounds and a policy
+    def __init__(  # noqa: PLR0913 - two bounds, a policy and what is copied
         self,
         source_id: str,
         build: Callable[[], LogStream],
@@ -75,6 +79,7 @@ class LogReader:
         limits: BatchLimits | None = None,
         max_queue_bytes: int = 8 << 20,
         backoff: Backoff = SOURCE_RECONNECT,
+        snapshots: Snapshots | None = None,
     ) -> None:
         self._source_id = source_id
         self._build = build
@@ -82,6 +87,7 @@ class LogReader:
         self._limits = limits
         self._max_queue_bytes = max_queue_bytes
         self._backoff = backoff
+        self._snapshots = snapshots
         self._queue: deque[Batch] = deque()
         self._queue_bytes = 0
         self._changed = threading.Condition()
@@ -147,8 +153,8 @@ class LogReader:
             batch = self._queue[0]
             event_count, byte_count = event_count + batch.event_count, byte_count + batch.byte_count
             is_small = event_count <= limits.max_events and byte_count <= limits.max_bytes
-            if not (is_small and batch.is_tx_end and batch.event_count and found[0].event_count):
-                break  # a batch that only moves the position stays alone: the first of all must be saved before rows
+            if not (is_small and batch.is_tx_end and _is_plain(batch) and _is_plain(found[0])):
+                break
             found.append(self._queue.popleft())
         return Batch.joined(found)
 
@@ -215,6 +221,8 @@ class LogReader:
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(timeout_secs)
+        if self._snapshots is not None:
+            self._snapshots.close(timeout_secs)
 
     def _run(self) -> None:
         show_thread_name()
@@ -256,20 +264,41 @@ class LogReader:
         log.info("source connected", extra={"source_id": self._source_id, "position": start.view()})
         if is_first:
             self._put(Batch([], start, received_at=time.monotonic()), stream)
+        if self._snapshots is not None:
+            self._snapshots.connected(copyable(stream))
         while not self._is_stopping:
             self._serve(stream)
             if self._is_paused and not self._is_tx_open:
                 with self._changed:
                     self._changed.wait(POLL_SECS)
                 continue
-            for batch in stream.poll(POLL_SECS):
-                self._put(batch, stream)
+            snapshots = self._snapshots
+            if snapshots is None or not snapshots.is_active:
+                for batch in stream.poll(POLL_SECS):
+                    self._put(batch, stream)
+            else:
+                self._read_and_copy(stream, snapshots)
+
+    def _read_and_copy(self, stream: LogStream, snapshots: Snapshots) -> None:
+        """Chunks leave between two polls, where no transaction is open; the log goes first."""
+        while not (self._is_tx_open or self._repeat_count or self._is_stopping or self._position is None):
+            has_room = self._queue_bytes * 2 <= self._max_queue_bytes
+            batch = snapshots.next_batch(copyable(stream), self._position, has_room=has_room)
+            if batch is None:
+                break
+            reached("before_chunk_queued")
+            self._put(batch, stream)
+            reached("after_chunk_queued")
+        for batch in stream.poll(BUSY_POLL_SECS):
+            self._put(batch, stream)
 
     def _put(self, batch: Batch, stream: LogStream) -> None:
         if self._repeat_count:
             batch, self._repeat_count = without_first(batch, self._repeat_count, self._open_tx)
             if self._repeat_count:
                 return  # nor may the position move before all that was queued has been read again
+        if self._snapshots is not None and self._snapshots.is_active and batch.chunk is None:
+            self._snapshots.note(batch)
         while not self._queued(batch):
             if self._is_stopping:
                 return
@@ -287,7 +316,7 @@ class LogReader:
             self._is_tx_open = not batch.is_tx_end
             self._note_open(batch)
             self._events_read += batch.event_count
-            if batch.event_count:
+            if batch.event_count and batch.chunk is None:
                 self._last_event_ts_ms = batch.groups[-1].ts_ms
                 self._metrics.note_tables_at(self._last_event_ts_ms)
             self._changed.notify_all()
@@ -309,6 +338,8 @@ class LogReader:
                     raise
 
     def _disconnected(self) -> None:
+        if self._snapshots is not None:
+            self._snapshots.disconnected()
         with self._changed:
             self._is_connected, self._stream = False, None
             while self._reloads:
@@ -346,3 +377,10 @@ class LogReader:
         with self._changed:
             self._is_connected, self._last_error, self._failure = False, str(error), error
             self._changed.notify_all()
+
+
+def _is_plain(batch: Batch) -> bool:
+    """Whether it may leave together with others. One that only moves the position may not: the first of all must be
+    saved before rows.
+    """
+    return bool(batch.event_count) and batch.chunk is None and batch.snapshot is None

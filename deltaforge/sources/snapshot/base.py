@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from deltaforge.core.batch import EventGroup
 from deltaforge.core.event import EventIds, SourceInfo
 from deltaforge.core.positions import Position
 from deltaforge.core.snapshot import Cursor, Method, Stripe
 from deltaforge.schema.registry import TableName
+
+if TYPE_CHECKING:
+    from deltaforge.sources.base import SourceContext
 
 
 class Mark(Protocol):
@@ -159,3 +162,15 @@ class CopyableLog(Protocol):
 
     def hasten(self, position: Position) -> None:
         """A chunk waits for the log to be read up to here: on a quiet server, ask for it rather than wait."""
+
+
+class CopyableSource(Protocol):
+    """A source whose tables can be copied."""
+
+    def chunk_reader(self, context: SourceContext) -> ChunkReader:
+        """A reader of chunks, not connected. The registry of ``context`` is not for its thread."""
+
+
+def copyable(stream: object) -> CopyableLog:
+    """A log stream as one that helps to copy its tables, which all real ones are."""
+    return cast("CopyableLog", stream)

@@ -1,0 +1,54 @@
+"""Counts of what becomes of chunks, as metrics and as a rate."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from deltaforge.core.snapshot import SnapshotState
+from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.sources.snapshot.pace import Rate
+from deltaforge.sources.snapshot.states import Delivered
+
+
+class SnapshotCounts:
+    """Of all jobs of a pipeline.
+
+    Attributes:
+        rate: Of rows that were delivered.
+        progressed_at: When a chunk last left for the sinks.
+    """
+
+    def __init__(self, metrics: PipelineMetrics) -> None:
+        self._metrics = metrics
+        self.rate = Rate()
+        self.progressed_at = 0.0
+
+    def begin(self, now: float) -> None:
+        """A job begins or goes on."""
+        self.rate.begin(now)
+        self.progressed_at = now
+
+    def delivered(self, table: str, what: Delivered, *, is_reread: bool, now: float) -> None:
+        """A chunk left for the sinks."""
+        metrics, pipeline = self._metrics, self._metrics.pipeline
+        metrics.snapshot_rows.labels(pipeline, table).inc(what.row_count)
+        metrics.snapshot_bytes.labels(pipeline).inc(what.byte_count)
+        metrics.snapshot_dropped_rows.labels(pipeline, table).inc(what.dropped_count)
+        metrics.snapshot_chunks.labels(pipeline, "reread" if is_reread else "delivered").inc()
+        self.rate.note(what.row_count, now)
+        self.progressed_at = now
+
+    def discarded(self, count: int = 1) -> None:
+        """Chunks were thrown away and are read again."""
+        if count:
+            self._metrics.snapshot_chunks.labels(self._metrics.pipeline, "discarded").inc(count)
+
+    def show(self, state: SnapshotState, *, is_waiting: bool) -> None:
+        """How many jobs run, how far their tables are, and whether anything has to be waited for."""
+        metrics, pipeline = self._metrics, self._metrics.pipeline
+        running = [job for job in state.jobs if job.status == "running"]
+        metrics.snapshot_active.labels(pipeline).set(len(running))
+        metrics.snapshot_waiting.labels(pipeline).set(is_waiting)
+        counts = Counter(copy.status for job in state.jobs for copy in job.tables)
+        for status in ("waiting", "copying", "completed", "failed"):
+            metrics.snapshot_tables.labels(pipeline, status).set(counts[status])

@@ -1,0 +1,140 @@
+"""What the log has delivered while chunks are read, for the rows of a chunk that are older."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
+from deltaforge.core.event import ChangeEvent, EventIds, SourceInfo
+from deltaforge.schema.registry import TableName
+from deltaforge.sources.snapshot.base import Mark
+
+ROW_ID_BYTES = 16
+NOTE_BYTES = 400
+"""What the objects of a note take."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What one piece of a transaction changed in a table.
+
+    Attributes:
+        source: Of its transaction.
+        row_ids: Of the rows before and after, 16 bytes each.
+        incomplete: Row keys of rows whose new version is not whole in the log.
+        is_emptied: The table was truncated.
+        is_unknown: The log does not say which row it was.
+        is_keyless: Rows of the table cannot be told apart.
+    """
+
+    source: SourceInfo
+    row_ids: bytes
+    incomplete: tuple[str, ...] = ()
+    is_emptied: bool = False
+    is_unknown: bool = False
+    is_keyless: bool = False
+
+    @property
+    def held_bytes(self) -> int:
+        return NOTE_BYTES + len(self.row_ids) + sum(map(len, self.incomplete))
+
+
+@dataclass
+class Unseen:
+    """What a chunk has perhaps not seen of its table, all in one; see :class:`Note`."""
+
+    row_ids: set[bytes] = field(default_factory=set)
+    incomplete: dict[str, None] = field(default_factory=dict)
+    is_emptied: bool = False
+    is_unknown: bool = False
+    is_keyless: bool = False
+
+
+class Notes:
+    """The changes of watched tables, in log order, as long as a chunk may be that has not seen them.
+
+    Args:
+        ids: Of each watched table: the ids of the transaction that its copied rows are shown as.
+    """
+
+    def __init__(self, ids: dict[TableName, EventIds]) -> None:
+        self._ids = ids
+        self._notes: dict[TableName, deque[Note]] = {}
+        self._watched: dict[Hashable, TableName | None] = {}
+        self.byte_count = 0
+
+    def watch(self, ids: dict[TableName, EventIds]) -> None:
+        """The watched tables are others now; those that were and still are keep their notes."""
+        self._ids = ids
+        self._watched = {}
+        for table in [table for table in self._notes if table not in ids]:
+            self.byte_count -= sum(note.held_bytes for note in self._notes.pop(table))
+
+    def add(self, batch: Batch) -> Iterator[tuple[TableName, Note]]:
+        """Note a batch of the log; what was noted."""
+        for group in batch.groups:
+            for table, part in self._parts(group):
+                note = _note(part, self._ids[table])
+                self._notes.setdefault(table, deque()).append(note)
+                self.byte_count += note.held_bytes
+                yield table, note
+
+    def unseen(self, table: TableName, mark: Mark) -> Unseen:
+        """What a chunk with this mark has perhaps not seen of a table."""
+        found = Unseen()
+        for note in self._notes.get(table, ()):
+            if mark.sees(note.source):
+                continue
+            found.is_emptied |= note.is_emptied
+            found.is_unknown |= note.is_unknown
+            found.is_keyless |= note.is_keyless
+            found.incomplete.update(dict.fromkeys(note.incomplete))
+            ids = note.row_ids
+            found.row_ids.update(ids[at : at + ROW_ID_BYTES] for at in range(0, len(ids), ROW_ID_BYTES))
+        return found
+
+    def forget(self, marks: Sequence[Mark]) -> None:
+        """Drop what all chunks have seen that are there or will come: none of them has seen less than one of these."""
+        for table, notes in self._notes.items():
+            while notes and all(mark.sees(notes[0].source) for mark in marks):
+                self.byte_count -= notes.popleft().held_bytes
+            if len(notes) > 1 and self.byte_count > len(self._notes) * NOTE_BYTES * 100:
+                kept = deque(note for note in notes if not all(mark.sees(note.source) for mark in marks))
+                self.byte_count -= sum(note.held_bytes for note in notes) - sum(note.held_bytes for note in kept)
+                self._notes[table] = kept
+
+    def clear(self) -> None:
+        """Forget all of them."""
+        self._notes, self.byte_count = {}, 0
+
+    def _parts(self, group: EventGroup) -> Iterator[tuple[TableName, EventGroup]]:
+        """The group, or the events of it that are of watched tables."""
+        if group.table is None:
+            for event in group.events():
+                if (name := _table(event)) in self._ids:
+                    yield name, DecodedGroup([event])
+            return
+        if group.table not in self._watched:
+            name = _table(group.head())
+            self._watched[group.table] = name if name in self._ids else None
+        known = self._watched[group.table]
+        if known is not None:
+            yield known, group
+
+
+def _table(event: ChangeEvent) -> TableName:
+    return str(event.source.schema or event.source.db), event.source.table
+
+
+def _note(group: EventGroup, ids: EventIds) -> Note:
+    source = group.head().source
+    if group.op == "t":
+        return Note(source, b"", is_emptied=True)
+    touched = cast("Any", group).touched_rows(ids)
+    is_unknown = touched.unknown_count > 0
+    return Note(
+        source, touched.ids, touched.incomplete, is_unknown=is_unknown, is_keyless=not touched.ids and not is_unknown
+    )
