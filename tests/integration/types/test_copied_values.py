@@ -2,13 +2,21 @@
 servers that have other settings for their clients.
 """
 
+import random
 from contextlib import contextmanager
+from decimal import Decimal
 
+import msgspec
 import pytest
 
+from deltaforge.core.routing import row_key
 from tests.copying import copied_events, image
+from tests.integration.sources.test_mariadb_hidden import TABLES as VERSIONED
+from tests.integration.types.test_mariadb_old_times import TABLE as OLD_TIMES
+from tests.integration.types.test_mariadb_old_times import fill as fill_old_times
+from tests.integration.types.test_mariadb_old_times import settings
 from tests.integration.types.test_mysql_types import COMMON, MARIADB, MYSQL
-from tests.reading import mysql_reader
+from tests.reading import ENCODERS, mysql_reader
 
 ODD_SETTINGS = {
     "time_zone": "'-07:30'",
@@ -62,6 +70,15 @@ DOCUMENTS = [
 ]  # fmt: skip
 
 
+VECTORS = [("vector(3) not null", ["vec_fromtext('[1,-2.5,0.1]')"])]
+UNSAID = [
+    ("enum('a','b') not null", ["'b'"]),
+    ("varchar(9) not null default 'd'", ["default"]),
+]
+"""What other rows do not give a value to."""
+UNSAID_OF_MARIADB = [*UNSAID, ("point not null", ["point(1, 2)"])]
+
+
 @contextmanager
 def odd_settings(database):
     """What the server gives to clients that set nothing."""
@@ -77,36 +94,143 @@ def odd_settings(database):
                 cursor.execute(f"set global {name} = %s", (value,))
 
 
-def assert_copied(database, tmp_path, cases):
-    """Rows with these literals, one column each, are copied as they were logged."""
+def assert_copied(database, events, table):
+    """Rows of a captured table are copied as the newest event of each has them: values, key, and every document."""
+    newest = {row_key(event): event for event in events}
+    copied = copied_events(database.url(), table)
+    assert len(copied) == len(newest)
+    for selected in copied:
+        logged = newest[row_key(selected)]
+        assert image(selected) == image(logged)
+        again = msgspec.structs.replace(logged, after=selected.after, zero_dates=selected.zero_dates)
+        for encoder in ENCODERS:
+            assert encoder.encode(again) == encoder.encode(logged)
+
+
+def captured(reader):
+    """The table whose rows came last."""
+    group = reader.batches[-1].groups[-1]
+    return group.table or next(reversed(reader.stream._tables._completed.values()))  # of a versioned table
+
+
+CASES = {
+    "mysql": [case[:2] for case in COMMON + MYSQL] + ZEROS + DOCUMENTS + UNSAID,
+    "mariadb": [case[:2] for case in COMMON + MARIADB] + ZEROS + ADDRESSES + VECTORS + UNSAID_OF_MARIADB,
+    "mariadb_10": [case[:2] for case in COMMON + MARIADB] + ZEROS + ADDRESSES + UNSAID_OF_MARIADB,
+}
+
+
+@pytest.mark.parametrize("server", CASES)
+def test_snapshot_value_is_stream_value(server, request, tmp_path):
+    with request.getfixturevalue(server).fresh_database() as database:
+        literals = fill(database, reader := mysql_reader(database, tmp_path / "state"), CASES[server])
+        events = reader.read(literals)
+        reader.close()
+        with odd_settings(database):
+            assert_copied(database, events, captured(reader))
+
+
+def fill(database, reader, cases):
+    """Insert rows with a value for one column each; their number."""
     columns = ", ".join(f"c{n} {declared}" for n, (declared, _) in enumerate(cases))
     database.execute(
         f"create table t (id int primary key, {columns}, twice bigint generated always as (id * 2) virtual,"
         " thrice varchar(30) generated always as (concat(id, 'x')) stored)"
     )
-    reader = mysql_reader(database, tmp_path / "state").open()
+    reader.open()
+    literals = [(n, literal) for n, (_, literals) in enumerate(cases) for literal in literals]
     with database.connect() as connection, connection.cursor() as cursor:
         cursor.execute("set time_zone = '+00:00', sql_mode = ''")
-        literals = [(n, literal) for n, (_, literals) in enumerate(cases) for literal in literals]
         for number, (n, literal) in enumerate(literals):
             cursor.execute(f"insert into t (id, c{n}) values ({number}, {literal})")
-    events = reader.read(len(literals))
+    return len(literals)
+
+
+def test_keys_with_zero_dates_are_those_of_the_log(any_mysql_database, tmp_path):
+    any_mysql_database.execute("create table t (d date, s datetime(2), n int, primary key (s, d))")
+    reader = mysql_reader(any_mysql_database, tmp_path / "state").open()
+    with any_mysql_database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("set sql_mode = ''")
+        cursor.execute(
+            "insert into t values (0, 0, 1), ('2024-00-10', 0, 2), ('2024-01-10', '2024-00-10 01:02:03.25', 3)"
+        )
+    assert_copied(any_mysql_database, reader.read(3), captured(reader))
     reader.close()
-    with odd_settings(database):
-        copied = copied_events(database.url(), reader.batches[-1].groups[0].table, "order by id")
-    assert len(copied) == len(events)
-    for logged, selected in zip(events, copied, strict=True):
-        assert image(selected) == image(logged)
 
 
-def test_common_types_are_copied_as_they_are_logged(any_mysql_database, tmp_path):
-    assert_copied(any_mysql_database, tmp_path, [case[:2] for case in COMMON] + ZEROS)
+def test_json_numbers_one_writer(mysql_database, tmp_path):
+    rnd = random.Random(23)
+    mysql_database.execute("create table t (id int primary key, j json)")
+    reader = mysql_reader(mysql_database, tmp_path / "state").open()
+    rows = ", ".join(f"({n}, json_array({', '.join(json_number(rnd) for _ in range(20))}))" for n in range(200))
+    mysql_database.execute(f"insert into t values {rows}")
+    assert_copied(mysql_database, reader.read(200), captured(reader))
+    reader.close()
 
 
-def test_types_of_mysql_are_copied_as_they_are_logged(mysql_database, tmp_path):
-    assert_copied(mysql_database, tmp_path, [case[:2] for case in MYSQL] + DOCUMENTS)
+def json_number(rnd):
+    """An expression of a number of every kind that a document holds."""
+    digits = rnd.getrandbits(rnd.choice((1, 8, 30, 60, 64, 100))) * 10 ** rnd.choice((0, 0, 1, 5))
+    scale = rnd.randint(0, 30)
+    decimal = f"{Decimal(str(digits)[-60:]).scaleb(-rnd.randint(0, scale)) * rnd.choice((1, -1)):f}"
+    return rnd.choice(
+        (
+            f"cast({decimal} as decimal(65, {scale}))", f"cast({decimal} as double)", f"cast('{decimal}' as json)",
+            f"cast({rnd.getrandbits(64)} as unsigned)", f"cast({rnd.getrandbits(63) * -1} as signed)",
+            f"cast('{rnd.uniform(-10, 10)}e{rnd.randint(-300, 300)}' as json)", f"{rnd.random()}e{rnd.randint(-20, 20)}",
+        )
+    )  # fmt: skip
+
+
+def test_a_document_that_is_not_there_is_null(mysql_database, tmp_path):
+    """As in rows that are older than a column that may not be null."""
+    mysql_database.execute("create table t (id int primary key, n int)", "insert into t values (1, 1)")
+    mysql_database.execute("alter table t add column j json not null")
+    reader = mysql_reader(mysql_database, tmp_path / "state").open()
+    mysql_database.execute("update t set n = 2")
+    events = reader.read(1)
+    assert events[0].after == {"id": 1, "n": 2, "j": None}
+    assert_copied(mysql_database, events, captured(reader))
+    reader.close()
+
+
+def test_an_invisible_key_of_the_server_is_copied(mysql_database, tmp_path):
+    with mysql_database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("set sql_generate_invisible_primary_key = 1")
+        cursor.execute("create table t (v varchar(9))")
+    reader = mysql_reader(mysql_database, tmp_path / "state").open()
+    mysql_database.execute("insert into t values ('a'), ('b')")
+    events = reader.read(2)
+    assert [event.after["my_row_id"] for event in events] == [1, 2]
+    assert_copied(mysql_database, events, captured(reader))
+    reader.close()
 
 
 @pytest.mark.parametrize("any_mysql_database", ["mariadb", "mariadb_10"], indirect=True)
-def test_types_of_mariadb_are_copied_as_they_are_logged(any_mysql_database, tmp_path):
-    assert_copied(any_mysql_database, tmp_path, [case[:2] for case in MARIADB] + ADDRESSES)
+@pytest.mark.parametrize("kind", ["hidden", "named", "invisible", "long unique", "partitioned", "in part"])
+def test_current_rows_of_a_versioned_table_are_copied(any_mysql_database, tmp_path, kind):
+    any_mysql_database.execute(VERSIONED[kind])
+    reader = mysql_reader(any_mysql_database, tmp_path / "state").open()
+    any_mysql_database.execute(
+        "insert into t (id, v) values (1, 'a'), (2, 'b'), (3, 'c')", "update t set v = 'x' where id = 1",
+        "delete from t where id = 2",
+    )  # fmt: skip
+    events = reader.read(5)
+    current = [event for event in events if event.op != "d" and event.after["id"] != 2]
+    with any_mysql_database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("set global system_versioning_asof = '2000-01-01 00:00:00'")
+        try:
+            assert_copied(any_mysql_database, current, captured(reader))
+        finally:
+            cursor.execute("set global system_versioning_asof = default")
+    reader.close()
+
+
+@pytest.mark.parametrize("any_mysql_database", ["mariadb", "mariadb_10"], indirect=True)
+def test_old_temporal_formats_are_copied(any_mysql_database, tmp_path):
+    with settings(any_mysql_database.server, mysql56_temporal_format=0):
+        any_mysql_database.execute(f"create table t ({OLD_TIMES})")
+    reader = mysql_reader(any_mysql_database, tmp_path / "state").open()
+    fill_old_times(any_mysql_database)
+    assert_copied(any_mysql_database, reader.read(10)[5:], captured(reader))
+    reader.close()
