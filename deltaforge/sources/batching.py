@@ -9,7 +9,7 @@ from deltaforge.core.batch import Batch, EventGroup
 from deltaforge.core.positions import Position
 from deltaforge.sources.base import BatchLimits
 
-QUIET_SECS = 0.004
+QUIET_SECS = 0.006
 """While there is nothing more to read, batches leave no closer together than this; one that comes alone leaves at once.
 """
 TRICKLE_BYTES_PER_SEC = 2_000_000
