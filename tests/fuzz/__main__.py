@@ -17,11 +17,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from deltaforge.core.errors import ProtocolError
 from deltaforge.kernel import backend, description
 from deltaforge.kernel import compiled as kernel
-from tests.fuzz import mysql_rows, postgres_rows, transactions
+from tests.fuzz import mysql_results, mysql_rows, postgres_rows, transactions
 from tests.fuzz.mysql_input import damaged
 
 WHOLE_TRANSACTIONS = 0.3
 """Share of inputs that go through what takes transactions whole."""
+
+RESULTS = 0.2
+"""Share of inputs that are rows of a select."""
 
 VARIATIONS = 500
 """Damages of one valid input: making the table costs more than reading its rows."""
@@ -65,6 +68,8 @@ def _round(rnd: random.Random, *, compare: bool) -> tuple[int, int | None]:
     if compare:
         case = module.Case(rnd, damage=0.8)
         return 1, 1 if case.by_kernel() == case.by_python() else None
+    if rnd.random() < RESULTS:
+        return VARIATIONS, mysql_results.taken_of_damaged(rnd, VARIATIONS)
     case = module.Case(rnd, damage=0)
     by_rows, whole = (
         (_mysql, transactions.taken_from_mysql)

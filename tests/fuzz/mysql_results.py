@@ -124,3 +124,13 @@ class Case:
         for item in self.rows[:count]:
             rows.put(images.image(item))
         return rows.images()
+
+
+def taken_of_damaged(rnd: random.Random, count: int) -> int:
+    """Rows that the kernel takes of so many damages of some packets."""
+    case, taken = Case(rnd, 0), 0
+    for _ in range(count):
+        rows, buffer = backend.ResultRows(case.columns), bytearray(damaged(rnd, bytes(case.buffer)))
+        rows.take(buffer, 0, len(buffer), rnd.choice((1, 100, 1 << 30)))
+        taken += rows.row_count
+    return taken
