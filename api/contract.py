@@ -112,10 +112,13 @@ class Ready(TypedDict):
 
 
 class ResetRequest(TypedDict):
-    """Where the next start begins: ``earliest``, ``latest``, or a position as checkpoints show it."""
+    """Where the next start begins: ``earliest``, ``latest``, or a position as checkpoints show it. ``snapshot``: copy
+    all tables again, for that sink or for all.
+    """
 
     to: Literal["earliest", "latest"] | dict[str, Any]
     sink_id: NotRequired[str]
+    snapshot: NotRequired[bool]
 
 
 class ResetNoted(TypedDict):

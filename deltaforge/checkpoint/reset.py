@@ -23,7 +23,8 @@ T = TypeVar("T")
 
 
 class ResetRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to begin. ``sink_id`` is the one sink that is set back; None: all of them.
+    """Where to begin. ``sink_id`` is the one sink that is set back; None: all of them. ``snapshot``: whether all tables
+    are copied again, whatever was copied before.
 
     ``edge`` or ``position`` is set, never both.
     """
@@ -32,6 +33,7 @@ class ResetRequest(msgspec.Struct, frozen=True, kw_only=True):
     edge: LogEdge | None = None
     position: Position | None = None
     sink_id: str | None = None
+    snapshot: bool = False
     v: int = 1
 
     @property
@@ -45,7 +47,9 @@ class ResetRequest(msgspec.Struct, frozen=True, kw_only=True):
     def view(self) -> dict[str, Any]:
         """As it was asked for."""
         view: dict[str, Any] = {"to": self.edge.value if self.edge else self.position and self.position.view()}
-        return view if self.sink_id is None else {**view, "sink_id": self.sink_id}
+        if self.sink_id is not None:
+            view["sink_id"] = self.sink_id
+        return {**view, "snapshot": True} if self.snapshot else view
 
 
 _decoder = msgspec.json.Decoder(ResetRequest)
@@ -54,7 +58,7 @@ _decoder = msgspec.json.Decoder(ResetRequest)
 def request_from_body(
     body: Any, *, source_type: str, sink_ids: list[str], saved: Position | None = None
 ) -> ResetRequest:
-    """The request in a REST body ``{"to": "earliest" | "latest" | <position>, "sink_id"?}``.
+    """The request in a REST body ``{"to": "earliest" | "latest" | <position>, "sink_id"?, "snapshot"?}``.
 
     Args:
         body: Parsed JSON.
@@ -67,9 +71,12 @@ def request_from_body(
     """
     if not isinstance(body, dict) or "to" not in body:
         raise SpecError('expected an object with the key `to`: "earliest", "latest" or a position')
-    unknown = sorted(set(body) - {"to", "sink_id"})
+    unknown = sorted(set(body) - {"to", "sink_id", "snapshot"})
     if unknown:
-        raise SpecError(f"unknown key {unknown[0]!r}", hint="known are `to` and `sink_id`")
+        raise SpecError(f"unknown key {unknown[0]!r}", hint="known are `to`, `sink_id` and `snapshot`")
+    is_copied = body.get("snapshot", False)
+    if not isinstance(is_copied, bool):
+        raise SpecError("expected true or false", path="snapshot")
     sink_id = body.get("sink_id")
     if sink_id is not None and sink_id not in sink_ids:
         raise SpecError(f"the pipeline has no sink {sink_id!r}", path="sink_id", hint=f"it has {', '.join(sink_ids)}")
@@ -78,8 +85,8 @@ def request_from_body(
         _check_set_back(start, saved)
     _check_complete(start, saved)
     if isinstance(start, LogEdge):
-        return ResetRequest(id=uuid.uuid4().hex, edge=start, sink_id=sink_id)
-    return ResetRequest(id=uuid.uuid4().hex, position=start, sink_id=sink_id)
+        return ResetRequest(id=uuid.uuid4().hex, edge=start, sink_id=sink_id, snapshot=is_copied)
+    return ResetRequest(id=uuid.uuid4().hex, position=start, sink_id=sink_id, snapshot=is_copied)
 
 
 def write_reset(path: Path, request: ResetRequest) -> None:

@@ -22,7 +22,7 @@ from deltaforge.observability.logging import configure
 from deltaforge.runtime.dataflow import build_dataflow
 from deltaforge.runtime.first_start import check_has_store
 from deltaforge.runtime.launcher import run_info_of
-from deltaforge.runtime.resets import new_sinks_from_earliest
+from deltaforge.runtime.resets import new_sinks
 from deltaforge.runtime.running import RunningPipeline
 from deltaforge.spec import load_file
 
@@ -46,7 +46,7 @@ def flow_of_file(document: Path, state_dir: Path) -> Dataflow:
     info = replace(run_info_of(load_file(document, dict(os.environ)), state_dir), is_embedded=True, panics=None)
     check_has_store(sys.argv[1:], os.environ)
     info.paths.create()
-    if read_reset(info.paths.reset) is not None or new_sinks_from_earliest(info):
+    if read_reset(info.paths.reset) is not None or new_sinks(info, "earliest") or new_sinks(info, "snapshot"):
         raise SpecError(
             f"pipeline {info.name} has to begin elsewhere than at its saved position",
             hint="start it once with `deltaforge run`, which saves where it begins",

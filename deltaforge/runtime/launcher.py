@@ -28,7 +28,7 @@ from deltaforge.runtime.outcome import Outcome
 from deltaforge.runtime.panics import Panics, kept_out
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.runtime.progress import Progress
-from deltaforge.runtime.resets import reset_of_start
+from deltaforge.runtime.resets import new_sinks, reset_of_start
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.status import say_what_was_delivered
@@ -124,6 +124,7 @@ def run(
         ):
             paths.outcome.unlink(missing_ok=True)
             reset = reset_of_start(info)
+            pipeline.sinks_to_fill = new_sinks(info, "snapshot")
             socket = ControlSocket(pipeline)
             try:
                 log.info("pipeline %s starts", info.name)

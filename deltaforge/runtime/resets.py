@@ -25,7 +25,7 @@ def reset_of_start(info: RunInfo) -> ResetRequest | None:
     pending = read_reset(info.paths.reset)
     if pending is not None:
         return pending
-    new = new_sinks_from_earliest(info)
+    new = new_sinks(info, "earliest")
     if not new:
         return None
     request = ResetRequest(id=uuid.uuid4().hex, edge=LogEdge.EARLIEST, sink_id=new[0])
@@ -34,8 +34,8 @@ def reset_of_start(info: RunInfo) -> ResetRequest | None:
     return request
 
 
-def new_sinks_from_earliest(info: RunInfo) -> list[str]:
-    """Ids of sinks with ``start: earliest`` that were added since the pipeline last ran.
+def new_sinks(info: RunInfo, start: str) -> list[str]:
+    """Ids of sinks with this ``start`` that were added since the pipeline last ran.
 
     Raises:
         CheckpointError: The saved state cannot be read.
@@ -44,4 +44,4 @@ def new_sinks_from_earliest(info: RunInfo) -> list[str]:
     if state is None:
         return []
     configs = [sink.config for sink in info.spec.spec.sinks]
-    return [config.id for config in configs if config.start == "earliest" and not state.knows(config.id)]
+    return [config.id for config in configs if config.start == start and not state.knows(config.id)]

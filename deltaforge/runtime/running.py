@@ -36,6 +36,7 @@ class RunningPipeline:
         tap: Shows what passes to whoever listens.
         source: The partition that reads the log; None: it is not here, or not yet.
         delivery: The partition that owns the sinks; likewise.
+        sinks_to_fill: Ids of the sinks that get a snapshot of their own; to be set before the dataflow runs.
     """
 
     def __init__(self, info: RunInfo) -> None:
@@ -45,6 +46,7 @@ class RunningPipeline:
         self.delivery: Delivery | None = None
         self._requests = BarrierRequests()
         self._ahead = ChunksAhead()
+        self.sinks_to_fill: list[str] = []
         # Now, because it imports the source's package: two threads that import it at a time may see it half loaded.
         self._tables = info.spec.spec.source.table_codec(info.name, info.tenant, info.metrics.count_python_rows)
 
@@ -57,7 +59,15 @@ class RunningPipeline:
         self, state: SourceState | None, reset: ResetRequest | None, state_before_reset: bytes | None
     ) -> LogPartition:
         """Bytewax has placed the source here; see :class:`LogPartition`."""
-        self.source = LogPartition(self.info, self._requests, state, reset, state_before_reset)
+        self.source = LogPartition(
+            self.info,
+            self._requests,
+            self._ahead,
+            self.sinks_to_fill,
+            state=state,
+            reset=reset,
+            state_before_reset=state_before_reset,
+        )
         return self.source
 
     def deliver(self, state: DeliveryState | None, state_before_reset: bytes | None) -> Delivery:
@@ -81,7 +91,7 @@ class RunningPipeline:
         Raises:
             ControlError: The source runs in another process of the cluster, or has not come so far.
         """
-        if self.source is None or self.source.snapshots is None:
+        if self.source is None:
             raise ControlError("no tables can be copied by this process", hint="ask again once the pipeline runs")
         return self.source.snapshots
 
@@ -102,7 +112,10 @@ class RunningPipeline:
         Raises:
             ControlError: The source runs in another process of the cluster, or is not connected.
         """
-        return [msgspec.structs.asdict(table) for table in self._reader_here().reload(tables)]
+        found = [msgspec.structs.asdict(table) for table in self._reader_here().reload(tables)]
+        if self.source is not None:
+            self.source.snapshots.look()
+        return found
 
     def retry_dead_letters(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         """Deliver dead letters again; see :meth:`PipelineDeadLetters.retry`.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 import logging
 import time
-from collections.abc import Callable
-from typing import Any, NoReturn
+from collections.abc import Callable, Sequence
+from typing import Any, NoReturn, cast
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
@@ -14,16 +14,21 @@ from deltaforge.checkpoint.reader import DELIVERY_KEY, SOURCE_KEY
 from deltaforge.checkpoint.reset import ResetRequest, readable, remove_reset
 from deltaforge.checkpoint.state import SourceState, decode_source_state, encode_state
 from deltaforge.core.batch import Batch
+from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import CheckpointError, DeltaForgeError
+from deltaforge.core.snapshot import SnapshotState
 from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.first_start import check_first_start, note_started
 from deltaforge.runtime.panics import told
 from deltaforge.runtime.run_info import RunInfo
-from deltaforge.runtime.snapshot_control import SnapshotControl
+from deltaforge.runtime.snapshot_jobs import SnapshotJobs, new_job
+from deltaforge.runtime.snapshot_start import snapshots_at_start
 from deltaforge.runtime.stored_schemas import StoredSchemas, storage_path_of
-from deltaforge.sources.base import SourceContext
+from deltaforge.sources.base import SnapshotConfig, SourceContext
 from deltaforge.sources.reader import LogReader
+from deltaforge.sources.snapshot.base import ChunkReader, CopyableSource
+from deltaforge.sources.snapshot.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +38,7 @@ IDLE_WAIT_SECS = 0.1
 not, so on a source that was quiet for :data:`IDLE_AFTER_SECS` they come so much later.
 """
 IDLE_AFTER_SECS = 1.0
+NO_SNAPSHOTS = SnapshotState()
 
 KeyedBatch = tuple[str, Batch]
 """A batch under the one key of the stream, which is the delivery's."""
@@ -57,15 +63,20 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
     Args:
         info: Of the run.
         requests: Of the delivery, for barriers while nothing comes.
+        ahead: What its sinks have of snapshots.
+        new_sinks: Ids of those that get a snapshot of their own.
         state: What was saved; None at a first start or a reset.
         reset: What is carried out, unless it was before.
         state_before_reset: What stays saved until reading has begun at the place of the reset.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a run, what it goes on from, and whom it talks to
         self,
         info: RunInfo,
         requests: BarrierRequests,
+        ahead: ChunksAhead,
+        new_sinks: Sequence[str],
+        *,
         state: SourceState | None,
         reset: ResetRequest | None = None,
         state_before_reset: bytes | None = None,
@@ -88,8 +99,10 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
             info.source_id,
             goes_on=state is not None or reset is not None,
         )
-        self.snapshots: SnapshotControl | None = None
-        self.reader = _reader(info, self._schemas)
+        before = state or readable(decode_source_state, state_before_reset)
+        self._copied = _snapshots_at_start(info, before, new_sinks, reset)
+        self.reader, self.snapshots = _reader(info, self._schemas, self._copied, ahead)
+        self.snapshots.saved(before.snapshot if before else None)
         if info.starts_paused:
             self.reader.pause()
         if reset is not None:
@@ -125,11 +138,17 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
     def snapshot(self) -> bytes | None:
         if self._position is None:
             return self._state_before_reset
-        state = SourceState(source_id=self._info.source_id, position=self._position, reset_id=self._reset_id)
+        state = SourceState(
+            source_id=self._info.source_id,
+            position=self._position,
+            reset_id=self._reset_id,
+            snapshot=None if self._copied == NO_SNAPSHOTS else self._copied,
+        )
         self._unconfirmed = state
         return encode_state(state)
 
     def close(self) -> None:
+        self.snapshots.close(self._ending.threads_secs())
         self.reader.close(self._ending.threads_secs())
         self._schemas.close()
 
@@ -152,6 +171,7 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
             return
         reached("between_save_and_confirm")
         self.reader.confirm(self._unconfirmed.position)
+        self.snapshots.saved(self._unconfirmed.snapshot)
         self._unconfirmed = None
         if self.start is not StartState.SAVED:
             note_started(self._info.paths)
@@ -198,6 +218,7 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
         if self._run_start is None:
             self._run_start = batch.position
         self._is_tx_open = not batch.is_tx_end
+        self._copied = batch.snapshot or self._copied
         if self.start is StartState.UNKNOWN:
             self.start = StartState.EMITTED
         if batch.event_count:
@@ -251,7 +272,27 @@ class LogSource(FixedPartitionedSource[KeyedBatch, bytes | None]):
         return self._read_log(state, None, None)
 
 
-def _reader(info: RunInfo, schemas: StoredSchemas) -> LogReader:
+def _snapshots_at_start(
+    info: RunInfo, before: SourceState | None, new_sinks: Sequence[str], reset: ResetRequest | None
+) -> SnapshotState:
+    """What is copied by a run. A reset keeps what was: it says what of the log is read again, or not at all."""
+    config = info.spec.spec.source.config.snapshot
+    is_asked = reset is not None and reset.snapshot
+    if reset is not None and reset.snapshot and reset.sink_id is not None:
+        new_sinks, is_asked = [*new_sinks, reset.sink_id], False
+    return snapshots_at_start(
+        before.snapshot if before else None,
+        config.mode if config else "never",
+        new_job,
+        new_sinks=new_sinks,
+        is_asked=is_asked,
+    )
+
+
+def _reader(
+    info: RunInfo, schemas: StoredSchemas, copied: SnapshotState, ahead: ChunksAhead
+) -> tuple[LogReader, SnapshotJobs]:
+    """What reads the log, and what copies tables into it."""
     spec = info.spec.spec
     source_context = SourceContext(
         pipeline=info.name,
@@ -262,9 +303,23 @@ def _reader(info: RunInfo, schemas: StoredSchemas) -> LogReader:
         registry=schemas.registry,
         failover=schemas.failover,
     )
-    return LogReader(
+
+    def build_chunk_reader() -> ChunkReader:
+        return cast("CopyableSource", spec.source).chunk_reader(source_context)
+
+    snapshots = Snapshots(
+        info.source_id,
+        spec.source.config.snapshot or SnapshotConfig(mode="never"),
+        build_chunk_reader,
+        info.metrics,
+        state=copied,
+        ahead=ahead,
+    )
+    reader = LogReader(
         info.source_id,
         lambda: spec.source.build(source_context),
         info.metrics,
         limits=source_context.limits,
+        snapshots=snapshots,
     )
+    return reader, SnapshotJobs(info, snapshots, ahead, build_chunk_reader)

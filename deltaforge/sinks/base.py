@@ -63,10 +63,11 @@ class SinkConfig(StrictModel):
 
     id: str = Field(min_length=1, description="Unique in the pipeline; key of the sink's saved position.")
     required: bool = Field(True, description="Whether the source position waits for this sink.")
-    start: Literal["earliest", "latest"] = Field(
+    start: Literal["earliest", "latest", "snapshot"] = Field(
         "latest",
-        description="Where a sink begins that is added to a pipeline which has run before: with the oldest rows that "
-        "the source's log still has, or with the next ones.",
+        description="Where a sink begins that is added to a pipeline which has run before: `earliest` with the oldest "
+        "rows that the source's log still has, `latest` with the next ones, `snapshot` with the next ones and a copy "
+        "of all tables, which no other sink gets.",
     )
     spool: SpoolConfig = Field(default_factory=SpoolConfig, description="For sinks that are not waited for.")
     filter: SinkFilter | None = Field(None, description="Which events this sink gets; all when absent.")

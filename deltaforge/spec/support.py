@@ -45,8 +45,10 @@ def _refused(spec: PipelineBody) -> Iterator[Fault]:
 
 def _unbuilt_source_features(spec: PipelineBody) -> Iterator[Fault]:
     config = spec.source.config
-    if config.snapshot is not None and config.snapshot.mode != "never":
-        message = f"snapshot mode `{config.snapshot.mode}` is not available in this version; use never"
+    if config.snapshot is not None and config.snapshot.mode != "never" and not hasattr(spec.source, "chunk_reader"):
+        message = (
+            f"snapshot mode `{config.snapshot.mode}` is not available in this version for {spec.source.type}; use never"
+        )
         yield Fault("spec.source.config.snapshot.mode", message)
 
 

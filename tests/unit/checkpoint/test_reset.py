@@ -30,6 +30,12 @@ def test_edges_are_taken_by_name(edge):
     assert (found.start, found.sink_id, found.view()) == (edge, None, {"to": edge.value})
 
 
+def test_tables_are_copied_again_only_if_that_is_asked_for():
+    assert not request({"to": "latest", "snapshot": False}).snapshot
+    found = request({"to": "latest", "snapshot": True, "sink_id": None})
+    assert (found.snapshot, found.view()) == (True, {"to": "latest", "snapshot": True})
+
+
 @pytest.mark.parametrize(
     ("source_type", "position"),
     [
@@ -50,6 +56,7 @@ WRONG = [
     ([], "mysql", "key `to`"),
     ({}, "mysql", "key `to`"),
     ({"to": "earliest", "from": 1}, "mysql", "unknown key 'from'"),
+    ({"to": "earliest", "snapshot": 1}, "mysql", "expected true or false"),
     ({"to": "now"}, "mysql", "neither"),
     ({"to": 7}, "mysql", "got int"),
     ({"to": None}, "mysql", "got NoneType"),
