@@ -1,8 +1,9 @@
 """``python -m benchmarks.chaos``: random faults over a random workload, until each pipeline was killed often enough.
 
-A round is one source, one sink and one seed. The seed decides rows, faults, their order and the named points; the
-moments depend on the machine. What must hold: the tables that a consumer rebuilds equal the source; order, no gap;
-nothing comes again that was saved, and with Kafka exactly once nothing comes again at all.
+A round is one source, one sink and one seed, with or without copies of the tables meanwhile. The seed decides rows,
+faults, their order and the named points; the moments depend on the machine. What must hold: the tables that a consumer
+rebuilds equal the source; order, no gap; nothing comes again that was saved, and with Kafka exactly once nothing comes
+again at all. No copied row is older than what the changes of its table had made of it by then.
 
 With ``--keep`` a round that ended is kept in that folder, and one that is there and held is not run again: the same
 command after an interruption goes on where it was.
@@ -26,8 +27,8 @@ from benchmarks.chaos_sinks import SINKS
 from benchmarks.chaos_timeline import Round
 
 SOURCES = ("mysql", "mariadb", "postgres")
-HEADS = ["Source", "Sink", "Rounds", "Kills", "at named points", "Cuts and outages", "Large transactions", "Events",
-         "Repeated", "Secs per kill", "Held"]  # fmt: skip
+HEADS = ["Source", "Sink", "Copies", "Rounds", "Kills", "at named points", "Cuts and outages", "Large transactions",
+         "Events", "Copied rows", "Repeated", "Secs per kill", "Held"]  # fmt: skip
 
 
 def main() -> int:
@@ -40,12 +41,12 @@ def main() -> int:
 
 def _run(options: argparse.Namespace, folder: Path) -> int:
     plans = [
-        Plan(source, sink, seed, options.kills)
-        for seed, source, sink in itertools.product(options.seed, options.source, options.sink)
+        Plan(source, sink, seed, options.kills, copies == "yes")
+        for seed, source, sink, copies in itertools.product(options.seed, options.source, options.sink, options.copies)
     ]
     rounds = [found for plan in plans if (found := kept(folder, plan))]
-    done = {(each.source, each.sink, each.seed) for each in rounds}
-    missing = [plan for plan in plans if (plan.source, plan.sink, plan.seed) not in done]
+    done = {(each.source, each.sink, each.seed, each.copies) for each in rounds}
+    missing = [plan for plan in plans if (plan.source, plan.sink, plan.seed, plan.copies) not in done]
     began = time.monotonic()
     for found in run_all(missing, folder, min(options.jobs, len(missing))):
         rounds.append(found)
@@ -59,7 +60,8 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
     if options.picture:
         from benchmarks.chaos_picture import save
 
-        save([each for each in rounds if each.seed == options.seed[-1]], options.picture)
+        shown = [each for each in rounds if each.seed == options.seed[-1]]
+        save([each for each in shown if not each.copies] or shown, options.picture)
     return int(any(each.failure for each in rounds))
 
 
@@ -69,6 +71,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, nargs="+", default=[1], help="a round of each pipeline for each of them")
     parser.add_argument("--source", nargs="+", default=list(SOURCES), choices=SOURCES)
     parser.add_argument("--sink", nargs="+", default=list(SINKS), choices=SINKS)
+    parser.add_argument("--copies", nargs="+", default=["no", "yes"], choices=["no", "yes"], help="of the tables")
     parser.add_argument("--jobs", type=int, default=2, help="rounds side by side, each with servers of its own")
     parser.add_argument("--keep", type=Path, help="folder of the rounds that ended, for the next try of this command")
     parser.add_argument(
@@ -82,7 +85,7 @@ def _options() -> argparse.Namespace:
 
 
 def _tell(found: Round, place: str, options: argparse.Namespace) -> None:
-    about = f"{found.source} to {found.sink}, seed {found.seed}: {found.kill_count} kills in {found.secs:.0f} s"
+    about = f"{_name(found)}: {found.kill_count} kills in {found.secs:.0f} s"
     print(f"{place}: {about}, {'FAILED' if found.failure else 'held'}", flush=True)
     if found.failure:
         print(_failure_text(found, options), file=sys.stderr, flush=True)
@@ -91,33 +94,45 @@ def _tell(found: Round, place: str, options: argparse.Namespace) -> None:
 def _failure_text(failed: Round, options: argparse.Namespace) -> str:
     again = (
         f"python -m benchmarks.chaos --kills {options.kills} --seed {failed.seed}"
-        f" --source {failed.source} --sink {failed.sink}"
+        f" --source {failed.source} --sink {failed.sink} --copies {'yes' if failed.copies else 'no'}"
     )
     return f"FAILED with seed {failed.seed}: {failed.failure}\nrepeat it: {again}"
 
 
+def _name(found: Round) -> str:
+    copies = " with copies" if found.copies else ""
+    return f"{found.source} to {found.sink}{copies}, seed {found.seed}"
+
+
 def _summary(rounds: list[Round]) -> str:
     kills, faults = sum(each.kill_count for each in rounds), sum(len(each.faults) for each in rounds)
-    failed = [f"{each.source} to {each.sink}, seed {each.seed}" for each in rounds if each.failure]
+    failed = [_name(each) for each in rounds if each.failure]
     return f"{kills} kills, {faults} faults in {len(rounds)} rounds; broken: {', '.join(failed) or 'none'}"
 
 
 def _rows(rounds: list[Round]) -> list[list[str]]:
     """One row for each pipeline, over its seeds."""
-    pairs = dict.fromkeys((source, sink) for source in SOURCES for sink in SINKS)
-    together = {pair: [each for each in rounds if (each.source, each.sink) == pair] for pair in pairs}
-    return [_cells(pair, found) for pair, found in together.items() if found]
+    kinds = itertools.product(SOURCES, SINKS, (False, True))
+    together = {kind: [each for each in rounds if (each.source, each.sink, each.copies) == kind] for kind in kinds}
+    return [_cells(kind, found) for kind, found in together.items() if found]
 
 
-def _cells(pair: tuple[str, str], found: list[Round]) -> list[str]:
+def _cells(kind: tuple[str, str, bool], found: list[Round]) -> list[str]:
     kills = sum(each.kill_count for each in found)
     others = sum(len(each.faults) for each in found) - kills
     larges, events = sum(each.large_count for each in found), sum(each.event_count for each in found)
     counts = [kills, sum(each.point_count for each in found), others - larges, larges]
-    counts += [events, sum(each.repeated_count for each in found)]
+    counts += [events, sum(each.copied_count for each in found), sum(each.repeated_count for each in found)]
     pace = sum(each.broken_secs for each in found) / max(1, kills)
     held = "no" if any(each.failure for each in found) else "yes"
-    return [*pair, str(len(found)), *(f"{count:,}" for count in counts), f"{pace:.1f}", held]
+    return [
+        *kind[:2],
+        "yes" if kind[2] else "no",
+        str(len(found)),
+        *(f"{count:,}" for count in counts),
+        f"{pace:.1f}",
+        held,
+    ]
 
 
 if __name__ == "__main__":

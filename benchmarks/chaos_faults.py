@@ -5,18 +5,20 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.chaos_sinks import OPTIONAL
+from benchmarks.chaos_sinks import EXACT, OPTIONAL
 from deltaforge.observability.kill_points import POINTS
 from tests.pipelines import wait_for
 from tests.trial import Trial, pause
 
 if TYPE_CHECKING:
+    from benchmarks.chaos_copies import Copies
     from benchmarks.chaos_timeline import Timeline
     from tests.fixtures.fault_proxy import FaultProxy
 
 _OF_KAFKA_TRANSACTIONS = ("inside_transaction_before_commit", "after_commit")
 _OF_SPOOLS = ("during_spool_fsync",)
 _OF_BAD_ROWS = ("after_dead_letter",)  # the workload has none
+_OF_COPIES = ("after_chunk_read", "before_chunk_queued", "after_chunk_queued", "between_chunk_ack_and_save")
 _PER_BATCH = ("after_read", "after_encode", "mid_produce")
 MAX_PASSINGS = 6
 LARGE_ROWS = (3000, 8000)
@@ -33,9 +35,10 @@ class Faults:
         rng: Decides everything.
         sink: Its name among the chaos sinks.
         proxies: In front of the database and of the destination; None for a file.
+        copies: Of the tables, if they are copied meanwhile.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a trial, and all that may be broken of it
         self,
         trial: Trial,
         timeline: Timeline,
@@ -43,16 +46,19 @@ class Faults:
         sink: str,
         *,
         proxies: tuple[FaultProxy, FaultProxy | None],
+        copies: Copies | None = None,
     ) -> None:
-        self.trial, self.timeline = trial, timeline
+        self.trial, self.timeline, self.copies = trial, timeline, copies
         self._rng = rng
         self._source_proxy, self._sink_proxy = proxies
-        left_out = _OF_SPOOLS + _OF_BAD_ROWS + (() if sink == "kafka-exactly-once" else _OF_KAFKA_TRANSACTIONS)
+        left_out = _OF_SPOOLS + _OF_BAD_ROWS + _OF_COPIES + (() if sink == EXACT else _OF_KAFKA_TRANSACTIONS)
         self._points = [point for point in POINTS if point not in left_out]
         self._choices: list[tuple[int, Any]] = [(40, self._kill), (25, self._points_in_a_row)]
         self._choices += [(7, self._kill_in_large), (8, self._point_in_large), (7, self._cut), (3, self._stall)]
         if self._sink_proxy is not None:
             self._choices += [(5, self._outage), (5, self._kill_in_outage)]
+        if copies is not None:
+            self._choices.append((60, self._point_of_a_copy))
         if sink == OPTIONAL:
             self._choices += [(20, self._point_of_the_spool)]
 
@@ -98,6 +104,18 @@ class Faults:
         self._commit_large()
         points = _PER_BATCH + tuple(point for point in self._points if point in _OF_KAFKA_TRANSACTIONS)
         self._kill_at(self._rng.choice(points), self._rng.randint(2, MAX_PASSINGS))
+        self.trial.pipeline.start()
+
+    def _point_of_a_copy(self) -> None:
+        """Ask for a copy, and kill while it goes on."""
+        assert self.copies is not None
+        self.copies.ask()
+        self.timeline.note("kill", "after a copy was asked for")
+        self.trial.kill()
+        for _ in range(self._rng.randint(1, 2)):
+            if self.copies.is_over():
+                break
+            self._kill_at(self._rng.choice(_OF_COPIES), self._rng.randint(1, MAX_PASSINGS))
         self.trial.pipeline.start()
 
     def _point_of_the_spool(self) -> None:

@@ -14,7 +14,8 @@ from tests.fixtures.fault_proxy import FaultProxy
 
 OPTIONAL = "file-optional-redis"
 """A file, and a Redis that is not waited for: what it cannot take goes through its spool."""
-SINKS = ("kafka", "kafka-exactly-once", "redis", "file", *([OPTIONAL] if "during_spool_fsync" in POINTS else []))
+EXACT = "kafka-exactly-once"
+SINKS = ("kafka", EXACT, "redis", "file", *([OPTIONAL] if "during_spool_fsync" in POINTS else []))
 _KAFKA: dict[str, Any] = {
     "send_timeout_secs": 2,
     "client_conf": {"request.timeout.ms": "1000", "socket.timeout.ms": "1000"},

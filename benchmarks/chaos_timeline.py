@@ -26,13 +26,16 @@ class Fault:
 class Round:
     """One pipeline over its faults. ``samples``: seconds, row changes committed, events at the destination.
 
-    ``broken_secs``: until the last fault; then comes the judgement.
+    ``copied_count``: of the events those that are rows of a table, copied. ``broken_secs``: until the last fault; then
+    comes the judgement.
     """
 
     source: str
     sink: str
     seed: int
+    copies: bool = False
     event_count: int = 0
+    copied_count: int = 0
     repeated_count: int = 0
     secs: float = 0.0
     broken_secs: float = 0.0

@@ -71,13 +71,13 @@ class PipelineProcess:
         if self._process is not None and self._process.poll() is None:
             self.kill()
 
-    def ask(self, command):
+    def ask(self, command, **more):
         import socket
 
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(10)
             client.connect(str(self.paths.socket))
-            client.sendall(json.dumps({"cmd": command}).encode() + b"\n")
+            client.sendall(json.dumps({"cmd": command, **more}).encode() + b"\n")
             return json.loads(client.makefile("rb").readline())
 
     def assert_runs(self):

@@ -17,9 +17,13 @@ class Workload:
     Args:
         database: Where; a fresh one of the fixtures.
         seed: Equal seeds do equal things.
+
+    Attributes:
+        has_ddl: Whether it alters and truncates tables, too. A table that is copied is then copied anew.
     """
 
     def __init__(self, database, seed):
+        self.has_ddl = True
         self._database = database
         self._rng = random.Random(seed)
         self._is_mysql = database.server.scheme == "mysql"
@@ -102,9 +106,9 @@ class Workload:
     def _transaction(self, cursor):
         self.transaction_count += 1
         pick = self._rng.random()
-        if pick < 0.01 and self._extra_columns < 10:
+        if pick < 0.01 and self._extra_columns < 10 and self.has_ddl:
             self._add_column(cursor)
-        elif pick < 0.015:
+        elif pick < 0.015 and self.has_ddl:
             cursor.execute("truncate table pairs")
             self._ids["pairs"].clear()
         else:
@@ -192,6 +196,9 @@ class Workload:
         return self._rng.choice([*TEXTS, None])
 
 
+KEYS = {"items": ("id",), "pairs": ("a", "b")}
+
+
 class Consumer:
     """Rebuilds the tables by applying every event in order.
 
@@ -205,10 +212,9 @@ class Consumer:
         self.event_count = 0
 
     def apply(self, events):
-        keys = {"items": ("id",), "pairs": ("a", "b")}
         for event in events:
             name = event["source"]["table"]
-            table, key = self.tables[name], keys[name]
+            table, key = self.tables[name], KEYS[name]
             if event["op"] == "t":
                 table.clear()
                 continue

@@ -14,7 +14,7 @@ from tests.trial import Death, assert_repeated_after_saved
 
 def event(number):
     source = {"version": "1", "connector": "postgresql", "name": "p", "ts_ms": 1, "db": "d", "table": "t"}
-    return {"event_id": str(number), "source": source | {"lsn": f"0/{number:X}"}}
+    return {"op": "c", "event_id": str(number), "source": source | {"lsn": f"0/{number:X}"}}
 
 
 def test_kills_of_all_sorts_are_counted():

@@ -1,0 +1,84 @@
+"""Copies of the tables in a chaos run: one after the other, for as long as it lasts."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+from deltaforge.checkpoint.reader import read_source_state
+from tests.pipelines import wait_for
+from tests.trial import Trial
+
+ROWS, CHANGES = 3000, 100
+"""Of the tables before the pipeline is first started."""
+OVER = ("completed", "failed", "cancelled")
+MOST_SECS = 120
+
+
+def settings_of(rng: random.Random) -> dict[str, Any]:
+    """Many small chunks make many places to be killed at."""
+    return {
+        "mode": "initial",
+        "chunk_size": rng.choice([30, 200, 1000]),
+        "intra_table_parallel": rng.random() < 0.5,
+        "max_parallel_chunks": 3,
+    }
+
+
+class Copies:
+    """Fills the tables, and asks for one more copy whenever none is under way.
+
+    Args:
+        trial: Not begun.
+        rng: Decides which tables are copied again.
+        is_exact: No row may come twice, so no table may have to be copied anew.
+    """
+
+    def __init__(self, trial: Trial, rng: random.Random, *, is_exact: bool) -> None:
+        self._trial, self._rng = trial, rng
+        self._count = 0
+        trial.workload.has_ddl = not is_exact
+        trial.workload.big_transaction(ROWS, "before")
+        trial.workload.run(CHANGES)
+
+    def ask_again(self) -> None:
+        """Ask for one more if all others are over."""
+        if all(job["status"] in OVER for job in self._jobs()):
+            self.ask()
+
+    def ask(self) -> None:
+        """Ask for one more copy of some tables."""
+        self._count += 1
+        table = self._rng.choice(["*", "items"])
+        schema = "public" if self._trial.database.server.scheme == "postgres" else self._trial.database.name
+        request = {"id": f"copy{self._count}", "tables": [f"{schema}.{table}"]}
+        answer = self._trial.pipeline.ask("snapshot", request=request)
+        assert "job" in answer, answer
+
+    def is_over(self) -> bool:
+        """Whether nothing is left to copy, as far as a process that died has saved it."""
+        state = read_source_state(self._trial.pipeline.paths.recovery)
+        saved = state.snapshot if state else None
+        known = {job.id for job in (*saved.jobs, *saved.ended)} if saved else set()
+        return bool(saved) and not saved.jobs and f"copy{self._count}" in known
+
+    def wait(self) -> None:
+        """Return when every copy is completed.
+
+        Raises:
+            AssertionError: One has failed.
+        """
+
+        def is_done() -> bool:
+            self._trial.pipeline.assert_runs()
+            jobs = self._jobs()
+            failed = [job for job in jobs if job["status"] == "failed"]
+            assert not failed, failed
+            return all(job["status"] in OVER for job in jobs)
+
+        wait_for(is_done, MOST_SECS)
+
+    def _jobs(self) -> list[dict[str, Any]]:
+        answer: dict[str, Any] = self._trial.pipeline.ask("snapshots")
+        jobs: list[dict[str, Any]] = answer["jobs"]
+        return jobs
