@@ -105,6 +105,8 @@ def _connected(given: Dsn, context: ssl.SSLContext | None, secs: float) -> Conne
         read_timeout=secs,
         autocommit=True,
         charset="utf8mb4",
+        # What a server lets its clients see by default must not cut a catalog short.
+        init_command="set session sql_select_limit = 18446744073709551615",
         ssl=context,
         ssl_disabled=context is None,
         defer_connect=True,

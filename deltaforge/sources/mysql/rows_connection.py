@@ -36,7 +36,7 @@ _SETTINGS = (
     "set session character_set_results = null, time_zone = '+00:00', sql_mode = ''",
     # A statement sees what is committed, and all of it, whatever the server has for clients that set nothing.
     "set session transaction isolation level repeatable read, read only",
-    "set session sql_select_limit = 18446744073709551615, sql_big_selects = 1, sql_auto_is_null = 0",
+    "set session sql_big_selects = 1, sql_auto_is_null = 0",
     f"set session lock_wait_timeout = {LOCK_WAIT_SECS}, net_write_timeout = 86400, wait_timeout = 86400",
 )
 _OF_FLAVOR = {

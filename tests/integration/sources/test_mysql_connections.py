@@ -1,11 +1,15 @@
 """How the DSN of a MySQL source may be written."""
 
 import urllib.parse
+from contextlib import closing
 
 import pytest
 
 from deltaforge.core.errors import SpecError
 from deltaforge.core.retry import Retry, retry_of
+from deltaforge.sources.mysql.catalog import load_catalog
+from deltaforge.sources.mysql.client import connect
+from tests.integration.types.test_mariadb_old_times import settings
 from tests.reading import brief, mysql_reader
 
 ODD = "p@/ :?#%&'\\üж"
@@ -39,3 +43,10 @@ def test_a_file_of_a_certificate_that_is_not_there_ends_the_retries(mysql_databa
     with pytest.raises(SpecError, match="ssl-ca") as caught:
         reader.open()
     assert retry_of(caught.value) is Retry.OPERATOR
+
+
+def test_a_limit_of_rows_for_clients_does_not_cut_the_catalog(any_mysql_database):
+    any_mysql_database.execute("create table t (a int primary key, b int, c int)")
+    name = (any_mysql_database.name, "t")
+    with settings(any_mysql_database.server, sql_select_limit=1), closing(connect(any_mysql_database.url())) as found:
+        assert [column.name for column in load_catalog(found).tables[name].schema.columns] == ["a", "b", "c"]
