@@ -286,9 +286,11 @@ class LogReader:
             batch = snapshots.next_batch(copyable(stream), self._position, has_room=has_room)
             if batch is None:
                 break
-            reached("before_chunk_queued")
+            if batch.chunk is not None:
+                reached("before_chunk_queued")
             self._put(batch, stream)
-            reached("after_chunk_queued")
+            if batch.chunk is not None:
+                reached("after_chunk_queued")
         for batch in stream.poll(BUSY_POLL_SECS):
             self._put(batch, stream)
 

@@ -69,7 +69,6 @@ class Copying:
         self._ready: list[Ready] = []
         self._server = ""
         self._again = deque[ChunkMark]() if again is None else again
-        self._lost: set[int] = set()
         self.waits: dict[TableName | None, str] = {}
         self.troubles: dict[TableName | None, str] = {}
         self.error: str | None = None
@@ -107,8 +106,8 @@ class Copying:
         """A batch of the log leaves for the sinks."""
         for table, note in self._notes.add(batch):
             run = self.work.run_of(table) if note.incomplete else None
-            if run is not None and run.is_begun:
-                # The row may have moved into a part of the table that is read already, and be in no chunk.
+            if run is not None and run.plan is not None:
+                # The row may have moved into a part of the table that some sink has already, and be in no chunk.
                 self._change(run, partial(states.to_reread, keys=note.incomplete))
 
     def prepare(self, stream: CopyableLog) -> list[TableName]:
@@ -152,7 +151,7 @@ class Copying:
         """What the chunk has perhaps not seen, if it may leave here. If it never may, it is thrown away."""
         chunk = ready.chunk
         if run.captured is None or stream.definition_count(run.name) != run.captured.definition_count:
-            self._plan_again(run, ready.task)
+            self._plan_again(run)
             return None
         is_behind = position.is_behind(chunk.high)
         if is_behind is None:  # of another server
@@ -163,7 +162,7 @@ class Copying:
         elif ready.task.again or self._ledger.is_plan_saved(self.job_id, run.name, ready.task.stripe):
             unseen = self._notes.unseen(run.name, chunk.mark)
             if unseen.is_emptied:
-                self._plan_again(run, ready.task)
+                self._plan_again(run)
             elif unseen.is_unknown or (unseen.is_keyless and run.refusals < MAX_REFUSALS):
                 run.refusals += 1
                 run.wait.again(UNSETTLED, now, "a moment without changes whose rows cannot be told apart")
@@ -183,7 +182,8 @@ class Copying:
             row_count=row_count,
             byte_count=chunk.byte_count,
             dropped_count=chunk.row_count - row_count,
-            reread=tuple(key for key in unseen.incomplete if not mark.reread or key in mark.reread),
+            # What a sink has of a chunk from before a restart may lack rows that it has now.
+            reread=mark.reread if task.again else tuple(key for key in mark.reread if key in unseen.incomplete),
             fraction=run.fraction(self._copy(run), row_count),
         )
         copy = self._change(run, lambda copy: states.delivered(copy, mark, what))
@@ -207,8 +207,9 @@ class Copying:
         self._forget_seen()
 
     def _is_lost(self, mark: ChunkMark) -> bool:
+        """Whether a chunk that a sink has cannot be read again: its table is gone, or has to be planned again."""
         run = self.work.run_of((mark.schema, mark.table))
-        return mark.number in self._lost or mark.job != self.job_id or run is None
+        return mark.job != self.job_id or run is None or run.plan is None
 
     def _forget_seen(self) -> None:
         marks = [*self.work.floors.values(), *(ready.chunk.mark for ready in self._ready), self.work.newest]
@@ -253,7 +254,7 @@ class Copying:
         if isinstance(error, TableChangedError) and isinstance(task, PlanTable):
             self._gone(run)
         elif isinstance(error, TableChangedError):
-            self._plan_again(run, task)
+            self._plan_again(run)
             run.wait.again(UNSETTLED, now, str(error))
         elif is_passing:
             run.wait.again(RETRY, now, str(error))
@@ -286,7 +287,8 @@ class Copying:
         run.is_planning = False
         run.wait.over()
         run.planned(plan)
-        self._change(run, lambda copy: states.planned(copy, plan))
+        incomplete = self._notes.incomplete(run.name)
+        self._change(run, lambda copy: states.to_reread(states.planned(copy, plan), incomplete))
         for warning in plan.warnings:
             log.warning("snapshot of %s: %s", run.title, warning)
 
@@ -357,7 +359,7 @@ class Copying:
         self._ready, self.work.ready_count = kept, len(kept)
 
     def _read_again(self) -> None:
-        self.work.epoch += 1
+        self.work.epoch = next(self._ledger.epochs)
         self.work.is_listing = False
         self._throw_away(None)
         for run in self.work.tables:
@@ -369,11 +371,9 @@ class Copying:
         self._throw_away(run)
         run.rewind(self._copy(run).stripes)
 
-    def _plan_again(self, run: TableRun, task: Task) -> None:
+    def _plan_again(self, run: TableRun) -> None:
         """It was truncated, or is defined anew."""
         log.info("snapshot of %s begins again: the table was truncated or has changed", run.title)
-        if isinstance(task, ReadChunk) and task.again is not None:
-            self._lost.add(task.again.number)
         self._throw_away(run)
         run.to_plan()
 

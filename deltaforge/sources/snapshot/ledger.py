@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 from deltaforge.core.snapshot import SnapshotJob, SnapshotState, TableCopy
@@ -17,10 +18,12 @@ class Ledger:
         saved: The newest that a restart would find. What depends on a plan waits until that is in here.
         is_changed: Whether no batch has taken ``state`` along yet.
         now_ms: The time, in milliseconds since the epoch.
+        epochs: Numbers that no job has used for its tasks.
     """
 
     def __init__(self, state: SnapshotState, now_ms: Callable[[], int]) -> None:
         self.now_ms = now_ms
+        self.epochs = itertools.count(1)
         self.state = self.saved = state
         self.is_changed = False
 

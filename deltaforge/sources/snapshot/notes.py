@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, cast
 
 from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
 from deltaforge.core.event import ChangeEvent, EventIds, SourceInfo
+from deltaforge.core.snapshot import SnapshotJob
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.snapshot.base import Mark
+from deltaforge.sources.snapshot.ledger import Ledger
+from deltaforge.sources.snapshot.states import to_reread
 
 ROW_ID_BYTES = 16
 NOTE_BYTES = 400
@@ -96,6 +100,10 @@ class Notes:
             found.row_ids.update(ids[at : at + ROW_ID_BYTES] for at in range(0, len(ids), ROW_ID_BYTES))
         return found
 
+    def incomplete(self, table: TableName) -> list[str]:
+        """Row keys of rows of a table whose newest version is perhaps not whole in the log."""
+        return [key for note in self._notes.get(table, ()) for key in note.incomplete]
+
     def forget(self, marks: Sequence[Mark]) -> None:
         """Drop what all chunks have seen that are there or will come: none of them has seen less than one of these."""
         for table, notes in self._notes.items():
@@ -123,6 +131,39 @@ class Notes:
         known = self._watched[group.table]
         if known is not None:
             yield known, group
+
+
+class WaitingJobs:
+    """Jobs that have begun and do not run now: what they copied is behind the log, but rows of which the log does not
+    hold all values have to be read again once they go on.
+
+    Args:
+        ledger: Has the jobs.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+        self._jobs: tuple[SnapshotJob, ...] = ()
+        self._running: str | None = None
+        self._notes: list[tuple[str, Notes]] = []
+
+    def note(self, batch: Batch, running: str | None) -> None:
+        """A batch of the log leaves for the sinks. ``running``: the job that takes notes itself."""
+        if self._jobs is not self._ledger.state.jobs or self._running != running:
+            self._look(running)
+        for job_id, notes in self._notes:
+            for (schema, table), note in notes.add(batch):
+                if note.incomplete:
+                    self._ledger.change_table(job_id, (schema, table), partial(to_reread, keys=note.incomplete))
+            notes.clear()
+
+    def _look(self, running: str | None) -> None:
+        self._jobs, self._running = self._ledger.state.jobs, running
+        self._notes = []
+        for job in self._jobs:
+            begun = {(copy.schema, copy.name): EventIds("") for copy in job.tables if copy.plan}
+            if job.id != running and begun:
+                self._notes.append((job.id, Notes(begun)))
 
 
 def _table(event: ChangeEvent) -> TableName:

@@ -27,6 +27,7 @@ from deltaforge.sources.snapshot.chunks import passed_over
 from deltaforge.sources.snapshot.copying import Copying
 from deltaforge.sources.snapshot.counts import SnapshotCounts
 from deltaforge.sources.snapshot.ledger import Ledger
+from deltaforge.sources.snapshot.notes import WaitingJobs
 from deltaforge.sources.snapshot.tables import RETRY, Captured, Wait
 from deltaforge.sources.snapshot.tasks import Result, Task
 from deltaforge.sources.snapshot.worker import SnapshotWorker
@@ -55,6 +56,7 @@ class Snapshots:
         metrics: The pipeline's metrics.
         state: As it was saved; None: no table was ever to be copied.
         ahead: What sinks have that keep their progress themselves; None: there is none.
+        clock: Seconds, only ever growing.
     """
 
     def __init__(  # noqa: PLR0913 - what is saved, and two that speak of it
@@ -66,13 +68,16 @@ class Snapshots:
         *,
         state: SnapshotState | None = None,
         ahead: ChunksAhead | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._clock = clock
         self._source_id, self._config, self._build_reader = source_id, config, build_reader
         self._ahead = ahead
         self._ledger = Ledger(state or SnapshotState(), lambda: int(time.time() * 1000))
         self._counts = SnapshotCounts(metrics)
         self._changed = threading.Condition()
         self._copying: Copying | None = None
+        self._others = WaitingJobs(self._ledger)
         self._again: deque[ChunkMark] | None = None
         self._workers: list[SnapshotWorker] = []
         self._is_connected = self._has_room = self._is_closed = False
@@ -114,8 +119,9 @@ class Snapshots:
             self._open_tx = "" if batch.is_tx_end else transaction_of(batch.groups[-1])
             if self._copying is not None:
                 self._copying.note(batch)
-                if self._ledger.is_changed:
-                    batch.snapshot = self._ledger.take()
+            self._others.note(batch, self._copying.job_id if self._copying is not None else None)
+            if self._ledger.is_changed:
+                batch.snapshot = self._ledger.take()
 
     def next_batch(self, stream: CopyableLog, position: Position, *, has_room: bool) -> Batch | None:
         """What may leave behind the last batch, where no transaction is open: a chunk, or a state alone; None: nothing.
@@ -125,7 +131,7 @@ class Snapshots:
             position: Up to where the log has left.
             has_room: Whether there is room for chunks: the log goes first.
         """
-        now = time.monotonic()
+        now = self._clock()
         with self._changed:
             self._has_room = has_room
             copying = self._chosen(stream, now)
@@ -222,32 +228,35 @@ class Snapshots:
 
     def next_task(self) -> Task | None:
         """The next thing to do, as soon as there is one; None: the worker may go."""
-        idle_since = time.monotonic()
+        idle_since = self._clock()
         with self._changed:
             while not self._is_closed:
-                now = time.monotonic()
-                copying = self._copying
-                if copying is not None and self._is_connected and self._has_room:
-                    task = copying.next_task(now)
-                    if task is not None:
-                        return task
+                now = self._clock()
+                task = self._task(now)
+                if task is not None:
+                    return task
                 if now - idle_since >= IDLE_SECS:
                     return None
                 self._changed.wait(WAIT_SECS)
         return None
 
+    def _task(self, now: float) -> Task | None:
+        copying = self._copying
+        is_ready = copying is not None and self._is_connected and self._has_room
+        return copying.next_task(now) if copying is not None and is_ready else None
+
     def finished(self, task: Task, result: Result) -> None:
         """A worker did a task."""
         with self._changed:
             if self._copying is not None:
-                self._copying.finished(task, result, time.monotonic())
+                self._copying.finished(task, result, self._clock())
             self._changed.notify_all()
 
     def failed(self, task: Task, error: DeltaForgeError) -> None:
         """A worker could not do a task."""
         with self._changed:
             if self._copying is not None:
-                self._copying.failed(task, error, time.monotonic())
+                self._copying.failed(task, error, self._clock())
             self._changed.notify_all()
 
     def left(self, worker: SnapshotWorker) -> None:
@@ -298,7 +307,7 @@ class Snapshots:
     def view(self) -> list[dict[str, Any]]:
         """All jobs as people see them: those that are not over in their order, then the others, the newest first."""
         with self._changed:
-            now, state = time.monotonic(), self._ledger.state
+            now, state = self._clock(), self._ledger.state
             running = self._copying.job_id if self._copying is not None else None
             waiting_for = self._waiting_for(now)
             views = []

@@ -116,6 +116,7 @@ def planned(copy: TableCopy, plan: TablePlan) -> TableCopy:
         dropped_count=copy.dropped_count,
         reread_count=copy.reread_count,
         estimated_rows=plan.estimated_rows,
+        reread=copy.reread,
     )
 
 

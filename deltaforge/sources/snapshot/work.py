@@ -22,7 +22,7 @@ class Work:
     """Hands out tasks: lists and plans tables, reads stripes in order, splits large ones for workers without work.
 
     Attributes:
-        epoch: What was asked for in an earlier one is worth nothing.
+        epoch: What was asked for in another one is worth nothing. Those of two runs are never equal.
         tables: Those of the job that are not over, in its order.
         ready_count: Chunks that were read and not delivered.
         newest: What all chunks that are asked for from now on have seen at least.
