@@ -24,7 +24,7 @@ from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import BatchLimits, LogStream
 from deltaforge.sources.loader import TableReload
 from deltaforge.sources.snapshot.base import copyable
-from deltaforge.sources.snapshot.snapshots import BUSY_POLL_SECS, Snapshots
+from deltaforge.sources.snapshot.snapshots import Snapshots
 
 log = logging.getLogger(__name__)
 
@@ -219,10 +219,13 @@ class LogReader:
         with self._changed:
             self._is_stopping = True
             self._changed.notify_all()
+        deadline = time.monotonic() + timeout_secs
+        if self._snapshots is not None:
+            self._snapshots.stop()
         if self._thread.is_alive():
             self._thread.join(timeout_secs)
         if self._snapshots is not None:
-            self._snapshots.close(timeout_secs)
+            self._snapshots.close(max(0.0, deadline - time.monotonic()))
 
     def _run(self) -> None:
         show_thread_name()
@@ -291,7 +294,7 @@ class LogReader:
             self._put(batch, stream)
             if batch.chunk is not None:
                 reached("after_chunk_queued")
-        for batch in stream.poll(BUSY_POLL_SECS):
+        for batch in stream.poll(snapshots.poll_secs):
             self._put(batch, stream)
 
     def _put(self, batch: Batch, stream: LogStream) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
-from deltaforge.core.snapshot import SnapshotState
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sources.snapshot.pace import Rate
 from deltaforge.sources.snapshot.states import Delivered
@@ -31,6 +28,7 @@ class SnapshotCounts:
     def delivered(self, table: str, what: Delivered, *, is_reread: bool, now: float) -> None:
         """A chunk left for the sinks."""
         metrics, pipeline = self._metrics, self._metrics.pipeline
+        table = metrics.table_label(table)
         metrics.snapshot_rows.labels(pipeline, table).inc(what.row_count)
         metrics.snapshot_bytes.labels(pipeline).inc(what.byte_count)
         metrics.snapshot_dropped_rows.labels(pipeline, table).inc(what.dropped_count)
@@ -42,13 +40,3 @@ class SnapshotCounts:
         """Chunks were thrown away and are read again."""
         if count:
             self._metrics.snapshot_chunks.labels(self._metrics.pipeline, "discarded").inc(count)
-
-    def show(self, state: SnapshotState, *, is_waiting: bool) -> None:
-        """How many jobs run, how far their tables are, and whether anything has to be waited for."""
-        metrics, pipeline = self._metrics, self._metrics.pipeline
-        running = [job for job in state.jobs if job.status == "running"]
-        metrics.snapshot_active.labels(pipeline).set(len(running))
-        metrics.snapshot_waiting.labels(pipeline).set(is_waiting)
-        counts = Counter(copy.status for job in state.jobs for copy in job.tables)
-        for status in ("waiting", "copying", "completed", "failed"):
-            metrics.snapshot_tables.labels(pipeline, status).set(counts[status])

@@ -34,13 +34,11 @@ from deltaforge.sources.snapshot.worker import SnapshotWorker
 
 log = logging.getLogger(__name__)
 
-BUSY_POLL_SECS = 0.005
-"""How long to wait for the log at most while chunks are read: they leave between two polls."""
+BUSY_POLL_SECS, IDLE_POLL_SECS = 0.005, 0.1
 IDLE_SECS = 10.0
 """A worker without work for so long disconnects."""
 WAIT_SECS = 0.02
 SHOWN_AFTER_SECS = 10.0
-SHOW_SECS = 1.0
 
 
 class Snapshots:
@@ -70,7 +68,7 @@ class Snapshots:
         ahead: ChunksAhead | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._clock = clock
+        self._clock, self._began_at = clock, clock()
         self._source_id, self._config, self._build_reader = source_id, config, build_reader
         self._ahead = ahead
         self._ledger = Ledger(state or SnapshotState(), lambda: int(time.time() * 1000))
@@ -83,7 +81,6 @@ class Snapshots:
         self._is_connected = self._has_room = self._is_closed = False
         self._open_tx = ""
         self._capture_wait = Wait()
-        self._shown_at = 0.0
 
     # The thread that reads the log.
 
@@ -91,6 +88,11 @@ class Snapshots:
     def is_active(self) -> bool:
         """Whether there is anything to do at all."""
         return bool(self._ledger.state.jobs) or self._ledger.is_changed
+
+    @property
+    def poll_secs(self) -> float:
+        """How long to wait for the log at most: chunks leave between two polls."""
+        return IDLE_POLL_SECS if self._copying is None else BUSY_POLL_SECS
 
     @property
     def state(self) -> SnapshotState:
@@ -144,7 +146,6 @@ class Snapshots:
             if batch is not None:
                 batch.snapshot = self._ledger.take()
             self._hire()
-            self._show(now)
             self._changed.notify_all()
             return batch
 
@@ -218,11 +219,6 @@ class Snapshots:
             name = f"snapshot-{self._source_id}-{len(self._workers)}"
             self._workers.append(SnapshotWorker(name, self, self._build_reader))
             self._workers[-1].start()
-
-    def _show(self, now: float) -> None:
-        if now - self._shown_at >= SHOW_SECS or self._ledger.is_changed or not self._ledger.state.jobs:
-            self._shown_at = now
-            self._counts.show(self._ledger.state, is_waiting=self._waiting_for(now) is not None)
 
     # Workers.
 
@@ -314,14 +310,28 @@ class Snapshots:
             for number, job in enumerate(state.jobs):
                 rate = self._counts.rate.rows_per_second(now) if job.id == running else None
                 reason = waiting_for if job.id == running or (running is None and number == 0) else None
-                views.append(job_view(job, rows_per_second=rate, eta_seconds=_eta(job, rate), waiting_for=reason))
+                waited = None if reason is None else now - max(self._counts.progressed_at, self._began_at)
+                views.append(
+                    job_view(
+                        job,
+                        rows_per_second=rate,
+                        eta_seconds=_eta(job, rate),
+                        waiting_for=reason,
+                        waiting_seconds=waited,
+                    )
+                )
             return views + [job_view(job) for job in reversed(state.ended)]
 
-    def close(self, timeout_secs: float = 10.0) -> None:
-        """End the workers. Never raises."""
+    def stop(self) -> None:
+        """Begin nothing more."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
+
+    def close(self, timeout_secs: float = 10.0) -> None:
+        """End the workers. Never raises."""
+        self.stop()
+        with self._changed:
             workers = list(self._workers)
         deadline = time.monotonic() + timeout_secs
         for worker in workers:
