@@ -34,7 +34,7 @@ class CopyableStream(ScriptedStream):
     def since(self):
         return None
 
-    def definition_count(self, table):
+    def definition_count(self, _table):
         return 0
 
     def tables_to_copy(self, names):
@@ -45,7 +45,7 @@ class CopyableStream(ScriptedStream):
 
 
 class All:
-    def sees(self, source):
+    def sees(self, _source):
         return True
 
 
@@ -61,7 +61,7 @@ class ScriptedReader:
         self.fault("tables", None, None)
         return list(self.sizes)
 
-    def plan(self, table, *, where, stripe_count):
+    def plan(self, table, **_):
         self.fault("plan", table, None)
         return TablePlan(table, "keyset", "plan", (Stripe(),), self.sizes[table])
 
@@ -76,10 +76,10 @@ class ScriptedReader:
         reached = str(last) if last < size else request.high
         return Chunk(request, groups, reached, All(), PostgresPosition(1), len(events), 10 * len(events), last / size)
 
-    def unsettled(self, mark, since):
+    def unsettled(self, _mark, _since):
         return None
 
-    def split(self, plan, stripe):
+    def split(self, _plan, _stripe):
         return None
 
     def close(self):
@@ -169,10 +169,12 @@ def test_no_chunk_leaves_before_job_and_plan_are_saved(run):
     copy = run(reader, saves=False, last=20)
     copy.snapshots.request(job())
     copy.take(lambda: copy.batches and copy.batches[-1].event_count and copy.snapshots.state.jobs)
-    assert not copy.chunks and not reader.calls
+    assert not copy.chunks
+    assert not reader.calls
     copy.snapshots.saved(copy.snapshots.state)
     copy.take(lambda: reader.calls and not copy.snapshots._ledger.is_changed)
-    assert not copy.chunks and copy.snapshots.state.jobs[0].tables[0].plan
+    assert not copy.chunks
+    assert copy.snapshots.state.jobs[0].tables[0].plan
     copy.saves = True
     copy.snapshots.saved(copy.snapshots.state)
     assert copy.take_all().status == "completed"
@@ -282,7 +284,8 @@ def test_chunks_that_a_sink_has_come_first_under_their_numbers(run):
     reader = ScriptedReader({A: 6})
     copy = run(reader, state, ahead=ahead, last=5)
     copy.take(lambda: sum(batch.event_count for batch in copy.batches) == 5)
-    assert not copy.chunks and not reader.calls
+    assert not copy.chunks
+    assert not reader.calls
     assert copy.snapshots.view()[0]["waiting_for"] == "sink kafka to say which rows it has"
     ahead.note("kafka", SinkProgress(PostgresPosition(1), chunks=marks))
     ended = copy.take_all()
