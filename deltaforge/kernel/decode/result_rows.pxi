@@ -58,14 +58,14 @@ cdef inline Py_ssize_t _packed_length(const uint8_t** at, const uint8_t* end) no
     return length if 0 <= length <= end - at[0] else -1
 
 
-cdef inline void _put_big(uint8_t** to, uint64_t value, int width) noexcept nogil:
+cdef inline void _write_big(uint8_t** to, uint64_t value, int width) noexcept nogil:
     cdef int n
     for n in range(width):
         to[0][n] = <uint8_t>(value >> (8 * (width - 1 - n)))
     to[0] += width
 
 
-cdef inline void _put_little(uint8_t** to, uint64_t value, int width) noexcept nogil:
+cdef inline void _write_little(uint8_t** to, uint64_t value, int width) noexcept nogil:
     cdef int n
     for n in range(width):
         to[0][n] = <uint8_t>(value >> (8 * n))
@@ -97,7 +97,7 @@ cdef bint _pack_decimal(uint8_t** to, const uint8_t* at, Py_ssize_t length, int 
             value += at[place] - 48
         left -= 1
         if left % 9 == 0:
-            _put_big(to, value, _DIGIT_BYTES[whole % 9 if whole % 9 and left == whole - whole % 9 else 9])
+            _write_big(to, value, _DIGIT_BYTES[whole % 9 if whole % 9 and left == whole - whole % 9 else 9])
             value = 0
     at += whole + 1
     for place in range(scale):
@@ -105,7 +105,7 @@ cdef bint _pack_decimal(uint8_t** to, const uint8_t* at, Py_ssize_t length, int 
             return False
         value = value * 10 + at[place] - 48
         if place % 9 == 8 or place == scale - 1:
-            _put_big(to, value, _DIGIT_BYTES[place % 9 + 1])
+            _write_big(to, value, _DIGIT_BYTES[place % 9 + 1])
             value = 0
     if invert:
         for place in range(to[0] - first):
@@ -119,7 +119,7 @@ cdef bint _put_fraction(uint8_t** to, uint64_t micros, int scale) noexcept nogil
     cdef uint64_t unit = 1000000 if width == 0 else 10000 if width == 1 else 100 if width == 2 else 1
     if micros > 999999 or micros % unit:
         return False
-    _put_big(to, micros // unit, width)
+    _write_big(to, micros // unit, width)
     return True
 
 
@@ -138,10 +138,10 @@ cdef bint _put_result_date(uint8_t** to, const uint8_t* at, int length, ResultCo
     if year > 9999 or month > 12 or day > 31 or hours > 23 or minutes > 59 or seconds > 59:
         return False
     if column.form == AS_DATE:
-        _put_little(to, year << 9 | month << 5 | day, 3)
+        _write_little(to, year << 9 | month << 5 | day, 3)
         return True
     if column.form == AS_DATETIME:
-        _put_big(to, 0x8000000000ULL + (((year * 13 + month) << 5 | day) << 17 | hours << 12 | minutes << 6 | seconds), 5)
+        _write_big(to, 0x8000000000ULL + (((year * 13 + month) << 5 | day) << 17 | hours << 12 | minutes << 6 | seconds), 5)
         return _put_fraction(to, micros, column.scale)
     days = 0
     if year:
@@ -157,7 +157,7 @@ cdef bint _put_result_date(uint8_t** to, const uint8_t* at, int length, ResultCo
     seconds += days * 86400 + hours * 3600 + minutes * 60
     if seconds >> 32:
         return False
-    _put_big(to, seconds, 4)
+    _write_big(to, seconds, 4)
     return _put_fraction(to, micros, column.scale)
 
 
@@ -182,7 +182,7 @@ cdef bint _put_result_time(uint8_t** to, const uint8_t* at, int length, int scal
         return False
     packed = <int64_t>((hours << 12 | minutes << 6 | seconds) << (8 * width) | big(fraction, width))
     to[0] = fraction
-    _put_big(to, <uint64_t>((<int64_t>1 << (23 + 8 * width)) + (-packed if is_negative else packed)), 3 + width)
+    _write_big(to, <uint64_t>((<int64_t>1 << (23 + 8 * width)) + (-packed if is_negative else packed)), 3 + width)
     return True
 
 
@@ -200,7 +200,7 @@ cdef bint _put_number(uint8_t** to, const uint8_t* at, ResultColumn* column) noe
             return False
     elif value >> (8 * column.width):
         return False
-    _put_little(to, value, column.width)
+    _write_little(to, value, column.width)
     return True
 
 
@@ -224,7 +224,7 @@ cdef const uint8_t* _put_result_value(
     if column.form == AS_BYTES:
         if length >> (8 * column.width):
             return NULL
-        _put_little(to, length, column.width)
+        _write_little(to, length, column.width)
         memcpy(to[0], at, length)
         to[0] += length
     elif column.form == AS_DECIMAL:
