@@ -21,6 +21,7 @@ from deltaforge.cli import (
     pipelines,
     run,
     serve,
+    snapshots,
     state,
     watching,
 )
@@ -28,6 +29,7 @@ from deltaforge.cli.options import say
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.kernel import description
 
+_VERBS = (init, doctor, run, serve, document, state, pipelines, snapshots, watching, dead_letters, demo, completion)
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 
@@ -69,6 +71,6 @@ def make_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"deltaforge {__version__}, decoders: {description}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    for module in (init, doctor, run, serve, document, state, pipelines, watching, dead_letters, demo, completion):
+    for module in _VERBS:
         module.add_verbs(verbs)
     return parser

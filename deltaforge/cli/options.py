@@ -23,7 +23,7 @@ def add_document(parser: argparse.ArgumentParser) -> None:
     add_secrets_dir(parser)
 
 
-def add_secrets_dir(parser: argparse.ArgumentParser) -> None:
+def add_secrets_dir(parser: argparse._ActionsContainer) -> None:
     """``--secrets-dir``, for verbs that read an operator's file."""
     parser.add_argument(
         "--secrets-dir",
@@ -33,7 +33,7 @@ def add_secrets_dir(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_state_dir(parser: argparse.ArgumentParser) -> None:
+def add_state_dir(parser: argparse._ActionsContainer) -> None:
     """``--state-dir``."""
     parser.add_argument(
         "--state-dir",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import unicodedata
@@ -74,6 +75,11 @@ class StatusBelow(TextIOBase):
     def _put(self, text: str) -> None:
         self._stream.write(text)
         self._stream.flush()
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a status can stand below what is written to a stream."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _visible(text: str) -> str:

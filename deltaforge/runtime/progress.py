@@ -5,7 +5,6 @@ and a log line now and then elsewhere.
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sys
 import threading
@@ -14,7 +13,7 @@ from typing import Any, Self, TextIO, cast
 
 from deltaforge.observability.logging import written_to
 from deltaforge.observability.snapshot_bars import SnapshotBars, job_line
-from deltaforge.observability.terminal import StatusBelow
+from deltaforge.observability.terminal import StatusBelow, is_terminal
 from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.status import snapshot_views, status
 
@@ -59,7 +58,7 @@ class Progress:
         """Whether there is one that is ours alone: events on standard output would write over the line."""
         sinks = self._pipeline.info.spec.spec.sinks
         is_shared = sys.stdout.isatty() and any(sink.type == "stdout" for sink in sinks)
-        return sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not is_shared
+        return is_terminal(sys.stderr) and not is_shared
 
     def _line(self, now: dict[str, Any]) -> str:
         at, read = time.monotonic(), int(now["events_read"])
