@@ -10,10 +10,20 @@ from deltaforge.protocol.mysql.rows import Rows
 from deltaforge.sources.mysql.event_mapper import CapturedTable
 from deltaforge.sources.mysql.group import row_group
 from deltaforge.sources.mysql.rows_connection import RowsConnection
-from deltaforge.sources.mysql.selected import quoted_name, selected
 from tests.reading import assert_kernel_equals_python
 
 PLACE = (1_700_000_000_123, 7, "binlog.000001", 4711)
+
+
+def quoted(name):
+    return f"`{name.replace('`', '``')}`"
+
+
+def selected(name, declared):
+    """The expression for a column of a declared type: labels by number, what is shown as text by its bytes."""
+    if declared.startswith(("enum", "set")):
+        return f"cast({quoted(name)} as unsigned)"
+    return f"cast({quoted(name)} as binary)" if declared in ("uuid", "inet4", "inet6") else quoted(name)
 
 
 class TableCopy:
@@ -32,7 +42,7 @@ class TableCopy:
             )
         )
         listed = ", ".join(selected(column, declared[column]) for column, _ in self.columns)
-        self.sql = f"select {listed} from {quoted_name(name.db)}.{quoted_name(name.name)}"
+        self.sql = f"select {listed} from {quoted(name.db)}.{quoted(name.name)}"
 
     def parts(self, behind="", values=(), max_bytes=1 << 20):
         """The parts of a result."""

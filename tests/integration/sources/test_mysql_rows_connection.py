@@ -8,7 +8,6 @@ import pytest
 from deltaforge.core.errors import SourceError, TableChangedError
 from deltaforge.protocol.mysql.types import Code, ColumnType
 from deltaforge.sources.mysql.rows_connection import RowsConnection
-from deltaforge.sources.mysql.selected import parameter
 
 INT = ColumnType(code=Code.LONG, unsigned=False)
 BIGINT = ColumnType(code=Code.LONGLONG, unsigned=False)
@@ -118,7 +117,6 @@ def test_values_of_a_row_are_parameters(any_mysql_database):
 
 def test_values_of_addresses_are_parameters(mariadb_database):
     assert_found_again(mariadb_database, ADDRESSES)
-    assert parameter(b"\1\2\3\4", "inet4") == "1.2.3.4"
 
 
 def test_a_result_of_other_columns_is_a_changed_table(any_mysql_database):
