@@ -148,7 +148,7 @@ class RowsConnection:
         """Begin to read what a SELECT gives.
 
         Args:
-            statement: Selects the columns: ENUM and SET as numbers, and MariaDB's types of so many bytes as those bytes.
+            statement: Selects the columns: ENUM and SET as numbers, UUID and addresses of MariaDB as bytes.
             values: Of its parameters.
             columns: Of the images: ``copied_columns``.
 
