@@ -26,10 +26,8 @@ from deltaforge.sources.snapshot.work import Work
 
 log = logging.getLogger(__name__)
 
-MAX_NOTE_BYTES = 64 << 20
-"""Of notes: above it all chunks that are not delivered are read again, with new notes."""
 MAX_REFUSALS = 10
-"""So often a chunk of a table without a key is read again while the log has changes of it; then it is delivered, and
+"""So often chunks of a table without a key are read again since the log has changes of it; then they are delivered, and
 a row of it may come twice, or be older than what the log said last."""
 
 
@@ -112,13 +110,15 @@ class Copying:
 
     def prepare(self, stream: CopyableLog) -> list[TableName]:
         """Take notes if none are taken, or too many; which tables are to be captured."""
-        if not self._has_notes or self._notes.byte_count > MAX_NOTE_BYTES:
+        if not self._has_notes or self._notes.is_full:
             for run in self.work.tables:
                 run.ids = stream.ids_of(run.transaction)
             self._notes = Notes({})
             self._watch()
             self.work.since, self.work.newest, self._has_notes = stream.since(), None, True
             self._read_again()
+        elif self._notes.has_grown:
+            self._forget_seen()
         return self.work.to_capture()
 
     def captured(self, names: Sequence[TableName], found: Mapping[TableName, Captured]) -> None:
@@ -202,7 +202,6 @@ class Copying:
         self.work.ready_count -= 1
         if ready.task.stripe is None:
             run.reread_busy = False
-        run.refusals = 0
         self.waits.pop(run.name, None)
         self._forget_seen()
 

@@ -20,6 +20,11 @@ ROW_ID_BYTES = 16
 NOTE_BYTES = 400
 """What the objects of a note take."""
 
+MAX_BYTES = 64 << 20
+"""Above it all chunks that are not delivered are read again, with new notes."""
+GROWN_BYTES = 1 << 20
+"""After so much, what all chunks have seen is forgotten."""
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -31,7 +36,7 @@ class Note:
         incomplete: Row keys of rows whose new version is not whole in the log.
         is_emptied: The table was truncated.
         is_unknown: The log does not say which row it was.
-        is_keyless: Rows of the table cannot be told apart.
+        is_keyless: Rows of the table cannot be told apart, and one of them changed or went.
     """
 
     source: SourceInfo
@@ -69,6 +74,17 @@ class Notes:
         self._notes: dict[TableName, deque[Note]] = {}
         self._watched: dict[Hashable, TableName | None] = {}
         self.byte_count = 0
+        self._left_bytes = 0
+
+    @property
+    def is_full(self) -> bool:
+        """Whether they take more memory than they may."""
+        return self.byte_count > MAX_BYTES
+
+    @property
+    def has_grown(self) -> bool:
+        """Whether it is time to forget some."""
+        return self.byte_count > self._left_bytes + GROWN_BYTES
 
     def watch(self, ids: dict[TableName, EventIds]) -> None:
         """The watched tables are others now; those that were and still are keep their notes."""
@@ -109,14 +125,15 @@ class Notes:
         for table, notes in self._notes.items():
             while notes and all(mark.sees(notes[0].source) for mark in marks):
                 self.byte_count -= notes.popleft().held_bytes
-            if len(notes) > 1 and self.byte_count > len(self._notes) * NOTE_BYTES * 100:
+            if self.has_grown:  # something old is not seen yet, and hides what is
                 kept = deque(note for note in notes if not all(mark.sees(note.source) for mark in marks))
                 self.byte_count -= sum(note.held_bytes for note in notes) - sum(note.held_bytes for note in kept)
                 self._notes[table] = kept
+        self._left_bytes = self.byte_count
 
     def clear(self) -> None:
         """Forget all of them."""
-        self._notes, self.byte_count = {}, 0
+        self._notes, self.byte_count, self._left_bytes = {}, 0, 0
 
     def _parts(self, group: EventGroup) -> Iterator[tuple[TableName, EventGroup]]:
         """The group, or the events of it that are of watched tables."""
@@ -176,6 +193,5 @@ def _note(group: EventGroup, ids: EventIds) -> Note:
         return Note(source, b"", is_emptied=True)
     touched = cast("Any", group).touched_rows(ids)
     is_unknown = touched.unknown_count > 0
-    return Note(
-        source, touched.ids, touched.incomplete, is_unknown=is_unknown, is_keyless=not touched.ids and not is_unknown
-    )
+    is_keyless = not touched.ids and not is_unknown and group.op != "c"
+    return Note(source, touched.ids, touched.incomplete, is_unknown=is_unknown, is_keyless=is_keyless)

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 BUSY_POLL_SECS, IDLE_POLL_SECS = 0.005, 0.1
 IDLE_SECS = 10.0
 """A worker without work for so long disconnects."""
-WAIT_SECS = 0.02
+IDLE_WAIT_SECS = 0.5
 SHOWN_AFTER_SECS = 10.0
 
 
@@ -135,6 +135,7 @@ class Snapshots:
         """
         now = self._clock()
         with self._changed:
+            before = (self._copying, self._has_room)
             self._has_room = has_room
             copying = self._chosen(stream, now)
             names = copying.prepare(stream) if copying is not None and self._capture_wait.until <= now else []
@@ -146,7 +147,8 @@ class Snapshots:
             if batch is not None:
                 batch.snapshot = self._ledger.take()
             self._hire()
-            self._changed.notify_all()
+            if batch is not None or names or before != (self._copying, has_room):
+                self._changed.notify_all()
             return batch
 
     def _chosen(self, stream: CopyableLog, now: float) -> Copying | None:
@@ -233,7 +235,8 @@ class Snapshots:
                     return task
                 if now - idle_since >= IDLE_SECS:
                     return None
-                self._changed.wait(WAIT_SECS)
+                copying = self._copying
+                self._changed.wait(IDLE_WAIT_SECS if copying is None else copying.work.wait_secs(now, IDLE_WAIT_SECS))
         return None
 
     def _task(self, now: float) -> Task | None:

@@ -84,6 +84,11 @@ class Work:
             self._wish_for_more(near)
         return None
 
+    def wait_secs(self, now: float, most: float) -> float:
+        """When it is worth asking again, if nothing else happens."""
+        times = (self.list_wait.until, now + self.pace.wait_secs(now), *(run.wait.until for run in self._near()))
+        return max(0.001, min([most, *(at - now for at in times if at > now)]))
+
     def again(self, mark: ChunkMark, run: TableRun, now: float) -> ReadChunk | None:
         """The chunk that was delivered before a restart as this, once more. One at a time."""
         if run.plan is None or run.captured is None or self.floors or self.ready_count or run.wait.until > now:
