@@ -30,7 +30,7 @@ def test_every_verb_has_a_section_with_an_example():
     assert [verb for verb in VERBS if not any(words[0] == verb for words in commands(sections.get(verb, "")))] == []
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/cli.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/cli.md", "docs/snapshots.md"])
 def test_every_command_of_a_page_is_understood(page):
     found = [words for words in commands((ROOT / page).read_text(encoding="utf-8")) if words[0] in VERBS]
     assert found

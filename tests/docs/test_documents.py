@@ -35,6 +35,14 @@ def test_the_document_in_the_page_is_valid():
         check_supported(parse_document(yaml.safe_load(text), strict=True).spec)
 
 
+def test_the_documents_of_the_page_of_snapshots_are_valid():
+    found = re.findall(r"<<'END'\n(.*?)^END$", (DOCS / "snapshots.md").read_text(), re.DOTALL | re.MULTILINE)
+    assert [parse_document(yaml.safe_load(text), strict=True).spec.spec.source.type for text in found] == [
+        "postgres",
+        "mysql",
+    ]
+
+
 def test_the_tables_of_the_page_are_those_of_the_models():
     text = PAGE.read_text(encoding="utf-8")
     assert refreshed(text) == text, "run: python -m deltaforge.spec.reference docs/document.md"
