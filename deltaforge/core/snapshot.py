@@ -36,7 +36,8 @@ class TableCopy(msgspec.Struct, frozen=True, omit_defaults=True):
 
     ``plan`` is what the source has to know to go on after a restart, in its own form; ``planned_count`` is how often
     that was made: a table that is planned again starts again. ``reread``: row keys of rows that have to be read once
-    more. ``size``: about how many bytes or pages the table has, as ``estimated_rows`` for people.
+    more. ``is_emptied``: sinks were told that the table is empty, before its first row.
+    ``estimated_rows`` is for people.
     """
 
     schema: str
@@ -47,6 +48,7 @@ class TableCopy(msgspec.Struct, frozen=True, omit_defaults=True):
     planned_count: int = 0
     stripes: tuple[Stripe, ...] = ()
     reread: tuple[str, ...] = ()
+    is_emptied: bool = False
     row_count: int = 0
     byte_count: int = 0
     chunk_count: int = 0
@@ -95,7 +97,8 @@ class ChunkMark(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a batch of copied rows is: chunk ``number``, which holds the rows of a stripe behind ``low`` up to ``high``.
 
     ``low``: None at the beginning of the table; ``high``: None at its end. ``reread``: instead, it holds the rows with
-    these row keys. ``sinks``: as in its job.
+    these row keys. ``empties``: instead, it says that the table is empty, before its first row. ``sinks``: as in its
+    job.
     """
 
     number: int
@@ -107,6 +110,7 @@ class ChunkMark(msgspec.Struct, frozen=True, omit_defaults=True):
     high: Cursor | None = None
     reread: tuple[str, ...] = ()
     sinks: tuple[str, ...] | None = None
+    empties: bool = False
 
     def is_for(self, sink_id: str) -> bool:
         """Whether a sink gets it."""

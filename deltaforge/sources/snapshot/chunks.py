@@ -46,16 +46,17 @@ class Ready:
             rest: EventGroup | None = cast("Any", group).without(dropped) if dropped else group
             if rest is not None:
                 groups.append(rest)
-        return _batch(groups, mark, self.chunk.byte_count, position, now)
+        return batch_of(groups, mark, self.chunk.byte_count, position, now)
 
 
 def passed_over(mark: ChunkMark, ledger: Ledger, position: Position, now: float) -> Batch:
     """A chunk that a sink has cannot be read again: its table is gone, or is copied anew. Its number passes."""
     ledger.set(states.numbered(ledger.state, mark.number))
-    return _batch((), mark, 0, position, now)
+    return batch_of((), mark, 0, position, now)
 
 
-def _batch(groups: Sequence[EventGroup], mark: ChunkMark, byte_count: int, position: Position, now: float) -> Batch:
+def batch_of(groups: Sequence[EventGroup], mark: ChunkMark, byte_count: int, position: Position, now: float) -> Batch:
+    """The batch of a chunk."""
     batch = Batch.of_groups(groups, position, byte_count=byte_count, received_at=now)
     batch.chunk = mark
     return batch

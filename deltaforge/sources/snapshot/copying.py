@@ -20,8 +20,9 @@ from deltaforge.sources.snapshot.chunks import Ready, passed_over
 from deltaforge.sources.snapshot.counts import SnapshotCounts
 from deltaforge.sources.snapshot.ledger import Ledger
 from deltaforge.sources.snapshot.notes import Notes, Unseen
-from deltaforge.sources.snapshot.tables import RETRY, UNSETTLED, Captured, StripeRun, TableRun
+from deltaforge.sources.snapshot.tables import RETRY, UNSETTLED, Captured, StripeRun, TableRun, Waits
 from deltaforge.sources.snapshot.tasks import ListTables, PlanTable, ReadChunk, ReadDone, Result, SplitStripe, Task
+from deltaforge.sources.snapshot.truncation import next_emptied
 from deltaforge.sources.snapshot.work import Work
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class Copying:
 
     Attributes:
         work: What is to be read.
-        waits: What has to be waited for, by table; ``troubles``: likewise, since an error came; None: the whole job.
+        waits: What has to be waited for.
         error: Why the job as a whole cannot be done.
 
     Args:
@@ -67,8 +68,7 @@ class Copying:
         self._ready: list[Ready] = []
         self._server = ""
         self._again = deque[ChunkMark]() if again is None else again
-        self.waits: dict[TableName | None, str] = {}
-        self.troubles: dict[TableName | None, str] = {}
+        self.waits = Waits()
         self.error: str | None = None
         if job.began_ms:
             self._enter(job)
@@ -77,12 +77,6 @@ class Copying:
     def is_over(self) -> bool:
         """Whether there is nothing left to copy."""
         return self.error is not None or (self.work.is_listed and not self.work.tables)
-
-    def waiting_for(self, *, is_long: bool) -> str | None:
-        """What has to be waited for, in words. ``is_long``: nothing was delivered for a while."""
-        reasons = {**(self.waits if is_long else {}), **self.troubles}
-        table, reason = next(iter(reasons.items()), (None, None))
-        return f"{'.'.join(table)}: {reason}" if table else reason
 
     # The thread that reads the log.
 
@@ -133,6 +127,10 @@ class Copying:
         """The next chunk that may leave at a place of the log, or None."""
         if self._again and self._is_lost(self._again[0]):
             return passed_over(self._again.popleft(), self._ledger, position, now)
+        batch = next_emptied(self.work.tables, self._again, self._ledger, self.work.job, position, now)
+        if batch is not None:
+            self._has_notes = False  # what was delivered of the table is gone: chunks have to have seen it
+            return batch
         blocked: set[tuple[TableName, int | None]] = set()
         for ready in list(self._ready):
             stripe = (ready.task.table, ready.task.stripe)
@@ -158,7 +156,7 @@ class Copying:
             self._read_table_again(run)
         elif is_behind:
             stream.hasten(chunk.high)
-            self.waits[run.name] = "the log to be read up to where the chunk was read"
+            self.waits.wait(run.name, "the log to be read up to where the chunk was read")
         elif ready.task.again or self._ledger.is_plan_saved(self.job_id, run.name, ready.task.stripe):
             unseen = self._notes.unseen(run.name, chunk.mark)
             if unseen.is_emptied:
@@ -202,7 +200,7 @@ class Copying:
         self.work.ready_count -= 1
         if ready.task.stripe is None:
             run.reread_busy = False
-        self.waits.pop(run.name, None)
+        self.waits.over(run.name)
         self._forget_seen()
 
     def _is_lost(self, mark: ChunkMark) -> bool:
@@ -212,9 +210,7 @@ class Copying:
 
     def _forget_seen(self) -> None:
         marks = [*self.work.floors.values(), *(ready.chunk.mark for ready in self._ready), self.work.newest]
-        known = [mark for mark in marks if mark is not None]
-        if len(known) == len(marks):
-            self._notes.forget(known)
+        self._notes.forget(marks)
 
     # Workers.
 
@@ -243,7 +239,8 @@ class Copying:
         is_passing = retry_of(error) is Retry.BACKOFF
         if isinstance(task, ListTables):
             self.work.list_wait.again(RETRY, now, str(error))
-            self.work.is_listing, self.troubles[None] = False, str(error)
+            self.work.is_listing = False
+            self.waits.trouble(None, str(error))
             self.error = None if is_passing else str(error)
             return
         run = self._run_of(task)
@@ -257,7 +254,7 @@ class Copying:
             run.wait.again(UNSETTLED, now, str(error))
         elif is_passing:
             run.wait.again(RETRY, now, str(error))
-            self.troubles[run.name] = str(error)
+            self.waits.trouble(run.name, str(error))
             log.warning("snapshot of %s: trying again: %s", run.title, error, extra={"kind": error.kind})
         else:
             log.error("snapshot of %s failed: %s", run.title, error, extra={"kind": error.kind})
@@ -267,7 +264,7 @@ class Copying:
         if task.epoch != self.work.epoch or not isinstance(result, list):
             return
         self.work.is_listing = False
-        self.troubles.pop(None, None)
+        self.waits.over(None)
         self._ledger.change_job(self.job_id, lambda job: states.begun(job, result, self._ledger.now_ms()))
         self._enter(self._ledger.job(self.job_id))
 
@@ -278,6 +275,7 @@ class Copying:
             if copy.is_over:
                 continue
             run = TableRun((copy.schema, copy.name), f"snapshot|{job.id}|{copy.schema}.{copy.name}")
+            run.must_empty = job.truncate_first and not copy.is_emptied
             if copy.plan:
                 run.restored(copy)
             self.work.tables.append(run)
@@ -304,11 +302,11 @@ class Copying:
         if done.unsettled is not None:
             self._counts.discarded()
             run.wait.again(UNSETTLED, now, done.unsettled)
-            self.waits[run.name] = done.unsettled
+            self.waits.wait(run.name, done.unsettled)
             return
         chunk = done.chunk
         run.wait.over()
-        self.troubles.pop(run.name, None)
+        self.waits.over(run.name)
         run.note_size(chunk.row_count, chunk.byte_count)
         self.work.pace.note(chunk.row_count, now)
         self.work.newest = chunk.mark
@@ -391,8 +389,7 @@ class Copying:
 
     def _remove(self, run: TableRun) -> None:
         self.work.tables.remove(run)
-        self.waits.pop(run.name, None)
-        self.troubles.pop(run.name, None)
+        self.waits.over(run.name)
         self._watch()
 
     def _watch(self) -> None:

@@ -120,8 +120,14 @@ class Notes:
         """Row keys of rows of a table whose newest version is perhaps not whole in the log."""
         return [key for note in self._notes.get(table, ()) for key in note.incomplete]
 
-    def forget(self, marks: Sequence[Mark]) -> None:
-        """Drop what all chunks have seen that are there or will come: none of them has seen less than one of these."""
+    def forget(self, seen: Sequence[Mark | None]) -> None:
+        """Drop what all chunks have seen that are there or will come: none of them has seen less than one of these.
+        None: nobody knows what one of them has seen.
+        """
+        self._left_bytes = self.byte_count
+        marks = [mark for mark in seen if mark is not None]
+        if len(marks) < len(seen):
+            return
         for table, notes in self._notes.items():
             while notes and all(mark.sees(notes[0].source) for mark in marks):
                 self.byte_count -= notes.popleft().held_bytes

@@ -364,7 +364,7 @@ class Snapshots:
             return silent
         if self._capture_wait.reason or self._copying is None:
             return self._capture_wait.reason or None
-        return self._copying.waiting_for(is_long=now - self._counts.progressed_at >= SHOWN_AFTER_SECS)
+        return self._copying.waits.reason(is_long=now - self._counts.progressed_at >= SHOWN_AFTER_SECS)
 
 
 def _eta(job: SnapshotJob, rows_per_second: float | None) -> float | None:

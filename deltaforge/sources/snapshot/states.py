@@ -117,6 +117,7 @@ def planned(copy: TableCopy, plan: TablePlan) -> TableCopy:
         reread_count=copy.reread_count,
         estimated_rows=plan.estimated_rows,
         reread=copy.reread,
+        is_emptied=copy.is_emptied,
     )
 
 

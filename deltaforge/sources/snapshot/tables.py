@@ -84,6 +84,7 @@ class TableRun:
         is_begun: Whether rows of it were asked for, now or before a restart.
         round: Chunks that were asked for in an earlier one are worth nothing.
         reread_busy: Whether rows are being read again, or are read and not delivered.
+        must_empty: Whether sinks are to be told first that it is empty.
         refusals: How often a chunk was thrown away since the log had changes in a table without a key.
     """
 
@@ -100,6 +101,7 @@ class TableRun:
     reread_busy: bool = False
     busy_count: int = 0
     row_bytes: float = 0.0
+    must_empty: bool = False
     refusals: int = 0
     wait: Wait = field(default_factory=Wait)
 
@@ -156,3 +158,30 @@ class TableRun:
         if row_count:
             size = byte_count / row_count
             self.row_bytes = size if not self.row_bytes else (self.row_bytes + size) / 2
+
+
+class Waits:
+    """What has to be waited for, by table; None: for the whole job. ``troubles`` are shown at once."""
+
+    def __init__(self) -> None:
+        self._waits: dict[TableName | None, str] = {}
+        self._troubles: dict[TableName | None, str] = {}
+
+    def wait(self, table: TableName, reason: str) -> None:
+        """Something that usually comes soon."""
+        self._waits[table] = reason
+
+    def trouble(self, table: TableName | None, reason: str) -> None:
+        """An error, which may pass."""
+        self._troubles[table] = reason
+
+    def over(self, table: TableName | None) -> None:
+        """It came."""
+        self._waits.pop(table, None)
+        self._troubles.pop(table, None)
+
+    def reason(self, *, is_long: bool) -> str | None:
+        """The first of them, in words. ``is_long``: nothing was delivered for a while."""
+        reasons = {**(self._waits if is_long else {}), **self._troubles}
+        table, reason = next(iter(reasons.items()), (None, None))
+        return f"{'.'.join(table)}: {reason}" if table else reason

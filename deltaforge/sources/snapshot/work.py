@@ -91,7 +91,14 @@ class Work:
 
     def again(self, mark: ChunkMark, run: TableRun, now: float) -> ReadChunk | None:
         """The chunk that was delivered before a restart as this, once more. One at a time."""
-        if run.plan is None or run.captured is None or self.floors or self.ready_count or run.wait.until > now:
+        if (
+            mark.empties
+            or run.plan is None
+            or run.captured is None
+            or self.floors
+            or self.ready_count
+            or run.wait.until > now
+        ):
             return None
         stripe = run.stripes[mark.stripe]
         request = self._request(run, mark.low, stripe.end, 1 << 31, mark.reread)
@@ -115,7 +122,7 @@ class Work:
             return None
         begun = sum(1 for run in near if run.is_begun)
         for run in near:
-            if run.plan is None or (not run.is_begun and begun >= self._config.max_parallel_tables):
+            if run.plan is None or run.must_empty or (not run.is_begun and begun >= self._config.max_parallel_tables):
                 continue
             if run.busy_count >= self.stripe_count:
                 continue
