@@ -12,7 +12,7 @@ from typing import Any
 from deltaforge.checkpoint.reader import read_source_state
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.positions import Position
-from deltaforge.doctor import files, kafka, machine, mysql, postgres, redis, standard_output
+from deltaforge.doctor import files, kafka, machine, mysql, postgres, redis, snapshots, standard_output
 from deltaforge.doctor.finding import Check, Finding, Notes, Subject
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.spec import ParsedDocument
@@ -32,7 +32,7 @@ TIME = {
 
 def all_checks() -> dict[str, Check]:
     """Every check there is, by name."""
-    modules = [machine, *SOURCES.values(), *SINKS.values()]
+    modules = [machine, *SOURCES.values(), snapshots, *SINKS.values()]
     return {name: check for module in modules for name, check in module.CHECKS.items()} | TIME
 
 
@@ -59,6 +59,7 @@ def examine(
     source, sinks = spec.spec.source, spec.spec.sinks
     parts = [
         _part("source", SOURCES[source.type], source.config, subject),
+        *([_copy(source.config, subject)] if snapshots.is_wanted(subject) else []),
         *(_part("sink", SINKS[sink.type], sink.config, subject) for sink in sinks),
     ]
     unknown = [text for text in document.warnings if "environment variable" not in text]
@@ -82,6 +83,11 @@ def _part(kind: str, module: ModuleType, config: Any, subject: Subject) -> tuple
         address = "an address that cannot be read"
     notes = Notes(f"{kind} {config.id} ({address})", {**module.CHECKS, **TIME})
     return notes, lambda: module.examine(subject, config, notes)
+
+
+def _copy(config: Any, subject: Subject) -> tuple[Notes, Callable[[], None]]:
+    notes = Notes(f"snapshot of {config.id}", {**snapshots.CHECKS, **TIME})
+    return notes, lambda: snapshots.examine(subject, notes)
 
 
 def _together(parts: list[tuple[Notes, Callable[[], None]]], secs: float) -> None:
