@@ -99,7 +99,9 @@ class PipelineMetrics:
             "snapshot_dropped_rows", "Rows left out because the log had a newer version.", table
         )
         self.snapshot_tables = self._gauge(
-            "snapshot_tables", "Tables of the jobs that are not over, by status.", ("pipeline", "status")
+            "snapshot_tables",
+            "Tables of snapshots that go on, and of the last one if it failed, by status.",
+            ("pipeline", "status"),
         )
         self.snapshot_progress_ratio = self._gauge("snapshot_progress_ratio", "Share of a table that is copied.", table)
         self.snapshot_waiting = self._gauge(

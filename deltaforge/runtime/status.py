@@ -150,7 +150,7 @@ def _show_snapshots(pipeline: RunningPipeline) -> None:
     active = [job for job in jobs if job["status"] in _GOING_ON]
     metrics.snapshot_active.labels(name).set(sum(job["status"] == "running" for job in active))
     metrics.snapshot_waiting.labels(name).set(any(job["waiting_for"] for job in active))
-    tables = [table for job in active for table in job["tables"]]
+    tables = [table for job in _jobs_to_watch(jobs) for table in job["tables"]]
     for kind in _TABLE_STATUSES:
         metrics.snapshot_tables.labels(name, kind).set(sum(table["status"] == kind for table in tables))
     shown = {metrics.table_label(table["name"]): table["fraction"] for job in reversed(jobs) for table in job["tables"]}

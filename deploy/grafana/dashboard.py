@@ -120,6 +120,14 @@ ROWS: dict[str, list[Panel]] = {
     "Slot": [
         Panel("WAL that slots of PostgreSQL hold back", {"{{pipeline}} {{source}}": f"deltaforge_source_slot_retained_bytes{{{OF_PIPELINE}}}"}, "bytes", width=24, text="Of pipelines that run: a slot of a stopped one is seen by the server only."),
     ],
+    "Snapshots": [
+        Panel("Rows copied", {"{{pipeline}} {{table}}": rate_by("deltaforge_snapshot_rows_total", OF_PIPELINE, "pipeline, table")}, "cps"),
+        Panel("Share of a table that is copied", {"{{pipeline}} {{table}}": f"deltaforge_snapshot_progress_ratio{{{OF_PIPELINE}}} < 1"}, "percentunit"),
+        Panel("Tables of snapshots that go on", {"{{pipeline}} {{status}}": f"deltaforge_snapshot_tables{{{OF_PIPELINE}}}"}, text="Failed ones need somebody: ops of the pipeline says why."),
+        Panel("Chunks", {"{{pipeline}} {{result}}": rate_by("deltaforge_snapshot_chunks_total", OF_PIPELINE, "pipeline, result")}, "cps", text="Discarded ones are read again: the table changed, or its transactions were not visible yet."),
+        Panel("Rows left out, as the log had newer ones", {"{{pipeline}} {{table}}": rate_by("deltaforge_snapshot_dropped_rows_total", OF_PIPELINE, "pipeline, table")}, "cps"),
+        Panel("Snapshots that run, and wait for the server", {"{{pipeline}} run": f"deltaforge_snapshot_active{{{OF_PIPELINE}}}", "{{pipeline}} waits": f"deltaforge_snapshot_waiting{{{OF_PIPELINE}}}"}),
+    ],
     "Shape of the data": [
         Panel("Definitions: hits and misses", {"{{pipeline}} hits": rate_by("deltaforge_source_schema_cache_hits_total", OF_PIPELINE, "pipeline"), "{{pipeline}} misses": rate_by("deltaforge_source_schema_cache_misses_total", OF_PIPELINE, "pipeline")}, "cps"),
         Panel("Sensed schemas that changed", {"{{pipeline}} {{table}}": f"sum by (pipeline, table) (increase(deltaforge_schema_evolutions_total{{{OF_PIPELINE}}}[{RATE}]))"}),

@@ -30,7 +30,7 @@ def test_it_has_the_rows_and_variables_of_the_contract():
         "Batching",
     ]
     assert rows[: len(wanted)] == wanted
-    assert rows[len(wanted) :] == ["Spool", "Slot", "Shape of the data", "Infrastructure"]
+    assert rows[len(wanted) :] == ["Spool", "Slot", "Snapshots", "Shape of the data", "Infrastructure"]
     variables = [variable["name"] for variable in DASHBOARD["templating"]["list"]]
     assert variables == ["datasource", "instance", "tenant", "pipeline", "sink"]
 

@@ -269,7 +269,7 @@ def test_every_metric_that_is_asked_for_is_exposed(installation):
 
 QUIET = (
     "dlq_", "spool", "detached", "txn_", "queue_messages", "errors_total", "reconnects_total", "checkpoint_resets", "timeout_total", "skipped",
-    "publication_changes", "unmatched", "schema_evolutions", "drift_detected", "checkpoint_status", "slot_retained", "up{",
+    "publication_changes", "unmatched", "schema_evolutions", "drift_detected", "checkpoint_status", "slot_retained", "up{", "snapshot_",
 )  # fmt: skip
 """In queries about what does not happen to pipelines that are well, or not with these documents: their answer may be empty."""
 
