@@ -51,6 +51,7 @@ class SpooledEvent(msgspec.Struct, array_like=True):
     schema: int | None
     routing: Routing | None
     zero_dates: dict[str, str] | None = None
+    old_zero_dates: dict[str, str] | None = None
 
 
 class SpooledEvents(msgspec.Struct, array_like=True, tag="events"):
@@ -92,6 +93,7 @@ def spooled_events(events: Iterable[ChangeEvent], *, looks_at_all: bool) -> Spoo
                 schemas.place(event.schema),
                 event.routing,
                 event.zero_dates,
+                event.old_zero_dates,
             )
         )
     return SpooledEvents(schemas.all, found)
@@ -129,6 +131,7 @@ def restored_events(spooled: SpooledEvents) -> Sequence[ChangeEvent]:
                 schema=None if place is None else schemas[place],
                 routing=event.routing,
                 zero_dates=event.zero_dates,
+                old_zero_dates=event.old_zero_dates,
             )
         )
     return events

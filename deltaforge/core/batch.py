@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from typing import Protocol, overload
+from collections.abc import Set as AbstractSet
+from typing import Protocol, Self, overload
 
 from deltaforge.core.errors import RecordError
-from deltaforge.core.event import ChangeEvent
+from deltaforge.core.event import ChangeEvent, EventIds
 from deltaforge.core.positions import Position
 from deltaforge.core.routing import row_key_bytes
+from deltaforge.core.row_ids import TouchedRows, touched_rows, without_rows
 from deltaforge.core.snapshot import ChunkMark, SnapshotState
 
 GROUP_BYTES = 700
@@ -60,6 +62,14 @@ class EventGroup(Protocol):
         images, the id and the number of the row.
         """
 
+    def touched_rows(self, ids: EventIds) -> TouchedRows:
+        """Which rows of a table that is copied under these ids the events are about. Raises as :meth:`events`."""
+
+    def without(self, row_ids: AbstractSet[bytes]) -> EventGroup | None:
+        """Of copied rows, the group of those that have other ids; itself if that is all, None if it is none. Raises as
+        :meth:`events`.
+        """
+
 
 class HeldEvents:
     """What all groups have in common whose events are objects already."""
@@ -86,6 +96,15 @@ class HeldEvents:
 
     def events(self) -> Sequence[ChangeEvent]:
         return self._events
+
+    def touched_rows(self, ids: EventIds) -> TouchedRows:
+        return touched_rows(self._events, ids)
+
+    def without(self, row_ids: AbstractSet[bytes]) -> Self | DecodedGroup | None:
+        rest = without_rows(self._events, row_ids)
+        if rest is self._events:
+            return self
+        return DecodedGroup(rest) if rest else None
 
 
 class DecodedGroup(HeldEvents):

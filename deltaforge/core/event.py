@@ -76,6 +76,7 @@ class ChangeEvent(msgspec.Struct, kw_only=True):
 
     ``schema`` is the definition the row was decoded with; None for logical messages. ``zero_dates`` are key columns
     whose value is null because a part of the date is zero, as the server prints them: a key tells rows apart.
+    ``old_zero_dates`` are those of the row before it was changed.
     """
 
     before: RowImage | None
@@ -96,6 +97,7 @@ class ChangeEvent(msgspec.Struct, kw_only=True):
     schema: TableSchema | None = None
     routing: Routing | None = None
     zero_dates: dict[str, str] | None = None
+    old_zero_dates: dict[str, str] | None = None
 
     def key(self) -> RowImage | None:
         """The primary key columns of the row, in key order; None without a key or an image.
@@ -121,14 +123,16 @@ class EventIds:
     Shape: a version 8 UUID. Bytes 0-9 are a hash of connector, origin server and transaction (the
     six version and variant bits apart), bytes 10-15 say which change in the transaction it is.
 
+    Copied rows, which stand nowhere in the log, go by their keys instead, see :meth:`row_id`.
+
     Args:
         prefix: The first 24 characters, see :meth:`of`.
     """
 
-    __slots__ = ("_prefix",)
+    __slots__ = ("prefix",)
 
     def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
+        self.prefix = prefix
 
     @classmethod
     def of(cls, connector: str, origin: str, transaction: str) -> EventIds:
@@ -149,4 +153,20 @@ class EventIds:
         """The id of row ``row`` (below 2^24) of the ``ordinal``-th change message. PostgreSQL has a message for each
         row: behind 2^24 of them the number of the row, which is 0, takes the rest.
         """
-        return f"{self._prefix}{(ordinal & 0xFFFFFF) << 24 | ordinal >> 24 | row:012x}"
+        return f"{self.prefix}{(ordinal & 0xFFFFFF) << 24 | ordinal >> 24 | row:012x}"
+
+    def row_id(self, key: bytes) -> bytes:
+        """What tells a row from all others that are copied under these ids: a hash as the bytes of a UUID.
+
+        Args:
+            key: The row key (:func:`deltaforge.core.routing.key_text`) in UTF-8.
+        """
+        digest = bytearray(hashlib.blake2b(self.prefix.encode() + key, digest_size=16).digest())
+        digest[6] = 0x80 | digest[6] & 0x0F
+        digest[8] = 0x80 | digest[8] & 0x3F
+        return bytes(digest)
+
+    def for_key(self, key: bytes) -> str:
+        """The event id of a copied row: :meth:`row_id` as text."""
+        h = self.row_id(key).hex()
+        return f"{h[:8]}-{h[8:12]}-{h[12:16]}-{h[16:20]}-{h[20:]}"

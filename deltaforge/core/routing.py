@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from deltaforge.core.errors import RecordError
-from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent
+from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, RowImage
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.template import Template
 
@@ -27,8 +27,15 @@ def row_key(event: ChangeEvent) -> str:
         ValueError: The key has no JSON text, or the log of PostgreSQL does not hold it.
     """
     key = event.key()
-    if key is None:
-        return idempotency_key(event)
+    return idempotency_key(event) if key is None else key_text(event, key)
+
+
+def key_text(event: ChangeEvent, key: RowImage) -> str:
+    """A key of the row of an event as a JSON object.
+
+    Raises:
+        ValueError: As :func:`row_key`.
+    """
     if event.source.connector == "postgresql":
         for name, value in key.items():
             if value is None or value == UNCHANGED_TOAST:

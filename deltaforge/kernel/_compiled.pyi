@@ -2,10 +2,12 @@
 # Where a Mapping is asked for, only a dict will do.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Literal, TypeAlias, final
 
 from deltaforge.core.batch import EncodedValues, EventGroup
 from deltaforge.core.event import ChangeEvent, EventIds, RowImage
+from deltaforge.core.row_ids import TouchedRows
 from deltaforge.core.template import Part
 from deltaforge.kernel.captured import CapturedTable, OpenTransaction
 from deltaforge.protocol.mysql.result_rows import ResultColumn
@@ -61,7 +63,7 @@ class RowGroup:
     @property
     def null_date_count(self) -> int: ...
     @property
-    def op(self) -> Literal["c", "u", "d"]: ...
+    def op(self) -> Literal["c", "u", "d", "r"]: ...
     @property
     def ts_ms(self) -> int: ...
     @property
@@ -84,6 +86,8 @@ class RowGroup:
     def events(self) -> list[ChangeEvent]: ...
     def event(self, row: int) -> ChangeEvent: ...
     def where(self, wants: Callable[[ChangeEvent], bool]) -> RowGroup | None: ...
+    def touched_rows(self, ids: EventIds) -> TouchedRows: ...
+    def without(self, row_ids: AbstractSet[bytes]) -> RowGroup | None: ...
 
 class JsonForm:
     def __init__(self, envelope: str, type_prefix: bytes = ..., include_nulls: bool = ...) -> None: ...
@@ -268,6 +272,18 @@ def mysql_group(
     server_id: int,
     file: str,
     pos: int,
+) -> RowGroup | None: ...
+def mysql_copied_rows(
+    table: CapturedTable,
+    images: bytes,
+    transaction: OpenTransaction,
+    ts_ms: int,
+    server_id: int,
+    file: str,
+    pos: int,
+) -> RowGroup | None: ...
+def postgres_copied_rows(
+    table: CapturedTable, inserts: CopyData, transaction: OpenTransaction, ts_ms: int, lsn: str
 ) -> RowGroup | None: ...
 def row_sample(
     groups: list[EventGroup], columns: Sequence[str], seen: int, warmup: int, rate: int, max_depth: int

@@ -21,6 +21,7 @@ from deltaforge.core.errors import ProtocolError
 from deltaforge.core.event import ChangeEvent, EventIds
 from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.json_text import encode_json, is_unicode
+from deltaforge.core.row_ids import TouchedRows, event_id, touched_rows
 from deltaforge.core.template import value_at
 from deltaforge.protocol.mysql.charsets import text_decoder
 from deltaforge.protocol.mysql.rows import Rows
@@ -46,6 +47,7 @@ include "decode/transaction.pxi"
 include "decode/groups.pxi"
 include "encode/encoded.pxi"
 include "encode/template.pxi"
+include "copied_rows.pxi"
 include "encode/targets.pxi"
 include "decode/binlog.pxi"
 include "encode/redis.pxi"

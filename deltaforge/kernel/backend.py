@@ -105,6 +105,28 @@ class Backend(Protocol):
     def ResultRows(self, columns: Sequence[ResultColumn], /) -> ResultRows:
         """For rows of a result with these columns."""
 
+    def mysql_copied_rows(  # noqa: PLR0913, PLR0917 - the place of rows
+        self,
+        table: CapturedTable,
+        images: bytes,
+        transaction: OpenTransaction,
+        ts_ms: int,
+        server_id: int,
+        file: str,
+        pos: int,
+        /,
+    ) -> native.RowGroup | None:
+        """Copied rows of op ``r``, as in a write event that holds all columns."""
+
+    def postgres_copied_rows(
+        self, table: CapturedTable, inserts: CopyData, transaction: OpenTransaction, ts_ms: int, lsn: str, /
+    ) -> native.RowGroup | None:
+        """Copied rows of op ``r``, as ``Insert`` messages in the kernel's own memory; None if there is no row.
+
+        Raises:
+            ProtocolError: They are no rows of the table.
+        """
+
     def TargetTemplates(
         self,
         destination: tuple[Part, ...],

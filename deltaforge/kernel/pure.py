@@ -66,6 +66,14 @@ class ResultRows:
         return found
 
 
+def mysql_copied_rows(*_: object) -> None:
+    """No rows are taken."""
+
+
+def postgres_copied_rows(*_: object) -> None:
+    """Who has no kernel has no such block."""
+
+
 class Targets:
     """What Python has found, event by event."""
 

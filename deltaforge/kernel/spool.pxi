@@ -3,7 +3,7 @@
 # A block is its groups one after the other. Numbers are base 128 varints, lowest bits first; signed ones have the sign in
 # their lowest bit. A group:
 #   byte      flags, see below
-#   byte      op: c, u or d
+#   byte      op: c, u, d or r
 #   WITH_TRANSACTION (else that of the group before): 24 bytes prefix of event ids, commit_ms if it HAS_COMMIT, size and
 #             bytes of the GTID
 #   numbers   place of its table, rows, ts_ms, ordinal; MySQL: server id, end position; PostgreSQL: xid
@@ -242,7 +242,7 @@ cdef class BlockReader:
         cdef Py_ssize_t count
         cdef int64_t ts_ms
         cdef uint64_t ordinal
-        if op != c"c" and op != c"u" and op != c"d" or flags > 127:
+        if op != c"c" and op != c"u" and op != c"d" and op != c"r" or flags > 127:
             raise self._broken("an unknown kind of rows")
         if flags & WITH_TRANSACTION:
             self._begin(flags & HAS_COMMIT)

@@ -137,6 +137,11 @@ def row_event(rnd: random.Random) -> tuple[list[tuple[str, ColumnType]], Rows, t
     return columns, Rows(kind, 1, len(columns), before, after, data, 0), key
 
 
+def images(rnd: random.Random, columns: list[tuple[str, ColumnType]], count: int) -> bytes:
+    """Rows that hold all columns."""
+    return b"".join(_image(rnd, [column for _, column in columns]) for _ in range(count))
+
+
 def damaged(rnd: random.Random, data: bytes) -> bytes:
     """Some bytes changed, left out or added."""
     broken = bytearray(data)

@@ -22,7 +22,7 @@ from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.redis import RedisSink, RedisSinkConfig, _pipelines
 from deltaforge.sources.mysql.group import row_group
 from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper
-from tests.fuzz import mysql_rows, postgres_rows, transactions
+from tests.fuzz import copied_rows, mysql_rows, postgres_rows, transactions
 from tests.fuzz.mysql_rows import PLACE
 from tests.reading import assert_same_sample
 from tests.schemas import registered
@@ -127,9 +127,10 @@ def test_redis_commands(settings):
     sink = RedisSink(config, SinkContext("p", "acme", PipelineMetrics("p")))
     compared = 0
     for _ in range(200):
-        case = mysql_rows.Case(rnd, 0)
+        case = copied_rows.MysqlCase(rnd, 0)
         try:
             group = row_group(case.table, case.rows, backend.Transaction("mysql", "s", "f:4", case.gtid, None), PLACE)
+            group = rnd.choice((group, *case.groups()))
             by_kernel = Batch.of_groups([group], MysqlPosition("f", 4))
             by_python = Batch(group.events(), by_kernel.position)
             values = by_kernel.encoded(case.encoder)

@@ -19,7 +19,7 @@ from deltaforge.protocol.postgres.values import TypeInfo
 from deltaforge.sinks.kafka.driver import new_driver
 from deltaforge.sources.mysql.group import row_group
 from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper
-from tests.fuzz import mysql_rows, postgres_rows, transactions
+from tests.fuzz import copied_rows, mysql_rows, transactions
 from tests.reading import python_events
 from tests.schemas import registered
 
@@ -41,11 +41,13 @@ def mysql_groups(rnd):
     return [
         row_group(case.table, case.rows, transaction, mysql_rows.PLACE),
         *transactions.taken_from_mysql(case, rnd, 0),
+        *copied_rows.MysqlCase(rnd, 0).groups(),
     ]
 
 
 def postgres_groups(rnd):
-    return transactions.taken_from_postgres(postgres_rows.Case(rnd, 0), rnd, 0)
+    case = copied_rows.PostgresCase(rnd, 0)
+    return transactions.taken_from_postgres(case, rnd, 0) + case.groups()
 
 
 def path(rnd, names):

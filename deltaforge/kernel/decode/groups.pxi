@@ -16,7 +16,7 @@ cdef class EncodedEvents
 cdef const uint8_t* after_row(Facts* facts, const uint8_t* at) noexcept nogil:
     """The end of a row of MySQL, whose lengths were checked with its group."""
     cdef Py_ssize_t null_dates = 0
-    if facts.op != c"c":
+    if holds_before(facts.op):
         at = skip_image(facts.layout, facts.before, at, facts.end, &null_dates)
     if facts.op != c"d" and at != NULL:
         at = skip_image(facts.layout, facts.after, at, facts.end, &null_dates)
@@ -103,6 +103,7 @@ cdef class RowGroup:
         facts.op, facts.count, facts.layout = op, count, &plan.layout
         facts.data, facts.offsets = copy._block.data + FRAME_BYTES, copy._offsets + first
         facts.ts_ms, facts.xid, facts.ordinal = ts_ms, xid, transaction.ordinal + 1
+        facts.has_row_ids = op == c"r" and tells_rows_apart(&plan.layout)
         facts.lsn = Text(lsn, len(lsn))
         facts.id_prefix = transaction.id_prefix
         _set_texts(facts, plan.texts)
@@ -135,7 +136,7 @@ cdef class RowGroup:
         cdef Facts* facts = &_placed(self).facts
         if not facts.is_mysql:
             raise ValueError("a group of messages has no row event")
-        kind = "write" if facts.op == c"c" else "delete" if facts.op == c"d" else "update"
+        kind = "update" if facts.op == c"u" else "delete" if facts.op == c"d" else "write"
         data = PyBytes_FromStringAndSize(<const char*>facts.data - self._skipped, facts.end - facts.data + self._skipped)
         return Rows(
             kind, 0, facts.layout.count, self._bits(facts.before), self._bits(facts.after), data, self._skipped
@@ -163,6 +164,7 @@ cdef class RowGroup:
         )
         if facts.count < 0:
             return False
+        facts.has_row_ids = facts.op == c"r" and tells_rows_apart(&plan.layout)
         facts.ts_ms, facts.server_id, facts.pos, facts.ordinal = ts_ms, server_id, pos, transaction.ordinal
         facts.file = Text(file, len(file))
         facts.gtid = Text(transaction._gtid, len(transaction._gtid))
@@ -216,7 +218,9 @@ cdef class RowGroup:
         event = mapper.events(self._part(row))[0]
         mapper.count_python_rows("value", 1)
         if facts.is_mysql:
-            event.source.row, event.event_id = row, self.transaction.ids.at(facts.ordinal, row)
+            event.source.row = row
+        if facts.is_mysql or facts.op == c"r":
+            event.event_id = event_id(event, self.transaction.ids, facts.ordinal, row)
         event.tx_end = facts.is_tx_end and row == facts.count - 1
         return event
 
@@ -242,6 +246,12 @@ cdef class RowGroup:
 
     def where(self, wants):
         return self if wants(self.head()) else None
+
+    def touched_rows(self, ids):
+        return _touched_rows(_placed(self), ids)
+
+    def without(self, row_ids):
+        return _without(_placed(self), row_ids)
 
 
 cdef inline RowGroup _placed(group):

@@ -36,6 +36,7 @@ cdef struct KeySpan:
     Py_ssize_t begin[MAX_KEY_COLUMNS]
     Py_ssize_t end[MAX_KEY_COLUMNS]
     uint64_t found         # bit n: column n of the key was met
+    uint8_t row_id[16]     # of a copied row
 
 
 cdef struct Layout:
@@ -45,6 +46,15 @@ cdef struct Layout:
     int key_columns[MAX_KEY_COLUMNS]
     bint has_dates
     bint keeps_marker      # PostgreSQL: what the log does not hold in a new row is not taken from the old one
+
+
+cdef inline bint tells_rows_apart(Layout* layout) noexcept nogil:
+    """Whether each image that holds all columns has a key."""
+    cdef int n
+    for n in range(layout.key_count):
+        if layout.columns[layout.key_columns[n]].is_hidden:
+            return False
+    return layout.key_count > 0
 
 
 cdef void note_key(Layout* layout, KeySpan* key, int column, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:

@@ -80,7 +80,7 @@ cdef Py_ssize_t count_rows(
     cdef const uint8_t* begin
     while at < end:
         begin = at
-        if op != c"c":
+        if op == c"u" or op == c"d":
             at = skip_image(layout, before, at, end, null_dates)
             if at == NULL:
                 return -1

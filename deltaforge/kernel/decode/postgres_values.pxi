@@ -302,7 +302,7 @@ cdef const uint8_t* skip_pg_image(Layout* layout, const uint8_t* at, const uint8
 cdef bint is_whole_row(Layout* layout, char op, const uint8_t* at, const uint8_t* end) noexcept nogil:
     """Whether a row message is all there, every length in it checked."""
     cdef bint is_there = False
-    if op != c"c":
+    if op == c"u" or op == c"d":
         at = pg_image_at(op, True, at, end, &is_there)
         if at == NULL:
             return False

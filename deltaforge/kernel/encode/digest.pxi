@@ -100,30 +100,58 @@ cdef void _compress(uint64_t* h, const uint8_t* block, uint64_t counted, bint is
         h[n] ^= v[n] ^ v[n + 8]
 
 
-cdef void blake2b_10(const uint8_t* data, Py_ssize_t length, uint8_t* digest) noexcept nogil:
-    """The unkeyed BLAKE2b with a digest of ten bytes (RFC 7693)."""
-    cdef uint64_t h[8]
-    cdef uint8_t block[128]
-    cdef Py_ssize_t at = 0
-    memcpy(h, _BLAKE_START, sizeof(h))
-    h[0] ^= 0x01010000 ^ 10
-    while length - at > 128:
-        _compress(h, data + at, at + 128, False)
-        at += 128
-    memset(block, 0, 128)
-    memcpy(block, data + at, length - at)
-    _compress(h, block, length, True)
-    memcpy(digest, h, 10)
+cdef struct Digest:
+    # The unkeyed BLAKE2b (RFC 7693) of bytes that come in parts.
+    uint64_t h[8]
+    uint8_t block[128]
+    int filled         # bytes of the block
+    uint64_t counted   # bytes of the blocks before it
+
+
+cdef inline void begin_digest(Digest* digest, int size) noexcept nogil:
+    memcpy(digest.h, _BLAKE_START, sizeof(digest.h))
+    digest.h[0] ^= 0x01010000 ^ size
+    digest.filled = 0
+    digest.counted = 0
+
+
+cdef void add_to_digest(Digest* digest, const void* data, Py_ssize_t length) noexcept nogil:
+    cdef const uint8_t* at = <const uint8_t*>data
+    cdef Py_ssize_t part
+    while length:
+        if digest.filled == 128:   # and more comes: it is not the last
+            digest.counted += 128
+            _compress(digest.h, digest.block, digest.counted, False)
+            digest.filled = 0
+        part = min(length, 128 - digest.filled)
+        memcpy(digest.block + digest.filled, at, part)
+        digest.filled += <int>part
+        at += part
+        length -= part
+
+
+cdef void end_digest(Digest* digest, uint8_t* to, int size) noexcept nogil:
+    memset(digest.block + digest.filled, 0, 128 - digest.filled)
+    _compress(digest.h, digest.block, digest.counted + digest.filled, True)
+    memcpy(to, digest.h, size)
+    to[6] = 0x80 | to[6] & 0x0F   # the version and variant of a UUID: see ``EventIds``
+    to[8] = 0x80 | to[8] & 0x3F
 
 
 cdef void put_id_prefix(char* to, const uint8_t* text, Py_ssize_t length) noexcept nogil:
     """The first 24 characters of the event ids of a transaction: see ``EventIds``."""
-    cdef uint8_t digest[10]
+    cdef Digest digest
+    cdef uint8_t found[10]
+    begin_digest(&digest, 10)
+    add_to_digest(&digest, text, length)
+    end_digest(&digest, found, 10)
+    _put_hex(to, found, 10)
+
+
+cdef void _put_hex(char* to, const uint8_t* digest, int size) noexcept nogil:
+    """Bytes of a UUID as text."""
     cdef int n, at = 0
-    blake2b_10(text, length, digest)
-    digest[6] = 0x80 | digest[6] & 0x0F
-    digest[8] = 0x80 | digest[8] & 0x3F
-    for n in range(10):
+    for n in range(size):
         to[at] = _HEX[digest[n] >> 4]
         to[at + 1] = _HEX[digest[n] & 15]
         at += 2

@@ -22,7 +22,8 @@ cdef class JsonForm:
 cdef struct Facts:
     # What is equal in all rows of a group, and where their bytes are.
     bint is_mysql
-    char op                  # c, u or d
+    char op                  # c, u, d or r
+    bint has_row_ids         # r: event ids are those of the rows' keys
     const uint8_t* data
     const uint8_t* end
     const uint8_t* before    # bit sets of the columns in the images; NULL: all
@@ -43,8 +44,12 @@ cdef struct Facts:
     Text source_head, source_table, tail, uri, subject, identity
 
 
+cdef inline bint holds_before(char op) noexcept nogil:
+    return op == c"u" or op == c"d"
+
+
 cdef inline uint64_t event_number(Facts* facts, uint64_t row) noexcept nogil:
-    """The last twelve digits of an event id: see ``EventIds.at``."""
+    """The last twelve digits of an event id, other than that of a copied row: see ``EventIds.at``."""
     cdef uint64_t ordinal = facts.ordinal if facts.is_mysql else facts.ordinal + row
     return (ordinal & 0xFFFFFF) << 24 | ordinal >> 24 | (row if facts.is_mysql else 0)
 
@@ -54,6 +59,8 @@ cdef void _put_source(Output* out, Facts* facts) noexcept nogil:
     put_part(out, &facts.source_head)
     put_int(out, facts.ts_ms)
     put_part(out, &facts.source_table)
+    if facts.op == c"r":
+        put(out, b',"snapshot":"true"', 18)
     if not facts.is_mysql:
         put(out, b',"lsn":"', 8)
         put_part(out, &facts.lsn)
@@ -90,7 +97,8 @@ cdef void _put_op(Output* out, Facts* facts) noexcept nogil:
         put_uint(out, facts.xid)
         put(out, b'"}', 2)
     put(out, b',"event_id":"', 13)
-    put(out, facts.id_prefix, 24)
+    if facts.op != c"r":
+        put(out, facts.id_prefix, 24)
 
 
 cdef void _put_time(Output* out, int64_t ts_ms) noexcept nogil:
@@ -117,6 +125,8 @@ cdef void _put_ce_head(Output* out, Facts* facts, Text* prefix) noexcept nogil:
         put(out, b'.created","time":"', 18)
     elif facts.op == c"u":
         put(out, b'.updated","time":"', 18)
+    elif facts.op == c"r":
+        put(out, b'.snapshot","time":"', 19)
     else:
         put(out, b'.deleted","time":"', 18)
     _put_time(out, facts.ts_ms)
@@ -155,16 +165,21 @@ cdef const uint8_t* put_event(
     Output* out, Facts* facts, Frame* frame, JsonForm form, uint64_t row, const uint8_t* at, const uint8_t* end,
     KeySpan* key,
 ) noexcept nogil:
-    """One event with its envelope. ``key`` becomes the spans of the newest values. NULL to decline."""
+    """One event with its envelope. ``key`` becomes the spans of the newest values, and of a copied row its id. NULL to
+    decline.
+    """
     cdef Shape shape = form.shape
     cdef uint64_t number = event_number(facts, row)
     cdef const uint8_t* old = NULL
-    cdef bint has_before = facts.op != c"c"
+    cdef Py_ssize_t id_at = 0
+    cdef bint is_copy = facts.op == c"r"
+    cdef bint has_before = holds_before(facts.op)
     cdef bint has_after = facts.op != c"d"
     cdef bint writes_nulls = shape != CLOUDEVENTS or form.include_nulls
     if shape == CLOUDEVENTS:
         put(out, b'{"specversion":"1.0","id":"', 27)
         put(out, facts.id_prefix, 24)
+        id_at = out.size - 24
         put_hex12(out, number)
         put(out, frame.text.data, frame.text.size)
     elif shape == DEBEZIUM:
@@ -199,7 +214,11 @@ cdef const uint8_t* put_event(
                 return NULL
         else:
             put(out, b"null", 4)
+    if is_copy and not find_row_id(out, facts, row, key):
+        return NULL
     if shape == CLOUDEVENTS:
+        if is_copy and not out.is_exhausted:
+            _put_hex(<char*>out.data + id_at, key.row_id, 16)   # in place of that of a row of the log
         if has_after or writes_nulls:
             put_byte(out, 44)
         put(out, b'"op":"', 6)
@@ -210,7 +229,10 @@ cdef const uint8_t* put_event(
     if facts.is_mysql:
         put_uint(out, row)
     put(out, frame.text.data + frame.cut, frame.text.size - frame.cut)
-    put_hex12(out, number)
+    if is_copy:
+        put_row_id(out, key.row_id)
+    else:
+        put_hex12(out, number)
     put_byte(out, 34)
     put_part(out, &facts.tail)
     if facts.is_tx_end and <Py_ssize_t>row == facts.count - 1:
@@ -221,11 +243,59 @@ cdef const uint8_t* put_event(
     return at
 
 
+cdef inline void put_row_id(Output* out, const uint8_t* row_id) noexcept nogil:
+    cdef char text[36]
+    _put_hex(text, row_id, 16)
+    put(out, text, 36)
+
+
+cdef void begin_row_id(Digest* digest, const char* id_prefix) noexcept nogil:
+    """See ``EventIds.row_id``."""
+    begin_digest(digest, 16)
+    add_to_digest(digest, id_prefix, 24)
+
+
+cdef void find_place_id(Digest* digest, Facts* facts, uint64_t row, uint8_t* row_id) noexcept nogil:
+    """The id of a row without a key, of its place."""
+    cdef uint8_t text[48]
+    cdef Output place = output_in(text, sizeof(text))
+    put_uint(&place, facts.ordinal)
+    put_byte(&place, 46)
+    put_uint(&place, row)
+    add_to_digest(digest, text, place.size)
+    end_digest(digest, row_id, 16)
+
+
+cdef void add_key_to_digest(Digest* digest, Output* values, Layout* layout, KeySpan* key) noexcept nogil:
+    """The key as :func:`put_key` puts it."""
+    cdef int n
+    cdef Column* column
+    for n in range(layout.key_count):
+        column = &layout.columns[layout.key_columns[n]]
+        add_to_digest(digest, b"," if n else b"{", 1)
+        add_to_digest(digest, column.name, column.name_length)
+        add_to_digest(digest, values.data + key.begin[n], key.end[n] - key.begin[n])
+    add_to_digest(digest, b"}", 1)
+
+
+cdef bint find_row_id(Output* values, Facts* facts, uint64_t row, KeySpan* key) noexcept nogil:
+    """The id of a copied row whose values were put; False to decline."""
+    cdef Digest digest
+    begin_row_id(&digest, facts.id_prefix)
+    if not facts.has_row_ids:
+        find_place_id(&digest, facts, row, key.row_id)
+        return True
+    if key.found != (<uint64_t>1 << facts.layout.key_count) - 1 or values.is_exhausted:
+        return values.is_exhausted
+    add_key_to_digest(&digest, values, facts.layout, key)
+    end_digest(&digest, key.row_id, 16)
+    return True
+
+
 cdef void put_key(Output* out, Output* values, Facts* facts, uint64_t row, KeySpan* key) noexcept nogil:
     """The key of a row: see ``row_key`` in deltaforge/core/routing.py."""
     cdef int n, count = facts.layout.key_count
     cdef Column* column
-    cdef uint64_t number = event_number(facts, row)
     if count and key.found == (<uint64_t>1 << count) - 1:
         put_byte(out, 123)
         for n in range(count):
@@ -236,7 +306,7 @@ cdef void put_key(Output* out, Output* values, Facts* facts, uint64_t row, KeySp
             put(out, values.data + key.begin[n], key.end[n] - key.begin[n])
         put_byte(out, 125)
         return
-    put_identity(out, facts, number)
+    put_identity(out, facts, row, key.row_id)
 
 
 cdef bint is_pg_key_known(Output* values, Facts* facts, KeySpan* key) noexcept nogil:
@@ -255,13 +325,16 @@ cdef bint is_pg_key_known(Output* values, Facts* facts, KeySpan* key) noexcept n
     return True
 
 
-cdef void put_identity(Output* out, Facts* facts, uint64_t number) noexcept nogil:
-    """The idempotency key: see ``idempotency_key`` in deltaforge/core/routing.py."""
+cdef void put_identity(Output* out, Facts* facts, uint64_t row, const uint8_t* row_id) noexcept nogil:
+    """The idempotency key: see ``idempotency_key`` in deltaforge/core/routing.py. ``row_id``: of a copied row."""
     put_part(out, &facts.identity)
     if facts.gtid.size:
         put_part(out, &facts.gtid)
     elif facts.xid:
         put_uint(out, facts.xid)
     put_byte(out, 124)
+    if facts.op == c"r":
+        put_row_id(out, row_id)
+        return
     put(out, facts.id_prefix, 24)
-    put_hex12(out, number)
+    put_hex12(out, event_number(facts, row))

@@ -13,13 +13,15 @@ cdef void _put_xadd(
 ) noexcept nogil:
     """One XADD with the fields event_id, idempotency_key, df-event, df-key; without a template the key is the event id.
     """
-    cdef uint64_t number = event_number(facts, row)
+    cdef uint8_t row_id[16]
     cdef Py_ssize_t begin = values.value_ends[index - 1] + 1 if index else 0
     cdef Target* target = &targets._targets[index]
     cdef Py_ssize_t name_at = targets._name_ends[target.number - 1] if target.number else 0
     cdef bint has_key = target.begin < 0 or target.end > target.begin
     text.size = 0
-    put_identity(text, facts, number)   # its last 36 bytes are the event id
+    if facts.op == c"r":
+        _find_written_id(values, facts, index, row, row_id)
+    put_identity(text, facts, row, row_id)   # its last 36 bytes are the event id
     put(out, b"*11\r\n$4\r\nXADD\r\n" if has_key else b"*9\r\n$4\r\nXADD\r\n", 15 if has_key else 14)
     _put_bulk(out, targets._names.data + name_at, targets._name_ends[target.number] - name_at)
     put(out, b"$1\r\n*\r\n$8\r\nevent_id\r\n", 21)
@@ -35,6 +37,20 @@ cdef void _put_xadd(
         _put_bulk(out, text.data + text.size - 36, 36)
     else:
         _put_bulk(out, targets._keys.data + target.begin, target.end - target.begin)
+
+
+cdef void _find_written_id(
+    EncodedEvents values, Facts* facts, Py_ssize_t index, uint64_t row, uint8_t* row_id
+) noexcept nogil:
+    """The id of a copied row, whose key was encoded."""
+    cdef Digest digest
+    cdef Py_ssize_t begin = values.key_ends[index - 1] if index else 0
+    begin_row_id(&digest, facts.id_prefix)
+    if facts.has_row_ids:
+        add_to_digest(&digest, values.keys.data + begin, values.key_ends[index] - begin)
+        end_digest(&digest, row_id, 16)
+    else:
+        find_place_id(&digest, facts, row, row_id)
 
 
 def xadd_commands(group, values, targets, Py_ssize_t index):

@@ -229,10 +229,10 @@ cdef const uint8_t* find_values(
     """Where the values that a template needs of a row stand. ``at``: where the row begins, of MySQL; gives its end."""
     cdef const uint8_t* end = facts.end
     cdef const uint8_t* old = NULL
-    cdef bint is_there = facts.op != c"c"
+    cdef bint is_there = holds_before(facts.op)
     memset(values, 0, program.slot_count * sizeof(Value))
     if facts.is_mysql:
-        if facts.op != c"c":
+        if is_there:
             at = _find_mysql(facts.layout, facts.before, at, end, program.before, values)
         if facts.op != c"d" and at != NULL:
             at = _find_mysql(facts.layout, facts.after, at, end, program.after, values)
@@ -348,6 +348,8 @@ cdef Holding _put_fact(Output* out, Facts* facts, Py_ssize_t row, PieceKind kind
     """What is known of an event beside its images."""
     if kind == TIME:
         put_int(out, facts.ts_ms)
+    elif kind == EVENT_ID and facts.op == c"r":
+        return NOT_LOGGED   # it is made of values that may not be among those of the template
     elif kind == EVENT_ID:
         put(out, facts.id_prefix, 24)
         put_hex12(out, event_number(facts, row))

@@ -193,7 +193,7 @@ cdef class RowSample:
                 at = facts.data + facts.offsets[number - behind + facts.count]
                 end = facts.data + facts.offsets[number - behind + facts.count + 1] - FRAME_BYTES
                 at = after_of_message(facts, at, end, &old)
-            elif facts.op != c"c":
+            elif holds_before(facts.op):
                 at = self._past_image(facts.layout, facts.before, at, end, False)
             if at == NULL:
                 return 0
@@ -309,7 +309,7 @@ cdef const uint8_t* after_of_message(
     """Where the new tuple of a row message begins, and the old one; NULL to decline."""
     cdef bint is_there = False
     old[0] = NULL
-    if facts.op != c"c":
+    if holds_before(facts.op):
         at = pg_image_at(facts.op, True, at, end, &is_there)
         if at != NULL and is_there:
             old[0] = at

@@ -52,13 +52,14 @@ class RowDecoder:
 
     Attributes:
         null_date_count: Dates with a zero part so far.
-        zero_dates: Such dates as text in the key of the row that came last.
+        zero_dates: Such dates as text in the key of the row that came last; ``old_zero_dates`` those before an update.
     """
 
     def __init__(self, table: str, columns: Sequence[tuple[str, ColumnType]], key: Sequence[str] = ()) -> None:
         self.table = table
         self.null_date_count = 0
         self.zero_dates: dict[str, str] = {}
+        self.old_zero_dates: dict[str, str] | None = None
         self._columns = columns
         self._decoders = [self._decoder(name, column, is_key=name in key) for name, column in columns]
         self._hidden = [name for name, column in columns if column.is_hidden]
@@ -79,7 +80,7 @@ class RowDecoder:
         at, data = event.start, event.data
         try:
             while True:
-                self.zero_dates = {}
+                self.zero_dates, self.old_zero_dates = {}, None
                 before, after, at = self._row(event, at)
                 if self._row_end is not None:
                     before, after = _of_current_row(self._row_end, before, after)
@@ -102,6 +103,8 @@ class RowDecoder:
         begin = at
         if event.kind != "write":
             before, at = self._image(event.data, at, self._plan(event.before))
+            if self.zero_dates:
+                self.old_zero_dates = dict(self.zero_dates)
         if event.kind == "partial_update":
             after, at = self._partial_image(event.data, at, event.after, before or {})
         elif event.kind != "delete":

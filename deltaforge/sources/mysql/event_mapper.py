@@ -10,6 +10,7 @@ import msgspec
 from deltaforge import __version__
 from deltaforge.core.errors import ProtocolError
 from deltaforge.core.event import ChangeEvent, Op, SourceInfo, Transaction
+from deltaforge.core.row_ids import event_id
 from deltaforge.kernel import compiled
 from deltaforge.kernel.backend import RowPlan
 from deltaforge.kernel.captured import OpenTransaction
@@ -105,8 +106,9 @@ class EventMapper:
                 event = msgspec.structs.replace(head) if row else head
                 event.before, event.after = before, after
                 event.zero_dates = group.table.decoder.zero_dates or None
+                event.old_zero_dates = group.table.decoder.old_zero_dates
                 event.source = msgspec.structs.replace(head.source, row=row)
-                event.event_id = ids.at(group.ordinal, row)
+                event.event_id = event_id(event, ids, group.ordinal, row)
                 events.append(event)
         except ProtocolError as error:
             error.message = f"{error.message}; in {group.file} before {group.pos}"
@@ -147,6 +149,8 @@ class EventMapper:
         event = self._event(table.schema.table.db, table.schema.table.name, op)
         if table.is_outbox and op == "c":
             event.source.schema = "__outbox"
+        if op == "r":
+            event.source.snapshot = "true"
         event.schema, event.schema_version, event.schema_sequence = table.schema, table.version, table.sequence
         return event
 

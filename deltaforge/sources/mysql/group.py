@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeAlias
 
-from deltaforge.core.batch import DecodedGroup, HeldEvents
+from deltaforge.core.batch import DecodedGroup, EventGroup, HeldEvents
 from deltaforge.core.event import ChangeEvent, Op
 from deltaforge.kernel import backend, compiled
 from deltaforge.kernel.backend import RowGroup as KernelGroup
@@ -24,10 +24,17 @@ OPS: dict[str, Op] = {"write": "c", "update": "u", "partial_update": "u", "delet
 class RawRows:
     """A row event with its place, as an :class:`EventMapper` wants it."""
 
-    def __init__(self, table: CapturedTable, rows: Rows, transaction: OpenTransaction, place: EventPlace) -> None:
+    def __init__(
+        self,
+        table: CapturedTable,
+        rows: Rows,
+        transaction: OpenTransaction,
+        place: EventPlace,
+        op: Op | None = None,
+    ) -> None:
         self.table = table
         self.rows = rows
-        self.op = OPS[rows.kind]
+        self.op = op or OPS[rows.kind]
         self.transaction = transaction
         self.ordinal = transaction.ordinal
         self.ts_ms, self.server_id, self.file, self.pos = place
@@ -36,8 +43,15 @@ class RawRows:
 class RowGroup(RawRows, HeldEvents):
     """The rows of one row event, decoded at once; see :class:`deltaforge.core.batch.EventGroup`."""
 
-    def __init__(self, table: CapturedTable, rows: Rows, transaction: OpenTransaction, place: EventPlace) -> None:
-        RawRows.__init__(self, table, rows, transaction, place)
+    def __init__(
+        self,
+        table: CapturedTable,
+        rows: Rows,
+        transaction: OpenTransaction,
+        place: EventPlace,
+        op: Op | None = None,
+    ) -> None:
+        RawRows.__init__(self, table, rows, transaction, place, op)
         counted = table.decoder.null_date_count
         HeldEvents.__init__(self, table.mapper.events(self))
         self.null_date_count = table.decoder.null_date_count - counted
@@ -84,6 +98,32 @@ def row_group(table: CapturedTable, rows: Rows, transaction: OpenTransaction, pl
     decoded = RowGroup(table, rows, transaction, place)
     table.mapper.count_python_rows(_reason(rows), decoded.event_count)
     return decoded
+
+
+def copied_rows(
+    table: CapturedTable, images: bytes, transaction: OpenTransaction, place: EventPlace
+) -> list[EventGroup]:
+    """Copied rows as groups of op ``r``; none if there is no row.
+
+    Args:
+        table: Whose rows they are.
+        images: The rows one behind the other as in a write event that holds all columns.
+        transaction: Its ``ids`` are those that the table is copied under; its ``ordinal`` tells chunks apart.
+        place: When and where they were read.
+
+    Raises:
+        ProtocolError: The bytes break the format.
+    """
+    if not images:
+        return []
+    columns = len(table.columns)
+    group = backend.mysql_copied_rows(table, images, transaction, *place)
+    if group is not None:
+        return [group]
+    rows = Rows("write", 0, columns, 0, (1 << columns) - 1, images, 0)
+    decoded = RowGroup(table, rows, transaction, place, "r")
+    table.mapper.count_python_rows(_reason(rows), decoded.event_count)
+    return [decoded]
 
 
 def _reason(rows: Rows) -> PythonReason:

@@ -12,6 +12,7 @@ from msgspec import UNSET
 from deltaforge import __version__
 from deltaforge.core.errors import DeltaForgeError, ProtocolError, SchemaError, unforeseen
 from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, Op, RowImage, SourceInfo, Transaction
+from deltaforge.core.row_ids import event_id
 from deltaforge.kernel import compiled
 from deltaforge.kernel.backend import RowPlan
 from deltaforge.kernel.captured import OpenTransaction
@@ -159,6 +160,8 @@ class EventMapper:
         Raises:
             ProtocolError: As :meth:`CapturedTable.image`.
         """
+        if group.op == "r":
+            return [self._copied(group, data, row) for row, data in enumerate(group.messages)]
         place = RowPlace(group.transaction, group.ordinal, group.ts_ms, group.xid, group.lsn)
         events = []
         for data in group.messages:
@@ -197,9 +200,21 @@ class EventMapper:
         self._put(event, place, 0)
         return event
 
+    def _copied(self, group: LoggedRows, data: bytes, row: int) -> ChangeEvent:
+        """The event of a copied row."""
+        message = decode_message(data)
+        if not isinstance(message, Insert):
+            raise ProtocolError("a message that is no row among copied rows")
+        event = self.head(group)
+        event.after = group.table.image(message.new)
+        event.event_id = event_id(event, group.transaction.ids, group.ordinal, row)
+        return event
+
     def event_of(self, table: CapturedTable, op: Op) -> ChangeEvent:
         """An event of a captured table that stands nowhere yet."""
         event = self._event(table.schema.table.schema or "", table.schema.table.name, op)
+        if op == "r":
+            event.source.snapshot = "true"
         event.schema, event.schema_version, event.schema_sequence = table.schema, table.version, table.sequence
         return event
 

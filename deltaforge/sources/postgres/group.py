@@ -1,0 +1,61 @@
+"""Copied rows as groups: the kernel's, or one of the Python decoders with the same attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from deltaforge.core.batch import EventGroup, HeldEvents
+from deltaforge.core.event import ChangeEvent, Op
+from deltaforge.kernel import backend
+from deltaforge.kernel.backend import CopyData
+from deltaforge.kernel.captured import OpenTransaction
+from deltaforge.sources.postgres.event_mapper import CapturedTable
+
+Inserts: TypeAlias = "CopyData | Sequence[bytes]"
+"""``Insert`` messages: a block of the kernel, with frames as in a replication stream; else plain messages."""
+
+
+class CopiedGroup(HeldEvents):
+    """Copied rows, decoded at once; see :class:`deltaforge.core.batch.EventGroup`."""
+
+    op: Op = "r"
+    xid = 0
+
+    def __init__(
+        self, table: CapturedTable, messages: list[bytes], transaction: OpenTransaction, ts_ms: int, lsn: str
+    ) -> None:
+        self.table = table
+        self.messages = messages
+        self.transaction = transaction
+        self.ordinal = transaction.ordinal
+        self.ts_ms, self.lsn = ts_ms, lsn
+        super().__init__(table.mapper.events(self))
+
+    def where(self, wants: Callable[[ChangeEvent], bool]) -> CopiedGroup | None:
+        return self if wants(self.head()) else None
+
+
+def copied_rows(
+    table: CapturedTable, inserts: Inserts, transaction: OpenTransaction, ts_ms: int, lsn: str
+) -> list[EventGroup]:
+    """Copied rows as groups of op ``r``; none if there is no row.
+
+    Args:
+        table: Whose rows they are.
+        inserts: The rows, all of this table: their relation is not looked at.
+        transaction: Its ``ids`` are those that the table is copied under; its ``ordinal`` tells chunks apart.
+        ts_ms: When they were read.
+        lsn: Where.
+
+    Raises:
+        ProtocolError: The bytes break the format.
+    """
+    if isinstance(inserts, Sequence):
+        if not inserts:
+            return []
+        decoded = CopiedGroup(table, list(inserts), transaction, ts_ms, lsn)
+        table.mapper.count_python_rows("no_kernel", decoded.event_count)
+        return [decoded]
+    group = backend.postgres_copied_rows(table, inserts, transaction, ts_ms, lsn)
+    return [] if group is None else [group]
