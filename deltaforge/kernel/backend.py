@@ -14,6 +14,7 @@ from deltaforge.protocol.mysql.rows import Rows
 if TYPE_CHECKING:
     import deltaforge.kernel._compiled as native
 
+CopiedRows: TypeAlias = "native.CopiedRows"
 CopyData: TypeAlias = "native.CopyData"
 CopyReader: TypeAlias = "native.CopyReader"
 JsonForm: TypeAlias = "native.JsonForm"
@@ -152,6 +153,12 @@ class Backend(Protocol):
 
 class Compiled(Backend, Protocol):
     """The compiled kernel: what only it has."""
+
+    @property
+    def CopiedRows(self) -> type[native.CopiedRows]: ...
+
+    @property
+    def CopyData(self) -> type[native.CopyData]: ...
 
     @property
     def CopyReader(self) -> type[native.CopyReader]: ...

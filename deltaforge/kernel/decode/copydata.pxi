@@ -22,6 +22,11 @@ cdef class CopyData:
 
     cdef bint _append(self, const char* data, Py_ssize_t length) noexcept nogil:
         """Add a message; False without memory."""
+        put(&self._block, data, length)
+        return self._end_message()
+
+    cdef bint _end_message(self) noexcept nogil:
+        """What was put into the block since the last message is one; False without memory."""
         cdef uint32_t* offsets
         if self.count + 2 > self._capacity:
             self._capacity = max(self._capacity * 2, 256)
@@ -30,12 +35,16 @@ cdef class CopyData:
                 return False
             self._offsets = offsets
             self._offsets[0] = 0
-        put(&self._block, data, length)
         if self._block.is_exhausted or self._block.size > <Py_ssize_t>0x7FFFFFFF:
             return False
         self.count += 1
         self._offsets[self.count] = <uint32_t>self._block.size
         return True
+
+    @property
+    def byte_count(self):
+        """Of all messages, without their frames."""
+        return self._block.size - FRAME_BYTES * self.count
 
     def message(self, Py_ssize_t index):
         """One message, with its frame."""

@@ -107,13 +107,13 @@ def load_definitions(dsn: str, publication: str, captured: Callable[[str, str], 
         catalog = Catalog(connection)
         database = catalog.database()
         with slow_load_warning(f"the tables of publication {publication}"):
-            before = _tables(connection, publication)
+            before = published_tables(connection, publication)
         end = catalog.current_lsn()
-        after = _tables(connection, publication)
+        after = published_tables(connection, publication)
     finally:
         connection.close()
     definitions = {
-        name: _definition(database, rows)
+        name: definition_of_rows(database, rows)[1]
         for name, rows in before.items()
         if captured(*name) and after.get(name) == rows  # else it changed meanwhile: its rows will tell
     }
@@ -129,17 +129,21 @@ def point_of(commit_lsn: int, lsn: int, system_id: str, tx_id: int | None = None
     return LogPoint(system_id, (commit_lsn, lsn), PostgresPosition(commit_lsn, tx_id, system_id))
 
 
-def _tables(connection: psycopg.Connection[TupleRow], publication: str) -> dict[tuple[str, str], list[tuple[Any, ...]]]:
+def published_tables(
+    connection: psycopg.Connection[TupleRow], publication: str
+) -> dict[tuple[str, str], list[tuple[Any, ...]]]:
+    """The columns of the tables of a publication as rows, for :func:`definition_of_rows`."""
     with source_errors("cannot read the tables of the publication"):
         rows = connection.execute(_TABLES, [publication]).fetchall()
     return {name: list(columns) for name, columns in groupby(rows, lambda row: (str(row[1]), str(row[2])))}
 
 
-def _definition(database: str, rows: Sequence[tuple[Any, ...]]) -> Definition:
+def definition_of_rows(database: str, rows: Sequence[tuple[Any, ...]]) -> tuple[Relation, Definition]:
+    """The relation message that the log has for a table of the catalog, and its definition."""
     oid, schema, name, identity, key = rows[0][:5]
     relation = Relation(oid, schema, name, identity, tuple(RelationColumn(*row[5:9]) for row in rows))
     defined = {row[5]: ColumnDefinition.of(*row[10:14]) for row in rows}
     identity_size = rows[0][14]
     is_hidden = identity_size is not None and identity_size > sum(column.is_key for column in relation.columns)
     row_key = row_key_of(relation, tuple(key or ()), is_hidden=is_hidden)
-    return definition_of(database, relation, [row[9] for row in rows], defined, row_key)
+    return relation, definition_of(database, relation, [row[9] for row in rows], defined, row_key)

@@ -41,7 +41,10 @@ class CapturedTable:
             registration.
         types: What its columns are made of, by oid.
         plan: The kernel's row plan, None without a kernel.
+        digest: Of what the catalog says of it, if it was made for a copy.
     """
+
+    digest = ""
 
     def __init__(
         self, relation: Relation, version: SchemaVersion, types: dict[int, TypeInfo], mapper: EventMapper

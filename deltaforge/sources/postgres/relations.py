@@ -7,12 +7,13 @@ the only place between the log and the events that does so.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.errors import SchemaError
 from deltaforge.protocol.postgres.messages import Begin, Delete, Insert, Message, Relation, Truncate, TypeName, Update
-from deltaforge.schema.registry import SchemaRegistry
+from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.postgres.catalog import Catalog
 from deltaforge.sources.postgres.definitions import definition_of, point_of, row_key_of, signature_of
@@ -37,6 +38,7 @@ class Relations:
         tables: Captured tables by oid; None for those that are not captured. One that was just described is made, and
             registered, with its first row: a relation message does not say where it stands.
         misses: How many were made.
+        changes: How often a table of this name was described in another way than before, or got another name.
 
     Args:
         tables: Patterns of the captured tables.
@@ -54,6 +56,9 @@ class Relations:
         self._system_id, self._mapper = system_id, mapper
         self.tables: dict[int, CapturedTable | None] = {}
         self.misses = 0
+        self.changes: Counter[TableName] = Counter()
+        self._names: dict[int, TableName] = {}
+        self._shown: dict[TableName, Relation] = {}
         self._described: dict[int, Relation] = {}
         self._ahead: list[int] = []
 
@@ -86,6 +91,7 @@ class Relations:
 
     def describe(self, relation: Relation) -> None:
         """A table definition, valid for the rows after it."""
+        self._compare(relation)
         if not self.patterns.matches(relation.schema, relation.name):
             self.tables[relation.oid] = None
             return
@@ -95,6 +101,15 @@ class Relations:
             self.tables.pop(relation.oid, None)
         elif relation.identity == "f":  # an equal one may come because the primary key has changed
             self._compare_key(relation, known.registered)
+
+    def _compare(self, relation: Relation) -> None:
+        name = relation.schema, relation.name
+        last = self._names.get(relation.oid, name)
+        if last != name:
+            self.changes[last] += 1
+        if self._shown.get(name, relation) != relation:
+            self.changes[name] += 1
+        self._names[relation.oid], self._shown[name] = name, relation
 
     def undefined(self, message: Message) -> Iterator[int]:
         """The relations of a message that have to be defined before its events can be made."""

@@ -14,6 +14,7 @@ from deltaforge.config.model import StrictModel
 from deltaforge.sources.base import LeftSlot, LogStream, SourceContext
 from deltaforge.sources.postgres.config import PostgresSourceConfig
 from deltaforge.sources.python_rows import CountPythonRows, uncounted
+from deltaforge.sources.snapshot.base import ChunkReader
 
 
 class PostgresSourceSpec(StrictModel):
@@ -27,6 +28,13 @@ class PostgresSourceSpec(StrictModel):
         from deltaforge.sources.postgres.stream import PostgresStream
 
         return PostgresStream(self.config, context)
+
+    def chunk_reader(self, context: SourceContext) -> ChunkReader:
+        """A reader of chunks of the published tables."""
+        from deltaforge.sources.postgres.snapshot.reader import PostgresChunkReader
+
+        del context
+        return PostgresChunkReader(self.config)
 
     def table_codec(
         self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted

@@ -13,9 +13,9 @@ from psycopg.rows import TupleRow
 from deltaforge.checkpoint.identity import ServerIdentity
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import ProtocolError, SourceError
-from deltaforge.core.event import ChangeEvent
+from deltaforge.core.event import ChangeEvent, EventIds
 from deltaforge.core.positions import LogEdge, Position, PostgresPosition, Start
-from deltaforge.core.positions.postgres import lsn_from_text, text_from_lsn
+from deltaforge.core.positions.postgres import text_from_lsn
 from deltaforge.kernel.backend import CopyData
 from deltaforge.protocol.postgres.messages import (
     Begin,
@@ -35,13 +35,14 @@ from deltaforge.sources.failover import FailoverCheck
 from deltaforge.sources.loader import Loaded, TableReload, reload
 from deltaforge.sources.postgres.catalog import Catalog
 from deltaforge.sources.postgres.client import ReplicationConnection, connect
-from deltaforge.sources.postgres.config import PostgresSourceConfig, StartLsn
+from deltaforge.sources.postgres.config import PostgresSourceConfig
 from deltaforge.sources.postgres.definitions import load_definitions
-from deltaforge.sources.postgres.event_mapper import EventMapper
-from deltaforge.sources.postgres.failover import check_covers, check_history, check_reached, check_slot
-from deltaforge.sources.postgres.message_mapper import MessageMapper
+from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper
+from deltaforge.sources.postgres.message_mapper import CONNECTOR, MessageMapper
 from deltaforge.sources.postgres.publication import PublicationWatch
 from deltaforge.sources.postgres.relations import Relations
+from deltaforge.sources.postgres.snapshot.log import CopyableTables, read_since
+from deltaforge.sources.postgres.start import start_of
 from deltaforge.sources.postgres.unmatched import look_for_tables
 from deltaforge.sources.unmatched import PatternWatch
 
@@ -67,7 +68,7 @@ class PostgresStream:
         self._resume = PostgresPosition(0)
         self._batcher = TransactionBatcher(context.limits, lambda: self._resume)
         self._is_tx_open = False
-        self._received = self._wal_end = self._confirmed = self._bytes = 0
+        self._received = self._wal_end = self._confirmed = self._bytes = self._awaited = 0
         self._status_secs = STATUS_SECS
         self._sent_at = self._heard_at = self._moved_at = self._checked_at = 0.0
         self._counts: Counter[tuple[str, str]] = Counter()
@@ -92,12 +93,13 @@ class PostgresStream:
         saved = position if isinstance(position, PostgresPosition) else None
         failover = FailoverCheck(context, config, current, saved, _server_of(saved))
         with failover.reaching():
-            start = self._start(catalog, self._wire, position, failover, is_standby=is_standby)
+            start = start_of(config, (catalog, self._wire), position, failover, is_standby=is_standby)
         keeps_marker, count = config.toast == "marker", context.metrics.count_python_rows
         identity = (context.pipeline, context.tenant, catalog.database())
         events = EventMapper(*identity, keeps_marker=keeps_marker, count_python_rows=count)
         self._relations = Relations(config.tables, catalog, context.registry, system_id, events)
         outbox = config.outbox.prefixes if config.outbox else None
+        self._copyable = CopyableTables(config, context.registry, system_id, events)
         self._mapper = MessageMapper(events, self._relations.tables, outbox, system_id)
         loaded, captures = failover.load(self._loaded), self._relations.captures
         if loaded is not None:
@@ -172,6 +174,31 @@ class PostgresStream:
         self._relations.look_ahead(self._resume.lsn)
         return reloaded
 
+    def tables_to_copy(self, tables: Sequence[TableName]) -> dict[TableName, CapturedTable]:
+        found = self._copyable.tables(tables)
+        self._relations.look_ahead(self._resume.lsn)
+        return found
+
+    def since(self) -> object:
+        if self._side is None:
+            raise SourceError("the stream is not open", kind="other")
+        return read_since(self._side)
+
+    def server(self) -> str:
+        return f"{self._system_id}/{self._resume.timeline}"
+
+    def ids_of(self, transaction: str) -> EventIds:
+        return EventIds.of(CONNECTOR, self._system_id, transaction)
+
+    def definition_count(self, table: TableName) -> int:
+        return self._relations.changes[table]
+
+    def hasten(self, position: Position) -> None:
+        wire = self._connected()
+        if isinstance(position, PostgresPosition) and position.lsn > max(self._awaited, self._resume.lsn):
+            self._awaited = position.lsn
+            self._send_status(wire, wants_reply=True)
+
     def close(self) -> None:
         if self._wire is not None:
             self._wire.close()
@@ -183,39 +210,6 @@ class PostgresStream:
     def _loaded(self) -> Loaded:
         dsn = self._config.dsn.get_secret_value()
         return load_definitions(dsn, self._config.publication, self._relations.captures, self._system_id)
-
-    def _start(
-        self,
-        catalog: Catalog,
-        wire: ReplicationConnection,
-        position: PostgresPosition | LogEdge | None,
-        failover: FailoverCheck,
-        *,
-        is_standby: bool,
-    ) -> int:
-        slot, is_failover = self._config.slot, failover.is_failover
-        if isinstance(position, PostgresPosition):
-            check_history(wire, failover.current, position)
-        state = catalog.slot(slot)
-        if state is not None:
-            check_slot(state, slot, catalog.database(), is_failover=is_failover)
-            if state.is_endangered:
-                log.warning("replication slot %s holds more WAL than max_slot_wal_keep_size: catch up soon", slot)
-        if isinstance(position, PostgresPosition):
-            check_reached(catalog, position)
-            check_covers(state, slot, position, is_failover=is_failover)
-            return position.lsn
-        if state is not None:
-            return self._first_start(catalog, state.confirmed, position)
-        created = wire.create_slot(slot, is_standby=is_standby)
-        log.info("replication slot %s created at %s", slot, text_from_lsn(created))
-        return self._first_start(catalog, created, position)
-
-    def _first_start(self, catalog: Catalog, earliest: int, edge: LogEdge | None) -> int:
-        wanted = edge.value if edge else self._config.start_position
-        if isinstance(wanted, StartLsn):
-            return max(earliest, lsn_from_text(wanted.lsn))
-        return earliest if wanted == "earliest" else max(earliest, catalog.current_lsn())
 
     def _drain(self, wire: ReplicationConnection) -> bool:
         """Take in what has arrived, up to a bound, so that batches leave in between. Whether that was all."""
@@ -298,7 +292,8 @@ class PostgresStream:
             self._send_status(wire, wants_reply=False)
         # Nothing of ours lies before the keepalive's end: once saved, a quiet table pins no WAL.
         is_ahead = frame.end > self._resume.lsn and not self._is_tx_open
-        if is_ahead and now - self._moved_at >= IDLE_MOVE_SECS:
+        is_awaited = self._resume.lsn < self._awaited <= frame.end
+        if is_ahead and (is_awaited or now - self._moved_at >= IDLE_MOVE_SECS):
             self._move(frame.end, self._resume.tx_id, now)
 
     def _on_data(self, frame: XLogData, now: float) -> None:

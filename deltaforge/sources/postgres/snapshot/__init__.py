@@ -1,0 +1,1 @@
+"""Copying the tables of a PostgreSQL publication."""

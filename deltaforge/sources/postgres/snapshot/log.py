@@ -1,0 +1,99 @@
+"""What the stream does for the copying of its tables; see :class:`deltaforge.sources.snapshot.base.CopyableLog`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+from psycopg.rows import TupleRow
+
+from deltaforge.core.errors import SourceError
+from deltaforge.schema.registry import SchemaRegistry, TableName
+from deltaforge.sources.postgres.catalog import Catalog
+from deltaforge.sources.postgres.client import connect, source_errors
+from deltaforge.sources.postgres.config import PostgresSourceConfig
+from deltaforge.sources.postgres.definitions import definition_of_rows, point_of, published_tables
+from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper
+from deltaforge.sources.postgres.snapshot.catalog import DEFINITION
+from deltaforge.sources.postgres.snapshot.marks import Since, Snapshot
+
+ATTEMPTS = 5
+
+_DEFINITION = DEFINITION.format(oid="t.oid", publication="%s")
+_DIGESTS = f"select t.oid::int8, d.digest from unnest(%s::oid[]) t(oid), lateral ({_DEFINITION}) d(digest)"  # noqa: S608
+
+_SINCE = """
+select pg_current_snapshot()::text, pg_is_in_recovery(),
+       (select system_identifier::text from pg_control_system()) || ' ' || pg_postmaster_start_time()::text
+"""
+
+
+class CopyableTables:
+    """Registers tables that are to be copied.
+
+    Args:
+        config: Of the source.
+        registry: Of the source.
+        system_id: The server's system identifier.
+        mapper: Makes the events of the tables.
+    """
+
+    def __init__(
+        self, config: PostgresSourceConfig, registry: SchemaRegistry, system_id: str, mapper: EventMapper
+    ) -> None:
+        self._config, self._registry = config, registry
+        self._system_id, self._mapper = system_id, mapper
+
+    def tables(self, names: Sequence[TableName]) -> dict[TableName, CapturedTable]:
+        """The captured tables as the catalog has them now, registered; read over a connection of its own. Rows of the
+        log that have the same definition have the same version.
+        """
+        connection = connect(self._config.dsn.get_secret_value())
+        try:
+            catalog = Catalog(connection)
+            rows, digests, end = self._read(connection, catalog)
+            captured: dict[TableName, CapturedTable] = {}
+            for name in names:
+                if name not in rows:
+                    continue
+                relation, definition = definition_of_rows(self._mapper.database, rows[name])
+                version = self._registry.register(definition, point_of(end, 0, self._system_id))
+                types = catalog.types([column.type_oid for column in relation.columns])
+                table = captured[name] = CapturedTable(relation, version, types, self._mapper)
+                table.digest = digests[relation.oid]
+            return captured
+        finally:
+            connection.close()
+
+    def _read(
+        self, connection: psycopg.Connection[TupleRow], catalog: Catalog
+    ) -> tuple[dict[TableName, list[TupleRow]], dict[int, str], int]:
+        """The columns of the published tables, the digests of their definitions, and a place in the WAL up to which
+        both are true.
+        """
+        publication = self._config.publication
+        for _ in range(ATTEMPTS):
+            rows = published_tables(connection, publication)
+            before = self._digests(connection, rows)
+            end = catalog.current_lsn()
+            if published_tables(connection, publication) == rows and self._digests(connection, rows) == before:
+                return rows, before, end
+        raise SourceError("tables are being altered all the time", kind="timeout")
+
+    def _digests(
+        self, connection: psycopg.Connection[TupleRow], rows: dict[TableName, list[TupleRow]]
+    ) -> dict[int, str]:
+        oids = [columns[0][0] for columns in rows.values()]
+        with source_errors("cannot read the tables of the publication"):
+            found = connection.execute(_DIGESTS.encode(), [oids, self._config.publication]).fetchall()
+        return {int(oid): str(digest) for oid, digest in found}
+
+
+def read_since(connection: psycopg.Connection[TupleRow]) -> Since:
+    """What every transaction that was read up to now is compared with, see :class:`Since`."""
+    with source_errors("cannot read the snapshot of the server"):
+        row = connection.execute(_SINCE.encode()).fetchone()
+    if row is None:
+        raise SourceError("the server has no snapshot", kind="incompatible")
+    text, is_standby, server = row
+    return Since(Snapshot.of(text, is_standby=is_standby), server)
