@@ -94,6 +94,11 @@ def _json(random_: random.Random, number: int) -> str:
 _ROWS = {"bulk": _row, "single": _row, "wide": _wide, "columns": _columns, "json": _json}
 
 
+def row(kind: str, random_: random.Random, number: int) -> str:
+    """The values of one row, in parentheses."""
+    return _ROWS[kind](random_, number)
+
+
 def write(database: Any, changes: int, kind: str, progress: Callable[[int], None]) -> None:
     """Make the changes; ``progress`` is told of each statement's."""
     with database.connect() as connection, connection.cursor() as cursor:
