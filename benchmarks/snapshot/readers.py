@@ -58,6 +58,7 @@ def _read_postgres(url: str, where: str) -> int:
 def _read_mysql(url: str, where: str) -> int:
     """A result set of text; the packets are gone through by their headers."""
     connection: Any = connect_mysql(url)
+    connection.select_db(url.rpartition("/")[2])
     connection._execute_command(3, f"select * from orders where {where}")  # noqa: SLF001 - COM_QUERY without reading
     sock, data, at, count, head = connection._sock, bytearray(), 0, 0, True  # noqa: SLF001
     columns, skipped = 0, 0
