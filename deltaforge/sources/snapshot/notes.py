@@ -184,7 +184,7 @@ class WaitingJobs:
         self._jobs, self._running = self._ledger.state.jobs, running
         self._notes = []
         for job in self._jobs:
-            begun = {(copy.schema, copy.name): EventIds("") for copy in job.tables if copy.plan}
+            begun = {(copy.schema, copy.name): EventIds("0" * 24) for copy in job.tables if copy.plan}
             if job.id != running and begun:
                 self._notes.append((job.id, Notes(begun)))
 
