@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 from deltaforge.core.batch import Batch, EventGroup
 from deltaforge.core.positions import Position
@@ -43,7 +42,7 @@ class Ready:
         """Its rows without those with these row ids, at a place of the log."""
         groups: list[EventGroup] = []
         for group in self.chunk.rows:
-            rest: EventGroup | None = cast("Any", group).without(dropped) if dropped else group
+            rest: EventGroup | None = group.without(dropped) if dropped else group
             if rest is not None:
                 groups.append(rest)
         return batch_of(groups, mark, self.chunk.byte_count, position, now)

@@ -6,17 +6,16 @@ from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, cast
 
 from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
 from deltaforge.core.event import ChangeEvent, EventIds, SourceInfo
+from deltaforge.core.row_ids import TouchedRows
 from deltaforge.core.snapshot import SnapshotJob
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.snapshot.base import Mark
 from deltaforge.sources.snapshot.ledger import Ledger
 from deltaforge.sources.snapshot.states import to_reread
 
-ROW_ID_BYTES = 16
 NOTE_BYTES = 400
 """What the objects of a note take."""
 
@@ -112,8 +111,7 @@ class Notes:
             found.is_unknown |= note.is_unknown
             found.is_keyless |= note.is_keyless
             found.incomplete.update(dict.fromkeys(note.incomplete))
-            ids = note.row_ids
-            found.row_ids.update(ids[at : at + ROW_ID_BYTES] for at in range(0, len(ids), ROW_ID_BYTES))
+            found.row_ids |= TouchedRows(note.row_ids).split()
         return found
 
     def incomplete(self, table: TableName) -> list[str]:
@@ -197,7 +195,7 @@ def _note(group: EventGroup, ids: EventIds) -> Note:
     source = group.head().source
     if group.op == "t":
         return Note(source, b"", is_emptied=True)
-    touched = cast("Any", group).touched_rows(ids)
+    touched = group.touched_rows(ids)
     is_unknown = touched.unknown_count > 0
     is_keyless = not touched.ids and not is_unknown and group.op != "c"
     return Note(source, touched.ids, touched.incomplete, is_unknown=is_unknown, is_keyless=is_keyless)

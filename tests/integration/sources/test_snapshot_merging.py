@@ -1,0 +1,197 @@
+"""Copied rows and the log of real servers, merged: what a chunk has not seen never hides what it says."""
+
+import random
+import threading
+import time
+
+import pytest
+
+from tests.databases import database_with
+from tests.pipelines import mysql_source, postgres_source
+from tests.stepped import Consumer, RunningCopy, SteppedCopy, source_spec
+
+TABLE = "create table p (id int primary key, v bigint, pad varchar(200))"
+
+
+@pytest.fixture(params=["mysql", "postgres"])
+def database(request):
+    with database_with(request, TABLE) as database:
+        if request.param == "postgres":
+            database.execute("alter table p replica identity full")
+        yield database
+
+
+@pytest.fixture
+def copy(database, tmp_path):
+    made = []
+
+    def make(kind=SteppedCopy, **snapshot):
+        source = (mysql_source if database.server.scheme == "mysql" else postgres_source)(database)
+        made.append(kind(source_spec(source), tmp_path / "state", **snapshot))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def of(events):
+    """Op, key and version."""
+    return [(event.op, (event.after or event.before)["id"], (event.after or event.before)["v"]) for event in events]
+
+
+def schema_of(database):
+    return (database.name if database.server.scheme == "mysql" else "public"), "p"
+
+
+def test_changes_inside_a_window(copy, database):
+    database.execute("insert into p (id, v) values " + ", ".join(f"({n}, 1)" for n in range(1, 13)))
+    steps = copy(chunk_size=100)
+    steps.request()
+    # Seen: the log says it before, and the chunk repeats the newest version.
+    database.execute(
+        "update p set v = 2 where id = 1", "delete from p where id = 2", "insert into p (id, v) values (21, 2)"
+    )
+    database.execute("update p set id = 22, v = 2 where id = 3")
+    steps.read_chunk()
+    # Unseen, and delivered before the chunk leaves: the rows are left out.
+    database.execute(
+        "update p set v = 3 where id = 4", "delete from p where id = 5", "insert into p (id, v) values (24, 3)"
+    )
+    database.execute("update p set id = 25, v = 3 where id = 6", "update p set v = 3 where id = 21")
+    steps.follow(lambda event: event.op == "u" and event.after["id"] == 21)
+    copied = of(steps.deliver_chunk())
+    assert sorted(copied) == [("r", 1, 2), *(("r", n, 1) for n in range(7, 13)), ("r", 22, 2)]
+    assert of(event for event in steps.events if event.op != "r") == [
+        ("u", 1, 2), ("d", 2, 1), ("c", 21, 2), ("u", 22, 2),
+        ("u", 4, 3), ("d", 5, 1), ("c", 24, 3), ("u", 25, 3), ("u", 21, 3),
+    ]  # fmt: skip
+    assert steps.is_over()
+    (table,) = steps.state.ended[0].tables
+    assert (table.row_count, table.dropped_count) == (8, 4)
+    # Unseen, and delivered after the chunk has left: old rows, then their changes.
+    steps.request()
+    steps.read_chunk()
+    database.execute("update p set v = 4 where id = 7", "delete from p where id = 8")
+    assert {("r", 7, 1), ("r", 8, 1)} < set(of(steps.deliver_chunk()))
+    steps.follow(lambda event: event.op == "d")
+    assert of(steps.events)[-2:] == [("u", 7, 4), ("d", 8, 1)]
+
+
+def test_a_table_that_is_truncated_or_altered_inside_a_window_begins_again(copy, database):
+    database.execute("insert into p (id, v) values (1, 1), (2, 1)")
+    steps = copy(chunk_size=100)
+    steps.request()
+    steps.read_chunk()
+    database.execute("truncate table p", "insert into p (id, v) values (3, 1)")
+    steps.follow(lambda event: event.op == "c")
+    assert of(steps.finish()) == [("r", 3, 1)]
+    steps.request()
+    steps.read_chunk()
+    database.execute("alter table p add column more int", "insert into p (id, v, more) values (4, 1, 5)")
+    steps.follow(lambda event: event.op == "c")
+    copied = steps.finish()
+    assert of(copied) == [("r", 3, 1), ("r", 4, 1)]
+    assert [event.after["more"] for event in copied] == [None, 5]
+    assert all(job.status == "completed" for job in steps.state.ended)
+
+
+def test_a_key_that_moves_between_ranges_both_ways(copy, database):
+    database.execute(
+        "insert into p (id, v, pad) values " + ", ".join(f"({n}, 1, '{'x' * 190}')" for n in range(1, 201))
+    )
+    steps = copy(chunk_size=20)
+    consumer = Consumer(lambda image: (image["id"], image["v"]))
+    steps.request()
+    steps.read_chunk()
+    steps.deliver_chunk()
+    database.execute("update p set id = 1001, v = 2 where id = 1", "update p set id = 0, v = 2 where id = 200")
+    steps.finish()
+    for event in steps.events:
+        consumer.take(event)
+    assert not consumer.wrong
+    assert consumer.rows == dict(database.rows("select id, v from p"))
+
+
+def test_a_long_transaction_over_a_whole_job(copy, database):
+    database.execute("insert into p (id, v) values (1, 1), (2, 1)")
+    steps = copy(chunk_size=1)
+    open_session = database.connect()
+    try:
+        cursor = open_session.cursor()
+        cursor.execute("begin")
+        cursor.execute("update p set v = 2 where id = 1")
+        steps.request()
+        assert of(steps.finish()) == [("r", 1, 1), ("r", 2, 1)]
+        cursor.execute("commit")
+    finally:
+        open_session.close()
+    steps.follow(lambda event: event.op == "u")
+    assert of(steps.events)[-1] == ("u", 1, 2)
+
+
+KEYS = 60
+
+
+class Writer(threading.Thread):
+    """Writes hot rows as fast as it can: each version of a row is higher than the one before."""
+
+    inserts = threading.Lock()
+
+    def __init__(self, database, seed):
+        super().__init__(daemon=True)
+        self.session, self.rng, self.is_stopping = database.connect(), random.Random(seed), False
+        self.is_done = False
+
+    def run(self):
+        cursor = self.session.cursor()
+        try:
+            while not self.is_stopping:
+                self.write(cursor)
+            self.is_done = True
+        finally:
+            self.session.close()
+
+    def write(self, cursor):
+        key, kind = self.rng.randint(1, KEYS), self.rng.random()
+        if kind < 0.7:
+            cursor.execute("update p set v = v + 1 where id = %s", (key,))
+        elif kind < 0.8:
+            cursor.execute("delete from p where id = %s", (key,))
+        else:
+            with self.inserts:
+                cursor.execute(
+                    "insert into p (id, v) select %s, %s where not exists (select 1 from p where id = %s)",
+                    (key, time.time_ns(), key),
+                )
+
+
+def test_hot_rows_never_go_backwards(copy, database):
+    database.execute("insert into p (id, v) values " + ", ".join(f"({n}, 1)" for n in range(1, KEYS + 1)))
+    running = copy(RunningCopy, chunk_size=7, intra_table_parallel=True, max_parallel_chunks=3)
+    writers = [Writer(database, seed) for seed in range(3)]
+    running.request()
+    for writer in writers:
+        writer.start()
+    try:
+        stop_at = time.monotonic() + 3
+        while time.monotonic() < stop_at:
+            running.take(lambda: running.is_over() or time.monotonic() >= stop_at)
+            if running.is_over():
+                running.request()
+    finally:
+        for writer in writers:
+            writer.is_stopping = True
+        for writer in writers:
+            writer.join()
+    database.execute("insert into p (id, v) values (999, 1)")
+    running.take(
+        lambda: running.is_over() and any(event.after and event.after["id"] == 999 for event in running.events[-500:])
+    )
+    assert all(writer.is_done for writer in writers)
+    consumer = Consumer(lambda image: (image["id"], image["v"]))
+    for event in running.events:
+        consumer.take(event)
+    assert not consumer.wrong, (len(consumer.wrong), consumer.wrong[:3])
+    assert consumer.copied_count > 2 * KEYS
+    assert consumer.rows == dict(database.rows("select id, v from p"))
