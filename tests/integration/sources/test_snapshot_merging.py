@@ -130,7 +130,7 @@ def test_a_long_transaction_over_a_whole_job(copy, database):
     assert of(steps.events)[-1] == ("u", 1, 2)
 
 
-KEYS = 60
+KEYS = 600
 
 
 class Writer(threading.Thread):
@@ -168,7 +168,7 @@ class Writer(threading.Thread):
 
 def test_hot_rows_never_go_backwards(copy, database):
     database.execute("insert into p (id, v) values " + ", ".join(f"({n}, 1)" for n in range(1, KEYS + 1)))
-    running = copy(RunningCopy, chunk_size=7, intra_table_parallel=True, max_parallel_chunks=3)
+    running = copy(RunningCopy, chunk_size=50, intra_table_parallel=True, max_parallel_chunks=3)
     writers = [Writer(database, seed) for seed in range(3)]
     running.request()
     for writer in writers:
@@ -193,5 +193,19 @@ def test_hot_rows_never_go_backwards(copy, database):
     for event in running.events:
         consumer.take(event)
     assert not consumer.wrong, (len(consumer.wrong), consumer.wrong[:3])
+    print(
+        running.metrics.text()[-0:]
+        and [l for l in running.metrics.text().splitlines() if "snapshot" in l and not l.startswith("#")],
+        [
+            (
+                j.status,
+                [(t.row_count, t.dropped_count, t.planned_count, t.chunk_count, t.error) for t in j.tables],
+                j.error,
+            )
+            for j in running.state.ended
+        ],
+        len(running.events),
+        len(running.batches),
+    )
     assert consumer.copied_count > 2 * KEYS
     assert consumer.rows == dict(database.rows("select id, v from p"))
