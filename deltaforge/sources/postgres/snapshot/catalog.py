@@ -50,13 +50,18 @@ select c.oid::int8, n.nspname, c.relname, pg_relation_filenode(c.oid)::int8, pg_
  order by c.oid
 """
 
-_SESSIONS = """
-select backend_xid::text::int8 from pg_stat_activity
- where backend_xid is not null
-   and (state like 'idle in transaction%' or state = 'active' and wait_event_type in ('Lock', 'Client', 'Timeout'))
+_AT_WORK = """
+select pid from pg_stat_activity
+ where state like 'idle in transaction%'
+    or state = 'active' and wait_event_type in ('Lock', 'Client', 'Timeout')
 """
-"""Transactions that are surely not in the middle of a commit: their session waits for its client, for a lock or for a
-time. One that commits waits for the disk or a standby, if at all."""
+"""Sessions that are surely not in the middle of a commit: they wait for their client, for a lock or for a time. One
+that commits waits for the disk or a standby, if at all.
+"""
+_THEIRS = """
+select transactionid::text::int8 from pg_locks
+ where locktype = 'transactionid' and mode = 'ExclusiveLock' and granted and pid = any(%s)
+"""
 
 
 def published(connection: CopyConnection, publication: str, captured: Callable[[str, str], bool]) -> list[TableName]:
@@ -124,11 +129,13 @@ def warnings_of(table: TableName, found: list[Any]) -> tuple[str, ...]:
 
 
 def transactions_at_work(connection: CopyConnection, running: frozenset[int]) -> frozenset[int]:
-    """Those of some running transactions whose commit has surely not begun. Of sessions of other roles only a role with
-    the rights of ``pg_read_all_stats`` is told.
+    """Those of some transactions that were running before whose commit has not begun. Of sessions of other roles only a
+    role with the rights of ``pg_read_all_stats`` is told.
     """
-    at_work = {row[0] for row in connection.rows(_SESSIONS)}
-    return frozenset(xid for xid in running if xid % (1 << 32) in at_work)
+    sessions = [row[0] for row in connection.rows(_AT_WORK)]
+    # Asked for in this order: who still has its transaction now was in it then.
+    theirs = {row[0] for row in connection.rows(_THEIRS, [sessions])}
+    return frozenset(xid for xid in running if xid % (1 << 32) in theirs)
 
 
 def _leaf(connection: CopyConnection, table: str, row: tuple[Any, ...]) -> Leaf:

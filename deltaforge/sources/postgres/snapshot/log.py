@@ -23,8 +23,10 @@ _DEFINITION = DEFINITION.format(oid="t.oid", publication="%s")
 _DIGESTS = f"select t.oid::int8, d.digest from unnest(%s::oid[]) t(oid), lateral ({_DEFINITION}) d(digest)"  # noqa: S608
 
 _SINCE = """
-select pg_current_snapshot()::text, pg_is_in_recovery(),
-       (select system_identifier::text from pg_control_system()) || ' ' || pg_postmaster_start_time()::text
+select pg_current_snapshot()::text, (select system_identifier::text from pg_control_system()) || ' '
+       || pg_postmaster_start_time()::text, array(
+         select transactionid::text::int8 from pg_locks
+          where locktype = 'transactionid' and mode = 'ExclusiveLock' and granted and not pg_is_in_recovery())
 """
 
 
@@ -95,5 +97,6 @@ def read_since(connection: psycopg.Connection[TupleRow]) -> Since:
         row = connection.execute(_SINCE.encode()).fetchone()
     if row is None:
         raise SourceError("the server has no snapshot", kind="incompatible")
-    text, is_standby, server = row
-    return Since(Snapshot.of(text, is_standby=is_standby), server)
+    text, server, running = row
+    snapshot = Snapshot.of(text)
+    return Since(frozenset(snapshot.whole(xid) for xid in running), server)

@@ -79,19 +79,18 @@ class SnapshotMark:
 class Since:
     """What had been delivered when notes began to be taken: everything that had committed up to some place in the WAL.
 
-    The snapshot was taken behind that. A transaction that committed before is seen by it, and then by all chunks, or is
-    one of those that it shows running: its commit is in the WAL, and not yet visible. A standby has none of these: it
-    sends what it has replayed, and what is replayed is visible.
+    A transaction locks its own number from before its first change until its commit is visible. So after that place was
+    reached, whoever had committed before it is visible from then on, or among those that hold such a lock, ``running``.
+    (A snapshot does not say who these are: it takes everybody for running who is not older than the youngest that is
+    over.) Of a standby there are none: it sends what it has replayed, and what is replayed is visible.
     """
 
-    snapshot: Snapshot
+    running: frozenset[int]
     server: str
 
     def running_in(self, chunk: Snapshot) -> frozenset[int]:
         """The transactions that may have been delivered, and are not visible in a chunk."""
-        if self.snapshot.is_standby:
-            return frozenset()
-        return frozenset(xid for xid in self.snapshot.running if not chunk.sees(xid))
+        return frozenset(xid for xid in self.running if not chunk.sees(xid))
 
 
 def reachable(lsn: int, block_bytes: int, file_bytes: int) -> int:

@@ -83,7 +83,10 @@ class PostgresChunkReader:
         self._connection: CopyConnection | None = None
         self._plans: dict[str, CopyPlan] = {}
         self._sizes: dict[int, RangeSize] = {}
-        self._begun: frozenset[int] = frozenset()  # of those that were running, known to commit later
+        self._at_work: tuple[Since | None, frozenset[int]] = (
+            None,
+            frozenset(),
+        )  # of the running, known to commit later
 
     def tables(self) -> list[TableName]:
         return published(self._connected(), self._config.publication, self._captures.matches)
@@ -146,11 +149,12 @@ class PostgresChunkReader:
                 kind="connect",
                 hint="let the DSN lead to one server, for example with target_session_attrs=read-write",
             )
-        running = since.running_in(mark.snapshot) - self._begun
+        at_work = self._at_work[1] if self._at_work[0] is since else frozenset[int]()
+        running = since.running_in(mark.snapshot) - at_work
         if running:
-            uncommitted = transactions_at_work(self._connected(), running)
-            self._begun |= uncommitted
-            running -= uncommitted
+            at_work |= transactions_at_work(self._connected(), running)
+            self._at_work = (since, at_work)
+            running -= at_work
         if not running:
             return None
         names = ", ".join(str(xid) for xid in sorted(running)[:5])

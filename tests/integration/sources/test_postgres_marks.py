@@ -1,0 +1,197 @@
+"""What chunks have seen, on servers where commits stand in the WAL before others see them."""
+
+import threading
+import time
+from contextlib import closing, contextmanager
+
+import pytest
+
+from deltaforge.core.positions import PostgresPosition
+from deltaforge.core.positions.postgres import lsn_from_text
+from tests.copied_chunks import copied_events, copier_of
+from tests.fixtures.database import PostgresServer
+from tests.fixtures.fix_servers import private_servers
+from tests.reading import postgres_reader, readers_of
+
+OPTIONS = ("-c", "max_prepared_transactions=5", "-c", "wal_writer_delay=10s", "-c", "autovacuum=off")
+
+
+@pytest.fixture(scope="module")
+def server(server_room):
+    """One for all: what is altered here is altered for the whole server."""
+    with private_servers(server_room) as servers:
+        servers.append(PostgresServer.ours(server_room.start("postgres-15", "postgres.sh", *OPTIONS)))
+        yield servers[0]
+
+
+@pytest.fixture
+def database(server):
+    with server.fresh_database() as fresh:
+        fresh.execute(
+            "create table t (id int primary key, v int)", "alter table t replica identity full",
+            "insert into t select g, 1 from generate_series(1, 9) g", "create publication pub for all tables",
+        )  # fmt: skip
+        yield fresh
+
+
+@pytest.fixture
+def copy(database, tmp_path):
+    with readers_of(postgres_reader, tmp_path) as make:
+        copier = copier_of(make(database))
+        yield copier
+        copier.chunks.close()
+
+
+def values_of(chunk):
+    return {event.after["id"]: event.after["v"] for event in copied_events([chunk])}
+
+
+@contextmanager
+def waiting_for_a_standby(server):
+    """Commits that are to be synchronous wait, until the end."""
+    with closing(server.connect()) as admin:
+        admin.execute("alter system set synchronous_standby_names = 'nobody'")
+        admin.execute("select pg_reload_conf()")
+        try:
+            yield
+        finally:
+            admin.execute("alter system reset synchronous_standby_names")
+            admin.execute("select pg_reload_conf()")
+
+
+def begun(database, *statements, **settings):
+    """A thread that runs statements in transactions of their own, without waiting for it."""
+
+    def run():
+        with database.connect() as connection:
+            for name, value in settings.items():
+                connection.execute(f"set {name} = {value}")
+            for statement in statements:
+                connection.execute(statement)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def wait_until(is_so, secs=20):
+    deadline = time.monotonic() + secs
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def flushed(connection):
+    return lsn_from_text(connection.execute("select pg_current_wal_flush_lsn()::text").fetchone()[0])
+
+
+def test_synchronous_replication_commit_streamed_but_invisible(server, database, copy):
+    plan = copy.plan("t")
+    with waiting_for_a_standby(server):
+        writer = begun(database, "update t set v = 2 where id = 1", synchronous_commit="on")
+        (event,) = copy.reader.read(1)
+        since = copy.stream.since()
+        chunk = copy.read(plan)
+        assert chunk.high.lsn > lsn_from_text(event.source.lsn)  # any mark of a position would be ahead of the rows
+        assert values_of(chunk)[1] == 1
+        assert not chunk.mark.sees(event.source)
+        reason = copy.chunks.unsettled(chunk.mark, since)
+        assert str(event.source.txId) in reason
+        assert writer.is_alive()
+    writer.join()
+    chunk = copy.read(plan)
+    assert values_of(chunk)[1] == 2
+    assert chunk.mark.sees(event.source)
+    assert copy.chunks.unsettled(chunk.mark, since) is None
+
+
+def test_sync_commit_off_high_is_insert_lsn(database, copy):
+    plan = copy.plan("t")
+    with closing(database.connect()) as writer:
+        writer.execute("set synchronous_commit = off")
+        writer.execute("update t set v = 2 where id = 1")
+        chunk = copy.read(plan)
+        assert values_of(chunk)[1] == 2
+        assert chunk.high.lsn > flushed(writer)
+        writer.execute("set synchronous_commit = on")
+        writer.execute("insert into t values (99, 1)")
+    first, second = copy.reader.read(2)
+    assert lsn_from_text(first.source.lsn) < chunk.high.lsn <= lsn_from_text(second.source.lsn)
+    assert [chunk.mark.sees(event.source) for event in (first, second)] == [True, False]
+
+
+def test_long_transaction_over_whole_job(database, copy):
+    plan = copy.plan("t")
+    with closing(database.connect()) as idle:
+        idle.execute("set synchronous_commit = on")
+        idle.execute("begin")
+        idle.execute("insert into t values (50, 1)")
+        waiting = begun(
+            database,
+            "begin; insert into t values (51, 1); insert into t values (50, 2) on conflict do nothing; commit",
+            synchronous_commit="on",
+        )
+        wait_until(lambda: database.rows("select count(*) from pg_locks where not granted")[0][0])
+        since = copy.stream.since()
+        chunk = copy.read(plan)
+        assert len(since.running) == 2
+        assert copy.chunks.unsettled(chunk.mark, since) is None
+        idle.execute("commit")
+    waiting.join()
+    events = copy.reader.read(2)
+    assert sorted(event.after["id"] for event in events) == [50, 51]
+    assert [chunk.mark.sees(event.source) for event in events] == [False, False]
+    assert set(values_of(chunk)) == set(range(1, 10))
+
+
+def test_subtransactions(database, copy):
+    plan = copy.plan("t")
+    with closing(database.connect()) as writer:
+        writer.execute("set synchronous_commit = on")
+        writer.execute("begin")
+        writer.execute("savepoint a")
+        writer.execute("update t set v = 2 where id = 1")
+        writer.execute("savepoint b")
+        writer.execute("update t set v = 3 where id = 2")
+        writer.execute("rollback to b")
+        writer.execute("update t set v = 4 where id = 3")
+        before = copy.read(plan)
+        writer.execute("commit")
+    after = copy.read(plan)
+    events = copy.reader.read(2)
+    assert {event.source.txId for event in events} == {events[0].source.txId}
+    assert (before.mark.sees(events[0].source), after.mark.sees(events[0].source)) == (False, True)
+    assert set(values_of(before).values()) == {1}
+    assert [values_of(after)[n] for n in (1, 2, 3)] == [2, 1, 4]
+
+
+def test_two_phase_commit_postgres(database, copy):
+    plan = copy.plan("t")
+    database.execute("begin; update t set v = 2 where id = 1; prepare transaction 'one'")
+    since = copy.stream.since()
+    before = copy.read(plan)
+    (xid,) = since.running
+    assert str(xid) in copy.chunks.unsettled(before.mark, since)
+    database.execute("commit prepared 'one'")
+    (event,) = copy.reader.read(1)
+    after = copy.read(plan)
+    assert event.source.txId == xid
+    assert (before.mark.sees(event.source), after.mark.sees(event.source)) == (False, True)
+    assert (values_of(before)[1], values_of(after)[1]) == (1, 2)
+    assert copy.chunks.unsettled(after.mark, since) is None
+
+
+def test_idle_server_high_at_page_boundary(database, copy, monkeypatch):
+    monkeypatch.setattr("deltaforge.sources.postgres.stream.IDLE_MOVE_SECS", 1e9)
+    plan = copy.plan("t")
+    copy.read(plan)  # what reading writes is written: pruned pages
+    database.execute("select pg_switch_wal()")
+    chunk = copy.read(plan)
+    assert chunk.high.lsn % (16 << 20) == 0
+    reached = PostgresPosition(0)
+    deadline = time.monotonic() + 20
+    while reached.lsn < chunk.high.lsn:
+        assert time.monotonic() < deadline
+        copy.stream.hasten(chunk.high)
+        for batch in copy.stream.poll(0.1):
+            reached = batch.position
