@@ -41,63 +41,49 @@ cdef uint32_t crc32(const uint8_t* data, Py_ssize_t length) noexcept nogil:
     return crc ^ 0xFFFFFFFFu
 
 
-cdef uint64_t[8] _BLAKE_START = [
-    0x6A09E667F3BCC908ULL, 0xBB67AE8584CAA73BULL, 0x3C6EF372FE94F82BULL, 0xA54FF53A5F1D36F1ULL,
-    0x510E527FADE682D1ULL, 0x9B05688C2B3E6C1FULL, 0x1F83D9ABFB41BD6BULL, 0x5BE0CD19137E2179ULL,
-]
-cdef uint8_t[160] _BLAKE_ORDER = [
-    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15,
-    14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3,
-    11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4,
-    7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8,
-    9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13,
-    2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9,
-    12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11,
-    13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10,
-    6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5,
-    10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0,
-]
-
-
-cdef inline uint64_t _turned(uint64_t value, int bits) noexcept nogil:
-    return (value >> bits) | (value << (64 - bits))
-
-
-cdef inline void _mix(uint64_t* v, int a, int b, int c, int d, uint64_t x, uint64_t y) noexcept nogil:
-    v[a] += v[b] + x
-    v[d] = _turned(v[d] ^ v[a], 32)
-    v[c] += v[d]
-    v[b] = _turned(v[b] ^ v[c], 24)
-    v[a] += v[b] + y
-    v[d] = _turned(v[d] ^ v[a], 16)
-    v[c] += v[d]
-    v[b] = _turned(v[b] ^ v[c], 63)
-
-
-cdef void _compress(uint64_t* h, const uint8_t* block, uint64_t counted, bint is_last) noexcept nogil:
-    cdef uint64_t v[16]
-    cdef uint64_t m[16]
-    cdef const uint8_t* order
-    cdef int n
-    for n in range(8):
-        v[n], v[n + 8] = h[n], _BLAKE_START[n]
-    for n in range(16):
-        m[n] = df_load64(block + 8 * n)
-    v[12] ^= counted
-    if is_last:
-        v[14] = ~v[14]
-    for n in range(12):
-        order = &_BLAKE_ORDER[16 * (n % 10)]
-        _mix(v, 0, 4, 8, 12, m[order[0]], m[order[1]])
-        _mix(v, 1, 5, 9, 13, m[order[2]], m[order[3]])
-        _mix(v, 2, 6, 10, 14, m[order[4]], m[order[5]])
-        _mix(v, 3, 7, 11, 15, m[order[6]], m[order[7]])
-        _mix(v, 0, 5, 10, 15, m[order[8]], m[order[9]])
-        _mix(v, 1, 6, 11, 12, m[order[10]], m[order[11]])
-        _mix(v, 2, 7, 8, 13, m[order[12]], m[order[13]])
-        _mix(v, 3, 4, 9, 14, m[order[14]], m[order[15]])
-    for n in range(8):
-        h[n] ^= v[n] ^ v[n + 8]
+cdef extern from *:
+    """
+    // BLAKE2b (RFC 7693): one block of 128 bytes, rounds written out so that the words stay in registers.
+    static const uint64_t df_blake_start[8] = {
+        0x6A09E667F3BCC908ULL, 0xBB67AE8584CAA73BULL, 0x3C6EF372FE94F82BULL, 0xA54FF53A5F1D36F1ULL,
+        0x510E527FADE682D1ULL, 0x9B05688C2B3E6C1FULL, 0x1F83D9ABFB41BD6BULL, 0x5BE0CD19137E2179ULL,
+    };
+    static inline uint64_t df_turned(uint64_t value, int bits) { return (value >> bits) | (value << (64 - bits)); }
+    #define DF_MIX(a, b, c, d, x, y) \
+        a += b + x; d = df_turned(d ^ a, 32); c += d; b = df_turned(b ^ c, 24); \
+        a += b + y; d = df_turned(d ^ a, 16); c += d; b = df_turned(b ^ c, 63);
+    #define DF_ROUND(i0, i1, i2, i3, i4, i5, i6, i7, i8, i9, i10, i11, i12, i13, i14, i15) \
+        DF_MIX(v0, v4, v8, v12, m[i0], m[i1]) DF_MIX(v1, v5, v9, v13, m[i2], m[i3]) \
+        DF_MIX(v2, v6, v10, v14, m[i4], m[i5]) DF_MIX(v3, v7, v11, v15, m[i6], m[i7]) \
+        DF_MIX(v0, v5, v10, v15, m[i8], m[i9]) DF_MIX(v1, v6, v11, v12, m[i10], m[i11]) \
+        DF_MIX(v2, v7, v8, v13, m[i12], m[i13]) DF_MIX(v3, v4, v9, v14, m[i14], m[i15])
+    static void df_blake_compress(uint64_t* h, const uint8_t* block, uint64_t counted, bool is_last) {
+        const uint64_t* k = df_blake_start;
+        uint64_t m[16];
+        uint64_t v0 = h[0], v1 = h[1], v2 = h[2], v3 = h[3], v4 = h[4], v5 = h[5], v6 = h[6], v7 = h[7];
+        uint64_t v8 = k[0], v9 = k[1], v10 = k[2], v11 = k[3], v12 = k[4] ^ counted, v13 = k[5], v14 = k[6], v15 = k[7];
+        if (is_last) v14 = ~v14;
+        for (int n = 0; n < 16; n++) m[n] = df_load64(block + 8 * n);
+        DF_ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+        DF_ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3)
+        DF_ROUND(11, 8, 12, 0, 5, 2, 15, 13, 10, 14, 3, 6, 7, 1, 9, 4)
+        DF_ROUND(7, 9, 3, 1, 13, 12, 11, 14, 2, 6, 5, 10, 4, 0, 15, 8)
+        DF_ROUND(9, 0, 5, 7, 2, 4, 10, 15, 14, 1, 11, 12, 6, 8, 3, 13)
+        DF_ROUND(2, 12, 6, 10, 0, 11, 8, 3, 4, 13, 7, 5, 15, 14, 1, 9)
+        DF_ROUND(12, 5, 1, 15, 14, 13, 4, 10, 0, 7, 6, 3, 9, 2, 8, 11)
+        DF_ROUND(13, 11, 7, 14, 12, 1, 3, 9, 5, 0, 15, 4, 8, 6, 2, 10)
+        DF_ROUND(6, 15, 14, 9, 11, 3, 0, 8, 12, 2, 13, 7, 1, 4, 10, 5)
+        DF_ROUND(10, 2, 8, 4, 7, 6, 1, 5, 15, 11, 9, 14, 3, 12, 13, 0)
+        DF_ROUND(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
+        DF_ROUND(14, 10, 4, 8, 9, 15, 13, 6, 1, 12, 0, 2, 11, 7, 5, 3)
+        h[0] ^= v0 ^ v8; h[1] ^= v1 ^ v9; h[2] ^= v2 ^ v10; h[3] ^= v3 ^ v11;
+        h[4] ^= v4 ^ v12; h[5] ^= v5 ^ v13; h[6] ^= v6 ^ v14; h[7] ^= v7 ^ v15;
+    }
+    #undef DF_ROUND
+    #undef DF_MIX
+    """
+    const uint64_t[8] df_blake_start
+    void df_blake_compress(uint64_t* h, const uint8_t* block, uint64_t counted, bint is_last) noexcept nogil
 
 
 cdef struct Digest:
@@ -109,7 +95,7 @@ cdef struct Digest:
 
 
 cdef inline void begin_digest(Digest* digest, int size) noexcept nogil:
-    memcpy(digest.h, _BLAKE_START, sizeof(digest.h))
+    memcpy(digest.h, df_blake_start, sizeof(digest.h))
     digest.h[0] ^= 0x01010000 ^ size
     digest.filled = 0
     digest.counted = 0
@@ -121,7 +107,7 @@ cdef void add_to_digest(Digest* digest, const void* data, Py_ssize_t length) noe
     while length:
         if digest.filled == 128:   # and more comes: it is not the last
             digest.counted += 128
-            _compress(digest.h, digest.block, digest.counted, False)
+            df_blake_compress(digest.h, digest.block, digest.counted, False)
             digest.filled = 0
         part = min(length, 128 - digest.filled)
         memcpy(digest.block + digest.filled, at, part)
@@ -132,7 +118,7 @@ cdef void add_to_digest(Digest* digest, const void* data, Py_ssize_t length) noe
 
 cdef void end_digest(Digest* digest, uint8_t* to, int size) noexcept nogil:
     memset(digest.block + digest.filled, 0, 128 - digest.filled)
-    _compress(digest.h, digest.block, digest.counted + digest.filled, True)
+    df_blake_compress(digest.h, digest.block, digest.counted + digest.filled, True)
     memcpy(to, digest.h, size)
     to[6] = 0x80 | to[6] & 0x0F   # the version and variant of a UUID: see ``EventIds``
     to[8] = 0x80 | to[8] & 0x3F
