@@ -122,11 +122,7 @@ class Backend(Protocol):
     def postgres_copied_rows(
         self, table: CapturedTable, inserts: CopyData, transaction: OpenTransaction, ts_ms: int, lsn: str, /
     ) -> native.RowGroup | None:
-        """Copied rows of op ``r``, as ``Insert`` messages in the kernel's own memory; None if there is no row.
-
-        Raises:
-            ProtocolError: They are no rows of the table.
-        """
+        """Copied rows of op ``r``, as ``Insert`` messages in the kernel's own memory."""
 
     def TargetTemplates(
         self,

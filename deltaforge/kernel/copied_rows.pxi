@@ -106,8 +106,8 @@ cdef TouchState find_keys(KeyFinder* finder, Facts* facts, Py_ssize_t row, const
     cdef const uint8_t* end
     cdef const uint8_t* old_at = NULL
     cdef TouchState state = TOUCH_WHOLE
-    memset(old, 0, sizeof(old))
-    memset(new, 0, sizeof(new))
+    memset(old, 0, facts.layout.key_count * sizeof(Value))
+    memset(new, 0, facts.layout.key_count * sizeof(Value))
     if facts.is_mysql:
         is_there = holds_before(facts.op)
         if is_there:
@@ -319,15 +319,12 @@ def mysql_copied_rows(
 def postgres_copied_rows(
     table, CopyData inserts not None, Transaction transaction not None, int64_t ts_ms, str lsn not None
 ):
-    """A group of copied rows; None if there is no row.
+    """A group of copied rows; None if there is none, or the Python decoder has to look at them.
 
     Args:
         table: A captured table with its ``plan``.
         inserts: Messages with their frames. Their relation is not looked at.
         transaction, ts_ms, lsn: As above.
-
-    Raises:
-        ProtocolError: They are no rows of the table.
     """
     cdef RowGroup group
     cdef RowPlan plan = _plan_of(table, False)
@@ -343,7 +340,7 @@ def postgres_copied_rows(
         if end - at < FRAME_BYTES + 6 or at[FRAME_BYTES] != 73 or not is_whole_row(
             &plan.layout, c"r", at + FRAME_BYTES, end
         ):
-            raise ProtocolError(f"copied row {n} is no row of {table.name}")
+            return None
     group = RowGroup.__new__(RowGroup)
     group._place_messages(inserts, 0, inserts.count, c"r", plan, transaction, ts_ms, 0, lsn.encode())
     group.facts.ordinal = transaction.ordinal

@@ -5,6 +5,7 @@ Without ``--compare`` only the kernel runs, which is what a build with AddressSa
 """
 
 import argparse
+import contextlib
 import random
 import sys
 import time
@@ -14,10 +15,10 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from deltaforge.core.errors import ProtocolError
+from deltaforge.core.errors import DeltaForgeError, ProtocolError
 from deltaforge.kernel import backend, description
 from deltaforge.kernel import compiled as kernel
-from tests.fuzz import mysql_results, mysql_rows, postgres_rows, transactions
+from tests.fuzz import copied_rows, mysql_results, mysql_rows, postgres_rows, transactions
 from tests.fuzz.mysql_input import damaged
 
 WHOLE_TRANSACTIONS = 0.3
@@ -25,6 +26,9 @@ WHOLE_TRANSACTIONS = 0.3
 
 RESULTS = 0.2
 """Share of inputs that are rows of a select."""
+
+COPIED = 0.2
+"""Share of inputs that are copied rows."""
 
 VARIATIONS = 500
 """Damages of one valid input: making the table costs more than reading its rows."""
@@ -64,21 +68,21 @@ def _options() -> argparse.Namespace:
 
 def _round(rnd: random.Random, *, compare: bool) -> tuple[int, int | None]:
     """The number of inputs, and how many of them the kernel took; None for a difference."""
-    module = rnd.choice((mysql_rows, postgres_rows))
     if compare:
-        case = module.Case(rnd, damage=0.8)
+        kinds = (mysql_rows.Case, postgres_rows.Case, copied_rows.MysqlCase, copied_rows.PostgresCase)
+        case = rnd.choice(kinds)(rnd, damage=0.8)
         return 1, 1 if case.by_kernel() == case.by_python() else None
     if rnd.random() < RESULTS:
         return VARIATIONS, mysql_results.taken_of_damaged(rnd, VARIATIONS)
-    case = module.Case(rnd, damage=0)
-    by_rows, whole = (
-        (_mysql, transactions.taken_from_mysql)
-        if module is mysql_rows
-        else (_postgres, transactions.taken_from_postgres)
-    )
+    case, by_rows, copied, whole = rnd.choice((
+        (copied_rows.MysqlCase(rnd, 0), _mysql, _mysql_copied, transactions.taken_from_mysql),
+        (copied_rows.PostgresCase(rnd, 0), _postgres, _postgres_copied, transactions.taken_from_postgres),
+    ))  # fmt: skip
     taken = 0
     for _ in range(VARIATIONS):
-        if rnd.random() < WHOLE_TRANSACTIONS:
+        if rnd.random() < COPIED:
+            taken += copied(case, rnd)
+        elif rnd.random() < WHOLE_TRANSACTIONS:
             taken += sum(_read(case, _unpacked(group, rnd)) for group in whole(case, rnd, damage=1)) > 0
         else:
             taken += by_rows(case, rnd)
@@ -100,6 +104,21 @@ def _postgres(case: postgres_rows.Case, rnd: random.Random) -> bool:
     return group is not None and _read(case, _unpacked(group, rnd))
 
 
+def _mysql_copied(case: copied_rows.MysqlCase, rnd: random.Random) -> bool:
+    images = damaged(rnd, case.images)
+    group = kernel.mysql_copied_rows(case.table, images, case.transaction(backend), *mysql_rows.PLACE)
+    return group is not None and _read(case, _unpacked(group, rnd))
+
+
+def _postgres_copied(case: copied_rows.PostgresCase, rnd: random.Random) -> bool:
+    inserts = kernel.copy_data([copied_rows.FRAME + damaged(rnd, message) for message in case.inserts])
+    try:
+        group = kernel.postgres_copied_rows(case.table, inserts, case.transaction(backend), 1, "0/1")
+    except ProtocolError:
+        return False
+    return _read(case, _unpacked(group, rnd))
+
+
 def _unpacked(group: Any, rnd: random.Random) -> Any:
     """The group, or what it is after it was packed and damaged, if that is still a group."""
     if rnd.random() < 0.5:
@@ -112,7 +131,11 @@ def _unpacked(group: Any, rnd: random.Random) -> Any:
 
 
 def _read(case: mysql_rows.Case | postgres_rows.Case, group: Any) -> bool:
-    """Encode and sample a group."""
+    """Encode and sample a group, and tell its rows apart."""
+    with contextlib.suppress(DeltaForgeError):
+        touched = group.touched_rows(group.transaction.ids)
+        if group.op == "r":
+            group.without(set(sorted(touched.split())[::2]))
     names = [column.name for column in case.table.schema.columns][:60]
     kernel.row_sample([group], names, 0, 1, 2, 5)
     return kernel.EncodedEvents().extend([group], 0, 0, case.encoder.form)[0] == 1

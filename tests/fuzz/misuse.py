@@ -11,6 +11,7 @@ import faulthandler
 import random
 import sys
 from collections.abc import Callable, Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,11 +20,12 @@ import confluent_kafka
 import msgspec
 from psycopg import pq
 
+from deltaforge.core.errors import DeltaForgeError
 from deltaforge.kernel import backend
 from deltaforge.kernel import compiled as kernel
 from deltaforge.protocol.mysql.types import Code, ColumnType
 from deltaforge.sources.postgres.client import libpq_path
-from tests.fuzz import mysql_results, mysql_rows, postgres_rows, transactions
+from tests.fuzz import copied_rows, mysql_results, mysql_rows, transactions
 
 NUMBERS = (-(2**63), -10_000_000, -1, 0, 1, 2, 7, 1000, 2**31 - 1, 2**31, 2**32, 2**63 - 1, 2**64, 1.5, True)
 MILLISECONDS = (-(2**63), -10_000_000, -1, 0, 1, 2**31, 2**64, None, "1")
@@ -50,14 +52,15 @@ class World:
 
     def __init__(self, rnd: random.Random) -> None:
         self.rnd = rnd
-        mysql, postgres = mysql_rows.Case(rnd, 0), postgres_rows.Case(rnd, 0)
+        mysql, postgres = copied_rows.MysqlCase(rnd, 0), copied_rows.PostgresCase(rnd, 0)
         self.transaction = backend.Transaction("mysql", "s", "f:4", "g:1", None)
         self.block = kernel.copy_data([b"w" + bytes(24) + message for message in postgres.messages])
         rows = self.block.rows(0, {77: postgres.table}, kernel.Transaction("p", "s", "0/1", "", 1), 1, 9, b"0/1")
         row_event = kernel.mysql_group(mysql.table, mysql.rows, self.transaction, *mysql_rows.PLACE)
         self.groups = [group for group in (rows[1], row_event) if group is not None]
         self.groups += [
-            *transactions.taken_from_mysql(mysql, rnd, 0), *transactions.taken_from_postgres(postgres, rnd, 0)
+            *transactions.taken_from_mysql(mysql, rnd, 0), *transactions.taken_from_postgres(postgres, rnd, 0),
+            *(group for case in (mysql, postgres) for group in case.groups() if type(group) is kernel.RowGroup),
         ]  # fmt: skip
         self.form, self.values = kernel.JsonForm("native"), kernel.EncodedEvents()
         self.values.append(b"{}", b"key")
@@ -70,6 +73,8 @@ class World:
         parts = ("t.", ("after", "a"), ("source", "pos"))
         self.template = kernel.TargetTemplates(parts, rnd.choice((None, parts)), rnd.choice((None, bool)))
         self.targets = self.template.targets()
+        self.ids = self.transaction.ids
+        self.row_ids = {row_id for group in self.groups[-2:] for row_id in _row_ids(group)}
         self.packed = kernel.pack_groups(self.groups, 0)
         self.instances = [
             *self.groups, self.values, self.form, self.transaction, self.block, self.plan, self.texts,
@@ -104,7 +109,7 @@ class World:
         if draw < 0.8:
             return rnd.choice(self.instances)
         if draw < 0.84:
-            return rnd.choice(self.packed)
+            return rnd.choice((*self.packed, self.ids, self.row_ids))
         if draw < 0.88:
             return self._column_type()
         if draw < 0.92:
@@ -123,6 +128,13 @@ class World:
         charset = rnd.choice((None, "binary", "utf8mb4", "latin1"))
         about = dict(zip(("length", "precision", "scale"), sizes, strict=True))
         return ColumnType(code=rnd.choice(list(Code)), charset=charset, labels=labels, **about)
+
+
+def _row_ids(group: Any) -> AbstractSet[bytes]:
+    try:
+        return group.touched_rows(group.transaction.ids).split()
+    except DeltaForgeError:  # a value that nothing can decode
+        return frozenset()
 
 
 def classes() -> list[type]:

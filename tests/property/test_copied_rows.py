@@ -7,7 +7,7 @@ import re
 import pytest
 
 from deltaforge.core.batch import Batch, DecodedGroup
-from deltaforge.core.errors import DeltaForgeError, ProtocolError
+from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.event import EventIds
 from deltaforge.core.positions import MysqlPosition, PostgresPosition
 from deltaforge.core.routing import row_key
@@ -37,10 +37,7 @@ def test_values_keys_and_errors(make, damage):
     for n in range(800):
         case = make(rnd, damage)
         found, expected = case.by_kernel(), case.by_python()
-        if damage and isinstance(found, str):
-            assert isinstance(expected, str), n
-        else:
-            assert found == expected, n
+        assert found == expected, n
         taken += isinstance(found, list)
     assert taken > 100
 
@@ -224,9 +221,11 @@ def test_samples(make):
 
 
 @needs_kernel
-def test_inserts_that_do_not_fit_the_table_are_refused():
+def test_inserts_that_do_not_fit_the_table_are_left_to_python():
     case = PostgresCase(random.Random(3), 0)
-    for damaged in (b"D" + case.inserts[0][1:], case.inserts[0][:-1], b"I", case.inserts[0] + b"n"):
+    for damaged in (b"D" + case.inserts[0][1:], case.inserts[0][:-1], b"I"):
+        case.inserts = [damaged]
         block = kernel.copy_data([FRAME + damaged])
-        with pytest.raises(ProtocolError, match="copied row 0"):
-            kernel.postgres_copied_rows(case.table, block, case.transaction(backend), 1, "0/1")
+        assert kernel.postgres_copied_rows(case.table, block, case.transaction(backend), 1, "0/1") is None
+        with pytest.raises(DeltaForgeError):
+            case.groups()

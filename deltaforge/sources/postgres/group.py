@@ -11,6 +11,10 @@ from deltaforge.kernel import backend
 from deltaforge.kernel.backend import CopyData
 from deltaforge.kernel.captured import OpenTransaction
 from deltaforge.sources.postgres.event_mapper import CapturedTable
+from deltaforge.sources.python_rows import PythonReason
+
+FRAME_BYTES = 25
+"""What stands before a message in a block of the kernel."""
 
 Inserts: TypeAlias = "CopyData | Sequence[bytes]"
 """``Insert`` messages: a block of the kernel, with frames as in a replication stream; else plain messages."""
@@ -51,11 +55,16 @@ def copied_rows(
     Raises:
         ProtocolError: The bytes break the format.
     """
+    reason: PythonReason = "no_kernel"
     if isinstance(inserts, Sequence):
-        if not inserts:
-            return []
-        decoded = CopiedGroup(table, list(inserts), transaction, ts_ms, lsn)
-        table.mapper.count_python_rows("no_kernel", decoded.event_count)
-        return [decoded]
-    group = backend.postgres_copied_rows(table, inserts, transaction, ts_ms, lsn)
-    return [] if group is None else [group]
+        messages = list(inserts)
+    else:
+        group = backend.postgres_copied_rows(table, inserts, transaction, ts_ms, lsn)
+        if group is not None:
+            return [group]
+        messages, reason = [inserts.message(n)[FRAME_BYTES:] for n in range(inserts.count)], "value"
+    if not messages:
+        return []
+    decoded = CopiedGroup(table, messages, transaction, ts_ms, lsn)
+    table.mapper.count_python_rows(reason, decoded.event_count)
+    return [decoded]
