@@ -21,6 +21,7 @@ _OF_BAD_ROWS = ("after_dead_letter",)  # the workload has none
 _OF_COPIES = ("after_chunk_read", "before_chunk_queued", "after_chunk_queued", "between_chunk_ack_and_save")
 _PER_BATCH = ("after_read", "after_encode", "mid_produce")
 MAX_PASSINGS = 6
+COPIED_PER_SECOND = 4000
 LARGE_ROWS = (3000, 8000)
 IN_THE_FLOW = 0.75
 MOST_SECS = 8.0
@@ -109,13 +110,12 @@ class Faults:
     def _point_of_a_copy(self) -> None:
         """Ask for a copy, and kill while it goes on."""
         assert self.copies is not None
-        self.copies.ask()
+        self.copies.ask(rows_per_second=COPIED_PER_SECOND)
         self.timeline.note("kill", "after a copy was asked for")
         self.trial.kill()
-        for _ in range(self._rng.randint(1, 2)):
-            if self.copies.is_over():
-                break
-            self._kill_at(self._rng.choice(_OF_COPIES), self._rng.randint(1, MAX_PASSINGS))
+        point = self._rng.choice(_OF_COPIES)
+        # The last one is passed once in an epoch.
+        self._kill_at(point, 1 if point == _OF_COPIES[-1] else self._rng.randint(1, MAX_PASSINGS))
         self.trial.pipeline.start()
 
     def _point_of_the_spool(self) -> None:
