@@ -26,7 +26,7 @@ class _Followed:
         """Begin."""
         self._lock = threading.Lock()
         self._values: list[bytes] = []
-        self._events: list[Any] = []
+        self._decoded: list[Any] = []
 
     def count(self) -> int:
         """Events that have come through."""
@@ -38,8 +38,8 @@ class _Followed:
         """Everything that the destination holds now, in order."""
         with self._lock:
             self._values += self._rest()
-            self._events += map(json.loads, self._values[len(self._events) :])
-            return list(self._events)
+            self._decoded += map(json.loads, self._values[len(self._decoded) :])
+            return list(self._decoded)
 
     def read_anew(self) -> list[Any]:
         """The same from the beginning, as the tests read it."""
@@ -122,15 +122,15 @@ class FollowedRedis(_Followed, RedisDestination):
     def follow(self) -> None:
         super().follow()
         self._client = self._server.connect()
-        self._last = b"-"
+        self._newest = b"-"
 
     def close(self) -> None:
         self._client.close()
 
     def _rest(self) -> list[bytes]:
-        found = self._client.xrange(self._stream, min=self._last)
+        found = self._client.xrange(self._stream, min=self._newest)
         if found:
-            self._last = b"(" + found[-1][0]
+            self._newest = b"(" + found[-1][0]
         return [fields[b"df-event"] for _, fields in found]
 
 
