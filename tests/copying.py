@@ -6,9 +6,8 @@ from deltaforge.core.batch import Batch
 from deltaforge.core.json_text import encode_json
 from deltaforge.kernel import backend
 from deltaforge.protocol.mysql.result_rows import copied_columns
-from deltaforge.protocol.mysql.rows import Rows
 from deltaforge.sources.mysql.event_mapper import CapturedTable
-from deltaforge.sources.mysql.group import row_group
+from deltaforge.sources.mysql.group import copied_rows
 from deltaforge.sources.mysql.rows_connection import RowsConnection
 from tests.reading import assert_kernel_equals_python
 
@@ -61,9 +60,8 @@ class TableCopy:
         return found
 
     def _events(self, part):
-        count = len(self.columns)
-        rows = Rows("write", 0, count, 0, (1 << count) - 1, part.images, 0)
-        group = row_group(self.table, rows, backend.Transaction("mysql", "s", "copy", "", None), PLACE)
+        transaction = backend.Transaction("mysql", "s", "copy", "", None)
+        [group] = copied_rows(self.table, part.images, transaction, PLACE)
         assert_kernel_equals_python(Batch.of_groups([group], None))
         events = group.events()
         assert len(events) == part.row_count

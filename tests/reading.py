@@ -8,9 +8,11 @@ import msgspec
 import pytest
 
 from deltaforge.checkpoint.identity import FailoverLog
+from deltaforge.core.event import EventIds
 from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.routing import row_key
+from deltaforge.core.row_ids import touched_rows
 from deltaforge.core.template import Template
 from deltaforge.encodings.json import JsonEncoder
 from deltaforge.envelopes.cloudevents import CloudEventsEnvelope
@@ -36,6 +38,8 @@ ENCODERS = [
         CloudEventsEnvelope("com.acme", include_nulls=True),
     )
 ]
+
+ROW_IDS = EventIds.of("mysql", "server", "snapshot|job|d.t")
 
 
 class StreamReader:
@@ -106,10 +110,11 @@ class StreamReader:
 
 
 def assert_kernel_equals_python(batch):
-    """Values, keys, events and samples that the kernel makes of the log are those of the Python decoders."""
+    """Values, keys, events, samples and row ids that the kernel makes of rows are those of the Python decoders."""
     events_of_groups = [python_events(group) for group in batch.groups]
     assert_encoded_alike(batch, [event for events in events_of_groups for event in events])
     for group, events in zip(batch.groups, events_of_groups, strict=True):
+        assert group.touched_rows(ROW_IDS) == touched_rows(events, ROW_IDS)
         if kernel is not None and group.table is not None:
             assert_sampled_alike(group, events)
             assert_rendered_alike(group, events)
