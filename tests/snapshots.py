@@ -1,6 +1,7 @@
 """Tables that are there before their pipeline, and how far it is with copying them."""
 
 import json
+import socket
 
 from deltaforge.checkpoint.reader import read_source_state
 from tests.copies import copied
@@ -69,3 +70,12 @@ def wait_until_copied(pipeline, count=1):
 def saved_rows(pipeline):
     """How many rows the saved state says are copied."""
     return sum(table.row_count for job in saved_snapshots(pipeline) for table in job.tables)
+
+
+def ask(pipeline, **request):
+    """What the control socket answers."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(30)
+        client.connect(str(pipeline.paths.socket))
+        client.sendall(json.dumps(request).encode() + b"\n")
+        return json.loads(client.makefile("rb").readline())

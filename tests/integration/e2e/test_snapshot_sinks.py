@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 
 import pytest
 
@@ -13,6 +12,7 @@ from tests.destinations import ExactlyOnceDestination, FileDestination, KafkaDes
 from tests.pipelines import memory_kib, wait_for
 from tests.snapshots import (
     add_items,
+    ask,
     assert_nothing_twice,
     copied_ids,
     create_items,
@@ -29,15 +29,6 @@ SHORT = {"send_timeout_secs": 1, "batch_timeout_secs": 1, "connect_timeout_secs"
 def database(request):
     with request.getfixturevalue(request.param).fresh_database() as database:
         yield database
-
-
-def ask(pipeline, **request):
-    """What the control socket answers."""
-    with socket.socket(socket.AF_UNIX) as client:
-        client.settimeout(30)
-        client.connect(str(pipeline.paths.socket))
-        client.sendall(json.dumps(request).encode() + b"\n")
-        return json.loads(client.makefile("rb").readline())
 
 
 def value_of(pipeline, name, **labels):
