@@ -82,7 +82,7 @@ class PostgresChunkReader:
         self._captures = captured_tables(config.tables)
         self._connection: CopyConnection | None = None
         self._plans: dict[str, CopyPlan] = {}
-        self._sizes: dict[int, RangeSize] = {}
+        self._sizes: dict[tuple[int, str | None], RangeSize] = {}  # a condition leaves fewer rows on a page
         self._at_work: tuple[Since | None, frozenset[int]] = (
             None,
             frozenset(),
@@ -125,7 +125,7 @@ class PostgresChunkReader:
         if low.leaf >= len(plan.leaves):
             raise TableChangedError(f"table {'.'.join(request.plan.table)} has no such partition")
         leaf, exact = plan.leaves[low.leaf], None if request.high is None else Place.of(request.high)
-        size = self._sizes.setdefault(leaf.oid, RangeSize(leaf))
+        size = self._sizes.setdefault((leaf.oid, request.where), RangeSize(leaf))
         while True:
             stop = exact or size.stop(low, request.max_rows, request.max_bytes)
             stop = stop if end is None else min(stop, end)
