@@ -41,7 +41,7 @@ from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper
 from deltaforge.sources.postgres.message_mapper import CONNECTOR, MessageMapper
 from deltaforge.sources.postgres.publication import PublicationWatch
 from deltaforge.sources.postgres.relations import Relations
-from deltaforge.sources.postgres.snapshot.log import CopyableTables, read_since
+from deltaforge.sources.postgres.snapshot.log import HASTEN_SECS, CopyableTables, have_flushed, read_since
 from deltaforge.sources.postgres.start import start_of
 from deltaforge.sources.postgres.unmatched import look_for_tables
 from deltaforge.sources.unmatched import PatternWatch
@@ -70,7 +70,7 @@ class PostgresStream:
         self._is_tx_open = False
         self._received = self._wal_end = self._confirmed = self._bytes = self._awaited = 0
         self._status_secs = STATUS_SECS
-        self._sent_at = self._heard_at = self._moved_at = self._checked_at = 0.0
+        self._hastened_at = self._sent_at = self._heard_at = self._moved_at = self._checked_at = 0.0
         self._counts: Counter[tuple[str, str]] = Counter()
         self._begun: tuple[CopyData | None, int] = (None, 0)
         self._watch = PatternWatch(config.id, {})
@@ -194,10 +194,14 @@ class PostgresStream:
         return self._relations.changes[table]
 
     def hasten(self, position: Position) -> None:
-        wire = self._connected()
-        if isinstance(position, PostgresPosition) and position.lsn > max(self._awaited, self._resume.lsn):
-            self._awaited = position.lsn
-            self._send_status(wire, wants_reply=True)
+        if not isinstance(position, PostgresPosition) or position.lsn <= self._resume.lsn:
+            return
+        is_new, now = position.lsn > self._awaited, time.monotonic()
+        if is_new or now - self._hastened_at >= HASTEN_SECS:
+            if not is_new and self._side is not None:
+                have_flushed(self._side)  # what is not on the server's disk is not sent, and on a quiet server stays so
+            self._awaited, self._hastened_at = max(position.lsn, self._awaited), now
+            self._send_status(self._connected(), wants_reply=True)
 
     def close(self) -> None:
         if self._wire is not None:

@@ -6,7 +6,10 @@ from itertools import pairwise
 import pytest
 
 from deltaforge.core.errors import SourceError, TableChangedError
+from deltaforge.sources.postgres.client import connect
+from deltaforge.sources.postgres.snapshot.log import have_flushed
 from tests.copied_chunks import copied_events, copier_of
+from tests.pipelines import wait_for
 from tests.reading import brief, postgres_reader, readers_of, wire
 
 
@@ -334,3 +337,14 @@ def test_statement_timeout_and_killed_query_retry(database, copier):
             copy.chunks.read(slow)
         assert caught.value.kind == "connect"
         assert copy.chunks.read(request).row_count == 1
+
+
+def test_the_end_of_the_log_of_a_quiet_server_is_flushed(postgres_database):
+    postgres_database.execute("create table t (id int)")
+    with connect(postgres_database.url()) as connection, connect(postgres_database.url()) as other, other.transaction():
+        other.execute("insert into t values (1)")
+        (end,) = connection.execute("select pg_current_wal_insert_lsn()").fetchone()
+        have_flushed(connection)
+        # by itself the server does so after 15 seconds
+        flushed = "select pg_current_wal_flush_lsn() >= %s::pg_lsn"
+        wait_for(lambda: connection.execute(flushed, [end]).fetchone()[0], 5)

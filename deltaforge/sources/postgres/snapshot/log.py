@@ -22,12 +22,15 @@ ATTEMPTS = 5
 _DEFINITION = DEFINITION.format(oid="t.oid", publication="%s")
 _DIGESTS = f"select t.oid::int8, d.digest from unnest(%s::oid[]) t(oid), lateral ({_DEFINITION}) d(digest)"  # noqa: S608
 
+HASTEN_SECS = 0.1
+"""How often the server is asked for the end of its log that a chunk waits for."""
 _SINCE = """
 select pg_current_snapshot()::text, (select system_identifier::text from pg_control_system()) || ' '
        || pg_postmaster_start_time()::text, array(
          select transactionid::text::int8 from pg_locks
           where locktype = 'transactionid' and mode = 'ExclusiveLock' and granted and not pg_is_in_recovery())
 """
+_COMMIT = "select case when not pg_is_in_recovery() then pg_current_xact_id() end"
 
 
 class CopyableTables:
@@ -100,3 +103,11 @@ def read_since(connection: psycopg.Connection[TupleRow]) -> Since:
     text, server, running = row
     snapshot = Snapshot.of(text)
     return Since(frozenset(snapshot.whole(xid) for xid in running), server)
+
+
+def have_flushed(connection: psycopg.Connection[TupleRow]) -> None:
+    """Have the server write the end of its log to its disk: an empty commit wakes what does so. A standby has only
+    what is on a disk already.
+    """
+    with source_errors("cannot have the log flushed"):
+        connection.execute(_COMMIT.encode())
