@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO, cast
 
 from deltaforge.cli.options import say
 from deltaforge.cli.pipelines import add_name
 from deltaforge.cli.remote import Server, add_server, pipeline_path
 from deltaforge.cli.tables import compact, out, printable
-from deltaforge.core.errors import ControlError
+from deltaforge.core.errors import ControlError, DeltaForgeError
 
 MAX_SECS = 3600
 """For how long the server streams at most; without ``--seconds`` it is asked again."""
+BARS_SECS = 1.0
+"""How often the bars of tables that are copied are drawn."""
 _VERBS = {"c": "insert", "u": "update", "d": "delete", "r": "read", "t": "truncate"}
 
 
@@ -47,8 +53,14 @@ def count(text: str) -> int:
 
 
 def _tail(args: argparse.Namespace) -> int:
+    server = Server(args)
+    with _bars_below(server, args):
+        return _show_events(server, args)
+
+
+def _show_events(server: Server, args: argparse.Namespace) -> int:
     left_out = 0
-    for event in _events(Server(args), args):
+    for event in _events(server, args):
         note = event.get("tail")
         if args.json:
             out(json.dumps(event, ensure_ascii=False, separators=(",", ":")))
@@ -63,6 +75,37 @@ def _tail(args: argparse.Namespace) -> int:
         elif note and note.get("ended") == "killed":
             raise ControlError(f"the process of pipeline {args.name} is gone", hint="deltaforge logs says more")
     return 0
+
+
+@contextmanager
+def _bars_below(server: Server, args: argparse.Namespace) -> Iterator[None]:
+    """While it is open, tables that are copied have bars below the output, if that is a terminal."""
+    from deltaforge.observability.snapshot_bars import SnapshotBars
+    from deltaforge.observability.terminal import StatusBelow, is_terminal
+
+    if args.json or not is_terminal(sys.stdout):
+        yield
+        return
+    below, bars, done = StatusBelow(sys.stdout), SnapshotBars(), threading.Event()
+
+    def show() -> None:
+        while not done.wait(BARS_SECS):
+            try:
+                jobs = server.call("GET", pipeline_path(args.name, "snapshots"))
+            except DeltaForgeError:
+                continue  # the stream of events ends with the reason
+            width, _ = shutil.get_terminal_size()
+            below.show("", bars.rows(jobs, time.monotonic(), width=width))
+
+    thread = threading.Thread(target=show, name="snapshot-bars", daemon=True)
+    thread.start()
+    try:
+        with redirect_stdout(cast("TextIO", below)):
+            yield
+    finally:
+        done.set()
+        thread.join(timeout=BARS_SECS)
+        below.show("")
 
 
 def _events(server: Server, args: argparse.Namespace) -> Iterator[dict[str, Any]]:

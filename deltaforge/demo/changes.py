@@ -8,18 +8,26 @@ from typing import Any
 
 from rich.markup import escape
 
-_VERBS = {"c": "[green]insert[/]", "u": "[yellow]update[/]", "d": "[red]delete[/]"}
+_VERBS = {"r": "[cyan]copy[/]  ", "c": "[green]insert[/]", "u": "[yellow]update[/]", "d": "[red]delete[/]"}
 SHOWN_COLUMNS = 4
 
 
 class Changes:
-    """The events in a file of JSON lines, read as they come."""
+    """The events in a file of JSON lines, read as they come.
+
+    Attributes:
+        count: Events.
+        copied_count: Those of them that are rows which were there before.
+        tables: The rows of each table by their key, rebuilt from every event in order.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._at = 0
         self._rest = b""
-        self.events: list[dict[str, Any]] = []
+        self._ids: set[str] = set()
+        self.count = self.copied_count = 0
+        self.tables: dict[str, dict[int, dict[str, Any]]] = {"customers": {}, "orders": {}}
 
     def read(self) -> list[dict[str, Any]]:
         """The events that came since the last call."""
@@ -31,24 +39,24 @@ class Changes:
         self._at += len(data)
         *lines, self._rest = (self._rest + data).split(b"\n")
         new = [json.loads(line) for line in lines]
-        self.events += new
+        for event in new:
+            self._apply(event)
         return new
 
     @property
     def repeated_count(self) -> int:
         """Events that came a second time: what had been delivered and not yet saved when the process died."""
-        return len(self.events) - len({event["event_id"] for event in self.events})
+        return self.count - len(self._ids)
 
-    def tables(self) -> dict[str, dict[int, dict[str, Any]]]:
-        """The rows of each table by their key, rebuilt from every event in order."""
-        tables: dict[str, dict[int, dict[str, Any]]] = {"customers": {}, "orders": {}}
-        for event in self.events:
-            rows = tables[event["source"]["table"]]
-            if event["op"] == "d":
-                rows.pop(event["before"]["id"], None)
-            else:
-                rows[event["after"]["id"]] = event["after"]
-        return tables
+    def _apply(self, event: dict[str, Any]) -> None:
+        self.count += 1
+        self.copied_count += event["op"] == "r"
+        self._ids.add(event["event_id"])
+        rows = self.tables[event["source"]["table"]]
+        if event["op"] == "d":
+            rows.pop(event["before"]["id"], None)
+        else:
+            rows[event["after"]["id"]] = event["after"]
 
 
 def pretty(event: dict[str, Any], *, column: str = "") -> str:

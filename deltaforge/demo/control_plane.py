@@ -34,7 +34,7 @@ class ControlPlane:
         self.url = f"http://{address}"
         self._paths = PipelinePaths(folder / "state", PIPELINE)
 
-    def request(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def request(self, path: str, body: dict[str, Any] | None = None) -> Any:
         """Ask, or tell; the answer.
 
         Raises:
@@ -45,8 +45,7 @@ class ControlPlane:
         request = urllib.request.Request(self.url + path, data, {"Content-Type": "application/json"})  # noqa: S310 - loopback
         try:
             with urllib.request.urlopen(request, timeout=WAIT_SECS) as answer:  # noqa: S310 - loopback
-                found: dict[str, Any] = json.load(answer)
-                return found
+                return json.load(answer)
         except urllib.error.HTTPError as exc:
             raise ControlError(exc.read().decode(errors="replace")) from exc
 
@@ -56,7 +55,13 @@ class ControlPlane:
 
     def is_up(self) -> bool:
         """Whether a process of the pipeline answers."""
-        return self.request(f"/pipelines/{PIPELINE}")["ops"]["uptime_seconds"] is not None
+        ops: dict[str, Any] = self.request(f"/pipelines/{PIPELINE}")["ops"]
+        return ops["uptime_seconds"] is not None
+
+    def snapshot(self) -> dict[str, Any] | None:
+        """The copy of what was there before; None until it is asked for."""
+        jobs: list[dict[str, Any]] = self.request(f"/pipelines/{PIPELINE}/snapshots")
+        return jobs[0] if jobs else None
 
     def position(self) -> str:
         """Where the pipeline stands by what is saved."""

@@ -1,4 +1,4 @@
-"""The demo from start to end: database, control plane, pipeline over REST, workload, a kill, comparison."""
+"""The demo from start to end: database, control plane, pipeline over REST, copy, workload, a kill, comparison."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ import psycopg
 from psycopg.rows import TupleRow
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from deltaforge.core.errors import ControlError, DeltaForgeError
 from deltaforge.demo.changes import Changes, pretty
 from deltaforge.demo.control_plane import PIPELINE, WAIT_SECS, ControlPlane, control_plane
 from deltaforge.demo.embedded_postgres import EmbeddedPostgres
-from deltaforge.demo.shop import NEW_COLUMN, TABLES, Shop
+from deltaforge.demo.shop import CUSTOMERS, NEW_COLUMN, ORDERS, Shop
 
+SHOWN_COPIES = 3
+"""Rows that are printed of those that were there before."""
 SHOWN = 8
 """Changes that are printed at the beginning."""
 SHOWN_NEW = 3
@@ -79,22 +81,32 @@ def _demo(folder: Path, steps: int, console: Console) -> int:
         with database.connect("postgres") as admin:
             admin.execute("create database shop")
         connection = cleanup.enter_context(database.connect("shop"))
-        connection.execute(TABLES.encode())
+        shop = Shop(connection)
+        console.print(f"   it has a shop with {CUSTOMERS:,} customers and {ORDERS:,} orders")
         console.print("[bold]2.[/] starting the control plane …")
         plane = cleanup.enter_context(control_plane(folder))
         console.print(f"[bold]3.[/] creating a pipeline over REST: POST {plane.url}/pipelines")
         info = plane.request("/pipelines", _document(database.url("shop"), folder / "changes.jsonl"))
         console.print(f"   pipeline [bold]{info['name']}[/] is [green]{info['status']}[/]")
-        console.print(f"[bold]4.[/] the shop opens: {steps:,} transactions")
-        _Evening(plane, changes, console).watch(Shop(connection), steps)
-        console.print("[bold]5.[/] comparing the tables rebuilt from the changes with the database …")
+        console.print("[bold]4.[/] what is there is copied; the shop is not locked, and its log is read already")
+        _copy(plane, changes, console)
+        console.print(f"[bold]5.[/] the shop opens: {steps:,} transactions")
+        _Evening(plane, changes, console).watch(shop, steps)
+        console.print("[bold]6.[/] comparing the tables rebuilt from the changes with the database …")
         is_equal = _compare(connection, changes, console)
         plane.request(f"/pipelines/{PIPELINE}/stop", {})
     return 0 if is_equal else 1
 
 
 def _document(dsn: str, out: Path) -> dict[str, Any]:
-    config = {"id": "shop-db", "dsn": dsn, "publication": "shop", "slot": "shop", "tables": ["public.*"]}
+    config: dict[str, Any] = {
+        "id": "shop-db",
+        "dsn": dsn,
+        "publication": "shop",
+        "slot": "shop",
+        "tables": ["public.*"],
+    }
+    config["snapshot"] = {"mode": "initial", "chunk_size": 5000}
     return {
         "metadata": {"name": PIPELINE, "tenant": "demo"},
         "spec": {
@@ -103,6 +115,31 @@ def _document(dsn: str, out: Path) -> dict[str, Any]:
             "sinks": [{"type": "file", "config": {"id": "file", "path": str(out)}}],
         },
     }
+
+
+def _copy(plane: ControlPlane, changes: Changes, console: Console) -> None:
+    """Show the copy of the tables until it is in the file."""
+    columns = (TextColumn("   {task.description:10}"), BarColumn(), TextColumn("{task.fields[rows]:,} rows"))
+    deadline, shown = time.monotonic() + WAIT_SECS, 0
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        tasks: dict[str, TaskID] = {}
+        while True:
+            job = plane.snapshot()
+            for table in job["tables"] if job else ():
+                name = table["name"].removeprefix("public.")
+                task = tasks.get(name) or progress.add_task(name, total=1.0, rows=0)
+                tasks[name] = task
+                progress.update(task, completed=table["fraction"], rows=table["rows"])
+            for event in changes.read():
+                if shown < SHOWN_COPIES and event["op"] == "r":
+                    shown += 1
+                    console.print(pretty(event), soft_wrap=True, highlight=False)
+            if job and job["status"] == "completed" and changes.copied_count >= job["rows"]:
+                break
+            if (job and job["status"] == "failed") or time.monotonic() > deadline:
+                raise ControlError(f"the tables were not copied: {plane.log()}")
+            time.sleep(0.1)
+    console.print(f"   [green]copied[/]: {job['rows']:,} rows of {len(job['tables'])} tables")
 
 
 class _Evening:
@@ -134,7 +171,7 @@ class _Evening:
                     self._console.print(f"   [bold]alter table orders add column {NEW_COLUMN}[/]")
                 if step % 50 == 0 or step == steps - 1:
                     self._look()
-                    count = len(self._changes.events)
+                    count = self._changes.count - self._changes.copied_count
                     rate = f"{count:,} changes delivered, {count / (time.monotonic() - began):,.0f}/s"
                     progress.update(task, completed=step + 1, rate=rate)
 
@@ -179,7 +216,7 @@ def _compare(connection: psycopg.Connection[TupleRow], changes: Changes, console
     deadline = time.monotonic() + WAIT_SECS
     while True:
         changes.read()
-        tables = changes.tables()
+        tables = changes.tables
         found = {
             "customers": {number: row["name"] for number, row in tables["customers"].items()},
             "orders": {number: f"{row['status']} {row['amount']}" for number, row in tables["orders"].items()},
@@ -187,10 +224,8 @@ def _compare(connection: psycopg.Connection[TupleRow], changes: Changes, console
         if found == expected:
             counts = ", ".join(f"{len(rows):,} {name}" for name, rows in tables.items())
             again = f" ({changes.repeated_count:,} of them twice)" if changes.repeated_count else ""
-            console.print(
-                f"   [green]equal, nothing is lost[/]: {counts}, from {len(changes.events):,} changes{again}",
-                soft_wrap=True,
-            )
+            came = f"from {changes.copied_count:,} copied rows and {changes.count - changes.copied_count:,} changes"
+            console.print(f"   [green]equal, nothing is lost[/]: {counts}, {came}{again}", soft_wrap=True)
             return True
         if time.monotonic() > deadline:
             console.print("   [red]different[/]")

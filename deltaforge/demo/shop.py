@@ -19,21 +19,41 @@ alter table customers replica identity full;
 alter table orders replica identity full;
 create publication shop for all tables;
 """
+FILLED = """
+insert into customers (name, email, tags)
+select (array['Ada', 'Grace', 'Edsger', 'Barbara', 'Donald', 'Frances', 'Tony', 'Radia'])[1 + n % 8],
+       'customer' || n || '@example.com', array['old']
+  from generate_series(1, {customers}) n;
+insert into orders (customer_id, status, amount, details)
+select 1 + n % {customers}, (array['new', 'paid', 'shipped', 'cancelled'])[1 + n % 4], (100 + n * 7919 % 99900) / 100.0,
+       jsonb_build_object('items', 1 + n % 9, 'gift', n % 5 = 0)
+  from generate_series(1, {orders}) n;
+analyze;
+"""
 
 NAMES = ("Ada", "Grace", "Edsger", "Barbara", "Donald", "Frances", "Tony", "Radia")
+CUSTOMERS, ORDERS = 5_000, 100_000
+"""What the shop has when the pipeline is made."""
 NEW_COLUMN = "priority"
 """What the orders get in the middle."""
 STATUSES = ("new", "paid", "shipped", "cancelled")
 
 
 class Shop:
-    """Writes to the shop's database; equal seeds do equal things."""
+    """Writes to the shop's database; equal seeds do equal things.
+
+    Args:
+        connection: To an empty database; its tables are made, and filled.
+        seed: Of everything by chance.
+    """
 
     def __init__(self, connection: psycopg.Connection[TupleRow], seed: int = 7) -> None:
         self._connection = connection
         self._rng = random.Random(seed)
-        self._customers = 0
-        self._orders: list[int] = []
+        connection.execute(TABLES.encode())
+        connection.execute(FILLED.format(customers=CUSTOMERS, orders=ORDERS).encode())
+        self._customers = CUSTOMERS
+        self._orders = list(range(1, ORDERS + 1))
         self._has_priority = False
         self.new_count = 0  # orders that were made with the new column
 
@@ -49,7 +69,7 @@ class Shop:
 
     def _step(self) -> None:
         pick = self._rng.random()
-        if self._customers == 0 or pick < 0.1:
+        if pick < 0.1:
             name = self._rng.choice(NAMES)
             self._run(
                 "insert into customers (name, email, tags) values (%s, %s, %s)",
@@ -58,7 +78,7 @@ class Shop:
                 ["new", "web"],
             )
             self._customers += 1
-        elif not self._orders or pick < 0.6:
+        elif pick < 0.6:
             self._insert_orders()
         elif pick < 0.9:
             self._run("update orders set status = %s where id = %s", self._rng.choice(STATUSES), self._any_order())

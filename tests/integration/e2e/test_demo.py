@@ -20,12 +20,18 @@ def test_the_demo_shows_what_it_announces(tmp_path):
         parent.chmod(0o755)
     done = subprocess.run(command, cwd=here, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    copied = done.stdout.index("copied: 105,000 rows of 2 tables\n")
+    assert len(re.findall(r"copy +(?:customers|orders) ", done.stdout[:copied])) == 3
+    assert done.stdout.index("the shop opens") > copied
     killed = re.search(r"kill -9 (\d+): the pipeline is dead", done.stdout)[1]
     restarted = re.search(r"restarted by the control plane: process (\d+), which goes on from lsn ", done.stdout)[1]
     assert killed != restarted
     announced = done.stdout.index("alter table orders add column priority")
     assert re.search(r"(insert|update) orders .*, priority=[012]\n", done.stdout[announced:])
-    assert re.search(r"equal, nothing is lost: \d+ customers, \d+ orders, from \d+ changes", done.stdout)
+    assert re.search(
+        r"equal, nothing is lost: 5,\d+ customers, 100,\d+ orders, from 105,\d+ copied rows and \d+ changes",
+        done.stdout,
+    )
     assert "deltaforge init " in done.stdout
     assert list(here.iterdir()) == []
 

@@ -1,0 +1,44 @@
+"""How tables would be copied: what an examination says of real servers."""
+
+import pytest
+
+from deltaforge.doctor import examine
+from tests.set_ups import mysql_set_up, postgres_set_up
+
+
+def said(case, check):
+    findings = examine(case.document(), case.folder / "state", patience_secs=10)
+    return [(finding.level, finding.what, finding.remedy) for finding in findings if finding.check == check]
+
+
+@pytest.mark.parametrize(("server", "method"), [("postgres", "by its pages")])
+def test_the_plan_has_every_table_and_what_to_expect(request, server, method, tmp_path):
+    make = postgres_set_up if server == "postgres" else mysql_set_up
+    with make(request.getfixturevalue(server), tmp_path) as case:
+        numbers = ", ".join(f"({n}, {n})" for n in range(2500))
+        analyze = "analyze t" if server == "postgres" else "analyze table t"
+        case.database.execute(f"insert into t values {numbers}", analyze)
+        assert said(case, "snapshot.plan") == []
+        case.config["snapshot"] = {"mode": "initial", "chunk_size": 1000, "max_rows_per_second": 10}
+        ((level, what, _),) = said(case, "snapshot.table")
+        name = "public.t" if server == "postgres" else f"{case.database.name}.t"
+        assert (level, what.startswith(f"{name}: {method}, about 3 chunks, 2,")) == ("ok", True), what
+        ((level, what, _),) = said(case, "snapshot.plan")
+        assert (level, what.startswith("1 table, about 2,")) == ("ok", True), what
+        assert what.endswith("; expect 4 min or less")
+        assert {entry.name for entry in tmp_path.iterdir()} == set()
+
+
+def test_a_table_that_must_not_be_read_is_an_error_with_its_remedy(postgres, tmp_path):
+    with postgres_set_up(postgres, tmp_path) as case:
+        case.config["snapshot"] = {"mode": "initial"}
+        role = f"c_{case.database.name}"
+        case.database.execute(f"create role {role} login replication password 'pass'")
+        try:
+            case.config["dsn"] = case.database.url(user=role, password="pass")
+            ((level, what, remedy),) = said(case, "snapshot.table") or said(case, "snapshot.ready")
+            assert (level, "t" in what, bool(remedy)) == ("error", True, True)
+            case.database.execute(f"grant select on t to {role}")
+            assert [level for level, _, _ in said(case, "snapshot.table")] == ["ok"]
+        finally:
+            case.database.execute(f"drop owned by {role}", f"drop role {role}")

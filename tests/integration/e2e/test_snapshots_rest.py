@@ -1,0 +1,113 @@
+"""Snapshots as an operator drives them: over REST and by the command line, with real pipelines and databases."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from deltaforge.cli import main
+from tests.databases import database_with
+from tests.integration.e2e.test_rest import ControlPlane, document
+from tests.pipelines import file_events, file_sink, wait_for
+from tests.trial import source_of
+
+NAME = "orders-cdc"
+PATH = f"/pipelines/{NAME}/snapshots"
+TABLES = (
+    "create table t (id int primary key, note varchar(20))",
+    "create table u (id int primary key)",
+    "insert into t values (1, 'a'), (2, 'b'), (3, 'c')",
+    "insert into u values (1), (2)",
+)
+
+
+@pytest.fixture
+def plane(tmp_path, monkeypatch):
+    plane = ControlPlane(tmp_path, "--allow-code").start()
+    monkeypatch.setenv("DELTAFORGE_SERVER", f"http://{plane.address}")
+    yield plane
+    plane.stop()
+
+
+@pytest.fixture(params=["postgres"])
+def database(request):
+    with database_with(request, *TABLES) as database:
+        yield database
+
+
+def copied(path):
+    """Table and key of the copied rows, in order."""
+    return sorted((e["source"]["table"], e["after"]["id"]) for e in file_events(path) if e["op"] == "r")
+
+
+def finished(plane, job_id, status="completed"):
+    job = wait_for(lambda: (job := plane.call("GET", f"{PATH}/{job_id}")[1])["status"] == status and job)
+    return job["rows"], {table["name"].rpartition(".")[2]: (table["status"], table["rows"]) for table in job["tables"]}
+
+
+def table_name(database, table):
+    return f"{database.name if database.server.scheme == 'mysql' else 'public'}.{table}"
+
+
+def test_tables_are_copied_as_it_is_asked_for(plane, database, tmp_path, capsys):
+    out = tmp_path / "out"
+    source = source_of(database)
+    status, info = plane.call("POST", "/pipelines", document(source, file_sink(out)))
+    assert (status, info["status"]) == (200, "running"), info
+    assert plane.call("GET", PATH) == (200, [])
+    t, u = (table_name(database, name) for name in "tu")
+    status, job = plane.call("POST", PATH, {"tables": [t], "where": "id > 1"})
+    assert (status, job["kind"], job["where"]) == (202, "ad_hoc", "id > 1"), job
+    assert finished(plane, job["id"]) == (2, {"t": ("completed", 2)})
+    assert copied(out) == [("t", 2), ("t", 3)]
+    for body, path in (
+        ({"tables": ["nowhere.t"]}, "tables"),
+        ({"tables": [t], "where": "no_such_column > 1"}, "where"),
+        ({"tables": [t], "where": "id > 1; drop table t"}, "where"),
+    ):
+        status, answer = plane.call("POST", PATH, body)
+        assert (status, answer["message"].startswith(f"{path}: ")) == (400, True), answer
+    assert plane.call("POST", f"{PATH}/{job['id']}/pause")[0] == 409
+    assert plane.call("GET", f"{PATH}/nothing")[0] == 404
+
+    assert main(["snapshot", NAME, "--table", u, "--follow"]) == 0
+    shown = capsys.readouterr().out
+    assert [line.split()[:2] for line in shown.splitlines()][-1] == [u, "completed"]
+    assert copied(out) == [("t", 2), ("t", 3), ("u", 1), ("u", 2)]
+    samples = plane.call("GET", "/metrics")[1]
+    assert f'deltaforge_snapshot_rows_total{{pipeline="{NAME}",table="{u}"}} 2.0' in samples
+    assert f'deltaforge_snapshot_progress_ratio{{pipeline="{NAME}",table="{u}"}} 1.0' in samples
+
+    assert plane.call("POST", f"/pipelines/{NAME}/stop")[1]["status"] == "stopped"
+    listed = plane.call("GET", PATH)[1]
+    assert [(job["status"], job["rows"]) for job in listed] == [("completed", 2), ("completed", 2)]
+    status, waiting = plane.call("POST", PATH, {"tables": [t]})
+    assert (status, waiting["status"]) == (202, "requested")
+    assert plane.call("POST", f"/pipelines/{NAME}/resume")[1]["status"] == "running"
+    assert finished(plane, waiting["id"]) == (3, {"t": ("completed", 3)})
+    assert copied(out) == [("t", 1), ("t", 2), ("t", 2), ("t", 3), ("t", 3), ("u", 1), ("u", 2)]
+
+
+def test_a_snapshot_is_paused_resumed_and_cancelled(plane, database, tmp_path):
+    numbers = ", ".join(f"({n})" for n in range(3, 3000))
+    database.execute(f"insert into u values {numbers}")
+    out = tmp_path / "out"
+    source = source_of(database, snapshot={"mode": "never", "chunk_size": 50})
+    assert plane.call("POST", "/pipelines", document(source, file_sink(out)))[0] == 200
+    t, u = (table_name(database, name) for name in "tu")
+    _, slow = plane.call("POST", PATH, {"tables": [u], "max_rows_per_second": 50})
+    wait_for(lambda: plane.call("GET", f"{PATH}/{slow['id']}")[1]["rows"])
+    command = [sys.executable, "-m", "deltaforge", "snapshot", NAME, "pause", slow["id"][:8], "--json"]
+    paused = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    assert (paused["id"], paused["status"]) == (slow["id"], "paused")
+    _, next_one = plane.call("POST", PATH, {"tables": [t]})
+    assert finished(plane, next_one["id"]) == (3, {"t": ("completed", 3)})
+    (shown,) = plane.call("GET", f"/pipelines/{NAME}")[1]["ops"]["snapshots"]
+    assert (shown["id"], shown["status"]) == (slow["id"], "paused")
+    assert plane.call("POST", f"{PATH}/{slow['id']}/resume")[1]["status"] == "running"
+    status, gone = plane.call("DELETE", f"{PATH}/{slow['id']}")
+    assert (status, gone["status"]) == (200, "cancelled")
+    assert plane.call("POST", f"{PATH}/{slow['id']}/resume")[0] == 409
+    assert "snapshots" not in plane.call("GET", f"/pipelines/{NAME}")[1]["ops"]
+    assert 0 < len([key for key in copied(out) if key[0] == "u"]) < 2999
