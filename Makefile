@@ -10,7 +10,7 @@ PARALLEL = --require-servers -n $(or $(JOBS),4) --dist worksteal
 # Where it is set, each of the thousands of processes that tests start would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan servers test-full integration faults golden docs check demo bench bench-peers chaos clean changelog lock audit deploy-check dist
+.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan snapshot-model servers test-full integration faults golden docs check demo bench bench-peers chaos clean changelog lock audit deploy-check dist
 
 setup: $(READY)
 KERNEL := pyproject.toml setup.py $(wildcard deltaforge/kernel/*.p* deltaforge/kernel/*/*.p*)
@@ -62,8 +62,13 @@ test: servers
 # Longer: more kills, larger transactions, the Python decoders, and the kernel with every access to memory checked.
 test-full: servers
 	DELTAFORGE_KILLS=10 DELTAFORGE_BIG_TRANSACTION=200000 DELTAFORGE_CHAOS_SECS=60 DELTAFORGE_HOSTILE_REQUESTS=10000 \
+	  DELTAFORGE_SNAPSHOT_SCHEDULES=20000 \
 	  $(PYTEST) $(PARALLEL) --durations 10 tests
 	$(MAKE) pure fuzz-asan
+
+# Random schedules of copies and a log whose commits become visible late.
+snapshot-model: $(READY)
+	DELTAFORGE_SNAPSHOT_SCHEDULES=$(or $(SCHEDULES),20000) $(PYTEST) tests/property/test_snapshot_model.py
 
 pure: servers
 	DELTAFORGE_PURE=1 $(PYTEST) $(PARALLEL) tests

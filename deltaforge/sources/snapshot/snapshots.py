@@ -38,6 +38,8 @@ BUSY_POLL_SECS, IDLE_POLL_SECS = 0.005, 0.1
 IDLE_SECS = 10.0
 """A worker without work for so long disconnects."""
 IDLE_WAIT_SECS = 0.5
+YIELDS_AFTER_SECS = 1.0
+"""Nothing is read ahead for the copy if the log has had all the room for so long."""
 SHOWN_AFTER_SECS = 10.0
 
 
@@ -79,6 +81,7 @@ class Snapshots:
         self._again: deque[ChunkMark] | None = None
         self._workers: list[SnapshotWorker] = []
         self._is_connected = self._has_room = self._is_closed = False
+        self._had_room_at = -YIELDS_AFTER_SECS
         self._open_tx = ""
         self._capture_wait = Wait()
 
@@ -135,8 +138,9 @@ class Snapshots:
         """
         now = self._clock()
         with self._changed:
-            before = (self._copying, self._has_room)
-            self._has_room = has_room
+            before, self._has_room = (self._copying, self._yields(now)), has_room
+            if has_room:
+                self._had_room_at = now
             copying = self._chosen(stream, now)
             names = copying.prepare(stream) if copying is not None and self._capture_wait.until <= now else []
         found = self._captured(stream, names, now) if names else {}
@@ -147,7 +151,7 @@ class Snapshots:
             if batch is not None:
                 batch.snapshot = self._ledger.take()
             self._hire()
-            if batch is not None or names or before != (self._copying, has_room):
+            if batch is not None or names or before != (self._copying, self._yields(now)):
                 self._changed.notify_all()
             return batch
 
@@ -241,8 +245,11 @@ class Snapshots:
 
     def _task(self, now: float) -> Task | None:
         copying = self._copying
-        is_ready = copying is not None and self._is_connected and self._has_room
+        is_ready = self._is_connected and not self._yields(now)
         return copying.next_task(now) if copying is not None and is_ready else None
+
+    def _yields(self, now: float) -> bool:
+        return now - self._had_room_at >= YIELDS_AFTER_SECS
 
     def finished(self, task: Task, result: Result) -> None:
         """A worker did a task."""

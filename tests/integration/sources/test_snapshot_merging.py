@@ -44,7 +44,7 @@ def schema_of(database):
     return (database.name if database.server.scheme == "mysql" else "public"), "p"
 
 
-def test_changes_inside_a_window(copy, database):
+def test_insert_update_delete_key_update_inside_window(copy, database):
     database.execute("insert into p (id, v) values " + ", ".join(f"({n}, 1)" for n in range(1, 13)))
     steps = copy(chunk_size=100)
     steps.request()
@@ -78,7 +78,7 @@ def test_changes_inside_a_window(copy, database):
     assert of(steps.events)[-2:] == [("u", 7, 4), ("d", 8, 1)]
 
 
-def test_a_table_that_is_truncated_or_altered_inside_a_window_begins_again(copy, database):
+def test_truncate_and_ddl_inside_window(copy, database):
     database.execute("insert into p (id, v) values (1, 1), (2, 1)")
     steps = copy(chunk_size=100)
     steps.request()
@@ -96,7 +96,7 @@ def test_a_table_that_is_truncated_or_altered_inside_a_window_begins_again(copy,
     assert all(job.status == "completed" for job in steps.state.ended)
 
 
-def test_a_key_that_moves_between_ranges_both_ways(copy, database):
+def test_key_update_between_ranges_both_ways(copy, database):
     database.execute(
         "insert into p (id, v, pad) values " + ", ".join(f"({n}, 1, '{'x' * 190}')" for n in range(1, 201))
     )
@@ -113,7 +113,7 @@ def test_a_key_that_moves_between_ranges_both_ways(copy, database):
     assert consumer.rows == dict(database.rows("select id, v from p"))
 
 
-def test_a_long_transaction_over_a_whole_job(copy, database):
+def test_long_transaction_over_whole_job(copy, database):
     database.execute("insert into p (id, v) values (1, 1), (2, 1)")
     steps = copy(chunk_size=1)
     open_session = database.connect()
