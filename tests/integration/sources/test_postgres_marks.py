@@ -2,14 +2,16 @@
 
 import threading
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 
 import pytest
 
+from deltaforge.core.errors import SourceError
 from deltaforge.core.positions import PostgresPosition
 from deltaforge.core.positions.postgres import lsn_from_text
+from deltaforge.sources.postgres.spec import PostgresSourceSpec
 from tests.copied_chunks import copied_events, copier_of
-from tests.fixtures.database import PostgresServer
+from tests.fixtures.database import Database, PostgresServer
 from tests.fixtures.fix_servers import private_servers
 from tests.reading import postgres_reader, readers_of
 
@@ -195,3 +197,51 @@ def test_idle_server_high_at_page_boundary(database, copy, monkeypatch):
         copy.stream.hasten(chunk.high)
         for batch in copy.stream.poll(0.1):
             reached = batch.position
+
+
+def test_standby_snapshot_lists_no_xip(private_postgres, tmp_path):
+    options = ("-c", "hot_standby_feedback=on")
+    primary = Database(private_postgres(*options, version=18), "shop")
+    primary.server.create("shop")
+    primary.execute("create table t (id int primary key, v int)", "create publication pub for all tables")
+    standby = Database(private_postgres(*options, version=18, standby_of=primary.server), "shop")
+    reader = postgres_reader(standby, tmp_path / "state")
+    with ExitStack() as stack:
+        stack.callback(reader.close)
+        opening = threading.Thread(target=reader.open)
+        opening.start()
+        while opening.is_alive():  # a standby makes a slot where the primary says who is running
+            primary.execute("select pg_log_standby_snapshot()")
+            opening.join(0.1)
+        copy = copier_of(reader)
+        stack.callback(copy.chunks.close)
+        writer = stack.enter_context(closing(primary.connect()))
+        writer.execute("set synchronous_commit = on")
+        writer.execute("begin")
+        writer.execute("insert into t values (1, 1)")
+        primary.execute("set synchronous_commit = on; insert into t values (2, 1)")
+        (event,) = reader.read(1)
+        since, plan = copy.stream.since(), copy.plan("t")
+        chunk = copy.read(plan)
+        assert values_of(chunk) == {2: 1}
+        assert chunk.mark.snapshot.is_standby
+        assert not chunk.mark.snapshot.running
+        assert not chunk.mark.sees(event.source)  # not surely: an older one runs
+        assert copy.chunks.unsettled(chunk.mark, since) is None
+        assert chunk.high.lsn <= lsn_from_text(standby.rows("select pg_last_wal_replay_lsn()::text")[0][0])
+        writer.execute("commit")
+        (late,) = reader.read(1)
+        after = copy.read(plan)
+        assert (values_of(after), after.mark.sees(late.source)) == ({1: 1, 2: 1}, True)
+        check_chunk_from_other_server(primary, copy, plan, since)
+
+
+def check_chunk_from_other_server(primary, copy, plan, since):
+    """Two connections of a DSN that lead to the primary and to a standby."""
+    config = {**copy.reader._spec.config.model_dump(), "dsn": primary.url()}
+    elsewhere = PostgresSourceSpec(type="postgres", config=config).chunk_reader(None)
+    with closing(elsewhere):
+        chunk = elsewhere.read(copy.request(plan))
+        assert values_of(chunk) == {1: 1, 2: 1}
+        with pytest.raises(SourceError, match="different servers"):
+            elsewhere.unsettled(chunk.mark, since)

@@ -1,6 +1,7 @@
 """Chunks of PostgreSQL tables beside the log, against real servers."""
 
-from contextlib import closing
+import time
+from contextlib import closing, contextmanager
 from itertools import pairwise
 
 import pytest
@@ -36,6 +37,26 @@ def copier(database, tmp_path):
 
 def ids_of(events):
     return sorted(event.after["id"] for event in events)
+
+
+@contextmanager
+def altered(server, name, value):
+    """A setting of the server is another one for a while."""
+    with closing(server.connect()) as admin:
+
+        def takes(statement, is_so):
+            admin.execute(statement)
+            admin.execute("select pg_reload_conf()")
+            deadline = time.monotonic() + 20
+            while (admin.execute(f"show {name}").fetchone()[0] == value) is not is_so:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+
+        takes(f"alter system set {name} = '{value}'", True)
+        try:
+            yield
+        finally:
+            takes(f"alter system reset {name}", False)
 
 
 def test_a_table_is_copied_page_by_page(database, copier):
@@ -246,6 +267,9 @@ def test_tables_that_cannot_be_copied_say_why(database, copier):
     for name in ("n", "k"):
         assert "no replica identity" in copy.plan(name).warnings[0]
     assert copy.plan("t").warnings == ()
+    database.execute("insert into t select generate_series(1, 30000)")
+    with altered(database.server, "max_slot_wal_keep_size", "2MB"):
+        assert "max_slot_wal_keep_size (2 MB)" in copy.plan("t").warnings[0]
     with pytest.raises(TableChangedError):
         copy.plan("u")
     database.execute("alter publication pub set (publish = 'insert, delete')")

@@ -10,6 +10,9 @@ from deltaforge.schema.registry import TableName
 from deltaforge.sources.postgres.snapshot.connection import CopyConnection
 from deltaforge.sources.postgres.snapshot.plan import CopyPlan, Leaf
 
+WARNED_SHARE = 0.5
+"""Of the WAL that the server keeps for a slot."""
+
 _PUBLISHED = "select schemaname, tablename from pg_publication_tables where pubname = %s"
 _OPERATIONS = "select pubinsert, pubupdate, pubdelete from pg_publication where pubname = %s"
 
@@ -98,7 +101,8 @@ def plan_of(connection: CopyConnection, publication: str, table: TableName) -> t
     ((definition,),) = connection.rows(DEFINITION.format(oid="%s", publication="%s"), [oid, publication])
     rows = connection.rows(_LEAVES, [oid, kind, oid, kind])
     leaves = tuple(_leaf(connection, name, row) for row in rows)
-    return CopyPlan(oid, leaves, definition, row_filter), list(found)
+    ((system_id,),) = connection.rows("select system_identifier::text from pg_control_system()")
+    return CopyPlan(system_id, oid, leaves, definition, row_filter), list(found)
 
 
 def check_readable(connection: CopyConnection, leaves: Sequence[Leaf], where: str | None) -> None:
@@ -119,13 +123,20 @@ def check_readable(connection: CopyConnection, leaves: Sequence[Leaf], where: st
                 raise SourceError(error.message, kind="incompatible", hint=hint) from error
 
 
-def warnings_of(table: TableName, found: list[Any]) -> tuple[str, ...]:
+def warnings_of(connection: CopyConnection, plan: CopyPlan, found: list[Any]) -> tuple[str, ...]:
     """What an operator should know before a table is copied."""
     _, _, identity, _, has_index = found
-    name = ".".join(table)
+    warnings = []
     if identity == "n" or (identity in "di" and not has_index):
-        return (f"table {name} has no replica identity: the server refuses updates and deletes of its rows",)
-    return ()
+        warnings.append("it has no replica identity: the server refuses updates and deletes of its rows")
+    byte_count = sum(leaf.bytes_per_page * leaf.pages for leaf in plan.leaves)
+    ((kept_mb,),) = connection.rows("select setting::int8 from pg_settings where name = 'max_slot_wal_keep_size'")
+    if kept_mb >= 0 and 2 * byte_count >= kept_mb * (1 << 20) * WARNED_SHARE:
+        warnings.append(
+            f"twice its size is at least half of max_slot_wal_keep_size ({kept_mb:,} MB): should a sink be slower than"
+            " the writers while it is copied, the slot may be lost"
+        )
+    return tuple(warnings)
 
 
 def transactions_at_work(connection: CopyConnection, running: frozenset[int]) -> frozenset[int]:

@@ -24,6 +24,9 @@ set enable_seqscan = off; set max_parallel_workers_per_gather = 0; set synchroni
 """
 """A range of pages is read as such, in order. Rows that row security would hide make an error, not a gap."""
 
+WAIT_MS = 100
+"""How long the socket is waited for: bytes may be in the TLS library already, of which the socket knows nothing."""
+
 _SIZES = """
 select current_setting('block_size')::int8, current_setting('wal_block_size')::int8,
        (select setting::int8 from pg_settings where name = 'wal_segment_size')
@@ -148,7 +151,7 @@ class CopyConnection:
                 return CopiedChunk(facts, block, block.count, block.byte_count, is_whole=False)
             if state < 0:
                 raise error_of(self._pg.get_error_message(), None, _DOING)
-            self._poll.poll()
+            self._poll.poll(WAIT_MS)
 
     def _python_rows(self, facts: list[str | None], shape: tuple[int, int], max_bytes: int | None) -> CopiedChunk:
         inserts: list[bytes] = []
@@ -165,7 +168,7 @@ class CopyConnection:
         return CopiedChunk(facts, inserts, len(inserts), byte_count, is_whole=False)
 
     def _receive(self) -> None:
-        self._poll.poll()
+        self._poll.poll(WAIT_MS)
         self._pg.consume_input()
 
     def _result(self) -> pq.abc.PGresult | None:

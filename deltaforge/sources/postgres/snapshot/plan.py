@@ -46,12 +46,14 @@ class CopyPlan(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a chunk has to know of a table.
 
     Attributes:
+        system_id: Of the server: on another one rows are elsewhere.
         oid: Of the table as it is published.
         leaves: What holds its rows.
         row_filter: Of the publication, as an expression.
         definition: A digest of what the log shows of the table, and of how it is published.
     """
 
+    system_id: str
     oid: int
     leaves: tuple[Leaf, ...]
     definition: str

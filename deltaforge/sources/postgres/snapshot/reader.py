@@ -103,7 +103,7 @@ class PostgresChunkReader:
             plan.stripes(stripe_count),
             round(rows) if rows or not plan.pages else None,
             round(sum(leaf.bytes_per_page * leaf.pages for leaf in plan.leaves)),
-            warnings_of(table, found),
+            warnings_of(connection, plan, found),
         )
 
     def read(self, request: ChunkRequest) -> Chunk:
@@ -210,10 +210,12 @@ class PostgresChunkReader:
 
     def _check(self, request: ChunkRequest, leaf: Leaf, facts: _Facts) -> None:
         """That the rows are those of the plan, and have the columns that the stream has registered."""
-        name, definition = ".".join(request.plan.table), self._plan(request.plan).definition
+        name, plan = ".".join(request.plan.table), self._plan(request.plan)
+        if facts.system_id != plan.system_id:
+            raise TableChangedError(f"the copy of table {name} was planned on another server")
         if not facts.is_same_leaf:
             raise TableChangedError(f"table {name} was made anew")
-        if facts.definition != definition or facts.definition != request.captured.digest:
+        if facts.definition != plan.definition or facts.definition != request.captured.digest:
             raise TableChangedError(f"the definition of table {name} has changed, or how it is published")
         if facts.filenode != leaf.filenode and not request.reread:
             raise TableChangedError(f"table {name} was rewritten: its rows are elsewhere")
