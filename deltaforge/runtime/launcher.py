@@ -24,6 +24,7 @@ from deltaforge.core.errors import DeltaForgeError, SourceError, SpecError, Stor
 from deltaforge.observability.logging import configure
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime.ending import CLOSE_SECS, Ending, stop_secs_of
+from deltaforge.runtime.memory import keep_freed_memory
 from deltaforge.runtime.outcome import Outcome
 from deltaforge.runtime.panics import Panics, kept_out
 from deltaforge.runtime.paths import PipelinePaths
@@ -109,6 +110,7 @@ def run(
     """
     # Rust's backtraces say nothing about a pipeline; must be set before bytewax is loaded.
     os.environ["RUST_BACKTRACE"] = "0"
+    keep_freed_memory()
     from bytewax.run import cli_main
 
     from deltaforge.runtime.control_socket import ControlSocket
