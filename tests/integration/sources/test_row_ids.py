@@ -102,3 +102,20 @@ def test_changes_of_postgres_meet_copied_rows(postgres_database, tmp_path, ident
         assert touched(reader.batches[-1:], ids)[1] == (
             [] if identity == "full" else ['{"n":"-1.00","k":"\u00fc","d":"infinity"}']
         ), event.after
+
+
+def test_rows_without_a_key_differ_wherever_they_are(postgres_database, tmp_path):
+    """In a table that has grown since its copy was planned, and where chunks end in the middle of pages."""
+    database = postgres_database
+    database.execute("create table t (v text)", "create publication pub for table t")
+    with closing(postgres_reader(database, tmp_path / "state").open()) as reader:
+        copier = copier_of(reader, max_rows=50, max_bytes=1 << 14)
+        with closing(copier.chunks):
+            plan = copier.plan("t")
+            database.execute("insert into t select repeat('x', 500) from generate_series(1, 700)")
+            chunks = copier.all(plan)
+            again = copier.read(plan, chunks[1].reached, high=chunks[2].reached)
+            ids = [event.event_id for event in events_of_chunks(chunks)]
+            assert len(chunks) > 5
+            assert len(ids) == len(set(ids)) == 700
+            assert events_of_chunks([again])[0].event_id == events_of_chunks(chunks[2:3])[0].event_id

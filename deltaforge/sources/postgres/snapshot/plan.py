@@ -88,10 +88,6 @@ class CopyPlan(msgspec.Struct, frozen=True, omit_defaults=True):
         first, last = self._number(low), self.pages if end is None else self._number(end)
         return min(1.0, (self._number(reached) - first) / (last - first)) if last > first else 1.0
 
-    def ordinal(self, low: Place) -> int:
-        """What tells a chunk from others of its table."""
-        return self._number(low) + (low.line << 15)
-
     def _number(self, place: Place) -> int:
         """How many pages lie before a place, as of the plan."""
         return sum(leaf.pages for leaf in self.leaves[: place.leaf]) + min(place.page, self.leaves[place.leaf].pages)
@@ -110,6 +106,11 @@ class Place(NamedTuple):
     leaf: int = 0
     page: int = 0
     line: int = 0
+
+    @property
+    def ordinal(self) -> int:
+        """What tells a chunk that begins here from others of its table: a number of 64 bits."""
+        return (self.leaf & 0xFFFF) << 48 | self.page << 16 | self.line
 
     @classmethod
     def of(cls, cursor: Cursor | None) -> Place:

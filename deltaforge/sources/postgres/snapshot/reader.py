@@ -229,7 +229,7 @@ class PostgresChunkReader:
     ) -> Chunk:
         connection, plan, (low, reached) = self._connected(), self._plan(request.plan), places
         transaction = backend.Transaction(CONNECTOR, facts.system_id, request.transaction, "", facts.ts_ms)
-        transaction.ordinal = plan.ordinal(low)
+        transaction.ordinal = low.ordinal
         lsn = reachable(facts.lsn, connection.wal_block_bytes, connection.wal_file_bytes)
         rows = copied_rows(request.captured, copied.inserts, transaction, facts.ts_ms, text_from_lsn(lsn))
         end = None if request.end is None else Place.of(request.end)
