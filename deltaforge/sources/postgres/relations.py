@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.errors import SchemaError
@@ -58,7 +58,7 @@ class Relations:
         self.misses = 0
         self.changes: Counter[TableName] = Counter()
         self._names: dict[int, TableName] = {}
-        self._shown: dict[TableName, Relation] = {}
+        self._shown: dict[TableName, tuple[int, str]] = {}
         self._described: dict[int, Relation] = {}
         self._ahead: list[int] = []
 
@@ -107,9 +107,16 @@ class Relations:
         last = self._names.get(relation.oid, name)
         if last != name:
             self.changes[last] += 1
-        if self._shown.get(name, relation) != relation:
+        shown = relation.oid, signature_of(relation)
+        if self._shown.get(name, shown) != shown:
             self.changes[name] += 1
-        self._names[relation.oid], self._shown[name] = name, relation
+        self._names[relation.oid], self._shown[name] = name, shown
+
+    def copied(self, tables: Mapping[TableName, CapturedTable]) -> None:
+        """What the catalog says of tables that are copied: they have changed if the log describes them otherwise."""
+        for name, table in tables.items():
+            relation = table.relation
+            self._names[relation.oid], self._shown[name] = name, (relation.oid, signature_of(relation))
 
     def undefined(self, message: Message) -> Iterator[int]:
         """The relations of a message that have to be defined before its events can be made."""

@@ -176,6 +176,7 @@ class PostgresStream:
 
     def tables_to_copy(self, tables: Sequence[TableName]) -> dict[TableName, CapturedTable]:
         found = self._copyable.tables(tables)
+        self._relations.copied(found)
         self._relations.look_ahead(self._resume.lsn)
         return found
 

