@@ -147,15 +147,26 @@ def _postgres(parts: SplitResult, tables: Sequence[str], name: str) -> _Source:
         f"      publication: {slot}   # has to be there: nothing but what it names is sent",
         f"      slot: {slot}          # made at the first start; keeps WAL on the server while the pipeline is stopped",
         f"      tables: {_quoted(patterns)}",
+        "      snapshot: {mode: initial}     # first the rows that are there; never: changes alone",
     ]
     role = _identifier(unquote(parts.username or "postgres"))
     statements = [
         f"create role {role} login replication password '…'",
         f"grant connect on database {_identifier(database)} to {role}",
+        *_readable(patterns, role),
         f"create publication {slot} for {_published(patterns)}",
     ]
     settings = "wal_level = logical (alter system set wal_level = logical, then a restart)"
     return _Source("postgres", lines, variables, statements, settings, "${source.schema}.${source.table}")
+
+
+def _readable(patterns: Sequence[str], role: str) -> list[str]:
+    """What lets a role copy the rows that are there: the schemas, if they are spelled out, else all of them."""
+    schemas = dict.fromkeys(pattern.split(".", 1)[0] if "." in pattern else "public" for pattern in patterns)
+    if any(set(schema) & set('*%`"') for schema in schemas):
+        return [f"grant pg_read_all_data to {role}"]
+    named = ", ".join(map(_identifier, schemas))
+    return [f"grant usage on schema {named} to {role}", f"grant select on all tables in schema {named} to {role}"]
 
 
 def _published(patterns: Sequence[str]) -> str:
