@@ -16,7 +16,7 @@ def check_supported(spec: PipelineSpec) -> None:
     Raises:
         SpecError: With every such place and what to do about it.
     """
-    faults = [*_unbuilt_plugins(spec.spec), *_unbuilt_source_features(spec.spec), *_unbuilt_blocks(spec.spec)]
+    faults = [*_unbuilt_plugins(spec.spec), *_unbuilt_blocks(spec.spec)]
     faults += _refused(spec.spec)
     if faults:
         raise error_of(faults)
@@ -41,15 +41,6 @@ def _refused(spec: PipelineBody) -> Iterator[Fault]:
     for number, sink in enumerate(spec.sinks):
         for steps, message in sink.config.refused():
             yield Fault(path_text(("spec", "sinks", number, "config", *steps)), message)
-
-
-def _unbuilt_source_features(spec: PipelineBody) -> Iterator[Fault]:
-    config = spec.source.config
-    if config.snapshot is not None and config.snapshot.mode != "never" and not hasattr(spec.source, "chunk_reader"):
-        message = (
-            f"snapshot mode `{config.snapshot.mode}` is not available in this version for {spec.source.type}; use never"
-        )
-        yield Fault("spec.source.config.snapshot.mode", message)
 
 
 def _unbuilt_blocks(spec: PipelineBody) -> Iterator[Fault]:

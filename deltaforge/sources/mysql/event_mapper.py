@@ -32,6 +32,7 @@ class CapturedTable:
         columns: Names and types in table order, hidden ones too.
         is_versioned: Whether the table keeps a history of its rows, so that events of the log are not those of rows.
         plan: The kernel's row plan, None without a kernel.
+        selected: What is selected to copy it; ``digest``: of the definition then. Empty unless it is to be copied.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class CapturedTable:
         self.decoder = RowDecoder(schema.table.qualified, columns, schema.primary_key)
         self.mapper = mapper
         self.is_outbox = is_outbox
+        self.selected = self.digest = ""
         self.plan: RowPlan | None = None
         if compiled is not None:
             texts = event_fragments(compiled, mapper.event_of(self, "u"))

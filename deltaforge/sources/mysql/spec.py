@@ -9,6 +9,7 @@ from deltaforge.config.model import StrictModel
 from deltaforge.sources.base import LeftSlot, LogStream, SourceContext
 from deltaforge.sources.mysql.config import MysqlSourceConfig
 from deltaforge.sources.python_rows import CountPythonRows, uncounted
+from deltaforge.sources.snapshot.base import ChunkReader
 
 
 class MysqlSourceSpec(StrictModel):
@@ -19,9 +20,16 @@ class MysqlSourceSpec(StrictModel):
 
     def build(self, context: SourceContext) -> LogStream:
         """A new, unopened stream of the binary log."""
-        from deltaforge.sources.mysql.stream import MysqlStream
+        from deltaforge.sources.mysql.snapshot.stream import CopyableMysqlStream
 
-        return MysqlStream(self.config, context)
+        return CopyableMysqlStream(self.config, context)
+
+    def chunk_reader(self, context: SourceContext) -> ChunkReader:
+        """A reader of chunks of the captured tables."""
+        from deltaforge.sources.mysql.snapshot.reader import MysqlChunkReader
+
+        del context
+        return MysqlChunkReader(self.config)
 
     def table_codec(
         self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted

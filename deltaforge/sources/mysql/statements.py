@@ -14,6 +14,7 @@ from deltaforge.sources.mysql.event_mapper import EventMapper, StatementPlace
 from deltaforge.sources.mysql.gate import Gate
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.reach import Reach, fills_table
+from deltaforge.sources.mysql.snapshot.log import DefinitionCounts
 from deltaforge.sources.mysql.statement import Statement
 from deltaforge.sources.mysql.tables import Tables
 from deltaforge.sources.mysql.tokens import Kind, Token
@@ -163,6 +164,7 @@ class Statements:
 
     Attributes:
         xa: The XA transactions that are prepared.
+        definitions: What may be defined anew of tables that are copied.
     """
 
     def __init__(self, tables: Tables, history: SchemaHistory, mapper: EventMapper, gate: Gate, reach: Reach) -> None:
@@ -172,6 +174,7 @@ class Statements:
         self._gate = gate
         self._reach = reach
         self.xa = XaTransactions()
+        self.definitions = DefinitionCounts()
 
     def act(self, meaning: Meaning, statement: Statement, place: StatementPlace) -> ChangeEvent | None:
         """The event of a statement: that of a TRUNCATE of a captured table; others have none.
@@ -181,6 +184,7 @@ class Statements:
                 understood, and no operator let it pass.
         """
         position = MysqlPosition(place.file, place.pos)
+        self.definitions.note(statement)
         try:
             return self._event(meaning, statement, place, position)
         except (SourceError, SchemaError) as error:

@@ -14,7 +14,7 @@ from tests.snapshots import (
 )
 
 
-@pytest.fixture(params=["postgres"])
+@pytest.fixture(params=["postgres", "mysql", "mariadb"])
 def database(request):
     with request.getfixturevalue(request.param).fresh_database() as database:
         yield database

@@ -19,7 +19,7 @@ from tests.trial import pause
 ROWS = 400
 
 
-@pytest.fixture(params=["postgres"])
+@pytest.fixture(params=["postgres", "mysql"])
 def database(request):
     with request.getfixturevalue(request.param).fresh_database() as database:
         yield database

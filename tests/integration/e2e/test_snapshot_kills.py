@@ -25,7 +25,7 @@ SHORT = {"send_timeout_secs": 1, "batch_timeout_secs": 1, "connect_timeout_secs"
 COPY = {"mode": "initial", "chunk_size": 20}
 
 
-@pytest.fixture(params=["postgres"])
+@pytest.fixture(params=["postgres", "mysql"])
 def database(request):
     with request.getfixturevalue(request.param).fresh_database() as database:
         yield database

@@ -25,7 +25,7 @@ from tests.trial import pause
 SHORT = {"send_timeout_secs": 1, "batch_timeout_secs": 1, "connect_timeout_secs": 1}
 
 
-@pytest.fixture(params=["postgres"])
+@pytest.fixture(params=["postgres", "mysql"])
 def database(request):
     with request.getfixturevalue(request.param).fresh_database() as database:
         yield database

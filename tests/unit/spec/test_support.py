@@ -6,9 +6,6 @@ from deltaforge.spec import check_supported, parse_document
 SOURCE, SINK = "spec/source/config", "spec/sinks/0/config"
 
 REFUSED = [
-    (f"{SOURCE}/snapshot", {}, "spec.source.config.snapshot.mode"),
-    (f"{SOURCE}/snapshot", {"mode": "initial"}, "spec.source.config.snapshot.mode"),
-    (f"{SOURCE}/snapshot", {"mode": "always"}, "spec.source.config.snapshot.mode"),
     ("spec/processors", [{"type": "filter"}], "spec.processors[0].type"),
     ("spec/processors", [{"type": "flatten"}], "spec.processors[0].type"),
     ("spec/processors", [{"type": "outbox"}], "spec.processors[0].type"),
@@ -55,7 +52,8 @@ def test_sinks_that_are_not_built_are_valid_but_refused(put, sink):
 
 ALLOWED = [
     (f"{SINK}/exactly_once", True),
-    (f"{SOURCE}/snapshot", {"mode": "never"}),
+    (f"{SOURCE}/snapshot", {}),
+    (f"{SOURCE}/snapshot", {"mode": "always", "intra_table_parallel": True}),
     (f"{SOURCE}/on_schema_drift", "halt"),
     ("spec/commit_policy", {"mode": "all"}),
     ("spec/commit_policy", {"mode": "quorum", "quorum": 1}),

@@ -1,0 +1,1 @@
+"""The copying of tables of MySQL and MariaDB: keys, ranges, marks, and the reader of chunks."""

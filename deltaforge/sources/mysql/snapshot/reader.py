@@ -1,0 +1,261 @@
+"""Reads chunks of the captured tables; see :class:`deltaforge.sources.snapshot.base.ChunkReader`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+import msgspec
+
+from deltaforge.core.errors import SourceError, TableChangedError
+from deltaforge.core.positions import MysqlPosition
+from deltaforge.core.snapshot import Cursor, Stripe
+from deltaforge.kernel import backend
+from deltaforge.protocol.mysql.result_rows import copied_columns
+from deltaforge.protocol.mysql.result_values import ResultValue
+from deltaforge.schema.registry import TableName
+from deltaforge.sources.mysql.catalog import load_table
+from deltaforge.sources.mysql.client import connect
+from deltaforge.sources.mysql.config import MysqlSourceConfig
+from deltaforge.sources.mysql.event_mapper import CapturedTable
+from deltaforge.sources.mysql.group import copied_rows
+from deltaforge.sources.mysql.rows_connection import RowsConnection
+from deltaforge.sources.mysql.server import ServerSettings, read_settings
+from deltaforge.sources.mysql.snapshot.columns import copied_types
+from deltaforge.sources.mysql.snapshot.keys import Key, find_key
+from deltaforge.sources.mysql.snapshot.log import digest_of
+from deltaforge.sources.mysql.snapshot.marks import MysqlMark, Sight, Sights, sights_of
+from deltaforge.sources.mysql.snapshot.names import quoted, quoted_table
+from deltaforge.sources.mysql.snapshot.ranges import behind, cursor_of, statement, up_to, values_of
+from deltaforge.sources.mysql.snapshot.reread import condition_of_keys
+from deltaforge.sources.mysql.tables import captured_tables
+from deltaforge.sources.snapshot.base import Chunk, ChunkRequest, Mark, TablePlan
+
+CUT_BYTES = 64 << 20
+"""A chunk ends at the first row behind so many bytes."""
+MAX_KEYLESS_BYTES = 256 << 20
+"""Of a table that has no key to be read by: it is one chunk."""
+_GONE = frozenset({1049, 1054, 1146, 1176})
+"""Of the server: no such database, column, table or index."""
+_EVERYTHING = 1 << 31
+_TABLES = """
+select table_schema, table_name from information_schema.tables
+ where table_type in ('BASE TABLE', 'SYSTEM VERSIONED') order by table_schema, table_name
+"""
+_SIZE = "select table_rows, data_length from information_schema.tables where table_schema = %s and table_name = %s"
+
+
+class MysqlPlan(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is saved of how a table is read. ``key``: None: all of it at once."""
+
+    digest: str
+    key: Key | None = None
+
+
+class MysqlChunkReader:
+    """One connection. Opened by its first use, and again after an error."""
+
+    def __init__(self, config: MysqlSourceConfig) -> None:
+        self._dsn = config.dsn.get_secret_value()
+        self._patterns = captured_tables(config)
+        self._rows: RowsConnection | None = None
+        self._server: ServerSettings | None = None
+        self._sights: Sights | None = None
+        self._plans: dict[str, MysqlPlan] = {}
+
+    def tables(self) -> list[TableName]:
+        with self._errors():
+            rows = self._connected()
+            self._patterns.ignores_case = self._settings().folds_names
+            found = [(str(db), str(table)) for db, table in rows.query(_TABLES)]
+            return [table for table in found if self._patterns.matches(*table)]
+
+    def plan(self, table: TableName, *, where: str | None, stripe_count: int) -> TablePlan:
+        with self._errors():
+            rows = self._connected()
+            with closing(connect(self._dsn)) as connection:
+                definition = load_table(connection, table).definition()
+            if definition is None:
+                raise TableChangedError(f"there is no table {'.'.join(table)}")
+            columns = copied_columns(copied_types(definition, is_mariadb=self._settings().flavor == "mariadb"))
+            key = find_key(rows.query, table, columns)
+            if where is not None:
+                rows.query(f"explain select 1 from {quoted_table(table)} where ({where}\n)")  # noqa: S608 - what an operator may say
+            ((row_count, byte_count),) = rows.query(_SIZE, table) or [(None, None)]
+            plan = MysqlPlan(digest_of(definition), key)
+            bounds = self._bounds(table, key, Stripe(), stripe_count) if key is not None and stripe_count > 1 else []
+            return TablePlan(
+                table,
+                "whole" if key is None else "keyset",
+                msgspec.json.encode(plan).decode(),
+                tuple(Stripe(low, high) for low, high in itertools.pairwise([None, *bounds, None])),
+                None if row_count is None else int(row_count),
+                None if byte_count is None else int(byte_count),
+                () if key is not None else ("it has no key that it can be read by: it is one chunk, read whole",),
+            )
+
+    def read(self, request: ChunkRequest) -> Chunk:
+        with self._errors():
+            plan, table = self._plan(request.plan), request.captured
+            if plan.digest != table.digest:
+                raise TableChangedError(f"the definition of table {'.'.join(request.plan.table)} has changed")
+            rows, sights = self._connected(), self._sight()
+            sight = sights.before(rows.query)
+            images, row_count, last = self._images(rows, request, plan)
+            high = sights.after(rows.query, sight)
+            return self._chunk(request, sight, high, images, row_count, self._reached(request, plan, last))
+
+    def unsettled(self, mark: Mark, since: object) -> str | None:
+        if not isinstance(mark, MysqlMark) or not isinstance(since, MysqlPosition):
+            raise SourceError("a mark of another source", kind="other")
+        if mark.server != since.server_uuid:
+            raise SourceError(
+                "the log and a chunk of a snapshot have been read from different servers",
+                kind="connect",
+                hint="let the DSN lead to one server",
+            )
+        if mark.prepared:  # in the log with its prepare, and seen by nobody before its commit
+            return f"XA transactions that are prepared: {', '.join(sorted(mark.prepared)[:3])}"
+        return mark.lacks(since)
+
+    def split(self, plan: TablePlan, stripe: Stripe) -> Cursor | None:
+        key = self._plan(plan).key
+        if key is None:
+            return None
+        with self._errors():
+            return next(iter(self._bounds(plan.table, key, stripe, 2)), None)
+
+    def close(self) -> None:
+        rows, self._rows, self._sights = self._rows, None, None
+        if rows is not None:
+            rows.close()
+
+    def _connected(self) -> RowsConnection:
+        if self._rows is None:
+            with closing(connect(self._dsn)) as connection:
+                self._server = read_settings(connection)
+            self._rows = RowsConnection(self._dsn)
+        return self._rows
+
+    def _settings(self) -> ServerSettings:
+        if self._server is None:
+            raise SourceError("the source is not connected", kind="connect")
+        return self._server
+
+    def _sight(self) -> Sights:
+        if self._sights is None:
+            self._sights = sights_of(self._settings(), self._connected().query)
+        return self._sights
+
+    def _plan(self, plan: TablePlan) -> MysqlPlan:
+        known = self._plans.get(plan.detail)
+        if known is None:
+            try:
+                known = msgspec.json.decode(plan.detail, type=MysqlPlan)
+            except msgspec.MsgspecError as exc:
+                name = ".".join(plan.table)
+                raise SourceError(f"the saved plan of table {name} cannot be read: {exc}", kind="checkpoint") from exc
+            self._plans = {plan.detail: known}
+        return known
+
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        """The connection is not used again after an error; what a table lacks is a change of it."""
+        try:
+            yield
+        except SourceError as error:
+            self.close()
+            if error.context.get("code") in _GONE:
+                raise TableChangedError(error.message) from error
+            raise
+
+    def _images(
+        self, rows: RowsConnection, request: ChunkRequest, plan: MysqlPlan
+    ) -> tuple[bytes, int, tuple[ResultValue, ...] | None]:
+        """Row images, how many they are, and the values of the last row if the read ended there and not at its end."""
+        table: CapturedTable = request.captured
+        limit = None if request.high is not None or request.max_rows >= _EVERYTHING else request.max_rows
+        prepared = rows.prepare(_statement(request, plan.key, table.selected, limit))
+        result = rows.execute(prepared, (), table.columns)
+        bound = min(request.max_bytes, CUT_BYTES) if limit is not None else MAX_KEYLESS_BYTES
+        part = result.read(bound)
+        if not result.is_end:
+            self._rows = None
+            rows.close()  # in the middle of a result
+            if plan.key is None or limit is None:
+                raise SourceError(
+                    f"table {'.'.join(request.plan.table)} has no key and more than {MAX_KEYLESS_BYTES >> 20} MiB",
+                    kind="incompatible",
+                    hint="add a primary key, or leave it out of the snapshot",
+                )
+            return part.images, part.row_count, part.last_row
+        rows.forget(prepared)
+        return part.images, part.row_count, part.last_row if limit is not None and part.row_count >= limit else None
+
+    def _reached(self, request: ChunkRequest, plan: MysqlPlan, last: tuple[ResultValue, ...] | None) -> Cursor | None:
+        if request.high is not None:
+            return request.high
+        if last is None or plan.key is None or request.reread:
+            return None
+        places = {name: place for place, (name, _) in enumerate(request.captured.columns)}
+        return cursor_of([column.value_of(last[places[column.name]]) for column in plan.key.columns])
+
+    def _chunk(  # noqa: PLR0913 - what was read
+        self, request: ChunkRequest, sight: Sight, high: MysqlPosition, images: bytes, row_count: int, to: Cursor | None
+    ) -> Chunk:
+        uuid = self._settings().uuid
+        if sight.mark.server != uuid:
+            raise SourceError("the DSN leads to another server than before", kind="connect")
+        transaction = backend.Transaction("mysql", uuid, request.transaction, "", sight.ts_ms)
+        place = (sight.ts_ms, sight.server_id, high.file, high.pos)
+        rows = copied_rows(request.captured, images, transaction, place)
+        return Chunk(request, rows, to, sight.mark, high, row_count, len(images))
+
+    def _bounds(self, table: TableName, key: Key, stripe: Stripe, count: int) -> list[Cursor]:
+        """Keys that divide what is left of a stripe into about so many parts."""
+        first = key.columns[0]
+        if not first.is_integer or first.falls:
+            return []
+        low, high = self._edge(table, key, stripe.at, "asc"), self._edge(table, key, stripe.end, "desc")
+        found: list[Cursor] = []
+        if low is None or high is None or high - low < count:
+            return found
+        for part in range(1, count):
+            wanted = low + (high - low) * part // count
+            sql = statement(table, key, key.names, [f"{quoted(first.name)} >= {wanted}"], 1)
+            for row in self._connected().query(sql):
+                cursor = cursor_of([column.value_of(value) for column, value in zip(key.columns, row, strict=True)])
+                if cursor not in (*found, stripe.at, stripe.end):
+                    found.append(cursor)
+        return found
+
+    def _edge(self, table: TableName, key: Key, cursor: Cursor | None, order: str) -> int | None:
+        """The first column of a key at a cursor, or at the beginning or end of the table."""
+        if cursor is not None:
+            return int(values_of(cursor)[0])
+        name = quoted(key.columns[0].name)
+        sql = f"select {name} from {quoted_table(table)} order by {name} {order} limit 1"  # noqa: S608 - quoted
+        rows: list[tuple[Any, ...]] = self._connected().query(sql)
+        return int(rows[0][0]) if rows else None
+
+
+def _statement(request: ChunkRequest, key: Key | None, selected: str, limit: int | None) -> str:
+    """The SELECT of a chunk."""
+    table, conditions = request.plan.table, list[str]()
+    if request.reread:
+        conditions.append(condition_of_keys(request.captured.schema.primary_key, request.reread))
+    elif key is not None:
+        end = request.end if request.high is None else request.high
+        conditions += [behind(key, request.low)] if request.low is not None else []
+        conditions += [up_to(key, end)] if end is not None else []
+    if request.where:
+        conditions.append(request.where)
+    if key is not None and not request.reread:
+        return statement(table, key, selected, conditions, limit)
+    return f"select {selected} from {quoted_table(table)}" + _where(conditions)  # noqa: S608 - quoted
+
+
+def _where(conditions: Sequence[str]) -> str:
+    return " where " + " and ".join(f"({condition}\n)" for condition in conditions) if conditions else ""

@@ -1,0 +1,42 @@
+"""The stream of a source whose tables can be copied."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from deltaforge.core.event import EventIds
+from deltaforge.core.positions import MysqlPosition, Position
+from deltaforge.schema.registry import TableName
+from deltaforge.sources.mysql.event_mapper import CapturedTable
+from deltaforge.sources.mysql.snapshot.log import tables_to_copy
+from deltaforge.sources.mysql.stream import MysqlStream
+
+
+class CopyableMysqlStream(MysqlStream):
+    """A :class:`~deltaforge.sources.snapshot.base.CopyableLog`."""
+
+    def tables_to_copy(self, tables: Sequence[TableName]) -> dict[TableName, CapturedTable]:
+        self._statements.definitions.watch(tables)
+        dsn = self._config.dsn.get_secret_value()
+        return tables_to_copy(dsn, self._server, self._context.registry, self._mapper, tables)
+
+    def since(self) -> MysqlPosition:
+        return self._position()
+
+    def server(self) -> str:
+        return self._server.uuid
+
+    def ids_of(self, transaction: str) -> EventIds:
+        return EventIds.of("mysql", self._server.uuid, transaction)
+
+    def definition_count(self, table: TableName) -> int:
+        return self._statements.definitions.of(table)
+
+    def hasten(self, position: Position) -> None:
+        """Where the log ends with events that are no transaction, no transaction will move the position there."""
+        if isinstance(position, MysqlPosition) and self._tx is None and not self._begun_events:
+            end = MysqlPosition(self._file, self._end_pos)
+            if end.order == position.order > self._resume.order:
+                self._resume = end
+                self._batcher.end_transaction(time.monotonic())
