@@ -144,7 +144,8 @@ def classes() -> list[type]:
         for value in vars(kernel).values()
         if isinstance(value, type) and value.__module__.endswith("kernel._compiled")
     ]
-    return [kind for kind in found if kind.__name__ not in ("KafkaProducer", "CopyReader", "KafkaRefusal")]
+    others = ("KafkaProducer", "CopyReader", "CopiedRows", "KafkaRefusal")
+    return [kind for kind in found if kind.__name__ not in others]
 
 
 def functions() -> list[Callable[..., Any]]:
@@ -225,7 +226,9 @@ def main() -> int:
         producers[0].close()
         broken = pq.PGconn.connect(b"host=/nowhere")
         path = libpq_path()
-        readers = [] if path is None else [kernel.CopyReader(path, broken.pgconn_ptr)]
+        readers = []
+        if path is not None:
+            readers += [kernel.CopyReader(path, broken.pgconn_ptr), kernel.CopiedRows(path, broken.pgconn_ptr, 1, 2)]
         for number in range(options.calls):
             if number % 200 == 199:
                 world = World(rnd)
@@ -240,6 +243,9 @@ def main() -> int:
         for wrong in ((None, 1), (path, 0), (path, -1), ("/nowhere", 1), (path, "x"), ()):
             with contextlib.suppress(TypeError, ValueError, OSError, OverflowError):
                 kernel.CopyReader(*wrong)
+                raise AssertionError(wrong)
+            with contextlib.suppress(TypeError, ValueError, OSError, OverflowError):
+                kernel.CopiedRows(*wrong, 1, 1)
                 raise AssertionError(wrong)
         for producer in producers:
             producer.close()

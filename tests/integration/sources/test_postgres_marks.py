@@ -2,8 +2,9 @@
 
 import threading
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 
+import psycopg
 import pytest
 
 from deltaforge.core.errors import SourceError
@@ -69,7 +70,8 @@ def begun(database, *statements, **settings):
             for name, value in settings.items():
                 connection.execute(f"set {name} = {value}")
             for statement in statements:
-                connection.execute(statement)
+                with suppress(psycopg.errors.QueryCanceled):
+                    connection.execute(statement)
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -134,12 +136,16 @@ def test_long_transaction_over_whole_job(database, copy):
             synchronous_commit="on",
         )
         wait_until(lambda: database.rows("select count(*) from pg_locks where not granted")[0][0])
+        busy = begun(database, "begin; insert into t values (52, 1); select pg_sleep(600)")
+        wait_until(lambda: database.rows("select count(*) from pg_stat_activity where wait_event = 'PgSleep'")[0][0])
         since = copy.stream.since()
         chunk = copy.read(plan)
-        assert len(since.running) == 2
+        assert len(since.running) == 3
         assert copy.chunks.unsettled(chunk.mark, since) is None
         idle.execute("commit")
+        idle.execute("select pg_cancel_backend(pid) from pg_stat_activity where wait_event = 'PgSleep'")
     waiting.join()
+    busy.join()
     events = copy.reader.read(2)
     assert sorted(event.after["id"] for event in events) == [50, 51]
     assert [chunk.mark.sees(event.source) for event in events] == [False, False]

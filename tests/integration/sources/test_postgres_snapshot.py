@@ -372,3 +372,34 @@ def test_the_end_of_the_log_of_a_quiet_server_is_flushed(postgres_database):
         # by itself the server does so after 15 seconds
         flushed = "select pg_current_wal_flush_lsn() >= %s::pg_lsn"
         wait_for(lambda: connection.execute(flushed, [end]).fetchone()[0], 5)
+
+
+def test_changes_of_definitions_are_counted(database, copier):
+    database.execute("create table t (id int primary key)", "create publication pub for all tables")
+    copy = copier()
+    counts = []
+
+    def counted(*statements):
+        database.execute(*statements)
+        copy.reader.read(1)
+        counts.append([copy.stream.definition_count(("public", name)) for name in "tu"])
+
+    copy.stream.tables_to_copy([("public", "t")])
+    counted("insert into t values (1)")
+    counted("insert into t values (2)")
+    counted("alter table t add v int", "insert into t values (3)")
+    counted("alter table t rename to u", "insert into u values (4)")
+    counted("create table t (id int primary key, v int)", "insert into t values (5)")
+    assert counts == [[0, 0], [0, 0], [1, 0], [2, 0], [3, 0]]
+
+
+def test_copied_rows_have_the_version_of_the_rows_of_the_log(database, copier):
+    database.execute("create table t (id int primary key, v text)", "create publication pub for all tables")
+    copy = copier()
+    database.execute("insert into t values (1, 'a')", "alter table t add w int default 7")
+    (late,) = copied_events(copy.all(copy.plan("t")))  # the log is not read yet
+    database.execute("insert into t values (2, 'b', 8)")
+    old, new = copy.reader.read(2)
+    assert (late.schema_version, late.schema_sequence) == (new.schema_version, new.schema_sequence)
+    assert old.schema_version != new.schema_version
+    assert brief([old, late]) == [("c", None, {"id": 1, "v": "a"}), ("r", None, {"id": 1, "v": "a", "w": 7})]

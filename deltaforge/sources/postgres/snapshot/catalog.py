@@ -56,10 +56,14 @@ select c.oid::int8, n.nspname, c.relname, pg_relation_filenode(c.oid)::int8, pg_
 _AT_WORK = """
 select pid from pg_stat_activity
  where state like 'idle in transaction%'
-    or state = 'active' and wait_event_type in ('Lock', 'Client', 'Timeout')
+    or state = 'active'
+       and (wait_event_type in ('Lock', 'Client', 'Timeout', 'BufferPin')
+            or wait_event in ('DataFileRead', 'DataFileExtend', 'DataFileWrite', 'BufFileRead', 'BufFileWrite',
+                              'ExecuteGather', 'ParallelFinish', 'ParallelCreateIndexScan', 'MessageQueueReceive'))
 """
-"""Sessions that are surely not in the middle of a commit: they wait for their client, for a lock or for a time. One
-that commits waits for the disk or a standby, if at all.
+"""Sessions that are surely not in the middle of a commit: they wait for their client, a lock, a time, a file of a table
+or a worker. One that commits waits for the WAL, the files of ``pg_xact`` or a standby, if at all. A long statement
+waits for such a thing now and then, and one look at it then is enough.
 """
 _THEIRS = """
 select transactionid::text::int8 from pg_locks
