@@ -1,10 +1,10 @@
 """Copying tables in a test: the chunks of a reader, without what merges them into the log."""
 
-import msgspec
+from contextlib import ExitStack, contextmanager
 
 from deltaforge.core.batch import Batch
 from deltaforge.sources.snapshot.base import ChunkRequest
-from tests.reading import assert_kernel_equals_python, python_events
+from tests.reading import assert_kernel_equals_python, postgres_reader, python_events, readers_of
 
 
 class TableCopier:
@@ -52,5 +52,15 @@ def copier_of(reader, **limits):
     return TableCopier(reader, reader._spec.chunk_reader(reader._context), **limits)
 
 
-def after_images(events):
-    return [msgspec.json.encode(event.after) for event in events]
+@contextmanager
+def copiers_of(database, folder):
+    """Gives ``make(**config)``: a copier beside an open reader of a database of PostgreSQL; all are closed at the end."""
+    with ExitStack() as stack:
+        make_reader = stack.enter_context(readers_of(postgres_reader, folder))
+
+        def make(**config):
+            copy = copier_of(make_reader(database, **config))
+            stack.callback(copy.chunks.close)
+            return copy
+
+        yield make
