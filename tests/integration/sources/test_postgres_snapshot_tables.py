@@ -201,3 +201,14 @@ def test_table_without_key_postgres(database, copier):
     assert len({event.event_id for event in events}) == len(events) == 3000
     again = copied_events([copy.read(plan, chunks[0].reached, high=chunks[1].reached)])
     assert {event.event_id for event in again} == {event.event_id for event in copied_events([chunks[1]])}
+
+
+def test_a_narrow_condition_makes_no_large_chunks(database, copier):
+    database.execute(
+        "create table t (id int primary key)", "insert into t select generate_series(1, 9000)",
+        "create publication pub for all tables",
+    )  # fmt: skip
+    copy = copier()
+    narrow = copy.all(copy.plan("t", where="id = 1"), where="id = 1", max_rows=100)
+    assert [chunk.row_count for chunk in narrow if chunk.row_count] == [1]
+    assert copy.read(copy.plan("t"), max_rows=100).row_count < 500
