@@ -64,6 +64,36 @@ def test_progress_and_log_lines_share_a_terminal(postgres_database, tmp_path):
     assert any(re.search(r"sink file: 1,234 events delivered, stands at lsn [0-9A-F]+/[0-9A-F]+ ", row) for row in rows)
 
 
+def test_tables_that_are_copied_have_bars_above_the_progress_line(postgres_database, tmp_path):
+    postgres_database.execute(
+        "create table t (id int primary key)",
+        "insert into t select generate_series(1, 5000)",
+        "create publication pub for all tables",
+        "analyze t",
+    )
+    snapshot = {"mode": "initial", "chunk_size": 100, "max_rows_per_second": 500}
+    document = {
+        "metadata": {"name": "p", "tenant": "acme"},
+        "spec": {
+            "source": postgres_source(postgres_database, snapshot=snapshot),
+            "processors": [],
+            "sinks": [file_sink(tmp_path / "out")],
+        },
+    }
+    bar = re.compile(r"  public\.t  ━+╸? +\d+ %  [\d,]+ rows  [\d,]+/s  \d+ s left")
+    seen = []
+
+    def until(rows):
+        seen[:] = [row for row in rows[-3:-1] if bar.fullmatch(row.rstrip())] and rows[-3:]
+        return seen
+
+    rows, code = run_at_a_terminal(tmp_path, document, until)
+    assert code == 0
+    assert re.match(r"snapshot [0-9a-f]{8} \(initial\)  \d+ %  ", seen[0]), seen
+    assert seen[2].startswith("p running")
+    assert [row for row in rows[:-1] if not LINE.fullmatch(row)] == []
+
+
 def test_a_long_error_is_wrapped_below_whole_log_lines(tmp_path):
     source = {"type": "mysql", "config": {"id": "src", "dsn": "mysql://root@127.0.0.1:1/x", "tables": ["x.*"]}}
     document = {

@@ -111,3 +111,32 @@ def test_a_snapshot_is_paused_resumed_and_cancelled(plane, database, tmp_path):
     assert plane.call("POST", f"{PATH}/{slow['id']}/resume")[0] == 409
     assert "snapshots" not in plane.call("GET", f"/pipelines/{NAME}")[1]["ops"]
     assert 0 < len([key for key in copied(out) if key[0] == "u"]) < 2999
+
+
+def test_a_table_that_could_not_be_copied_degrades_the_pipeline_until_one_is(
+    plane, postgres_database, tmp_path, capsys
+):
+    role = f"c_{postgres_database.name}"
+    postgres_database.execute(
+        *TABLES,
+        "create publication pub for all tables",
+        f"create role {role} login replication password 'pass'",
+        f"grant select on u to {role}",
+    )
+    try:
+        source = source_of(postgres_database, url=postgres_database.url(user=role, password="pass"))
+        assert plane.call("POST", "/pipelines", document(source, file_sink(tmp_path / "out")))[1]["status"] == "running"
+        assert main(["snapshot", NAME, "--table", "*", "--follow"]) == 1
+        assert "permission denied" in capsys.readouterr().out
+        (failed,) = plane.call("GET", PATH)[1]
+        assert {t["name"]: t["status"] for t in failed["tables"]} == {"public.t": "failed", "public.u": "completed"}
+        assert plane.call("GET", "/health")[1]["degraded_pipelines"] == [NAME]
+        degraded = plane.call("GET", f"/pipelines/{NAME}")[1]["ops"]["degraded"]
+        assert list(degraded) == [f"snapshot {failed['id']}"]
+        assert f'snapshot_tables{{pipeline="{NAME}",status="failed"}} 1.0' in plane.call("GET", "/metrics")[1]
+        postgres_database.execute(f"grant select on t to {role}")
+        assert main(["snapshot", NAME, "--table", "t", "--follow"]) == 0
+        assert "degraded_pipelines" not in plane.call("GET", "/health")[1]
+        assert plane.call("DELETE", f"/pipelines/{NAME}")[0] == 204
+    finally:
+        postgres_database.execute(f"drop owned by {role}", f"drop role {role}")
