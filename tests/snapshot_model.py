@@ -93,6 +93,7 @@ class Pipeline:
             chunk_size=rng.choice((1, 2, 3)), intra_table_parallel=stripe_count > 1, max_parallel_chunks=stripe_count
         )
         self.read = rng.randrange(len(database.log) + 1)
+        self.server_name = "a"
         self.now, self.definitions, self.connection = 0.0, 0, 0
         self.sinks = [Sink(is_ahead=False), Sink(is_ahead=True)]
         for sink in self.sinks:
@@ -104,10 +105,10 @@ class Pipeline:
     # What the stream does.
 
     def server(self):
-        return "a"
+        return self.server_name
 
     def ids_of(self, transaction):
-        return EventIds.of("postgresql", "a", transaction)
+        return EventIds.of("postgresql", self.server_name, transaction)
 
     def since(self):
         return frozenset(tx.number for tx in self.database.log[: self.read])
@@ -147,7 +148,9 @@ class Pipeline:
         self.start(state)
 
     def reconnect(self):
+        """The log is read over another connection, perhaps to a server that took over."""
         self.definitions = 0
+        self.server_name = self.rng.choice((self.server_name, "b", "c"))
         self.snapshots.disconnected()
         self.snapshots.connected(self)
 

@@ -196,8 +196,7 @@ class Copying:
         return batch
 
     def _left(self, ready: Ready, run: TableRun) -> None:
-        self._ready.remove(ready)
-        self.work.ready_count -= 1
+        self._hold([other for other in self._ready if other is not ready])
         if ready.task.stripe is None:
             run.reread_busy = False
         self.waits.over(run.name)
@@ -316,8 +315,7 @@ class Copying:
             stripe = run.stripes[task.stripe]
             stripe.read_to = chunk.reached if chunk.reached is not None else stripe.end
             stripe.is_read = stripe.read_to == stripe.end
-        self._ready.append(Ready(task, chunk))
-        self.work.ready_count += 1
+        self._hold([*self._ready, Ready(task, chunk)])
 
     def _run_of(self, task: PlanTable | SplitStripe | ReadChunk) -> TableRun | None:
         """The table of a task; None if what was asked for is worth nothing any more."""
@@ -353,7 +351,11 @@ class Copying:
         """The chunks of a table (None: of all) that are not delivered."""
         kept = [ready for ready in self._ready if run is not None and ready.task.table != run.name]
         self._counts.discarded(len(self._ready) - len(kept))
-        self._ready, self.work.ready_count = kept, len(kept)
+        self._hold(kept)
+
+    def _hold(self, ready: list[Ready]) -> None:
+        self._ready, self.work.ready_count = ready, len(ready)
+        self.work.ready_bytes = sum(one.chunk.byte_count for one in ready)
 
     def _read_again(self) -> None:
         self.work.epoch = next(self._ledger.epochs)

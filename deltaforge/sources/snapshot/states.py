@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -73,12 +73,22 @@ def ended(state: SnapshotState, job_id: str, status: JobStatus, now_ms: int, err
         return state
     tables = tuple(map(_shrunk, job.tables))
     over = (*state.ended, replace(job, status=status, tables=tables, ended_ms=now_ms, error=error))
-    kept = {*(job.id for job in over if job.kind in {"initial", "new_table"}), *(job.id for job in over[-KEPT_ENDED:])}
+    kept = {*_telling(over), *(job.id for job in over[-KEPT_ENDED:])}
     return replace(
         state,
         jobs=tuple(known for known in state.jobs if known.id != job_id),
         ended=tuple(job for job in over if job.id in kept),
     )
+
+
+def _telling(over: Sequence[SnapshotJob]) -> Iterator[str]:
+    """The ids of jobs that say of a table that it is not new any more, and no later one does."""
+    told: set[TableName] = set()
+    for job in reversed(over):
+        tables = {(copy.schema, copy.name) for copy in job.tables}
+        if job.kind in {"initial", "new_table"} and (not told or not tables <= told):
+            told |= tables
+            yield job.id
 
 
 def begun(job: SnapshotJob, tables: Iterable[TableName], now_ms: int) -> SnapshotJob:

@@ -10,7 +10,7 @@ from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import SnapshotConfig
 from deltaforge.sources.snapshot.base import ChunkRequest, Mark
 from deltaforge.sources.snapshot.pace import Pace
-from deltaforge.sources.snapshot.tables import MAX_CHUNK_BYTES, REREAD_KEYS, TableRun, Wait
+from deltaforge.sources.snapshot.tables import CHUNK_BYTES, MAX_CHUNK_BYTES, REREAD_KEYS, TableRun, Wait
 from deltaforge.sources.snapshot.tasks import ListTables, PlanTable, ReadChunk, SplitStripe, Task
 
 PLANNED_AHEAD = 64
@@ -24,7 +24,7 @@ class Work:
     Attributes:
         epoch: What was asked for in another one is worth nothing. Those of two runs are never equal.
         tables: Those of the job that are not over, in its order.
-        ready_count: Chunks that were read and not delivered.
+        ready_count, ready_bytes: Chunks that were read and not delivered.
         newest: What all chunks that are asked for from now on have seen at least.
         since: What was delivered before notes were taken.
         floors: What each chunk that is being read has seen at least.
@@ -40,7 +40,7 @@ class Work:
         self.is_listed = False
         self.is_listing = False
         self.list_wait = Wait()
-        self.ready_count = 0
+        self.ready_count = self.ready_bytes = 0
         self.newest: Mark | None = None
         self.since: object = None
         self.floors: dict[int, Mark | None] = {}
@@ -132,7 +132,8 @@ class Work:
         return None
 
     def _has_room(self) -> bool:
-        return self.ready_count + len(self.floors) < READY_PER_WORKER * self.worker_count
+        most = READY_PER_WORKER * self.worker_count
+        return self.ready_count + len(self.floors) < most and self.ready_bytes < most * CHUNK_BYTES
 
     def _reread(self, run: TableRun, copy: TableCopy) -> ReadChunk | None:
         """Rows to be read again, once there are many, or nothing else is left to read."""
