@@ -81,47 +81,50 @@ cdef extern from *:
     }
     #undef DF_ROUND
     #undef DF_MIX
+    struct df_digest {   // of bytes that come in parts
+        uint64_t h[8];
+        uint8_t block[128];
+        size_t filled;      // bytes of the block
+        uint64_t counted;   // bytes of the blocks before it
+    };
+    // Apart from the loops over rows, which mostly go without.
+    #if defined(__GNUC__)
+    #define DF_APART __attribute__((noinline))
+    #else
+    #define DF_APART
+    #endif
+    static DF_APART void df_begin_digest(df_digest* digest, int size) {
+        memcpy(digest->h, df_blake_start, sizeof digest->h);
+        digest->h[0] ^= 0x01010000 ^ size;
+        digest->filled = 0;
+        digest->counted = 0;
+    }
+    static DF_APART void df_add_to_digest(df_digest* digest, const void* data, size_t length) {
+        const uint8_t* at = (const uint8_t*)data;
+        while (length) {
+            if (digest->filled == 128) {   // and more comes: it is not the last
+                df_blake_compress(digest->h, digest->block, digest->counted += 128, false);
+                digest->filled = 0;
+            }
+            size_t part = length < 128 - digest->filled ? length : 128 - digest->filled;
+            memcpy(digest->block + digest->filled, at, part);
+            digest->filled += part; at += part; length -= part;
+        }
+    }
+    static DF_APART void df_end_digest(df_digest* digest, uint8_t* to, int size) {
+        memset(digest->block + digest->filled, 0, 128 - digest->filled);
+        df_blake_compress(digest->h, digest->block, digest->counted + digest->filled, true);
+        memcpy(to, digest->h, size);
+        to[6] = 0x80 | (to[6] & 0x0F);   // the version and variant of a UUID: see EventIds
+        to[8] = 0x80 | (to[8] & 0x3F);
+    }
+    #undef DF_APART
     """
-    const uint64_t[8] df_blake_start
-    void df_blake_compress(uint64_t* h, const uint8_t* block, uint64_t counted, bint is_last) noexcept nogil
-
-
-cdef struct Digest:
-    # The unkeyed BLAKE2b (RFC 7693) of bytes that come in parts.
-    uint64_t h[8]
-    uint8_t block[128]
-    int filled         # bytes of the block
-    uint64_t counted   # bytes of the blocks before it
-
-
-cdef inline void begin_digest(Digest* digest, int size) noexcept nogil:
-    memcpy(digest.h, df_blake_start, sizeof(digest.h))
-    digest.h[0] ^= 0x01010000 ^ size
-    digest.filled = 0
-    digest.counted = 0
-
-
-cdef void add_to_digest(Digest* digest, const void* data, Py_ssize_t length) noexcept nogil:
-    cdef const uint8_t* at = <const uint8_t*>data
-    cdef Py_ssize_t part
-    while length:
-        if digest.filled == 128:   # and more comes: it is not the last
-            digest.counted += 128
-            df_blake_compress(digest.h, digest.block, digest.counted, False)
-            digest.filled = 0
-        part = min(length, 128 - digest.filled)
-        memcpy(digest.block + digest.filled, at, part)
-        digest.filled += <int>part
-        at += part
-        length -= part
-
-
-cdef void end_digest(Digest* digest, uint8_t* to, int size) noexcept nogil:
-    memset(digest.block + digest.filled, 0, 128 - digest.filled)
-    df_blake_compress(digest.h, digest.block, digest.counted + digest.filled, True)
-    memcpy(to, digest.h, size)
-    to[6] = 0x80 | to[6] & 0x0F   # the version and variant of a UUID: see ``EventIds``
-    to[8] = 0x80 | to[8] & 0x3F
+    cdef struct Digest "df_digest":
+        pass
+    void begin_digest "df_begin_digest"(Digest* digest, int size) noexcept nogil
+    void add_to_digest "df_add_to_digest"(Digest* digest, const void* data, Py_ssize_t length) noexcept nogil
+    void end_digest "df_end_digest"(Digest* digest, uint8_t* to, int size) noexcept nogil
 
 
 cdef void put_id_prefix(char* to, const uint8_t* text, Py_ssize_t length) noexcept nogil:
