@@ -101,7 +101,7 @@ def wait_until_over(pipeline: PipelineProcess) -> None:
         AssertionError: One has failed.
     """
     while True:
-        jobs = pipeline.ask("snapshots")["jobs"]
+        jobs = pipeline.ask("snapshots").get("jobs", [])  # none before the source is read
         assert not [job for job in jobs if job["status"] == "failed"], jobs
         if jobs and all(job["status"] in OVER for job in jobs):
             return
