@@ -64,7 +64,9 @@ class Work:
         return next((run for run in self.tables if run.name == table), None)
 
     def to_capture(self) -> list[TableName]:
-        """Tables that the stream has to say how it decodes."""
+        """Tables that the stream has to say how it decodes: many at a time, since it looks at all of the catalog."""
+        if all(run.captured is not None for run in self.tables[: max(PLANNED_AHEAD // 2, self.worker_count)]):
+            return []
         return [run.name for run in self._near() if run.captured is None]
 
     def next(self, now: float, copy_of: Callable[[TableRun], TableCopy]) -> Task | None:
