@@ -109,6 +109,26 @@ def test_synchronous_replication_commit_streamed_but_invisible(server, database,
     assert copy.chunks.unsettled(chunk.mark, since) is None
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_unsettled_before_notes_begin(server, database, copy, restarts):
+    """What was delivered before, maybe by another process, need not be visible when notes begin."""
+    plan = copy.plan("t")
+    with waiting_for_a_standby(server):
+        writer = begun(database, "update t set v = 2 where id = 1", synchronous_commit="on")
+        (event,) = copy.reader.read(1)
+        if restarts:
+            copy.stream = copy.reader.restart().open().stream
+        since = copy.stream.since()
+        assert event.source.txId in since.running
+        for _ in range(2):
+            chunk = copy.read(plan)
+            assert copy.chunks.unsettled(chunk.mark, since)
+    writer.join()
+    chunk = copy.read(plan)
+    assert copy.chunks.unsettled(chunk.mark, since) is None
+    assert values_of(chunk)[1] == 2
+
+
 def test_sync_commit_off_high_is_insert_lsn(database, copy):
     plan = copy.plan("t")
     with closing(database.connect()) as writer:

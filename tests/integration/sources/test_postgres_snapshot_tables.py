@@ -161,8 +161,17 @@ def test_tables_that_cannot_be_copied_say_why(database, copier):
         assert "max_slot_wal_keep_size (2 MB)" in copy.plan("t").warnings[0]
     with pytest.raises(TableChangedError):
         copy.plan("u")
+
+
+def test_publish_without_update_refused(database, copier):
+    database.execute("create table t (id int primary key)", "create publication pub for all tables")
+    copy = copier()
     database.execute("alter publication pub set (publish = 'insert, delete')")
-    with pytest.raises(SourceError, match="does not publish update"):
+    with pytest.raises(SourceError, match="does not publish update") as caught:
+        copy.chunks.tables()
+    assert "alter publication pub set (publish =" in caught.value.hint
+    database.execute("drop publication pub")
+    with pytest.raises(SourceError, match="does not exist"):
         copy.chunks.tables()
 
 
