@@ -2,7 +2,7 @@
 
 import threading
 import time
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 
 import psycopg
 import pytest
@@ -225,28 +225,46 @@ def test_idle_server_high_at_page_boundary(database, copy, monkeypatch):
             reached = batch.position
 
 
-def test_standby_snapshot_lists_no_xip(private_postgres, tmp_path):
-    options = ("-c", "hot_standby_feedback=on")
-    primary = Database(private_postgres(*options, version=18), "shop")
-    primary.server.create("shop")
-    primary.execute("create table t (id int primary key, v int)", "create publication pub for all tables")
-    standby = Database(private_postgres(*options, version=18, standby_of=primary.server), "shop")
-    reader = postgres_reader(standby, tmp_path / "state")
-    with ExitStack() as stack:
-        stack.callback(reader.close)
+@pytest.fixture(scope="module")
+def primary_and_standby(server_room):
+    with private_servers(server_room) as servers:
+        for _ in range(2):
+            primary = servers[0].process if servers else None
+            options = ("-c", "hot_standby_feedback=on")
+            started = server_room.start("postgres-18", "postgres.sh", *options, clone_of=primary)
+            servers.append(PostgresServer.ours(started))
+            if primary is None:
+                servers[0].create("shop")
+        primary, standby = (Database(server, "shop") for server in servers)
+        primary.execute("create table t (id int primary key, v int)", "create publication pub for all tables")
+        yield primary, standby
+
+
+@pytest.fixture
+def copy_of_standby(primary_and_standby, tmp_path):
+    primary, standby = primary_and_standby
+    primary.execute("truncate t")
+    with readers_of(postgres_reader, tmp_path) as make:
+        reader = make(standby, slot=f"s{time.time_ns()}", opens=False)
         opening = threading.Thread(target=reader.open)
         opening.start()
         while opening.is_alive():  # a standby makes a slot where the primary says who is running
             primary.execute("select pg_log_standby_snapshot()")
             opening.join(0.1)
-        copy = copier_of(reader)
-        stack.callback(copy.chunks.close)
-        writer = stack.enter_context(closing(primary.connect()))
+        copier = copier_of(reader)
+        yield copier
+        copier.chunks.close()
+
+
+def test_standby_snapshot_lists_no_xip(primary_and_standby, copy_of_standby):
+    primary, standby = primary_and_standby
+    copy = copy_of_standby
+    with closing(primary.connect()) as writer:
         writer.execute("set synchronous_commit = on")
         writer.execute("begin")
         writer.execute("insert into t values (1, 1)")
         primary.execute("set synchronous_commit = on; insert into t values (2, 1)")
-        (event,) = reader.read(1)
+        (event,) = copy.reader.read(1)
         since, plan = copy.stream.since(), copy.plan("t")
         chunk = copy.read(plan)
         assert values_of(chunk) == {2: 1}
@@ -256,18 +274,18 @@ def test_standby_snapshot_lists_no_xip(private_postgres, tmp_path):
         assert copy.chunks.unsettled(chunk.mark, since) is None
         assert chunk.high.lsn <= lsn_from_text(standby.rows("select pg_last_wal_replay_lsn()::text")[0][0])
         writer.execute("commit")
-        (late,) = reader.read(1)
-        after = copy.read(plan)
-        assert (values_of(after), after.mark.sees(late.source)) == ({1: 1, 2: 1}, True)
-        check_chunk_from_other_server(primary, copy, plan, since)
+    (late,) = copy.reader.read(1)
+    after = copy.read(plan)
+    assert (values_of(after), after.mark.sees(late.source)) == ({1: 1, 2: 1}, True)
 
 
-def check_chunk_from_other_server(primary, copy, plan, since):
-    """Two connections of a DSN that lead to the primary and to a standby."""
+def test_chunk_from_other_server_behind_proxy(primary_and_standby, copy_of_standby):
+    """Two connections of a DSN that lead to a standby and to its primary."""
+    copy, (primary, _) = copy_of_standby, primary_and_standby
+    since, plan = copy.stream.since(), copy.plan("t")
+    assert copy.chunks.unsettled(copy.read(plan).mark, since) is None
     config = {**copy.reader._spec.config.model_dump(), "dsn": primary.url()}
-    elsewhere = PostgresSourceSpec(type="postgres", config=config).chunk_reader(None)
-    with closing(elsewhere):
+    with closing(PostgresSourceSpec(type="postgres", config=config).chunk_reader(None)) as elsewhere:
         chunk = elsewhere.read(copy.request(plan))
-        assert values_of(chunk) == {1: 1, 2: 1}
         with pytest.raises(SourceError, match="different servers"):
             elsewhere.unsettled(chunk.mark, since)
