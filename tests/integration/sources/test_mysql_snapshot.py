@@ -1,0 +1,177 @@
+"""Chunks of MySQL and MariaDB tables beside the log, against real servers."""
+
+import pytest
+
+from deltaforge.core.errors import SourceError, TableChangedError
+from deltaforge.sources.mysql.snapshot.marks import MysqlMark
+from tests.copied_chunks import copied_events, copier_of
+from tests.reading import mysql_reader, readers_of
+
+KEYS = {
+    "int_unsigned": ("k bigint unsigned", "primary key (k)", ["0", "1", "18446744073709551615", "9223372036854775808"]),
+    "negative": ("k int", "primary key (k)", ["-5", "0", "-2147483648", "7", "-1"]),
+    "falls": ("k int", "primary key (k desc)", ["-5", "0", "8", "7", "-1"]),
+    "decimals": ("k decimal(20,4)", "primary key (k)", ["-1.5000", "0", "1.4999", "1.5", "9999999999999999.9999"]),
+    "varchar_ci": ("k varchar(20)", "primary key (k)", ["'a'", "'B'", "'c'", "''", "'z'", "'ae'", "'it''s'"]),
+    "varchar_bin": ("k varchar(20) collate utf8mb4_bin", "primary key (k)", ["'a'", "'A'", "'b'", "'B'"]),
+    "latin": ("k varchar(20) character set latin1", "primary key (k)", ["'a'", "'é'", "'z'", "'\\\\'", "'ß'"]),
+    "gbk": ("k varchar(20) character set gbk", "primary key (k)", ["'a'", "'中'", "'文'", "'z'", "'誠'"]),
+    "wide": ("k varchar(20)", "primary key (k)", ["'😀'", "'a😀'", "'x'"]),
+    "char_pad": ("k char(9)", "primary key (k)", ["'a'", "'b'", "'bb'", "''", "'c'"]),
+    "binaries": ("k binary(4)", "primary key (k)", ["x'00'", "x'0001'", "x'ff'", "x'61'", "x'ffffffff'"]),
+    "varbinaries": ("k varbinary(9)", "primary key (k)", ["x''", "x'00'", "x'0000'", "x'ff'", "x'5c27'"]),
+    "enums": ("k enum('z','b','a')", "primary key (k)", ["'z'", "'b'", "'a'"]),
+    "sets": ("k set('z','b','a')", "primary key (k)", ["''", "'z'", "'z,a'", "'b'", "'b,a'"]),
+    "bits": ("k bit(40)", "primary key (k)", ["b'0'", "b'1'", "b'111'", "1099511627775", "7000000000"]),
+    "years": ("k year", "primary key (k)", ["1901", "2024", "2155", "0000"]),
+    "dates": ("k date", "primary key (k)", ["'0000-00-00'", "'2024-00-15'", "'2024-05-00'", "'9999-12-31'"]),
+    "datetimes": ("k datetime(3)", "primary key (k)", ["'2024-01-01 00:00:00.001'", "'2024-01-01'", "'1000-01-01'"]),
+    "timestamps": ("k timestamp(6)", "primary key (k)", ["'2024-01-01 00:00:00.000001'", "'2024-01-01'", "'1999-09-09'"]),
+    "times": ("k time(2)", "primary key (k)", ["'-838:59:59'", "'-00:00:00.01'", "'00:00:00'", "'838:59:59'"]),
+    "two": ("k int, l varchar(5)", "primary key (k, l)", ["1,'a'", "1,'b'", "1,'c'", "1,''", "2,'a'", "0,'z'"]),
+    "three": ("k int, l int, m date", "primary key (k, l, m)", [f"1,{n % 2},'2024-01-0{n}'" for n in range(1, 8)]),
+    "unique_not_null": ("k int not null, l int", "unique (l), unique (k)", ["1,null", "2,null", "3,5", "4,6"]),
+    "nullable_unique": ("k int", "unique (k)", ["null", "null", "1", "2"]),
+    "prefixed": ("k varchar(50) not null", "unique (k(2))", ["'ab'", "'cd'", "'ef'"]),
+    "floats": ("k float", "primary key (k)", ["0.1", "-0.5", "1e20"]),
+    "none": ("k int", "", ["1", "1", "2"]),
+}  # fmt: skip
+WHOLE = {"nullable_unique", "prefixed", "floats", "none"}
+
+
+@pytest.fixture
+def database(any_mysql_database):
+    return any_mysql_database
+
+
+@pytest.fixture
+def copier(database, tmp_path):
+    """A copier beside an open reader."""
+    opened = []
+    with readers_of(mysql_reader, tmp_path) as make:
+
+        def copier(**config):
+            opened.append(copier_of(make(database, **config)))
+            return opened[-1]
+
+        yield copier
+        for copy in opened:
+            copy.chunks.close()
+
+
+def create(database, tables):
+    """Tables with numbered rows, under any ``sql_mode``."""
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("set sql_mode = '', time_zone = '+00:00', names utf8mb4")
+        for name, (columns, key, rows) in tables.items():
+            keys = f", {key}" if key else ""
+            cursor.execute(f"create table {name} ({columns}, n int not null{keys}) character set utf8mb4")
+            cursor.execute(f"insert into {name} values " + ", ".join(f"({row}, {n})" for n, row in enumerate(rows)))
+        connection.commit()
+
+
+def numbers(events):
+    return [event.after["n"] for event in events]
+
+
+def test_keys(database, copier):
+    create(database, KEYS)
+    copy = copier()
+    for name, (_, _, rows) in KEYS.items():
+        plan = copy.plan(name, database.name)
+        assert (plan.method == "whole") is (name in WHOLE), name
+        chunks = copy.all(plan, max_rows=2)
+        found = numbers(copied_events(chunks))
+        assert sorted(found) == list(range(len(rows))), name
+        if plan.method == "whole":
+            continue
+        assert [chunk.row_count for chunk in chunks if chunk.row_count] == [2] * (len(rows) // 2) + [1] * (
+            len(rows) % 2
+        )
+        low = None
+        for chunk in chunks:  # what was delivered is read again up to the same row
+            if chunk.reached is not None:
+                again = copy.read(plan, low, None, max_rows=1 << 31, high=chunk.reached)
+                assert numbers(copied_events([again])) == numbers(copied_events([chunk])), name
+            low = chunk.reached
+
+
+def test_stripes_and_their_splits_have_all_rows_once(database, copier):
+    rows = [f"{n * n - 5000}" for n in range(200)]
+    create(database, {"t": ("k bigint", "primary key (k)", rows), "two": ("k int, l int", "primary key (k, l)", [f"{n // 50}, {n}" for n in range(200)])})  # fmt: skip
+    copy = copier()
+    for name in ("t", "two"):
+        plan = copy.plan(name, database.name, stripe_count=4)
+        assert len(plan.stripes) == (4 if name == "t" else 1)  # a first column with few values is not divided
+        assert sorted(numbers(copied_events(copy.all(plan, max_rows=30)))) == list(range(200)), name
+        if name == "t":
+            assert copy.chunks.split(plan, plan.stripes[-1]) not in {None, plan.stripes[-1].at}
+
+
+def test_a_condition_and_rows_by_their_keys(database, copier):
+    create(database, {"t": KEYS["two"], "b": KEYS["varbinaries"], "d": KEYS["datetimes"]})
+    copy = copier()
+    plan = copy.plan("t", database.name, where="l = 'a' or k = 0")
+    assert sorted(numbers(copied_events(copy.all(plan, where="l = 'a' or k = 0")))) == [0, 4, 5]
+    with pytest.raises(SourceError):
+        copy.plan("t", database.name, where="nothing = 1")
+    for name, keys, expected in [
+        ("t", ('{"k":1,"l":"b"}', '{"k":9,"l":"b"}', '{"k":2,"l":"a"}'), [1, 4]),
+        ("b", ('{"k":{"_base64":"XCc="}}',), [4]),
+        ("d", ('{"k":"2024-01-01T00:00:00.001"}',), [0]),
+    ]:
+        chunk = copy.read(copy.plan(name, database.name), reread=keys)
+        assert sorted(numbers(copied_events([chunk]))) == expected, name
+
+
+def test_a_table_that_is_another_one_now_is_planned_again(database, copier):
+    create(database, {"t": KEYS["negative"]})
+    copy = copier()
+    plan = copy.plan("t", database.name)
+    request = copy.request(plan)
+    count = copy.stream.definition_count(plan.table)
+    database.execute("alter table t add column more int")
+    with pytest.raises(TableChangedError):
+        copy.read(plan)
+    database.execute("alter table t drop column more, drop column n")
+    with pytest.raises(TableChangedError):
+        copy.chunks.read(request)
+    database.execute("insert into t values (99)")
+    copy.reader.read(1)
+    assert copy.stream.definition_count(plan.table) >= count + 2
+    database.execute("drop table t")
+    with pytest.raises(TableChangedError):
+        copy.plan("t", database.name)
+
+
+def test_prepared_xa_is_unseen(database, copier):
+    create(database, {"t": KEYS["negative"]})
+    copy = copier()
+    plan, since = copy.plan("t", database.name), copy.stream.since()
+    with database.connect() as connection, connection.cursor() as cursor:
+        for statement in (
+            "xa start 'copied'",
+            "update t set n = n + 100",
+            "xa end 'copied'",
+            "xa prepare 'copied'",
+        ):
+            cursor.execute(statement)
+    waiting = copy.chunks.unsettled(copy.read(plan).mark, since)
+    with database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("xa commit 'copied'")
+    assert "XA" in waiting
+    chunk = copy.read(plan)
+    assert copy.chunks.unsettled(chunk.mark, since) is None
+    assert min(numbers(copied_events([chunk]))) == 100
+
+
+def test_the_mark_is_of_the_server_that_is_read(database, copier):
+    create(database, {"t": KEYS["negative"]})
+    copy = copier()
+    chunk = copy.read(copy.plan("t", database.name))
+    assert isinstance(chunk.mark, MysqlMark)
+    assert chunk.mark.server == copy.stream.server()
+    database.execute("insert into t values (50, 50)")
+    event = copy.reader.read(1)[0]
+    assert not chunk.mark.sees(event.source)
+    assert copy.read(copy.plan("t", database.name)).mark.sees(event.source)
