@@ -18,6 +18,7 @@ SINK_FORMS = "kafka://host:9092/topic, redis://host:6379/0, file:changes.jsonl o
 
 _SOURCES = {"postgres": "postgres", "postgresql": "postgres", "mysql": "mysql", "mariadb": "mysql"}
 _VARIABLES = {"postgres": "PGPASSWORD", "mysql": "MYSQL_PASSWORD", "kafka": "KAFKA_PASSWORD", "redis": "REDIS_PASSWORD"}
+_SNAPSHOT = "      snapshot: {mode: initial}     # first the rows that are there; never: changes alone"
 _HOSTS = re.compile(r"[A-Za-z0-9._\[\]:,-]+")
 
 
@@ -147,7 +148,7 @@ def _postgres(parts: SplitResult, tables: Sequence[str], name: str) -> _Source:
         f"      publication: {slot}   # has to be there: nothing but what it names is sent",
         f"      slot: {slot}          # made at the first start; keeps WAL on the server while the pipeline is stopped",
         f"      tables: {_quoted(patterns)}",
-        "      snapshot: {mode: initial}     # first the rows that are there; never: changes alone",
+        _SNAPSHOT,
     ]
     role = _identifier(unquote(parts.username or "postgres"))
     statements = [
@@ -190,6 +191,7 @@ def _mysql(parts: SplitResult, tables: Sequence[str], name: str) -> _Source:
         "      # A password in a URL is percent-encoded (%40 for @), also the one in the variable.",
         f"      dsn: {_quoted(f'mysql://{login}@{_host(parts, 3306)}/{path}')}",
         f"      tables: {_quoted(patterns)}" + ("" if patterns else "     # all of them"),
+        _SNAPSHOT,
     ]
     user = "'" + unquote(parts.username or "root").replace("'", "''") + "'@'%'"
     seen = f"`{database.replace('`', '``')}`.*" if database else "*.*"

@@ -11,7 +11,9 @@ def said(case, check):
     return [(finding.level, finding.what, finding.remedy) for finding in findings if finding.check == check]
 
 
-@pytest.mark.parametrize(("server", "method"), [("postgres", "by its pages")])
+@pytest.mark.parametrize(
+    ("server", "method"), [("postgres", "by its pages"), ("mysql", "by its key"), ("mariadb", "by its key")]
+)
 def test_the_plan_has_every_table_and_what_to_expect(request, server, method, tmp_path):
     make = postgres_set_up if server == "postgres" else mysql_set_up
     with make(request.getfixturevalue(server), tmp_path) as case:

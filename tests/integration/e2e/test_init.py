@@ -92,9 +92,8 @@ def test_what_it_writes_runs(administrator, kafka, redis_server, tmp_path, monke
             stack.enter_context(running(tmp_path / f"{sink}.yaml", environment))
         wait_for(is_everywhere, interval_secs=0.5)
         wait_for(lambda: kafka.messages(f"{database.name}-kafka.{table}"), interval_secs=0.5)
-        if "snapshot: {mode: initial}" in (tmp_path / "file.yaml").read_text():
-            copied = re.compile(r'"after":{"id":-1},.*"op":"r"')
-            wait_for(lambda: copied.search((tmp_path / "out.jsonl").read_text()))
+        copied = re.compile(r'"after":{"id":-1},.*"op":"r"')
+        wait_for(lambda: copied.search((tmp_path / "out.jsonl").read_text()))
 
 
 def test_it_replaces_nothing_unless_it_is_told_to(tmp_path, monkeypatch, capsys):

@@ -30,7 +30,7 @@ def plane(tmp_path, monkeypatch):
     plane.stop()
 
 
-@pytest.fixture(params=["postgres"])
+@pytest.fixture(params=["mysql", "postgres"])
 def database(request):
     with database_with(request, *TABLES) as database:
         yield database
