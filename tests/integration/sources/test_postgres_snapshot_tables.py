@@ -55,10 +55,12 @@ def test_partition_root_and_leaf_names(database, copier):
         "alter table p attach partition p2 for values from ('2024-02-01') to ('2024-03-01')",
         "create table p3 partition of p for values from ('2024-03-01') to ('2024-04-01')",
         "insert into p select g, '2024-01-01'::date + g % 60, 'v' || g from generate_series(1, 900) g",
-        "create publication pub for table p with (publish_via_partition_root = true)",
+        "create table none (id int primary key) partition by hash (id)",
+        "create publication pub for table p, none with (publish_via_partition_root = true)",
     )
     copy = copier()
-    assert copy.chunks.tables() == [("public", "p")]
+    assert copy.chunks.tables() == [("public", "none"), ("public", "p")]
+    assert [(chunk.row_count, chunk.reached) for chunk in copy.all(copy.plan("none"))] == [(0, None)]
     chunks = copy.all(copy.plan("p"), max_rows=100)
     events = copied_events(chunks)
     expected = dict(database.rows("select id, v from p"))

@@ -10,6 +10,7 @@ from deltaforge.schema.registry import TableName
 from deltaforge.sources.postgres.snapshot.connection import CopyConnection
 from deltaforge.sources.postgres.snapshot.plan import CopyPlan, Leaf
 
+NO_FILE = 0
 WARNED_SHARE = 0.5
 """Of the WAL that the server keeps for a slot."""
 
@@ -105,6 +106,8 @@ def plan_of(connection: CopyConnection, publication: str, table: TableName) -> t
     ((definition,),) = connection.rows(DEFINITION.format(oid="%s", publication="%s"), [oid, publication])
     rows = connection.rows(_LEAVES, [oid, kind, oid, kind])
     leaves = tuple(_leaf(connection, name, row) for row in rows)
+    if kind == "p" and not leaves:
+        leaves = (Leaf(oid, *table, NO_FILE, 0, 0.0, 0.0),)  # until it has a partition, it has no row
     ((system_id,),) = connection.rows("select system_identifier::text from pg_control_system()")
     return CopyPlan(system_id, oid, leaves, definition, row_filter), list(found)
 

@@ -18,6 +18,7 @@ from deltaforge.sources.postgres.message_mapper import CONNECTOR
 from deltaforge.sources.postgres.relations import captured_tables
 from deltaforge.sources.postgres.snapshot.catalog import (
     DEFINITION,
+    NO_FILE,
     check_readable,
     plan_of,
     published,
@@ -217,7 +218,7 @@ class PostgresChunkReader:
             raise TableChangedError(f"table {name} was made anew")
         if facts.definition != plan.definition or facts.definition != request.captured.digest:
             raise TableChangedError(f"the definition of table {name} has changed, or how it is published")
-        if facts.filenode != leaf.filenode and not request.reread:
+        if (facts.filenode or NO_FILE) != leaf.filenode and not request.reread:
             raise TableChangedError(f"table {name} was rewritten: its rows are elsewhere")
 
     def _chunk(
