@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 from typing import Any
 
@@ -52,7 +53,7 @@ class Copies:
         schema = "public" if self._trial.database.server.scheme == "postgres" else self._trial.database.name
         request: dict[str, Any] = {"id": f"copy{self._count}", "tables": [f"{schema}.{table}"]}
         request["max_rows_per_second"] = rows_per_second
-        answer = self._trial.pipeline.ask("snapshot", request=request)
+        answer = self._answer("snapshot", request=request)
         assert "job" in answer, answer
 
     def wait(self) -> None:
@@ -72,6 +73,18 @@ class Copies:
         wait_for(is_done, MOST_SECS)
 
     def _jobs(self) -> list[dict[str, Any]]:
-        answer: dict[str, Any] = self._trial.pipeline.ask("snapshots")
-        jobs: list[dict[str, Any]] = answer["jobs"]
+        jobs: list[dict[str, Any]] = self._answer("snapshots")["jobs"]
         return jobs
+
+    def _answer(self, command: str, **more: Any) -> dict[str, Any]:
+        """What the pipeline says once it can be asked: its source may be reconnecting, or itself beginning."""
+        found: dict[str, Any] = {}
+
+        def is_answered() -> bool:
+            self._trial.pipeline.assert_runs()
+            with contextlib.suppress(OSError):
+                found.update(self._trial.pipeline.ask(command, **more))
+            return "job" in found or "jobs" in found
+
+        wait_for(is_answered, MOST_SECS)
+        return found

@@ -108,6 +108,39 @@ def test_stripes_and_their_splits_have_all_rows_once(database, copier):
             assert copy.chunks.split(plan, plan.stripes[-1]) not in {None, plan.stripes[-1].at}
 
 
+SECOND = {
+    "varchar(9)": ["''", "'it''s'", "'é'", "'😀'"],
+    "varchar(9) character set gbk": ["''", "'中'", "'z'", "'誠'"],
+    "varbinary(9)": ["x''", "x'00'", "x'ff27'", "x'5c'"],
+    "decimal(20,4)": ["-1.5", "0", "1.4999", "9999999999999999.9999"],
+    "datetime(3)": ["'2024-01-01 00:00:00.001'", "'2024-01-01'", "'0000-00-00'", "'2024-00-05'"],
+    "date": ["'0000-00-00'", "'2024-05-00'", "'2024-05-06'", "'9999-12-31'"],
+    "time(2)": ["'-838:59:59'", "'-00:00:00.01'", "'00:00:00'", "'838:59:59'"],
+    "enum('z','b','a','d')": ["'z'", "'b'", "'a'", "'d'"],
+    "set('z','b','a')": ["''", "'z'", "'z,a'", "'b,a'"],
+    "bit(40)": ["0", "1", "1099511627775", "7000000000"],
+    "year": ["1901", "2024", "2155", "0000"],
+}
+
+
+def test_bounds_of_stripes_have_whole_keys(database, copier):
+    tables = {
+        f"t{number}": (
+            f"k int, l {kind}",
+            "primary key (k, l)",
+            [f"{k}, {value}" for k in range(10) for value in values],
+        )
+        for number, (kind, values) in enumerate(SECOND.items())
+    }
+    create(database, tables)
+    copy = copier()
+    for name, (columns, _, rows) in tables.items():
+        plan = copy.plan(name, database.name, stripe_count=3)
+        assert len(plan.stripes) == 3, columns
+        found = numbers(copied_events(copy.all(plan, max_rows=3)))
+        assert sorted(found) == list(range(len(rows))), columns
+
+
 def test_a_condition_and_rows_by_their_keys(database, copier):
     create(database, {"t": KEYS["two"], "b": KEYS["varbinaries"], "d": KEYS["datetimes"]})
     copy = copier()

@@ -64,6 +64,14 @@ class KeyColumn(msgspec.Struct, frozen=True, omit_defaults=True):
             raise SourceError(f"a cursor has no value of key column {self.name}", kind="checkpoint")
         return shape.format(text)
 
+    @property
+    def printed(self) -> str:
+        """What a query selects to get values as a cursor has them, which the client would make objects of."""
+        name = quoted(self.name)
+        if self.kind == "number":
+            return name if self.is_integer else f"cast({name} + 0 as char)"
+        return f"cast({name} as char)" if self.kind == "time" else f"lower(hex({name}))"
+
     def value_of(self, found: Any) -> Value:
         """A value of a row of a result, as a cursor has it."""
         return found.hex() if isinstance(found, bytes) else found if isinstance(found, int) else str(found)
@@ -81,9 +89,9 @@ class Key(msgspec.Struct, frozen=True):
         return ", ".join(quoted(column.name) + " desc" * column.falls for column in self.columns)
 
     @property
-    def names(self) -> str:
-        """The columns, to be selected."""
-        return ", ".join(quoted(column.name) for column in self.columns)
+    def printed(self) -> str:
+        """What a query selects to get the values of a cursor."""
+        return ", ".join(column.printed for column in self.columns)
 
 
 class _Index(msgspec.Struct):

@@ -224,7 +224,7 @@ class MysqlChunkReader:
             return found
         for part in range(1, count):
             wanted = low + (high - low) * part // count
-            sql = statement(table, key, key.names, [f"{quoted(first.name)} >= {wanted}"], 1)
+            sql = statement(table, key, key.printed, [f"{quoted(first.name)} >= {wanted}"], 1)
             for row in self._connected().query(sql):
                 cursor = cursor_of([column.value_of(value) for column, value in zip(key.columns, row, strict=True)])
                 if cursor not in (*found, stripe.at, stripe.end):
