@@ -197,7 +197,8 @@ def _mysql(parts: SplitResult, tables: Sequence[str], name: str) -> _Source:
     seen = f"`{database.replace('`', '``')}`.*" if database else "*.*"
     statements = [
         f"create user {user} identified by '…'",
-        f"grant replication slave, replication client on *.* to {user}",
+        # MariaDB has no such right, and takes the comment for one
+        f"grant replication slave, replication client /*!80000 , xa_recover_admin */ on *.* to {user}",
         f"grant select on {seen} to {user}",
     ]
     settings = "log_bin, binlog_format = ROW, binlog_row_image = FULL, binlog_row_metadata = FULL"

@@ -23,6 +23,7 @@ _KINDS = {
     1227: ("permission", "grant REPLICATION SLAVE, REPLICATION CLIENT on *.* to the user"),
     1251: ("auth", "the server asks for an authentication that this client does not have"),
     1370: ("permission", "grant EXECUTE to the user"),
+    1401: ("permission", "grant XA_RECOVER_ADMIN on *.* to the user"),  # of `xa recover`; the text says something else
     1698: ("auth", "check user and password in the DSN"),
     1820: ("auth", "set a new password for the user, and in the DSN"),
     1862: ("auth", "set a new password for the user, and in the DSN"),
