@@ -197,7 +197,7 @@ def fake_spec(  # noqa: PLR0913 - what a document says, as far as tests vary it
     ]
     source = SimpleNamespace(
         type="scripted",
-        config=SimpleNamespace(id="s1", tables=[]),
+        config=SimpleNamespace(id="s1", tables=[], snapshot=None),
         build=lambda _context: stream,
         table_codec=lambda *_: None,  # its batches are events
     )
