@@ -9,7 +9,7 @@ import pytest
 from deltaforge.cli import main
 from tests.databases import database_with
 from tests.integration.e2e.test_rest import ControlPlane, document
-from tests.pipelines import file_events, file_sink, wait_for
+from tests.pipelines import PipelineProcess, file_events, file_sink, wait_for
 from tests.trial import source_of
 
 NAME = "orders-cdc"
@@ -111,6 +111,29 @@ def test_a_snapshot_is_paused_resumed_and_cancelled(plane, database, tmp_path):
     assert plane.call("POST", f"{PATH}/{slow['id']}/resume")[0] == 409
     assert "snapshots" not in plane.call("GET", f"/pipelines/{NAME}")[1]["ops"]
     assert 0 < len([key for key in copied(out) if key[0] == "u"]) < 2999
+
+
+def test_the_file_of_a_pipeline_that_runs_on_this_machine(postgres_database, tmp_path, capsys):
+    postgres_database.execute(*TABLES, "create publication pub for all tables")
+    pipeline = PipelineProcess(tmp_path, source_of(postgres_database), [file_sink(tmp_path / "out")])
+    file = tmp_path / "p.json"
+    file.write_text(json.dumps(pipeline.document))
+
+    def snapshot(*arguments):
+        code = main(["snapshot", str(file), *arguments, "--state-dir", str(tmp_path / "state")])
+        return code, capsys.readouterr().out
+
+    pipeline.start()
+    try:
+        assert snapshot("--table", "public.t", "--where", "id > 1", "--follow")[0] == 0
+        assert copied(tmp_path / "out") == [("t", 2), ("t", 3)]
+        assert snapshot("--table", "nowhere.t")[0] == 2
+        code, text = snapshot()
+        assert (code, text.splitlines()[1].split()[1:3]) == (0, ["ad_hoc", "completed"])
+        assert pipeline.stop() == 0
+        assert snapshot() == (0, text)
+    finally:
+        pipeline.end()
 
 
 def test_a_table_that_could_not_be_copied_degrades_the_pipeline_until_one_is(
