@@ -141,7 +141,7 @@ def positioned(header: Header, near: int) -> tuple[Header, int]:
         header: As it is in the log.
         near: Where the event before it ended.
     """
-    if header.flags & ARTIFICIAL or not header.timestamp or header.type in _OUTSIDE:
+    if header.flags & ARTIFICIAL or not header.timestamp or header.type in OUTSIDE:
         return header, near
     end = end_of(header.log_pos, near) if header.log_pos else near + header.size
     return header if header.log_pos == end else msgspec.structs.replace(header, log_pos=end), end
@@ -357,7 +357,7 @@ _BODIES: dict[int, Callable[[bytes], Message]] = {
     165: lambda body: _query(body, is_compressed=True),
 }
 
-_OUTSIDE = frozenset({3, 15, 35, 161, 163})
+OUTSIDE = frozenset({3, 15, 35, 161, 163})
 """Types of events that stand in no transaction. With GTIDs they are sent although what lies around them is not."""
 
 _WITHOUT_ROWS = {

@@ -6,6 +6,7 @@ from tests.destinations import FileDestination
 from tests.pipelines import wait_for
 from tests.snapshots import (
     add_items,
+    ask,
     copied_ids,
     create_items,
     pipeline_with_snapshot,
@@ -94,3 +95,17 @@ def test_a_table_that_is_captured_later_is_copied_on_its_own(database, pipeline_
     added = [(event["source"]["table"], event["op"], event["after"]["id"]) for event in destination.events()[3:]]
     assert added == [("later", "r", 1), ("later", "r", 2), ("later", "c", 3)]
     assert [job.kind for job in saved_snapshots(pipeline)] == ["initial", "new_table"]
+
+
+def test_idle_mysql_chunk_needs_no_write(database, pipeline_of, tmp_path):
+    """Nor does one of PostgreSQL; of MySQL, the log ends with a new file that holds no transaction."""
+    create_items(database, 3)
+    destination = FileDestination(tmp_path)
+    pipeline = pipeline_of([destination.sink], snapshot={"mode": "never"})
+    pipeline.start()
+    for number, statement in enumerate(["flush binary logs", "flush logs", "select 1"]):
+        database.execute(statement if database.server.scheme == "mysql" else "select 1")
+        assert ask(pipeline, cmd="snapshot", request={"id": f"{number}a", "tables": ["items"]})["ok"]
+        wait_until_copied(pipeline, number + 1)
+    assert pipeline.stop() == 0
+    assert copied_ids(destination.events()) == [1, 2, 3] * 3

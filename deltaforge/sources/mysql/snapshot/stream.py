@@ -7,14 +7,20 @@ from collections.abc import Sequence
 
 from deltaforge.core.event import EventIds
 from deltaforge.core.positions import MysqlPosition, Position
+from deltaforge.protocol.mysql.events import ARTIFICIAL, OUTSIDE, decode_header
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.mysql.event_mapper import CapturedTable
 from deltaforge.sources.mysql.snapshot.log import tables_to_copy
 from deltaforge.sources.mysql.stream import MysqlStream
 
+_TYPE_AT = 4
+
 
 class CopyableMysqlStream(MysqlStream):
     """A :class:`~deltaforge.sources.snapshot.base.CopyableLog`."""
+
+    _passed = MysqlPosition("", 4)
+    """The end of the last event that stands in no transaction. All before it was read, now or earlier."""
 
     def tables_to_copy(self, tables: Sequence[TableName]) -> dict[TableName, CapturedTable]:
         self._statements.definitions.watch(tables)
@@ -34,9 +40,16 @@ class CopyableMysqlStream(MysqlStream):
         return self._statements.definitions.of(table)
 
     def hasten(self, position: Position) -> None:
-        """Where the log ends with events that are no transaction, no transaction will move the position there."""
+        """Where the log ends with events that stand in no transaction, none will move the position there."""
         if isinstance(position, MysqlPosition) and self._tx is None and not self._begun_events:
-            end = MysqlPosition(self._file, self._end_pos)
-            if end.order == position.order > self._resume.order:
-                self._resume = end
+            reached = max(MysqlPosition(self._file, self._end_pos).order, self._passed.order)
+            if reached >= position.order > self._resume.order:
+                self._resume = MysqlPosition(position.file, position.pos)
                 self._batcher.end_transaction(time.monotonic())
+
+    def _on_event(self, data: bytes, now: float) -> None:
+        super()._on_event(data, now)
+        if data[_TYPE_AT] in OUTSIDE:
+            header = decode_header(data)
+            if header.log_pos and not header.flags & ARTIFICIAL:
+                self._passed = MysqlPosition(self._file, header.log_pos)
