@@ -132,7 +132,7 @@ class Copying:
             self._has_notes = False  # what was delivered of the table is gone: chunks have to have seen it
             return batch
         blocked: set[tuple[TableName, int | None]] = set()
-        for ready in list(self._ready):
+        for ready in list(self._ready) if self._has_notes else ():
             stripe = (ready.task.table, ready.task.stripe)
             run = self.work.run_of(ready.task.table)
             if run is None or ready not in self._ready or stripe in blocked:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from deltaforge.core.snapshot import SnapshotJob
+from deltaforge.core.snapshot_view import job_fraction
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sources.snapshot.pace import Rate
 from deltaforge.sources.snapshot.states import Delivered
@@ -40,3 +42,12 @@ class SnapshotCounts:
         """Chunks were thrown away and are read again."""
         if count:
             self._metrics.snapshot_chunks.labels(self._metrics.pipeline, "discarded").inc(count)
+
+
+def eta_secs(job: SnapshotJob, rows_per_second: float | None) -> float | None:
+    """Seconds until the end of a job, if it goes on so."""
+    fraction = job_fraction(job)
+    if not rows_per_second or not fraction:
+        return None
+    row_count = sum(copy.row_count for copy in job.tables)
+    return row_count * (1 - fraction) / fraction / rows_per_second

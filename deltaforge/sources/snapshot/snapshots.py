@@ -16,8 +16,9 @@ from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import ControlError, DeltaForgeError, NotFoundError
 from deltaforge.core.positions import Position
 from deltaforge.core.resume import transaction_of
+from deltaforge.core.retry import Retry, retry_of
 from deltaforge.core.snapshot import ChunkMark, JobStatus, SnapshotJob, SnapshotState
-from deltaforge.core.snapshot_view import job_fraction, job_view
+from deltaforge.core.snapshot_view import job_view
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import SnapshotConfig
@@ -25,7 +26,7 @@ from deltaforge.sources.snapshot import states
 from deltaforge.sources.snapshot.base import ChunkReader, CopyableLog
 from deltaforge.sources.snapshot.chunks import passed_over
 from deltaforge.sources.snapshot.copying import Copying
-from deltaforge.sources.snapshot.counts import SnapshotCounts
+from deltaforge.sources.snapshot.counts import SnapshotCounts, eta_secs
 from deltaforge.sources.snapshot.ledger import Ledger
 from deltaforge.sources.snapshot.notes import WaitingJobs
 from deltaforge.sources.snapshot.tables import RETRY, Captured, Wait
@@ -142,7 +143,7 @@ class Snapshots:
             if has_room:
                 self._had_room_at = now
             copying = self._chosen(stream, now)
-            names = copying.prepare(stream) if copying is not None and self._capture_wait.until <= now else []
+            names = self._prepared(copying, stream, now) if copying is not None else []
         found = self._captured(stream, names, now) if names else {}
         with self._changed:
             if copying is not None and found is not None and copying is self._copying:
@@ -180,6 +181,25 @@ class Snapshots:
         ready = (job.id for job in jobs if job.status == "running" and self._ledger.is_job_saved(job.id))
         return next(ready, None)
 
+    def _prepared(self, copying: Copying, stream: CopyableLog, now: float) -> list[TableName]:
+        """Tables that the stream has to say how it decodes."""
+        if self._capture_wait.until > now:
+            return []
+        try:
+            return copying.prepare(stream)
+        except DeltaForgeError as error:
+            self._not_now(error, now)
+            return []
+
+    def _not_now(self, error: DeltaForgeError, now: float) -> None:
+        """The server did not answer the thread that reads the log, which goes on: later, or the job has failed."""
+        log.warning("snapshot: the log cannot be asked: %s", error, extra={"source_id": self._source_id})
+        with self._changed:
+            self._capture_wait.again(RETRY, now, str(error))
+            if retry_of(error) is not Retry.BACKOFF and self._copying is not None:
+                self._capture_wait.over()
+                self._copying.error = str(error)
+
     def _captured(
         self, stream: CopyableLog, names: Sequence[TableName], now: float
     ) -> dict[TableName, Captured] | None:
@@ -187,8 +207,7 @@ class Snapshots:
         try:
             found = stream.tables_to_copy(names)
         except DeltaForgeError as error:
-            self._capture_wait.again(RETRY, now, str(error))
-            log.warning("snapshot: table definitions cannot be read: %s", error, extra={"source_id": self._source_id})
+            self._not_now(error, now)
             return None
         self._capture_wait.over()
         return {name: Captured(table, stream.definition_count(name)) for name, table in found.items()}
@@ -325,7 +344,7 @@ class Snapshots:
                     job_view(
                         job,
                         rows_per_second=rate,
-                        eta_seconds=_eta(job, rate),
+                        eta_seconds=eta_secs(job, rate),
                         waiting_for=reason,
                         waiting_seconds=waited,
                     )
@@ -372,12 +391,3 @@ class Snapshots:
         if self._capture_wait.reason or self._copying is None:
             return self._capture_wait.reason or None
         return self._copying.waits.reason(is_long=now - self._counts.progressed_at >= SHOWN_AFTER_SECS)
-
-
-def _eta(job: SnapshotJob, rows_per_second: float | None) -> float | None:
-    """Seconds until the end of a job, if it goes on so."""
-    fraction = job_fraction(job)
-    if not rows_per_second or not fraction:
-        return None
-    row_count = sum(copy.row_count for copy in job.tables)
-    return row_count * (1 - fraction) / fraction / rows_per_second

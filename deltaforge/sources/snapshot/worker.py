@@ -56,12 +56,14 @@ class SnapshotWorker:
 
     def _run(self) -> None:
         show_thread_name()
-        reader = self._build_reader()
         try:
-            while (task := self._employer.next_task()) is not None:
-                self._do(task, reader)
+            reader = self._build_reader()
+            try:
+                while (task := self._employer.next_task()) is not None:
+                    self._do(task, reader)
+            finally:
+                reader.close()
         finally:
-            reader.close()
             self._employer.left(self)
 
     def _do(self, task: Task, reader: ChunkReader) -> None:

@@ -31,8 +31,11 @@ class CopyableStream(ScriptedStream):
     def ids_of(self, transaction):
         return EventIds.of("postgresql", "a", transaction)
 
+    refusals = ()
+
     def since(self):
-        return None
+        if self.refusals:
+            raise self.refusals.pop()
 
     def definition_count(self, _table):
         return 0
@@ -210,6 +213,19 @@ def test_a_server_that_cannot_be_copied_fails_the_job_and_streaming_goes_on(run)
     copy.snapshots.request(job())
     assert (copy.take_all().error, copy.rows) == ("wal_level is replica", {})
     copy.take(lambda: sum(batch.event_count for batch in copy.batches) == 5)
+
+
+def test_a_log_that_cannot_say_where_notes_begin_fails_the_job_and_streaming_goes_on(run, monkeypatch):
+    copy = run(ScriptedReader({A: 2}), last=5)
+    monkeypatch.setattr("deltaforge.sources.snapshot.snapshots.RETRY", tables.Backoff(initial_secs=0.01))
+    monkeypatch.setattr(CopyableStream, "refusals", [SourceError("no right", kind="permission")])
+    copy.snapshots.request(job("j"))
+    assert copy.take_all().error == "no right"
+    monkeypatch.setattr(CopyableStream, "refusals", [SourceError("cut", kind="connect")])
+    copy.snapshots.request(job("k"))
+    copy.take(lambda: [ended.status for ended in copy.newest.ended] == ["failed", "completed"])
+    copy.take(lambda: sum(batch.event_count for batch in copy.batches if batch.chunk is None) == 5)
+    assert copy.log.status().reconnects == 0
 
 
 def test_a_table_that_is_not_captured_fails_and_one_that_is_gone_is_left_out(run):
