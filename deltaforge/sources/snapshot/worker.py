@@ -75,6 +75,7 @@ class SnapshotWorker:
             self._employer.failed(task, error)
         except Exception as error:
             log.exception("a worker of the snapshot crashed")
+            reader.close()  # nobody knows what the server was asked last
             crash = SourceError(f"reading failed unexpectedly: {unforeseen(error)}", kind="other", crash=True)
             self._employer.failed(task, crash)
         else:
