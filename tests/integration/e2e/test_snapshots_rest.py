@@ -1,6 +1,8 @@
 """Snapshots as an operator drives them: over REST and by the command line, with real pipelines and databases."""
 
 import json
+import os
+import pty
 import subprocess
 import sys
 
@@ -10,6 +12,7 @@ from deltaforge.cli import main
 from tests.databases import database_with
 from tests.integration.e2e.test_rest import ControlPlane, document
 from tests.pipelines import PipelineProcess, file_events, file_sink, wait_for
+from tests.screen import Screen
 from tests.trial import source_of
 
 NAME = "orders-cdc"
@@ -89,6 +92,22 @@ def test_tables_are_copied_as_it_is_asked_for(plane, database, tmp_path, capsys)
     assert copied(out) == [("t", 1), ("t", 2), ("t", 2), ("t", 3), ("t", 3), ("u", 1), ("u", 2)]
 
 
+def tailed_until(condition):
+    """The rows of a terminal on which ``deltaforge tail`` runs until they fulfil a condition."""
+    master, slave = pty.openpty()
+    command = [sys.executable, "-m", "deltaforge", "tail", NAME]
+    environment = {**os.environ, "COLUMNS": "150", "LINES": "50", "TERM": "xterm"}
+    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
+    os.close(slave)
+    screen = Screen(10_000)
+    with os.fdopen(master, "rb", buffering=0) as terminal:
+        while not condition(screen.rows):
+            screen.feed(terminal.read(65536).decode(errors="replace"))
+        process.kill()
+        process.wait()
+    return screen.rows
+
+
 def test_a_snapshot_is_paused_resumed_and_cancelled(plane, database, tmp_path):
     numbers = ", ".join(f"({n})" for n in range(3, 3000))
     database.execute(f"insert into u values {numbers}")
@@ -98,6 +117,8 @@ def test_a_snapshot_is_paused_resumed_and_cancelled(plane, database, tmp_path):
     t, u = (table_name(database, name) for name in "tu")
     _, slow = plane.call("POST", PATH, {"tables": [u], "max_rows_per_second": 50})
     wait_for(lambda: plane.call("GET", f"{PATH}/{slow['id']}")[1]["rows"])
+    rows = tailed_until(lambda rows: any("━" in row for row in rows))
+    assert any(row.startswith(f"snapshot {slow['id'][:8]} (ad hoc)  ") for row in rows), rows
     command = [sys.executable, "-m", "deltaforge", "snapshot", NAME, "pause", slow["id"][:8], "--json"]
     paused = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
     assert (paused["id"], paused["status"]) == (slow["id"], "paused")
