@@ -28,6 +28,8 @@ from deltaforge.sources.mysql.snapshot.names import Ask
 COMMIT_WAIT_SECS = 30.0
 """How long the commits that are under way may take before the reading is tried again."""
 _POLL_SECS = 0.01
+_NO_XA_RIGHT = 1401
+"""What MySQL says of XA RECOVER to a user without XA_RECOVER_ADMIN: a failure of the resource manager."""
 _NOW = "@@server_id, cast(unix_timestamp(now(3)) * 1000 as unsigned)"
 _MARIADB_UUID = "concat(@@server_id, '@', @@hostname)"
 _COMMITS = """
@@ -191,12 +193,23 @@ class MariadbSights:
 
 
 def prepared_xa(ask: Ask) -> frozenset[str]:
-    """The XA transactions that are prepared now."""
+    """The XA transactions that are prepared now.
+
+    Raises:
+        SourceError: There have been some since the server was started, and the user may not see which are left.
+    """
     try:
         return frozenset(str(row[-1]) for row in ask("xa recover"))
     except SourceError as error:
-        if error.kind != "permission":
+        if error.kind != "permission" and error.context.get("code") != _NO_XA_RIGHT:
             raise
+        ((_, count),) = ask("show global status like 'Com_xa_prepare'")
+        if int(count):
+            raise SourceError(
+                "the server has XA transactions, and the user may not see which are prepared",
+                kind="permission",
+                hint="grant XA_RECOVER_ADMIN on *.* to the user",
+            ) from error
         return frozenset()
 
 
