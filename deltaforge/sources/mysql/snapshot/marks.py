@@ -28,8 +28,6 @@ from deltaforge.sources.mysql.snapshot.names import Ask
 COMMIT_WAIT_SECS = 30.0
 """How long the commits that are under way may take before the reading is tried again."""
 _POLL_SECS = 0.01
-_NO_XA_RIGHT = 1401
-"""What MySQL says of XA RECOVER to a user without XA_RECOVER_ADMIN: a failure of the resource manager."""
 _NOW = "@@server_id, cast(unix_timestamp(now(3)) * 1000 as unsigned)"
 _MARIADB_UUID = "concat(@@server_id, '@', @@hostname)"
 _COMMITS = """
@@ -201,7 +199,7 @@ def prepared_xa(ask: Ask) -> frozenset[str]:
     try:
         return frozenset(str(row[-1]) for row in ask("xa recover"))
     except SourceError as error:
-        if error.kind != "permission" and error.context.get("code") != _NO_XA_RIGHT:
+        if error.kind != "permission":
             raise
         ((_, count),) = ask("show global status like 'Com_xa_prepare'")
         if int(count):
