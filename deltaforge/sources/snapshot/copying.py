@@ -163,6 +163,8 @@ class Copying:
                 self._plan_again(run)
             elif unseen.is_unknown or (unseen.is_keyless and run.refusals < MAX_REFUSALS):
                 run.refusals += 1
+                if run.refusals == MAX_REFUSALS and unseen.is_keyless:
+                    log.warning("snapshot of %s: it has no key and is written all the time: see its limits", run.title)
                 run.wait.again(UNSETTLED, now, "a moment without changes whose rows cannot be told apart")
                 self._read_table_again(run)
             else:
@@ -208,8 +210,8 @@ class Copying:
         return mark.job != self.job_id or run is None or run.plan is None
 
     def _forget_seen(self) -> None:
-        marks = [*self.work.floors.values(), *(ready.chunk.mark for ready in self._ready), self.work.newest]
-        self._notes.forget(marks)
+        ready = (ready.chunk.mark for ready in self._ready)
+        self._notes.forget([*self.work.floors.values(), *ready, self.work.newest])
 
     # Workers.
 

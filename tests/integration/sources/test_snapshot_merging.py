@@ -131,6 +131,18 @@ def test_long_transaction_over_whole_job(copy, database):
     assert of(steps.events)[-1] == ("u", 1, 2)
 
 
+def test_table_without_key_waits_for_a_quiet_moment(copy, database):
+    database.execute("create table n (id int, v bigint)", "insert into n values (1, 1), (2, 1), (2, 1)")
+    if database.server.scheme == "postgres":
+        database.execute("alter table n replica identity full")
+    steps = copy(chunk_size=100)
+    steps.request((schema_of(database)[0], "n"))
+    steps.read_chunk()
+    database.execute("delete from n where id = 1", "insert into n values (3, 1)")
+    steps.follow(lambda event: event.op == "c")
+    assert of(steps.finish()) == [("r", 2, 1), ("r", 2, 1), ("r", 3, 1)]
+
+
 KEYS = 600
 
 
