@@ -1,5 +1,7 @@
 """Chunks of MySQL and MariaDB tables beside the log, against real servers."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from deltaforge.core.errors import SourceError, TableChangedError
@@ -208,3 +210,30 @@ def test_the_mark_is_of_the_server_that_is_read(database, copier):
     event = copy.reader.read(1)[0]
     assert not chunk.mark.sees(event.source)
     assert copy.read(copy.plan("t", database.name)).mark.sees(event.source)
+
+
+def test_gtid_off_waits_for_commits_under_way(private_mysql, tmp_path):
+    server = private_mysql("--gtid-mode=OFF", "--enforce-gtid-consistency=OFF")
+    with server.fresh_database() as database, readers_of(mysql_reader, tmp_path) as make:
+        create(database, {"t": KEYS["negative"]})
+        copy = copier_of(make(database))
+        plan, since = copy.plan("t", database.name), copy.stream.since()
+        chunk = copy.read(plan)
+        assert chunk.mark.gtids is None
+        assert copy.chunks.unsettled(chunk.mark, since) is None
+        database.execute("insert into t values (50, 50)")
+        event = copy.reader.read(1)[0]
+        assert not chunk.mark.sees(event.source)
+        assert copy.chunks.unsettled(chunk.mark, copy.stream.since()) is not None
+        later = copy.read(plan)
+        assert later.mark.sees(event.source)
+        assert sorted(numbers(copied_events([later]))) == [0, 1, 2, 3, 4, 50]
+        with database.connect() as connection, connection.cursor() as cursor, ThreadPoolExecutor() as pool:
+            cursor.execute("flush tables with read lock")  # holds the lock that a commit under way holds
+            request = copy.request(plan)
+            found = pool.submit(copy.chunks.read, request)
+            with pytest.raises(TimeoutError):
+                found.result(0.5)
+            cursor.execute("unlock tables")
+            assert found.result(20).row_count == 6
+        copy.chunks.close()
