@@ -125,11 +125,13 @@ class Judge:
 
 
 def tree(folder):
-    """Every file below a folder with its content's digest, and every folder."""
+    """Every file below a folder with its content's digest, and every folder. Sockets come and go with pipelines: where
+    the path of the state directory is long, they are in the folder for temporary files.
+    """
     found = {}
     for path in folder.rglob("*"):
         name = str(path.relative_to(folder))
-        if not name.startswith("served/"):
+        if not name.startswith("served/") and not path.is_socket():
             found[name] = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "-"
     return found
 
