@@ -1,13 +1,16 @@
 """Chunks of MySQL and MariaDB tables beside the log, against real servers."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 
 from deltaforge.core.errors import SourceError, TableChangedError
 from deltaforge.sources.mysql.snapshot.marks import MysqlMark
 from tests.copied_chunks import copied_events, copier_of
+from tests.pipelines import mysql_source
 from tests.reading import mysql_reader, readers_of
+from tests.stepped import SteppedCopy, source_spec
 
 KEYS = {
     "int_unsigned": ("k bigint unsigned", "primary key (k)", ["0", "1", "18446744073709551615", "9223372036854775808"]),
@@ -237,3 +240,102 @@ def test_gtid_off_waits_for_commits_under_way(private_mysql, tmp_path):
             cursor.execute("unlock tables")
             assert found.result(20).row_count == 6
         copy.chunks.close()
+
+
+def looked_at(copy):
+    """How many entries of indexes the connection of a copier has read."""
+    found = copy.chunks._connected().query("show session status like 'Handler_read%'")
+    return sum(int(value) for name, value in found if not str(name).startswith("Handler_read_rnd"))
+
+
+def test_row_constructor_is_not_used(database, copier):
+    create(database, {"t": ("k int, l int", "primary key (k, l)", [f"1, {n}" for n in range(3000)])})
+    copy = copier()
+    plan = copy.plan("t", database.name)
+    first = copy.read(plan, max_rows=2900)
+    before = looked_at(copy)
+    chunk = copy.read(plan, first.reached, max_rows=10)
+    assert numbers(copied_events([chunk])) == list(range(2900, 2910))
+    assert looked_at(copy) - before < 200  # what lies before the cursor is not read
+
+
+def test_sparse_keys_one_dive_per_gap(database, copier):
+    rows = [str(n + 10**15 * (n // 1000)) for n in range(3000)]
+    create(database, {"t": ("k bigint", "primary key (k)", rows)})
+    copy = copier()
+    plan = copy.plan("t", database.name)
+    copy.read(plan, max_rows=1)
+    before = looked_at(copy)
+    middle = copy.chunks.split(plan, plan.stripes[0])
+    assert middle == f"[{rows[1499]}]"
+    assert looked_at(copy) - before < 50
+    before = looked_at(copy)
+    chunk = copy.read(plan, f"[{rows[999]}]", max_rows=10)
+    assert numbers(copied_events([chunk])) == list(range(1000, 1010))
+    assert looked_at(copy) - before < 200
+
+
+@pytest.fixture
+def held_commits(private_mysql):
+    """A database of a server whose commits wait, once ``hold`` is called, for a replica that is never there: they stand
+    in the binary log, and nobody sees them before ``release``.
+    """
+    server = private_mysql()
+    with server.fresh_database() as database, ThreadPoolExecutor() as pool:
+        database.execute("create table p (id int primary key, v int)")
+        database.execute("install plugin rpl_semi_sync_source soname 'semisync_source.so'")
+        database.execute("set global rpl_semi_sync_source_wait_point = after_sync")
+        database.execute("set global rpl_semi_sync_source_timeout = 600000")
+        commits = []
+
+        def hold(statement):
+            database.execute("set global rpl_semi_sync_source_enabled = on")
+            commits.append(pool.submit(database.execute, statement))
+
+        def release():
+            database.execute("set global rpl_semi_sync_source_enabled = off")
+            for commit in commits:
+                commit.result(20)
+
+        try:
+            yield database, hold, release
+        finally:
+            release()
+
+
+def versions(events):
+    return [(event.op, event.after["id"], event.after["v"]) for event in events]
+
+
+@contextmanager
+def steps_of(database, folder):
+    """A copy of the tables of a database, step by step."""
+    steps = SteppedCopy(source_spec(mysql_source(database)), folder, chunk_size=1)
+    try:
+        yield steps
+    finally:
+        steps.close()
+
+
+def test_semi_sync_commit_in_log_but_invisible(held_commits, tmp_path):
+    database, hold, release = held_commits
+    database.execute("insert into p (id, v) values (1, 1), (2, 1), (3, 1)")
+    with steps_of(database, tmp_path / "state") as steps:
+        steps.request()
+        steps.read_chunk()
+        assert versions(steps.deliver_chunk()) == [("r", 1, 1)]
+        hold("update p set v = 2 where id = 2")
+        steps.follow(lambda event: event.op == "u")
+        steps.read_chunk()
+        assert database.rows("select id, v from p") == [(1, 1), (2, 1), (3, 1)]
+        assert versions(steps.deliver_chunk()) == []  # the old row does not come behind the newer event
+        assert versions(steps.finish()) == [("r", 3, 1)]
+        steps.request()  # what takes notes only now has none of the commit: no chunk leaves before it is seen
+        for _ in range(20):
+            steps.merge()
+            steps.work()
+            steps._poll(0.02)
+        assert database.rows("select v from p where id = 2") == [(1,)]
+        assert not steps.is_over()
+        release()
+        assert sorted(versions(steps.finish())) == [("r", 1, 1), ("r", 2, 2), ("r", 3, 1)]
