@@ -162,6 +162,21 @@ def test_a_condition_and_rows_by_their_keys(database, copier):
         assert sorted(numbers(copied_events([chunk]))) == expected, name
 
 
+def test_where_is_read_only(database, copier):
+    create(database, {"t": KEYS["negative"]})
+    copy = copier()
+    for where in (
+        "k > 0) or (1 = 1", "k > 0) limit 1 -- ", "1 = 1; delete from t", "1 = 1 /*", "k in (select 1 for update", "1 = 1 limit 1",
+        "1 = 1) into outfile '/tmp/t' -- ", "delete from t",
+    ):  # fmt: skip
+        with pytest.raises(SourceError):
+            copy.plan("t", database.name, where=where)
+    for where in ("k > 0 -- ) or (1 = 1", "k > 0 # )", "')' <> '(' and k > 0", "k > 0 /* ) */"):
+        plan = copy.plan("t", database.name, where=where)
+        assert numbers(copied_events(copy.all(plan, where=where, max_rows=1))) == [3], where
+    assert database.rows("select count(*) from t") == [(5,)]
+
+
 def test_a_table_that_is_another_one_now_is_planned_again(database, copier):
     create(database, {"t": KEYS["negative"]})
     copy = copier()

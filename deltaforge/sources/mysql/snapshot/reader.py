@@ -81,8 +81,8 @@ class MysqlChunkReader:
                 raise TableChangedError(f"there is no table {'.'.join(table)}")
             columns = copied_columns(copied_types(definition, is_mariadb=self._settings().flavor == "mariadb"))
             key = find_key(rows.query, table, columns)
-            if where is not None:
-                rows.query(f"explain select 1 from {quoted_table(table)} where ({where}\n)")  # noqa: S608 - what an operator may say
+            for condition in (f"({where}\n)", where) if where is not None else ():  # alone, too: it may not close ours
+                rows.query(f"explain select 1 from {quoted_table(table)} where {condition}")  # noqa: S608 - what an operator may say
             ((row_count, byte_count),) = rows.query(_SIZE, table) or [(None, None)]
             plan = MysqlPlan(digest_of(definition), key)
             bounds = self._bounds(table, key, Stripe(), stripe_count) if key is not None and stripe_count > 1 else []
