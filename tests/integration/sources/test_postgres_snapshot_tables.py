@@ -115,6 +115,7 @@ def test_where_is_read_only(database, copier):
     for where in (
         "true); drop table t; --",
         "true) union all select 7 where (true",
+        "true), false) or coalesce((true",
         "id =",
         "nobody = 1",
         "id = 1 /*",

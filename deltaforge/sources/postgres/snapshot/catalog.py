@@ -122,9 +122,11 @@ def check_readable(connection: CopyConnection, leaves: Sequence[Leaf], where: st
         query = f"select from only {leaf.sql}"
         connection.explain(query)
         if where is not None:
-            # Between these brackets stands nothing but an expression, and this protocol takes one statement.
+            # Nothing but an expression stands between these brackets, and this protocol takes one statement. And alone:
+            # it may not close our brackets and open others.
             try:
                 connection.explain(f"{query} where coalesce(({where}\n), false)")
+                connection.explain(f"{query} where {where}")
             except SourceError as error:
                 hint = "write a condition as after WHERE, of the columns of the table"
                 raise SourceError(error.message, kind="incompatible", hint=hint) from error
