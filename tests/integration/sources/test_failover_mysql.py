@@ -7,7 +7,9 @@ import pytest
 from deltaforge.core.errors import PositionLostError, SourceError
 from deltaforge.core.positions import MysqlPosition
 from tests.fixtures.database import Database
+from tests.pipelines import mysql_source
 from tests.reading import brief, mysql_reader
+from tests.stepped import SteppedCopy, source_spec
 
 NAME = "shop"
 T = ("create database shop", "create table shop.t (id int primary key, v varchar(9))")
@@ -254,3 +256,31 @@ def test_rows_without_metadata_have_their_own_definitions_at_the_new_server(pair
         assert brief(moved(reader, new).open(at).read(2)) == expected
     new.execute("alter table t drop b", "insert into t values (4, 'd')")
     assert brief(reader.open().read(1)) == [("c", None, {"id": 4, "v": "d"})]
+
+
+def test_failover_in_mid_job(pair, tmp_path):
+    old, new, catch_up, proxy = pair()
+    old.execute("insert into t values " + ", ".join(f"({n}, 'old')" for n in range(1, 7)))
+    source = mysql_source(old, url=old.url(port=proxy.port))
+    steps = SteppedCopy(source_spec(source), tmp_path / "state", chunk_size=2)
+    try:
+        steps.request()
+        steps.read_chunk()
+        assert ids(steps.deliver_chunk()) == [1, 2]
+        steps.read_chunk()  # of the old server, and it never leaves
+        catch_up()
+        old.server.kill()
+        new.execute("update t set v = 'new' where id in (2, 3)")
+        proxy.lead_to(new.server.port)
+        steps.stream.close()
+        steps.stream = steps.spec.build(steps.context)
+        steps.position = steps.stream.open(steps.position)
+        steps.snapshots.connected(steps.stream)
+        copied = [(event.after["id"], event.after["v"]) for event in steps.finish()]
+        assert copied == [(3, "new"), (4, "old"), (5, "old"), (6, "old")]
+        assert [job.status for job in steps.state.ended] == ["completed"]
+        assert brief(event for event in steps.events if event.op == "u") == [
+            ("u", {"id": 2, "v": "old"}, {"id": 2, "v": "new"}), ("u", {"id": 3, "v": "old"}, {"id": 3, "v": "new"}),
+        ]  # fmt: skip
+    finally:
+        steps.close()

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from deltaforge.core.errors import SourceError, TableChangedError
+from deltaforge.sources.mysql.snapshot import reader
 from deltaforge.sources.mysql.snapshot.marks import MysqlMark
 from tests.copied_chunks import copied_events, copier_of
 from tests.pipelines import mysql_source
@@ -255,6 +256,33 @@ def test_gtid_off_waits_for_commits_under_way(private_mysql, tmp_path):
             cursor.execute("unlock tables")
             assert found.result(20).row_count == 6
         copy.chunks.close()
+
+
+def test_table_without_key_that_is_too_large_fails_alone(database, tmp_path, monkeypatch):
+    monkeypatch.setattr(reader, "MAX_KEYLESS_BYTES", 1000)
+    database.execute("create table a (n int, v mediumtext)", "create table p (id int primary key, v int)")
+    database.execute("insert into a values " + ", ".join(["(1, repeat('x', 100000))"] * 60))
+    database.execute("insert into p values (1, 1), (2, 1)")
+    with steps_of(database, tmp_path / "state") as steps:
+        steps.request()
+        assert sorted(versions(steps.finish())) == [("r", 1, 1), ("r", 2, 1)]
+        (job,) = steps.state.ended
+    assert {table.name: table.status for table in job.tables} == {"a": "failed", "p": "completed"}
+    (reason,) = [table.error for table in job.tables if table.error]
+    assert "no key that it can be read by" in reason
+    assert "add a primary key" in reason
+
+
+def test_huge_rows_cut_but_never_by_their_keys(database, copier, monkeypatch):
+    monkeypatch.setattr(reader, "CUT_BYTES", 1000)
+    database.execute("create table t (n int primary key, v mediumtext)")
+    database.execute("insert into t values " + ", ".join(f"({n}, repeat('x', 100000))" for n in range(60)))
+    copy = copier()
+    plan = copy.plan("t", database.name)
+    chunks = copy.all(plan)
+    assert len(chunks) > 1
+    assert numbers(copied_events(chunks)) == list(range(60))
+    assert copy.read(plan, reread=tuple(f'{{"n":{n}}}' for n in range(60))).row_count == 60
 
 
 def looked_at(copy):

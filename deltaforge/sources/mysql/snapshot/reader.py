@@ -104,7 +104,7 @@ class MysqlChunkReader:
             rows, sights = self._connected(), self._sight()
             sight = sights.before(rows.query)
             images, row_count, last = self._images(rows, request, plan)
-            high = sights.after(rows.query, sight)
+            high = sights.after(self._connected().query, sight)  # another connection, if the read was cut
             return self._chunk(request, sight, high, images, row_count, self._reached(request, plan, last))
 
     def unsettled(self, mark: Mark, since: object) -> str | None:
@@ -176,7 +176,8 @@ class MysqlChunkReader:
     ) -> tuple[bytes, int, tuple[ResultValue, ...] | None]:
         """Row images, how many they are, and the values of the last row if the read ended there and not at its end."""
         table: CapturedTable = request.captured
-        limit = None if request.high is not None or request.max_rows >= _EVERYTHING else request.max_rows
+        is_whole = plan.key is None or request.high is not None or bool(request.reread)
+        limit = None if is_whole or request.max_rows >= _EVERYTHING else request.max_rows
         prepared = rows.prepare(_statement(request, plan.key, table.selected, limit))
         result = rows.execute(prepared, (), table.columns)
         bound = min(request.max_bytes, CUT_BYTES) if limit is not None else MAX_KEYLESS_BYTES
@@ -184,12 +185,8 @@ class MysqlChunkReader:
         if not result.is_end:
             self._rows = None
             rows.close()  # in the middle of a result
-            if plan.key is None or limit is None:
-                raise SourceError(
-                    f"table {'.'.join(request.plan.table)} has no key and more than {MAX_KEYLESS_BYTES >> 20} MiB",
-                    kind="incompatible",
-                    hint="add a primary key, or leave it out of the snapshot",
-                )
+            if limit is None:
+                raise _too_large(request, plan)
             return part.images, part.row_count, part.last_row
         rows.forget(prepared)
         return part.images, part.row_count, part.last_row if limit is not None and part.row_count >= limit else None
@@ -239,6 +236,21 @@ class MysqlChunkReader:
         sql = f"select {name} from {quoted_table(table)} order by {name} {order} limit 1"  # noqa: S608 - quoted
         rows: list[tuple[Any, ...]] = self._connected().query(sql)
         return int(rows[0][0]) if rows else None
+
+
+def _too_large(request: ChunkRequest, plan: MysqlPlan) -> SourceError:
+    title, size = ".".join(request.plan.table), f"more than {MAX_KEYLESS_BYTES >> 20} MiB"
+    if plan.key is not None:
+        return SourceError(
+            f"rows of table {title} that have to be read at once have {size}",
+            kind="incompatible",
+            hint="set binlog_row_image=FULL, so that fewer rows have to be read again, and copy the table anew",
+        )
+    return SourceError(
+        f"table {title} has no key that it can be read by, and {size}",
+        kind="incompatible",
+        hint="add a primary key or a unique index of NOT NULL columns, or leave it out of the snapshot",
+    )
 
 
 def _statement(request: ChunkRequest, key: Key | None, selected: str, limit: int | None) -> str:
