@@ -121,7 +121,7 @@ class Copying:
             if run.name in found:
                 run.captured = found[run.name]
             else:
-                self._gone(run)
+                self._gone(run, "it is not there, not published, or has no columns")
 
     def next_batch(self, stream: CopyableLog, position: Position, now: float) -> Batch | None:
         """The next chunk that may leave at a place of the log, or None."""
@@ -249,7 +249,7 @@ class Copying:
             return
         self._released(run, task)
         if isinstance(error, TableChangedError) and isinstance(task, PlanTable):
-            self._gone(run)
+            self._gone(run, str(error))
         elif isinstance(error, TableChangedError):
             self._plan_again(run)
             run.wait.again(UNSETTLED, now, str(error))
@@ -378,8 +378,8 @@ class Copying:
         self._throw_away(run)
         run.to_plan()
 
-    def _gone(self, run: TableRun) -> None:
-        log.warning("snapshot of %s: the table is gone", run.title)
+    def _gone(self, run: TableRun, reason: str) -> None:
+        log.warning("snapshot of %s: nothing to copy: %s", run.title, reason)
         self._throw_away(run)
         self._ledger.change_job(self.job_id, lambda job: states.without_table(job, run.name))
         self._remove(run)

@@ -280,6 +280,16 @@ def test_drop_and_recreate_table(copy, database):
     assert [job.status for job in steps.state.ended] == ["completed"]
 
 
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_table_without_columns_is_not_said_to_be_gone(copy, database, caplog):
+    database.execute("insert into p (id, v) values (1, 1)", "create table bare ()")
+    steps = copy(chunk_size=100)
+    steps.request(("public", "bare"), ("public", "p"))
+    assert of(steps.finish()) == [("r", 1, 1)]
+    (said,) = [record.getMessage() for record in caplog.records if "bare" in record.getMessage()]
+    assert "has no columns" in said
+
+
 @pytest.mark.parametrize("database", ["mysql", "mariadb"], indirect=True)
 def test_binlog_purged_in_mid_job_goes_on(copy, database):
     rows = ", ".join(f"({n}, 1, '{'x' * 190}')" for n in range(1, 201))
