@@ -32,6 +32,7 @@ from deltaforge.sources.mysql.snapshot.ranges import behind, cursor_of, statemen
 from deltaforge.sources.mysql.snapshot.reread import condition_of_keys
 from deltaforge.sources.mysql.tables import captured_tables
 from deltaforge.sources.snapshot.base import Chunk, ChunkRequest, Mark, TablePlan
+from deltaforge.sources.snapshot.plans import SavedPlans
 
 CUT_BYTES = 64 << 20
 """A chunk ends at the first row behind so many bytes."""
@@ -63,7 +64,7 @@ class MysqlChunkReader:
         self._rows: RowsConnection | None = None
         self._server: ServerSettings | None = None
         self._sights: Sights | None = None
-        self._plans: dict[str, MysqlPlan] = {}
+        self._plans = SavedPlans(MysqlPlan)
 
     def tables(self) -> list[TableName]:
         with self._errors():
@@ -98,7 +99,7 @@ class MysqlChunkReader:
 
     def read(self, request: ChunkRequest) -> Chunk:
         with self._errors():
-            plan, table = self._plan(request.plan), request.captured
+            plan, table = self._plans.of(request.plan), request.captured
             if plan.digest != table.digest:
                 raise TableChangedError(f"the definition of table {'.'.join(request.plan.table)} has changed")
             rows, sights = self._connected(), self._sight()
@@ -121,7 +122,7 @@ class MysqlChunkReader:
         return mark.lacks(since)
 
     def split(self, plan: TablePlan, stripe: Stripe) -> Cursor | None:
-        key = self._plan(plan).key
+        key = self._plans.of(plan).key
         if key is None:
             return None
         with self._errors():
@@ -148,17 +149,6 @@ class MysqlChunkReader:
         if self._sights is None:
             self._sights = sights_of(self._settings(), self._connected().query)
         return self._sights
-
-    def _plan(self, plan: TablePlan) -> MysqlPlan:
-        known = self._plans.get(plan.detail)
-        if known is None:
-            try:
-                known = msgspec.json.decode(plan.detail, type=MysqlPlan)
-            except msgspec.MsgspecError as exc:
-                name = ".".join(plan.table)
-                raise SourceError(f"the saved plan of table {name} cannot be read: {exc}", kind="checkpoint") from exc
-            self._plans = {plan.detail: known}
-        return known
 
     @contextmanager
     def _errors(self) -> Iterator[None]:

@@ -31,6 +31,7 @@ from deltaforge.sources.postgres.snapshot.marks import Since, Snapshot, Snapshot
 from deltaforge.sources.postgres.snapshot.plan import CopyPlan, Leaf, Place, literal, quoted, rows_between, rows_where
 from deltaforge.sources.postgres.snapshot.range_size import RangeSize
 from deltaforge.sources.snapshot.base import Chunk, ChunkRequest, Mark, TablePlan
+from deltaforge.sources.snapshot.plans import SavedPlans
 
 CUT_BYTES = 64 << 20
 """A chunk that has so many bytes is given up, and a smaller one read."""
@@ -82,7 +83,7 @@ class PostgresChunkReader:
         self._config = config
         self._captures = captured_tables(config.tables)
         self._connection: CopyConnection | None = None
-        self._plans: dict[str, CopyPlan] = {}
+        self._plans = SavedPlans(CopyPlan)
         self._sizes: dict[tuple[int, str | None], RangeSize] = {}  # a condition leaves fewer rows on a page
         self._at_work: tuple[Since | None, frozenset[int]] = (
             None,
@@ -108,7 +109,7 @@ class PostgresChunkReader:
         )
 
     def read(self, request: ChunkRequest) -> Chunk:
-        plan = self._plan(request.plan)
+        plan = self._plans.of(request.plan)
         if request.reread:
             condition = condition_of_keys(request.captured, request.reread)
             rows = rows_where(plan, request.plan.table, _columns(request), self._conditions(request, condition))
@@ -162,7 +163,7 @@ class PostgresChunkReader:
         return f"transactions that were under way when the copy began: {names}"
 
     def split(self, plan: TablePlan, stripe: Stripe) -> Cursor | None:
-        own = self._plan(plan)
+        own = self._plans.of(plan)
         return own.middle(Place.of(stripe.at), None if stripe.end is None else Place.of(stripe.end))
 
     def close(self) -> None:
@@ -175,25 +176,13 @@ class PostgresChunkReader:
             self._connection = CopyConnection(self._config.dsn.get_secret_value())
         return self._connection
 
-    def _plan(self, plan: TablePlan) -> CopyPlan:
-        """The plan as it was made; read once for all chunks of a table."""
-        known = self._plans.get(plan.detail)
-        if known is None:
-            try:
-                known = msgspec.json.decode(plan.detail, type=CopyPlan)
-            except msgspec.MsgspecError as exc:
-                name = ".".join(plan.table)
-                raise SourceError(f"the saved plan of table {name} cannot be read: {exc}", kind="checkpoint") from exc
-            self._plans = {plan.detail: known}
-        return known
-
     def _conditions(self, request: ChunkRequest, *own: str) -> list[str]:
-        return [*own, self._plan(request.plan).row_filter, request.where or ""]
+        return [*own, self._plans.of(request.plan).row_filter, request.where or ""]
 
     def _copy(self, request: ChunkRequest, low: Place, rows: str, max_bytes: int | None) -> tuple[CopiedChunk, _Facts]:
         """Rows of the leaf of a place, or of the whole table, and what is true of them."""
         table: CapturedTable = request.captured
-        connection, plan = self._connected(), self._plan(request.plan)
+        connection, plan = self._connected(), self._plans.of(request.plan)
         leaf = plan.leaves[low.leaf]
         locked = ".".join(map(quoted, request.plan.table)) if request.reread else leaf.sql
         definition = DEFINITION.format(oid=plan.oid, publication=literal(self._config.publication))
@@ -211,7 +200,7 @@ class PostgresChunkReader:
 
     def _check(self, request: ChunkRequest, leaf: Leaf, facts: _Facts) -> None:
         """That the rows are those of the plan, and have the columns that the stream has registered."""
-        name, plan = ".".join(request.plan.table), self._plan(request.plan)
+        name, plan = ".".join(request.plan.table), self._plans.of(request.plan)
         if facts.system_id != plan.system_id:
             raise TableChangedError(f"the copy of table {name} was planned on another server")
         if not facts.is_same_leaf:
@@ -228,7 +217,7 @@ class PostgresChunkReader:
         facts: _Facts,
         places: tuple[Place, Place | None],
     ) -> Chunk:
-        connection, plan, (low, reached) = self._connected(), self._plan(request.plan), places
+        connection, plan, (low, reached) = self._connected(), self._plans.of(request.plan), places
         transaction = backend.Transaction(CONNECTOR, facts.system_id, request.transaction, "", facts.ts_ms)
         transaction.ordinal = low.ordinal
         lsn = reachable(facts.lsn, connection.wal_block_bytes, connection.wal_file_bytes)
