@@ -23,16 +23,33 @@ from deltaforge.checkpoint.state import (
     decode_source_state,
 )
 from deltaforge.core.errors import CheckpointError
+from deltaforge.core.lanes import Lane, lane_suffix, shard_suffix
 
 FLOW_ID = "deltaforge"
 SOURCE_STEP = "source"
 DELIVERY_STEP = "delivery"
 SENSING_STEP = "sensing"
 SHARDS_STEP = "shards"
+ROUTE_STEP = "route"
 SOURCE_KEY = "log"
 DELIVERY_KEY = "delivery"
 SENSING_KEY = DELIVERY_KEY
-"""The stream keeps its one key on the way from sensing to delivery; what is known of tables is under others."""
+"""What a log brings keeps one key on the way from the source to its lanes; what is known of tables is under others."""
+
+
+def source_key(shard: str) -> str:
+    """The key of a log, in the source's step."""
+    return SOURCE_KEY + shard_suffix(shard)
+
+
+def stream_key(shard: str) -> str:
+    """The key of what a log brings, before it is split into lanes."""
+    return DELIVERY_KEY + shard_suffix(shard)
+
+
+def delivery_key(lane: Lane) -> str:
+    """The key of a lane, in the delivery's step. That of the only lane of a log is the log's stream key."""
+    return DELIVERY_KEY + lane_suffix(lane)
 
 
 def sensing_shard_key(shard: int) -> str:
@@ -59,23 +76,27 @@ def read_checkpoints(recovery_dir: Path) -> list[SinkCheckpoint]:
 
 def read_source_state(recovery_dir: Path) -> SourceState | None:
     """Where the source would continue; None when nothing was saved yet."""
-    data = _state(recovery_dir, SOURCE_STEP, SOURCE_KEY)
-    return None if data is None else decode_source_state(data)
+    return read_source_states(recovery_dir).get(SOURCE_KEY)
+
+
+def read_source_states(recovery_dir: Path) -> dict[str, SourceState]:
+    """Where each log would continue, by :func:`source_key`. Raises as :func:`read_checkpoints`."""
+    return {key: decode_source_state(data) for key, data in _states(recovery_dir, SOURCE_STEP).items()}
 
 
 def read_delivery_state(recovery_dir: Path) -> DeliveryState | None:
     """What the sinks have; None when nothing was saved yet."""
-    data = _state(recovery_dir, DELIVERY_STEP, DELIVERY_KEY)
-    return None if data is None else decode_delivery_state(data)
+    return read_delivery_states(recovery_dir).get(DELIVERY_KEY)
+
+
+def read_delivery_states(recovery_dir: Path) -> dict[str, DeliveryState]:
+    """What the sinks of each lane have, by :func:`delivery_key`. Raises as :func:`read_checkpoints`."""
+    return {key: decode_delivery_state(data) for key, data in _states(recovery_dir, DELIVERY_STEP).items()}
 
 
 def read_sensing_states(recovery_dir: Path) -> list[bytes]:
     """What sensing and drift detection know, by key, still encoded; empty when nothing was saved yet."""
     return [*_states(recovery_dir, SENSING_STEP).values()]
-
-
-def _state(recovery_dir: Path, step: str, key: str) -> bytes | None:
-    return _states(recovery_dir, step).get(key)
 
 
 def _states(recovery_dir: Path, step: str) -> dict[str, bytes]:

@@ -9,38 +9,44 @@ from deltaforge.core.snapshot import ChunkMark
 
 
 class ChunksAhead:
-    """What the sinks say at a start that keep their progress themselves, in one transaction with the rows.
+    """What the sinks of a log's lanes say at a start that keep their progress themselves, in one transaction with the
+    rows.
 
     Such a sink may be ahead of what was saved. The ranges of its chunks are read first then, under the same numbers:
     it passes over them, and the others get their rows. No other chunk may be handed out before all of them have
     spoken. Called from any thread.
 
+    Args:
+        lane_count: Of the log.
+
     Attributes:
         saved: Number of the last chunk that a saved state knows; set by whoever saves.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lane_count: int = 1) -> None:
         self.saved = 0
-        self._expected: frozenset[str] | None = None
-        self._heard: set[str] = set()
+        self._lane_count = lane_count
+        self._expected: dict[int, frozenset[str]] = {}
+        self._heard: set[tuple[int, str]] = set()
         self._marks: dict[int, ChunkMark] = {}
 
-    def expect(self, sink_ids: Iterable[str]) -> None:
-        """The sinks that will speak, or have spoken. Before this call nobody knows of any."""
-        self._expected = frozenset(sink_ids)
+    def expect(self, sink_ids: Iterable[str], lane: int = 0) -> None:
+        """The sinks of a lane that will speak, or have spoken. Before this call nobody knows of any."""
+        self._expected[lane] = frozenset(sink_ids)
 
-    def note(self, sink_id: str, progress: SinkProgress | None) -> None:
+    def note(self, sink_id: str, progress: SinkProgress | None, lane: int = 0) -> None:
         """What the destination of a sink says; None: it knows nothing of this pipeline."""
         if progress is not None:
             self._marks.update({mark.number: mark for mark in progress.chunks})
-        self._heard.add(sink_id)
+        self._heard.add((lane, sink_id))
 
     def waiting_for(self) -> str | None:
         """What has to be waited for, in words; None: all of them have spoken."""
-        if self._expected is None:
+        if len(self._expected) < self._lane_count:
             return "the sinks of this pipeline to be there"
-        silent = self._expected.difference(self._heard)
-        return f"sink {min(silent)} to say which rows it has" if silent else None
+        expected = {(lane, sink_id) for lane, sink_ids in list(self._expected.items()) for sink_id in sink_ids}
+        silent = expected.difference(self._heard)
+        return f"sink {min(silent)[1]} to say which rows it has" if silent else None
 
     def marks(self, after: int) -> tuple[ChunkMark, ...]:
         """The chunks behind a number that a sink has, in the order of their numbers."""

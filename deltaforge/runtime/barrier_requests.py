@@ -6,15 +6,17 @@ from collections.abc import Callable
 
 
 class BarrierRequests:
-    """Between delivery and source, if both are in this process: Bytewax holds no barrier where nothing was written."""
+    """Between the lanes of a log and its source, as far as they are in this process: Bytewax holds no barrier where
+    nothing was written.
+    """
 
     def __init__(self) -> None:
-        self._is_wanted: Callable[[], bool] = lambda: False
+        self._are_wanted: dict[int, Callable[[], bool]] = {}
         self._is_answered = False
 
-    def ask_while(self, is_wanted: Callable[[], bool]) -> None:
-        """The delivery wants a barrier for as long as this is true. It raises what has ended a sink for good."""
-        self._is_wanted = is_wanted
+    def ask_while(self, is_wanted: Callable[[], bool], lane: int = 0) -> None:
+        """A lane wants a barrier for as long as this is true. It raises what has ended a sink for good."""
+        self._are_wanted[lane] = is_wanted
 
     def is_open(self) -> bool:
         """Whether the source should send a batch without events.
@@ -22,7 +24,8 @@ class BarrierRequests:
         Raises:
             DeltaForgeError: Why a sink that the pipeline waits for has ended.
         """
-        return self._is_wanted() and not self._is_answered
+        is_wanted = [is_wanted() for is_wanted in list(self._are_wanted.values())]
+        return any(is_wanted) and not self._is_answered
 
     def answered(self) -> None:
         """The batch is sent: nothing more is asked for until it has brought its barrier."""

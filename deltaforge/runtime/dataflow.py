@@ -10,10 +10,11 @@ import logging
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
 
-from deltaforge.checkpoint.reader import DELIVERY_STEP, FLOW_ID, SENSING_STEP, SHARDS_STEP, SOURCE_STEP
+from deltaforge.checkpoint.reader import DELIVERY_STEP, FLOW_ID, ROUTE_STEP, SENSING_STEP, SHARDS_STEP, SOURCE_STEP
 from deltaforge.checkpoint.reset import ResetRequest
 from deltaforge.kernel import check_kernel, description, is_missing
 from deltaforge.runtime.delivery import DeliverySink
+from deltaforge.runtime.router import Router
 from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.sensing_step import SensingStep, TableShards
 from deltaforge.runtime.source import LogSource
@@ -22,7 +23,8 @@ log = logging.getLogger(__name__)
 
 
 def build_dataflow(pipeline: RunningPipeline, reset: ResetRequest | None = None) -> Dataflow:
-    """The dataflow of one pipeline: source, sensing if it is enabled, delivery. One item is a batch.
+    """The dataflow of one pipeline: source, sensing if it is enabled, split into lanes if there are some, delivery. One
+    item is a batch.
 
     Args:
         pipeline: Whose parts it makes.
@@ -32,9 +34,12 @@ def build_dataflow(pipeline: RunningPipeline, reset: ResetRequest | None = None)
     _say_decoders()
     flow = Dataflow(FLOW_ID)
     batches = op.input(SOURCE_STEP, flow, LogSource(info, reset, pipeline.read_log))
+    lanes, sharding = info.spec.lanes(), info.spec.spec.sharding
     if info.spec.spec.schema_sensing.enabled:
         sharded = op.flat_map_batch(SHARDS_STEP, batches, TableShards())
         batches = op.stateful_batch(SENSING_STEP, sharded, SensingStep(info).logic)
+    if sharding is not None and lanes[0].count > 1:
+        batches = op.flat_map_batch(ROUTE_STEP, batches, Router(lanes, sharding))
     op.output(DELIVERY_STEP, batches, DeliverySink(info, reset, pipeline.deliver))
     return flow
 

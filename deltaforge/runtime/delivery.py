@@ -1,4 +1,4 @@
-"""The one Bytewax sink of a pipeline: gives every batch to every sink, and is the barrier.
+"""The Bytewax sink of a pipeline: each of its lanes gives every batch to every sink, and is the barrier.
 
 Three verbs, always in this order: *ack* (a sink holds the batch durably), *save* (Bytewax stores the
 epoch), *confirm* (the source server may forget). ``snapshot`` returns only when the commit policy
@@ -16,7 +16,7 @@ import msgspec
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from prometheus_client import Histogram
 
-from deltaforge.checkpoint.reader import DELIVERY_KEY
+from deltaforge.checkpoint.reader import delivery_key
 from deltaforge.checkpoint.reset import ResetRequest, readable
 from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint, decode_delivery_state, encode_state
 from deltaforge.core.batch import Batch
@@ -42,7 +42,7 @@ FOLLOWER_QUEUE = 16
 
 
 class Delivery(StatefulSinkPartition[Batch, bytes | None]):
-    """Owns the sinks of a pipeline, each behind its feed, and holds the barrier by the commit policy.
+    """Owns the sinks of a lane, each behind its feed, and holds the barrier by the commit policy.
 
     A sink that the policy waits for holds the barrier for as long as it takes. What any other has not acked at the
     barrier is in its spool by then.
@@ -90,10 +90,10 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         except BaseException:
             self.close()  # nobody else knows of the threads that run already
             raise
-        ahead.expect(worker.id for worker in self.workers if worker.keeps_progress)
+        ahead.expect((worker.id for worker in self.workers if worker.keeps_progress), info.lane.number)
         self._barrier = Barrier(info, self.feeds)
         self._has_saved = self._has_chunk = False
-        requests.ask_while(self._wants_barrier)
+        requests.ask_while(self._wants_barrier, info.lane.number)
 
     @property
     def workers(self) -> list[SinkWorker]:
@@ -112,6 +112,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             max_queued=FOLLOWER_QUEUE if is_follower else spec.batch.max_inflight,
             dead_letters=self.dead_letters.letters if self.dead_letters else None,
             ahead=self._ahead,
+            lane=info.lane.number,
             check_owner=info.ownership.check,
         )
         try:
@@ -130,6 +131,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             output_dir=info.rules.output_of(config) if info.rules else None,
             adopts=config.id in self._unmarked,
             waiting=self._waiting[config.id],
+            lane=info.lane.name,
         )
 
     @told
@@ -246,12 +248,12 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
             metrics.sink_checkpoint_status.labels(pipeline, feed.id, required).set(feed.last_error is None)
 
 
-OpenDelivery = Callable[[DeliveryState | None, bytes | None], Delivery]
-"""Makes the partition from ``state`` and ``state_before_reset``."""
+OpenDelivery = Callable[[RunInfo, DeliveryState | None, bytes | None], Delivery]
+"""Makes the partition of a lane from its facts, ``state`` and ``state_before_reset``."""
 
 
 class DeliverySink(FixedPartitionedSink[Batch, bytes | None]):
-    """One partition with a constant key: the key is on disk.
+    """A partition for each lane. Their keys are on disk.
 
     Args:
         info: Of the run.
@@ -263,21 +265,27 @@ class DeliverySink(FixedPartitionedSink[Batch, bytes | None]):
         self._info = info
         self._reset = reset
         self._deliver = deliver
+        self._infos = {delivery_key(lane): info.of_lane(lane) for lane in info.spec.lanes()}
+        self._places = {key: place for place, key in enumerate(sorted(self._infos))}
 
     def list_parts(self) -> list[str]:
-        return [DELIVERY_KEY]
+        return [*self._infos]
+
+    def part_fn(self, item_key: str) -> int:
+        """Bytewax counts partitions in the order of their keys."""
+        return self._places[item_key]
 
     @told
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> Delivery:
-        del step_id, for_part
-        reset = self._reset
+        del step_id
+        info, reset = self._infos[for_part], self._reset
         if reset is None:
-            return self._deliver(decode_delivery_state(resume_state) if resume_state else None, None)
+            return self._deliver(info, decode_delivery_state(resume_state) if resume_state else None, None)
         state = readable(decode_delivery_state, resume_state)
         if state is not None and state.reset_id == reset.id:
-            return self._deliver(state, None)
+            return self._deliver(info, state, None)
         if state is None:  # none, or nobody can read it: no sink has a position
-            after = DeliveryState(source_id=self._info.source_id, sinks=[]).after_reset(reset.id, None)
+            after = DeliveryState(source_id=info.source_id, sinks=[]).after_reset(reset.id, None)
         else:
             after = state.after_reset(reset.id, reset.sink_id, reset.position)
-        return self._deliver(after, resume_state)
+        return self._deliver(info, after, resume_state)

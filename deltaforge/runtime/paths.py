@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from deltaforge.core.errors import StorageError
+from deltaforge.core.lanes import ONE_LANE, Lane
 from deltaforge.storage.private_files import (
     close_state_folder,
     close_tree,
@@ -34,15 +35,22 @@ class PipelinePaths:
     Args:
         state_dir: The engine's state directory; may not exist yet.
         name: ``metadata.name``.
+        lane: Whose files :attr:`started`, :attr:`reset`, :attr:`snapshot_requests` (of its log) and :attr:`spools` are.
     """
 
     state_dir: Path
     name: str
+    lane: Lane = ONE_LANE
 
     @property
     def root(self) -> Path:
         """Directory of this pipeline, mode 0700."""
         return self.state_dir.resolve() / "pipelines" / quote(self.name, safe="")
+
+    @property
+    def log_root(self) -> Path:
+        """Directory of one log of this pipeline: a shard has its own."""
+        return self.root / "shards" / quote(self.lane.shard, safe="") if self.lane.shard else self.root
 
     @property
     def document(self) -> Path:
@@ -72,12 +80,12 @@ class PipelinePaths:
     @property
     def reset(self) -> Path:
         """A reset of the checkpoint that the next start has to carry out; gone once it is saved."""
-        return self.root / "reset.json"
+        return self.log_root / "reset.json"
 
     @property
     def snapshot_requests(self) -> Path:
         """Snapshots that were asked for and are in no saved state so far; made when there is one."""
-        return self.root / "snapshot_requests"
+        return self.log_root / "snapshot_requests"
 
     @property
     def unmarked(self) -> Path:
@@ -87,12 +95,13 @@ class PipelinePaths:
     @property
     def started(self) -> Path:
         """There once a position was saved: a start without one is no first start then."""
-        return self.root / "started"
+        return self.log_root / "started"
 
     @property
     def spools(self) -> Path:
         """What waits for sinks, a directory for each; made when there is something."""
-        return self.root / "spool"
+        lane = self.lane
+        return (self.log_root / "lanes" / str(lane.number) if lane.count > 1 else self.log_root) / "spool"
 
     def spool(self, sink_id: str) -> Path:
         """What waits for one sink. An id of dots alone would name another folder."""

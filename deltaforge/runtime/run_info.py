@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from deltaforge.core.lanes import ONE_LANE, Lane
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime.ending import Ending
 from deltaforge.runtime.ownership import Ownership
@@ -20,6 +21,8 @@ from deltaforge.spec.remote import RemoteRules
 class RunInfo:
     """What a run is of. Nothing of it changes; what changes has an object of its own: ``ending``, ``ownership``.
 
+    What reads a log or delivers a lane has the facts as they are for that: see :meth:`of_lane`.
+
     Attributes:
         document_sha256: Of the document's file, as its supervisor knows it.
         storage_path: Of the control plane's SQLite backend; None: there is none, see :mod:`.stored_schemas`.
@@ -27,6 +30,7 @@ class RunInfo:
         starts_paused: Connect, and read nothing until it is asked for.
         is_embedded: Whether it is somebody else's Bytewax run. A failed source raises there; otherwise it ends the
             flow cleanly, which saves what was delivered, and leaves the reason in ``ending`` for our own launcher.
+        lane: Whose facts they are; of the whole pipeline, and with one log and one lane: the only one.
         panics: Told before an exception leaves our code for Bytewax; None: the standard error is not ours.
     """
 
@@ -38,11 +42,17 @@ class RunInfo:
     rules: RemoteRules | None = None
     starts_paused: bool = False
     is_embedded: bool = False
+    lane: Lane = ONE_LANE
     panics: Panics | None = None
     ending: Ending = field(default_factory=Ending)
     ownership: Ownership = field(default_factory=Ownership)
     started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
     started_monotonic: float = field(default_factory=time.monotonic)
+
+    def of_lane(self, lane: Lane) -> RunInfo:
+        """The facts for a lane and its log: the document names the log's source, and files are the lane's own."""
+        spec = self.spec.of_shard(lane.shard)
+        return replace(self, spec=spec, paths=replace(self.paths, lane=lane), lane=lane)
 
     @property
     def name(self) -> str:

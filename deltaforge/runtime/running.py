@@ -12,6 +12,7 @@ from deltaforge.checkpoint.reset import ResetRequest
 from deltaforge.checkpoint.state import DeliveryState, SourceState
 from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import ControlError
+from deltaforge.core.lanes import Lane
 from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.dead_letters import RetryRequest
 from deltaforge.runtime.delivery import Delivery
@@ -34,21 +35,32 @@ class RunningPipeline:
 
     Attributes:
         tap: Shows what passes to whoever listens.
-        source: The partition that reads the log; None: it is not here, or not yet.
-        delivery: The partition that owns the sinks; likewise.
+        sources: The partitions that read a log, by shard, as far as they are here by now.
+        deliveries: The partitions that own the sinks of a lane; likewise.
         sinks_to_fill: Ids of the sinks that get a snapshot of their own; to be set before the dataflow runs.
     """
 
     def __init__(self, info: RunInfo) -> None:
         self.info = info
         self.tap = Tap(info.metrics)
-        self.source: LogPartition | None = None
-        self.delivery: Delivery | None = None
-        self._requests = BarrierRequests()
-        self._ahead = ChunksAhead()
+        self.sources: dict[str, LogPartition] = {}
+        self.deliveries: dict[Lane, Delivery] = {}
+        lanes = info.spec.lanes()
+        self._requests = {lane.shard: BarrierRequests() for lane in lanes}
+        self._ahead = {lane.shard: ChunksAhead(lane.count) for lane in lanes}
         self.sinks_to_fill: list[str] = []
         # Now, because it imports the source's package: two threads that import it at a time may see it half loaded.
         self._tables = info.spec.spec.source.table_codec(info.name, info.tenant, info.metrics.count_python_rows)
+
+    @property
+    def source(self) -> LogPartition | None:
+        """The partition that reads the log, or the first one; None: none is here, or not yet."""
+        return next(iter(list(self.sources.values())), None)
+
+    @property
+    def delivery(self) -> Delivery | None:
+        """The partition that owns the sinks, or the first one; None: none is here, or not yet."""
+        return next(iter(list(self.deliveries.values())), None)
 
     @property
     def reader(self) -> LogReader | None:
@@ -56,33 +68,35 @@ class RunningPipeline:
         return self.source.reader if self.source is not None else None
 
     def read_log(
-        self, state: SourceState | None, reset: ResetRequest | None, state_before_reset: bytes | None
+        self, info: RunInfo, state: SourceState | None, reset: ResetRequest | None, state_before_reset: bytes | None
     ) -> LogPartition:
-        """Bytewax has placed the source here; see :class:`LogPartition`."""
-        self.source = LogPartition(
-            self.info,
-            self._requests,
-            self._ahead,
+        """Bytewax has placed a log here; see :class:`LogPartition`."""
+        shard = info.lane.shard
+        source = self.sources[shard] = LogPartition(
+            info,
+            self._requests[shard],
+            self._ahead[shard],
             self.sinks_to_fill,
             state=state,
             reset=reset,
             state_before_reset=state_before_reset,
         )
-        return self.source
+        return source
 
-    def deliver(self, state: DeliveryState | None, state_before_reset: bytes | None) -> Delivery:
-        """Bytewax has placed the delivery here; see :class:`Delivery`."""
-        spools = Spools(self.info, self._tables)
-        self.delivery = Delivery(
-            self.info,
-            self._requests,
+    def deliver(self, info: RunInfo, state: DeliveryState | None, state_before_reset: bytes | None) -> Delivery:
+        """Bytewax has placed a lane here; see :class:`Delivery`."""
+        shard = info.lane.shard
+        spools = Spools(info, self._tables)
+        delivery = self.deliveries[info.lane] = Delivery(
+            info,
+            self._requests[shard],
             spools,
             self.tap,
-            ahead=self._ahead,
+            ahead=self._ahead[shard],
             state=state,
             state_before_reset=state_before_reset,
         )
-        return self.delivery
+        return delivery
 
     @property
     def snapshots(self) -> SnapshotControl:
@@ -133,12 +147,12 @@ class RunningPipeline:
 
     def close(self) -> None:
         """End the threads of the parts that Bytewax has not closed: it closes none after an exception."""
-        if self.delivery is not None:
-            self.delivery.begin_close()
-        if self.reader is not None:
-            self.reader.close(self.info.ending.threads_secs())
-        if self.delivery is not None:
-            self.delivery.close()
+        for delivery in self.deliveries.values():
+            delivery.begin_close()
+        for source in self.sources.values():
+            source.reader.close(self.info.ending.threads_secs())
+        for delivery in self.deliveries.values():
+            delivery.close()
         self.tap.close()
 
     def _reader_here(self) -> LogReader:

@@ -52,6 +52,7 @@ class SinkWorker:
         max_queued: Batches that may wait, besides those that are being written.
         dead_letters: Where events go that fail alone; None: they end the sink.
         ahead: Is told what the sink's destination says, if it keeps the progress.
+        lane: Its number, for ``ahead``.
         check_owner: Called before the sink is opened, written to or flushed; raises if this process must not any more.
 
     Attributes:
@@ -68,6 +69,7 @@ class SinkWorker:
         max_queued: int,
         dead_letters: DeadLetters | None = None,
         ahead: ChunksAhead | None = None,
+        lane: int = 0,
         check_owner: Callable[[], None] = lambda: None,
     ) -> None:
         self.id = config.id
@@ -85,6 +87,7 @@ class SinkWorker:
         self._redeliveries: deque[Redelivery] = deque()
         self._dead_letters = dead_letters
         self._ahead = ahead or ChunksAhead()
+        self._lane = lane
         self._handed_count = self.acked_count = 0
         self._changed = threading.Condition()
         self._is_stored_known = self._is_closing = False
@@ -212,7 +215,7 @@ class SinkWorker:
                 stored = writer.store.stored_progress()
                 self._replay = replay_by_destination(self.id, stored, self._acked) or self._replay
                 self._progress = before_replay(stored)
-                self._ahead.note(self.id, stored)
+                self._ahead.note(self.id, stored, self._lane)
         if writer.state is SinkState.OPEN:
             self._write_redeliveries()
         if unacked.unwritten:  # nothing new comes to what is written again: a sink may know it as a whole

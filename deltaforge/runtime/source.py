@@ -10,7 +10,7 @@ from typing import Any, NoReturn, cast
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
-from deltaforge.checkpoint.reader import DELIVERY_KEY, SOURCE_KEY
+from deltaforge.checkpoint.reader import source_key, stream_key
 from deltaforge.checkpoint.reset import ResetRequest, readable, remove_reset
 from deltaforge.checkpoint.state import SourceState, decode_source_state, encode_state
 from deltaforge.core.batch import Batch
@@ -41,7 +41,7 @@ IDLE_AFTER_SECS = 1.0
 NO_SNAPSHOTS = SnapshotState()
 
 KeyedBatch = tuple[str, Batch]
-"""A batch under the one key of the stream, which is the delivery's."""
+"""A batch under the key of its log, see :func:`~deltaforge.checkpoint.reader.stream_key`."""
 
 
 class StartState(enum.Enum):
@@ -82,6 +82,7 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
         state_before_reset: bytes | None = None,
     ) -> None:
         self._info = info
+        self._key = stream_key(info.lane.shard)
         self._ending = info.ending
         self._requests = requests
         self._position = state.position if state else None
@@ -132,7 +133,7 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
         self._note(batch)
         if batch.event_count:
             reached("after_read")
-        return [(DELIVERY_KEY, batch)]
+        return [(self._key, batch)]
 
     @told
     def snapshot(self) -> bytes | None:
@@ -200,7 +201,7 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
         if not is_asked or self._position is None or self._is_tx_open:
             return []
         self._requests.answered()
-        return [(DELIVERY_KEY, Batch((), self._position))]
+        return [(self._key, Batch((), self._position))]
 
     def _last_batch(self) -> list[KeyedBatch]:
         batches = self._asked_batch()
@@ -228,12 +229,12 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
             metrics.batch_bytes.labels(pipeline).observe(batch.byte_count)
 
 
-ReadLog = Callable[[SourceState | None, ResetRequest | None, bytes | None], LogPartition]
-"""Makes the partition from ``state``, ``reset`` and ``state_before_reset``."""
+ReadLog = Callable[[RunInfo, SourceState | None, ResetRequest | None, bytes | None], LogPartition]
+"""Makes the partition of a log from its facts, ``state``, ``reset`` and ``state_before_reset``."""
 
 
 class LogSource(FixedPartitionedSource[KeyedBatch, bytes | None]):
-    """The one source of a pipeline. One partition with a constant key: the key is on disk.
+    """The source of a pipeline: a partition for each log. Their keys are on disk.
 
     Args:
         info: Of the run.
@@ -245,31 +246,34 @@ class LogSource(FixedPartitionedSource[KeyedBatch, bytes | None]):
         self._info = info
         self._reset = reset
         self._read_log = read_log
+        logs = {lane.shard: info.of_lane(lane) for lane in info.spec.lanes()}
+        self._infos = {source_key(shard): of_log for shard, of_log in logs.items()}
 
     def list_parts(self) -> list[str]:
-        return [SOURCE_KEY]
+        return [*self._infos]
 
     @told
     def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> LogPartition:
-        del step_id, for_part
-        reset, paths = self._reset, self._info.paths
+        del step_id
+        info, reset = self._infos[for_part], self._reset
+        paths = info.paths
         if reset is not None:
             before = readable(decode_source_state, resume_state)
             if before is None or before.reset_id != reset.id:
-                return self._read_log(None, reset, resume_state)
+                return self._read_log(info, None, reset, resume_state)
             remove_reset(paths.reset, reset)  # saved, and then killed before the file was removed
         state = decode_source_state(resume_state) if resume_state else None
         if state is None:
             check_first_start(paths)
         else:
             note_started(paths)
-        named = self._info.source_id
+        named = info.source_id
         if state is not None and state.source_id != named:
             raise CheckpointError(
                 f"the saved position belongs to source {state.source_id!r}, the document names {named!r}",
                 hint="give the source its old id, or create a pipeline with a new name",
             )
-        return self._read_log(state, None, None)
+        return self._read_log(info, state, None, None)
 
 
 def _snapshots_at_start(

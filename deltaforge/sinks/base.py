@@ -123,7 +123,8 @@ class SinkContext:
 
     ``generation`` is made at the pipeline's first start and saved with its positions: what an earlier
     pipeline of the same name left at a destination says nothing about this one. A file has to be in ``output_dir``,
-    if there is one. ``adopts``: the sink's file was made by an earlier version, which left no marker.
+    if there is one. ``adopts``: the sink's file was made by an earlier version, which left no marker. ``lane``: name of
+    the lane it gets, empty if there is only one: what a sink has at its destination for itself, it has for each lane.
     """
 
     pipeline: str
@@ -133,6 +134,7 @@ class SinkContext:
     output_dir: Path | None = None
     adopts: bool = False
     waiting: Waiting = field(default_factory=Waiting, repr=False)
+    lane: str = ""
 
 
 class Sink(Protocol):

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from pydantic import Field, field_validator
 
 from deltaforge.config.model import StrictModel
+from deltaforge.core.lanes import ONE_LOG, Lane, lanes_of
 from deltaforge.plugins import AnyProcessor, AnySink, AnySource
 from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sources.base import BatchLimits, SnapshotConfig
@@ -152,6 +153,21 @@ class PipelineSpec(StrictModel):
     kind: Literal["Pipeline"] = Field("Pipeline", description="May be left out.")
     metadata: Metadata = Field(description="Who the pipeline is.")
     spec: PipelineBody = Field(description="What it does.")
+
+    def shards(self) -> tuple[str, ...]:
+        """Ids of the logs that are read; :data:`~deltaforge.core.lanes.ONE_LOG` if the source has no shards."""
+        return (ONE_LOG,)
+
+    def of_shard(self, shard: str) -> PipelineSpec:
+        """The document as if this shard were its source."""
+        del shard
+        return self
+
+    def lanes(self) -> tuple[Lane, ...]:
+        """What the delivery is split into."""
+        sharding = self.spec.sharding
+        is_split = sharding is not None and sharding.mode in ("table", "key")
+        return lanes_of(self.shards(), (sharding.count or 1) if sharding is not None and is_split else 1)
 
     def echo(self) -> dict[str, Any]:
         """The document with defaults filled in and secrets as ``***``, as JSON values.

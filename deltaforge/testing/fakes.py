@@ -11,6 +11,7 @@ from deltaforge.core.batch import Batch
 from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import SinkError
 from deltaforge.core.event import ChangeEvent, SourceInfo
+from deltaforge.core.lanes import ONE_LOG, lanes_of
 from deltaforge.core.positions import Position, PostgresPosition, Start
 from deltaforge.core.snapshot import ChunkMark
 from deltaforge.core.table import Column, TableId, TableSchema
@@ -19,7 +20,7 @@ from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sinks.base import SinkConfig
 from deltaforge.sources.base import BatchLimits
 from deltaforge.sources.loader import TableReload
-from deltaforge.spec.model import RequiredPolicy
+from deltaforge.spec.model import RequiredPolicy, ShardingSpec
 
 TABLE = TableSchema(TableId("app", "public", "t"), (Column("id", "integer", nullable=False),), ("id",))
 
@@ -179,10 +180,11 @@ def fake_spec(  # noqa: PLR0913 - what a document says, as far as tests vary it
     journal: Any = None,
     policy: Any = None,
     settings: dict[str, dict[str, Any]] | None = None,
+    sharding: ShardingSpec | None = None,
 ) -> Any:
     """What the runtime uses of a ``PipelineSpec``, around a scripted stream and ready-made sinks.
 
-    ``settings`` are more of the config of each sink, by its id.
+    ``settings`` are more of the config of each sink, by its id. A function among ``sinks`` makes one from its context.
     """
     batch = SimpleNamespace(max_inflight=1, limits=lambda: BatchLimits(max_events=1))  # rows stay apart
     sink_specs = [
@@ -191,7 +193,7 @@ def fake_spec(  # noqa: PLR0913 - what a document says, as far as tests vary it
             config=getattr(sink, "config_type", SinkConfig)(
                 id=name, required=name not in optional, **(settings or {}).get(name, {})
             ),
-            build=lambda _context, sink=sink: sink,
+            build=lambda context, sink=sink: sink(context) if callable(sink) else sink,
         )
         for name, sink in sinks.items()
     ]
@@ -209,5 +211,9 @@ def fake_spec(  # noqa: PLR0913 - what a document says, as far as tests vary it
         sink_batch_deadline_secs=None,
         schema_sensing=SchemaSensing(),
         journal=journal,
+        sharding=sharding,
     )
-    return SimpleNamespace(metadata=SimpleNamespace(name="p", tenant="t"), spec=spec)
+    document = SimpleNamespace(metadata=SimpleNamespace(name="p", tenant="t"), spec=spec)
+    document.lanes = lambda: lanes_of((ONE_LOG,), (sharding.count or 1) if sharding else 1)
+    document.of_shard = lambda _shard: document
+    return document

@@ -43,7 +43,7 @@ def test_the_threads_of_the_sinks_before_one_that_cannot_be_built_end(tmp_path):
 
     pipeline.info.spec.spec.sinks[2].build = fail
     with pytest.raises(SpecError):
-        pipeline.deliver(None, None)
+        pipeline.deliver(pipeline.info, None, None)
     assert not threads()
     assert first.is_closed
     assert second.is_closed
