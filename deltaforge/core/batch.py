@@ -338,13 +338,6 @@ class Batch:
         batch.chunk, batch.snapshot = self.chunk, self.snapshot
         return batch
 
-    def part(self, groups: Sequence[EventGroup]) -> Batch:
-        """Some groups of it, as what the batch is to one of several readers; its bytes are shared out by events."""
-        part = self.with_groups(groups)
-        part.byte_count = self.byte_count * part.event_count // max(1, self.event_count)
-        part.taken_at = self.taken_at
-        return part
-
     def where(self, wants: Callable[[ChangeEvent], bool]) -> Batch:
         """The batch with the events that ``wants`` accepts, see :meth:`EventGroup.where`; itself if that is all."""
         groups = [wanted for group in self.groups if (wanted := group.where(wants)) is not None]

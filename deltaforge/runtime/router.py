@@ -53,7 +53,7 @@ class Router:
                     self._known.clear()
                 lane = self._known[table] = self._hashed(group.head().source.qualified_table.encode())
             parts[lane].append(group)
-        return [batch.part(groups) for groups in parts]
+        return [_part(batch, groups) for groups in parts]
 
     def _lane_of(self, event: ChangeEvent) -> int:
         if not self._is_by_key or event.key() is None:
@@ -65,3 +65,11 @@ class Router:
 
     def _hashed(self, data: bytes) -> int:
         return zlib.crc32(data) % self._count
+
+
+def _part(batch: Batch, groups: list[EventGroup]) -> Batch:
+    """What a batch is to a lane; its bytes are shared out by events."""
+    part = batch.with_groups(groups)
+    part.byte_count = batch.byte_count * part.event_count // max(1, batch.event_count)
+    part.taken_at = batch.taken_at
+    return part

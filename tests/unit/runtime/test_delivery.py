@@ -55,13 +55,14 @@ def test_the_threads_end_when_what_waits_for_one_cannot_be_opened(tmp_path):
     mark = SpoolMark(SpoolPlace(1, 8), SpoolPlace(7, 9000), PostgresPosition(5), False)
     state = DeliveryState(source_id="s1", sinks=[], spools={"second": mark})
     with pytest.raises(StorageError):
-        pipeline.deliver(state, None)
+        pipeline.deliver(pipeline.info, state, None)
     assert not threads()
     assert all(sink.is_closed for sink in sinks.values())
 
 
 def test_closing_again_is_nothing(tmp_path):
-    delivery = pipeline_of(tmp_path, {"k": Closable()}).deliver(None, None)
+    pipeline = pipeline_of(tmp_path, {"k": Closable()})
+    delivery = pipeline.deliver(pipeline.info, None, None)
     delivery.close()
     delivery.close()
     assert not threads()
