@@ -225,6 +225,7 @@ class Batch:
         is_tx_end: Whether the batch ends where a transaction ends.
         event_count: Number of events; 0 for a batch that only moves the position.
         byte_count: Log bytes it came from, for limits and metrics.
+        held_bytes: About how much memory it takes while nothing of it is decoded or encoded.
         received_at: ``time.monotonic()`` of its first byte, in seconds.
         taken_at: The same when the dataflow took it from the reader; 0 before that.
         reader_count: How many sinks have yet to call :meth:`release`; the encoded values stay until then.
@@ -233,8 +234,8 @@ class Batch:
     """
 
     __slots__ = (
-        "_encoded", "_events", "byte_count", "chunk", "event_count", "groups", "is_tx_end", "position", "reader_count",
-        "received_at", "snapshot", "taken_at",
+        "_encoded", "_events", "byte_count", "chunk", "event_count", "groups", "held_bytes", "is_tx_end", "position",
+        "reader_count", "received_at", "snapshot", "taken_at",
     )  # fmt: skip
 
     def __init__(
@@ -253,6 +254,7 @@ class Batch:
         self.is_tx_end = is_tx_end
         self.event_count = len(events)
         self.byte_count = byte_count
+        self.held_bytes = byte_count + GROUP_BYTES * len(self.groups)
         self.received_at = received_at
         self.taken_at = 0.0
         self.reader_count = 1
@@ -273,6 +275,7 @@ class Batch:
         batch = cls((), position, is_tx_end=is_tx_end, byte_count=byte_count, received_at=received_at)
         batch.groups, batch._events = groups, None
         batch.event_count = sum(group.event_count for group in groups)
+        batch.held_bytes = byte_count + GROUP_BYTES * len(groups)
         return batch
 
     @classmethod
@@ -286,11 +289,6 @@ class Batch:
             byte_count=sum(batch.byte_count for batch in batches),
             received_at=batches[0].received_at,
         )
-
-    @property
-    def held_bytes(self) -> int:
-        """About how much memory it takes while nothing of it is decoded or encoded."""
-        return self.byte_count + GROUP_BYTES * len(self.groups)
 
     def events(self) -> Sequence[ChangeEvent]:
         """The events as objects, in log order. Not to be changed.

@@ -13,7 +13,6 @@ from deltaforge.checkpoint.state import SpoolMark, SpoolPlace
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import DeltaForgeError, StorageError, unforeseen
 from deltaforge.core.json_text import encode_json
-from deltaforge.core.positions import Position
 from deltaforge.core.resume import ResumeFilter, SinkProgress
 from deltaforge.observability.threads import show_thread_name
 from deltaforge.runtime.ending import THREADS_SECS
@@ -121,28 +120,38 @@ class SinkFeed:
         return self._waits_for or self.worker.last_error
 
     def take(self, batch: Batch, timeout_secs: float) -> bool:
-        """Accept a batch. False if there was no room for ``timeout_secs``: offer it again.
+        """Accept a batch, less what the sink is not to get. False if there was no room for ``timeout_secs``: offer it
+        again.
 
         Raises:
             StorageError: The spool cannot be written.
         """
-        news = None if self.is_detached else self._news(batch)
+        news: Batch | None = batch
+        if self.is_detached:
+            news = None
+        elif batch.chunk is not None:
+            news = batch if batch.chunk.is_for(self.id) else batch.with_groups([])
+        elif self._replay is not None:
+            news = self._unseen(batch, self._replay)
         if news is None:
             batch.release()
             return True
         with self._changed:
-            is_taken = (
-                self._spool_or_hand_over(news, timeout_secs)
-                if self.is_follower
-                else self._hand_over(news, timeout_secs)
-            )
+            if self.is_follower:
+                is_taken = self._spool_or_hand_over(news, timeout_secs)
+            elif self.is_live:
+                is_taken = self.worker.offer(news, timeout_secs)
+            else:  # what waits in the spool is in front of it
+                is_taken = False
+                self._changed.wait(timeout_secs)
             if is_taken and not self.is_detached:
                 self._position, self._waits_for = news.position, None
-        if is_taken and news is not batch:
+        if not is_taken:
+            return False
+        if news is not batch:
             batch.release()
-        if is_taken:
-            self._forget_replay()
-        return is_taken
+        self._forget_replay()
+        return True
 
     def has_room(self) -> bool:
         """Whether the sink's thread would take a batch now."""
@@ -211,33 +220,27 @@ class SinkFeed:
             feeder.join(max(0.0, until - time.monotonic()))
         self._spool.close()
 
-    def _news(self, batch: Batch) -> Batch | None:
+    def _unseen(self, batch: Batch, replay: ResumeFilter) -> Batch | None:
         """What was not handed over before this run, None if that is nothing: the log may be read again for another
-        sink. Asked again for the same batch, it answers the same. A chunk that other sinks are to get is empty.
+        sink. Asked again for the same batch, it answers the same.
         """
-        if batch.chunk is not None:
-            return batch if batch.chunk.is_for(self.id) else batch.with_groups([])
-        if self._replay is None:
-            return batch
         if self._asked is None or self._asked[0] is not batch:
-            self._asked = batch, self._replay.unseen(batch)
-        news = self._asked[1]
-        if news.event_count or (not batch.event_count and not self._is_behind(batch.position)):
-            return news
-        return None
+            self._asked = batch, replay.unseen(batch)
+        unseen = self._asked[1]
+        if unseen.event_count:
+            return unseen
+        is_behind = self._position is not None and batch.position.is_behind(self._position) is True
+        return None if batch.event_count or is_behind else unseen
 
     def _forget_replay(self) -> None:
         self._asked = None
         if self._replay is not None and self._replay.is_over:
             self._replay = None
 
-    def _is_behind(self, position: Position) -> bool:
-        return self._position is not None and position.is_behind(self._position) is True
-
     def _spool_or_hand_over(self, batch: Batch, timeout_secs: float) -> bool:
         self._remove_acked()
         is_in_parts = self._tx_start is not None or not batch.is_tx_end
-        if not is_in_parts and self._hand_over(batch, 0):
+        if not is_in_parts and self.is_live and self.worker.offer(batch, 0):
             self._handed.append(_Handed(batch, batch.event_count))
             return True
         if not batch.event_count and batch.chunk is None and not is_in_parts:
@@ -255,14 +258,6 @@ class SinkFeed:
         if self.is_live:
             self._start_feeder()
         return True
-
-    def _hand_over(self, batch: Batch, timeout_secs: float) -> bool:
-        """Give a batch to the sink's thread, unless others wait in the spool."""
-        if not self.is_live:
-            if timeout_secs:
-                self._changed.wait(timeout_secs)
-            return False
-        return self.worker.offer(batch, timeout_secs)
 
     def _give_way(self, timeout_secs: float) -> bool:
         """The spool is full."""

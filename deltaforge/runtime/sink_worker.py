@@ -74,7 +74,7 @@ class SinkWorker:
     ) -> None:
         self.id = config.id
         self.config = config
-        self._filter = EventFilter(config.filter)
+        self._filter = EventFilter(config.filter) if config.filter is not None else None
         self._meter = SinkMeter(metrics, config.id)
         self._max_queued = max_queued
         self._check_owner = check_owner
@@ -265,7 +265,8 @@ class SinkWorker:
             if batch is None:
                 return not self._is_closing
             size += batch.held_bytes
-            self._writer.add(batch, self._progress)
+            self._writer.unacked.add(batch, self._progress)
+            self._writer.write_unacked()
         return True
 
     def _take(self, wait_secs: float | None) -> Batch | None:
@@ -278,8 +279,11 @@ class SinkWorker:
             self._changed.notify_all()
         if self._writer.store is not None:
             self._progress = advanced(self._progress, batch, self._ahead.saved)
-        # Without what the sink already had when the state was saved.
-        wanted = self._filter.apply(self._replay.unseen(batch) if self._replay is not None else batch)
+        wanted = batch
+        if self._replay is not None:  # without what the sink already had when the state was saved
+            wanted = self._replay.unseen(wanted)
+        if self._filter is not None:
+            wanted = self._filter.apply(wanted)
         if wanted is not batch:
             batch.release()
         return wanted

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
-from deltaforge.core.resume import SinkProgress
 from deltaforge.runtime.redelivery import Redelivery
 from deltaforge.runtime.sink_meter import SinkMeter
 from deltaforge.runtime.unacked_batches import Part, UnackedBatches
@@ -33,9 +32,9 @@ _SUSPENDED = {SinkState.WRITTEN: SinkState.SUSPENDED, SinkState.OPEN: SinkState.
 class SinkWriter:
     """Owns a sink. Used by the sink's thread alone.
 
-    Invariant: batches are written in the order in which they were added; after an error everything that is not acked is
-    written again. A sink that stores its progress is flushed behind whole batches only: what the progress counts is
-    delivered or was kept.
+    Invariant: batches are written in the order in which they were added to ``unacked``; after an error everything that
+    is not acked is written again. A sink that stores its progress is flushed behind whole batches only: what the
+    progress counts is delivered or was kept.
 
     Args:
         sink: Unopened.
@@ -93,16 +92,6 @@ class SinkWriter:
     def close(self) -> None:
         """The end."""
         self._sink.close()
-
-    def add(self, batch: Batch, progress: SinkProgress | None) -> None:
-        """Write one more batch.
-
-        Args:
-            batch: Behind all others.
-            progress: How far the source is after it, as it was read.
-        """
-        self.unacked.add(batch, progress)
-        self.write_unacked()
 
     def write_unacked(self) -> None:
         """Hand the sink what it does not have; one part after the other if one of them is bad."""

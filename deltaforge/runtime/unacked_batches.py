@@ -52,7 +52,7 @@ class UnackedBatches:
         return self._parts[self.written_count] if self.written_count < len(self._parts) else None
 
     def add(self, batch: Batch, progress: SinkProgress | None = None) -> None:
-        """One more batch."""
+        """One more batch, behind all others; ``progress``: how far the source is after it, as it was read."""
         self._parts.append(Part(batch, is_last=True, progress=progress))
         self.held_bytes += batch.held_bytes + 1
 

@@ -14,7 +14,7 @@ from tests.pipelines import PipelineProcess, file_events, file_sink, mysql_sourc
 
 TRACER = Path(__file__).parents[2] / "row_tracer.py"
 ROWS = 15
-FILES, FUNCTIONS, THREADS = 15, 35, 3
+FILES, FUNCTIONS, THREADS = 14, 30, 3
 
 
 @pytest.fixture(params=["mysql", "postgres"])
