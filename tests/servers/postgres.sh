@@ -45,7 +45,7 @@ wait_listening "$PORT" "$SERVER" log
 # the port opens before recovery is over: the status line in the pid file says when it is
 for _ in $(seq 1200); do
   grep -q '^ready' "$PIDFILE" 2>/dev/null && exit 0
-  kill -0 "$SERVER" 2>/dev/null || { tail -n 15 log >&2; exit 1; }
+  runs "$SERVER" || { tail -n 15 log >&2; exit 1; }
   sleep 0.02
 done
 say "postgres on port $PORT is not ready"; exit 1

@@ -33,8 +33,14 @@ keep_pristine() { # folder of a server that has ended, its folder: whoever is fi
   cp -a --sparse=always "$1" "$unfinished" && mv -T "$unfinished" "$2" 2>/dev/null || rm -rf "$unfinished"
 }
 
+runs() { # process id: one that has ended, threads and all, stays listed until its parent looks, which may take seconds
+  kill -0 "$1" 2>/dev/null || return 1
+  local stat threads=("/proc/$1/task/"*)
+  ! read -r stat 2>/dev/null <"/proc/$1/stat" || [[ ${stat##*) } != Z* ]] || [ ${#threads[@]} -gt 1 ]
+}
+
 alive() { # pid file
-  [ -s "$1" ] && kill -0 "$(head -n 1 "$1")" 2>/dev/null
+  [ -s "$1" ] && runs "$(head -n 1 "$1")"
 }
 
 listening() { # port on loopback
@@ -45,7 +51,7 @@ wait_listening() { # port, process id, log file: fails with the end of the log
   local tries
   for tries in $(seq 1200); do
     if listening "$1"; then return 0; fi
-    if ! kill -0 "$2" 2>/dev/null; then break; fi
+    if ! runs "$2"; then break; fi
     sleep 0.05
   done
   say "no server on port $1 after $tries tries; the end of $3:"
@@ -58,8 +64,8 @@ end_process() { # signal, pid file: returns when the process is gone
   local pid; pid=$(head -n 1 "$2")
   kill "-$1" "$pid"
   for _ in $(seq 1200); do
-    kill -0 "$pid" 2>/dev/null || return 0
-    sleep 0.05
+    runs "$pid" || return 0
+    sleep 0.02
   done
   say "process $pid does not end"
   return 1
