@@ -43,6 +43,9 @@ def _faults(found: dict[str, Any]) -> Iterator[str]:
             yield f"{kind}: {error.message}"
     if kind == "StatefulSet":
         yield from _of_pod(found["spec"]["template"]["spec"])
+        yield from _of_cluster(found)
+    if kind == "NetworkPolicy":
+        yield from _of_policy(found["spec"])
     if kind == "ConfigMap":
         yield from _of_documents(found["data"])
 
@@ -52,16 +55,39 @@ def _of_pod(pod: dict[str, Any]) -> Iterator[str]:
         if pod["securityContext"].get(key) != wanted:
             yield f"pod: securityContext.{key} is not {wanted}"
     volumes = {volume["name"] for volume in pod["volumes"]} | {"state"}
-    for container in pod["containers"]:
+    for container in [*pod.get("initContainers", []), *pod["containers"]]:
         for key, wanted in CONTAINER_RULES.items():
             if container["securityContext"].get(key) != wanted:
                 yield f"container: securityContext.{key} is not {wanted}"
-        if {mount["name"] for mount in container["volumeMounts"]} != volumes:
-            yield "container: not every volume is mounted, or one that is not there"
-        if not {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container):
-            yield "container: a probe is missing"
         if container["image"].endswith(":latest") or not {":", "@"} & set(container["image"]):
             yield f"container: image {container['image']} is not pinned"
+    for container in pod["containers"]:
+        if {mount["name"] for mount in container["volumeMounts"]} != volumes:
+            yield "container: not every volume is mounted, or one that is not there"
+        serves = any(port["name"] == "api" for port in container["ports"])
+        if serves and not {"startupProbe", "livenessProbe", "readinessProbe"} <= set(container):
+            yield "container: a probe is missing"
+
+
+def _of_cluster(found: dict[str, Any]) -> Iterator[str]:
+    """Every pod is in the addresses, at its place and at the port that it opens."""
+    container = found["spec"]["template"]["spec"]["containers"][0]
+    addresses = next((entry["value"] for entry in container["env"] if entry["name"] == "BYTEWAX_ADDRESSES"), None)
+    if addresses is None:
+        return
+    name, service = found["metadata"]["name"], found["spec"]["serviceName"]
+    port = next(port["containerPort"] for port in container["ports"] if port["name"] == "cluster")
+    places = [[*address.split(".")[:2], address.rpartition(":")[2]] for address in addresses.split(";")]
+    if places != [[f"{name}-{number}", service, str(port)] for number in range(found["spec"]["replicas"])]:
+        yield f"pods are not those of the addresses: {addresses}"
+
+
+def _of_policy(policy: dict[str, Any]) -> Iterator[str]:
+    """A cluster port, which is every port without a name, is for pods of the release alone."""
+    for rule in policy["ingress"]:
+        numbered = [port["port"] for port in rule["ports"] if isinstance(port["port"], int)]
+        if numbered and rule["from"] != [{"podSelector": policy["podSelector"]}]:
+            yield f"others may connect to cluster port {numbered}"
 
 
 def _of_documents(data: dict[str, str]) -> Iterator[str]:

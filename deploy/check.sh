@@ -2,9 +2,9 @@
 # check.sh: what `make test` cannot check of deploy/, because it needs a tool that is not in a Python environment.
 # A tool that is missing is said, and no failure; DEPLOY_CHECK_REQUIRE="docker helm systemd" makes it one.
 #   docker   `docker compose` or docker-compose (DOCKER_COMPOSE names a program): the compose file as it is understood
-#   helm     (HELM names a program; with Go: go install helm.sh/helm/v3/cmd/helm@v3.22.0): the chart, linted, rendered in each of
-#            its forms, and each object held against the schemas of Kubernetes, which kubernetes-validate ships
-#   systemd  systemd-analyze: the unit, and how exposed it leaves the machine
+#   helm     (HELM names a program; with Go: go install helm.sh/helm/v3/cmd/helm@v3.22.0): the charts, linted, rendered in each of
+#            their forms, and each object held against the schemas of Kubernetes, which kubernetes-validate ships
+#   systemd  systemd-analyze: the units, and how exposed they leave the machine
 # and zizmor and cibuildwheel on the workflow files, from the environment of the project.
 set -euo pipefail
 cd "$(dirname "$0")"
@@ -21,34 +21,54 @@ check_compose() {
   elif docker compose version >/dev/null 2>&1; then program=(docker compose)
   elif command -v docker-compose >/dev/null; then program=(docker-compose)
   else MISSING+=(docker); return; fi
-  section "compose file: ${program[*]} config"
+  section "compose files: ${program[*]} config"
   compose/secrets.sh
-  "${program[@]}" -f compose.yaml config --format json > "$TMP/compose.json"
-  "$BIN/python" -c 'import json, sys; print("services:", *json.load(sys.stdin)["services"])' < "$TMP/compose.json"
+  local files
+  for files in "-f compose.yaml" "-f compose.yaml -f compose/cluster.yaml"; do
+    # shellcheck disable=SC2086  # words
+    "${program[@]}" $files config --format json > "$TMP/compose.json"
+    "$BIN/python" -c 'import json, sys; print("services:", *json.load(sys.stdin)["services"])' < "$TMP/compose.json"
+  done
 }
 
 check_chart() {
   command -v "$HELM" >/dev/null || { MISSING+=(helm); return; }
-  section "chart: $HELM lint, template, schemas of Kubernetes"
-  local form
-  for form in helm/cases/*.yaml; do
-    "$HELM" lint --strict helm/deltaforge --values "$form" 2>/dev/null | tail -n 1
-    "$HELM" template trial helm/deltaforge --namespace cdc --kube-version 1.34.0 --values "$form" 2>/dev/null > "$TMP/rendered.yaml"
+  section "charts: $HELM lint, template, schemas of Kubernetes"
+  local form chart
+  for form in helm/cases/*/*.yaml; do
+    chart=helm/$(basename "$(dirname "$form")")
+    "$HELM" lint --strict "$chart" --values "$form" 2>/dev/null | tail -n 1
+    "$HELM" template trial "$chart" --namespace cdc --kube-version 1.34.0 --values "$form" 2>/dev/null > "$TMP/rendered.yaml"
     "$BIN/python" chart_check.py "$form" "$TMP/rendered.yaml"
   done
-  if "$HELM" template trial helm/deltaforge --kube-version 1.34.0 >"$TMP/open" 2>&1; then
-    echo "the chart is rendered without tokens" >&2; return 1
+  refuses "without tokens" helm/deltaforge 'set auth.existingSecret.*'
+  refuses "without a document" helm/deltaforge-cluster 'set pipeline:.*'
+  refuses "as a cluster of one" helm/deltaforge-cluster 'a cluster has two.*' \
+    --values helm/cases/deltaforge-cluster/least.yaml --set processes=1
+}
+
+refuses() {
+  local what=$1 chart=$2 says=$3; shift 3
+  if "$HELM" template trial "$chart" --kube-version 1.34.0 "$@" >"$TMP/open" 2>&1; then
+    echo "$chart is rendered $what" >&2; return 1
   fi
-  grep -o 'set auth.existingSecret.*' "$TMP/open"
+  grep -o "$says" "$TMP/open"
 }
 
 check_unit() {
   command -v systemd-analyze >/dev/null || { MISSING+=(systemd); return; }
-  section "unit: systemd-analyze verify, security"
+  section "units: systemd-analyze verify, security"
   # a program that is not installed here would be the finding
-  sed "s,^ExecStart=/opt/deltaforge/bin/deltaforge,ExecStart=/usr/bin/env," systemd/deltaforge.service > "$TMP/deltaforge.service"
-  systemd-analyze verify --man=no "$TMP/deltaforge.service"
-  systemd-analyze security --offline=true --threshold=15 --no-pager "$TMP/deltaforge.service" | tail -n 1
+  local here='s,^ExecStart=/opt/deltaforge/bin/[a-z]*,ExecStart=/usr/bin/env,' unit dropin
+  sed "$here" systemd/deltaforge.service > "$TMP/deltaforge.service"
+  for unit in one several; do sed "$here" systemd/deltaforge-run@.service > "$TMP/deltaforge-run@$unit.service"; done
+  dropin="$TMP/deltaforge-run@several.service.d"
+  mkdir "$dropin"
+  sed "$here" systemd/deltaforge-run@.service.d/several-machines.conf > "$dropin/several-machines.conf"
+  for unit in deltaforge deltaforge-run@one deltaforge-run@several; do
+    systemd-analyze verify --man=no "$TMP/$unit.service"
+    systemd-analyze security --offline=true --threshold=15 --no-pager "$TMP/$unit.service" | tail -n 1
+  done
 }
 
 check_workflows() {

@@ -1,5 +1,6 @@
-"""What compose.yaml sets up, on real servers: its set-up scripts, server options, command line, documents, scrape and
-rules, with addresses and folders of this machine in place of those of containers. Then what dashboard and alerts ask.
+"""What compose.yaml and compose/cluster.yaml set up, on real servers: set-up scripts, server options, command lines,
+documents, scrape and rules, with addresses and folders of this machine in place of those of containers. Then what
+dashboard and alerts ask.
 """
 
 import json
@@ -21,11 +22,12 @@ import yaml
 from tests.fixtures.database import MySqlServer, PostgresServer
 from tests.fixtures.fix_package import ROOT, clean_environment
 from tests.fixtures.fix_servers import private_servers
-from tests.fixtures.ports import free_port
+from tests.fixtures.ports import free_addresses, free_port
 from tests.pipelines import wait_for
 
 DEPLOY = ROOT / "deploy"
 SERVICES = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+CLUSTER = yaml.safe_load((DEPLOY / "compose/cluster.yaml").read_text())["services"]
 DASHBOARD = json.loads((DEPLOY / "grafana/deltaforge.json").read_text())
 TARGETS = [target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
 RULES = yaml.safe_load((DEPLOY / "prometheus/alerts.yaml").read_text())["groups"][0]["rules"]
@@ -296,3 +298,53 @@ def test_the_health_check_of_the_image_is_content(installation):
     check = json.loads(text)[2].replace("127.0.0.1:8080", installation.api)
     done = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False)
     assert done.returncode == 0, shlex.join([check, done.stderr])
+
+
+@pytest.fixture
+def cluster(installation, kafka, tmp_path):
+    """The processes of compose/cluster.yaml, by their number."""
+    addresses = {
+        "@postgres:5432": f"@127.0.0.1:{installation.postgres.port}", '"kafka:9092"': f'"{kafka.bootstrap}"',
+        'topic: "orders.': f'topic: "{PREFIX}.orders.',
+    }  # fmt: skip
+    document = replaced((DEPLOY / "compose/cluster/orders.yaml").read_text(), addresses)
+    (tmp_path / "orders.yaml").write_text(document)
+    (tmp_path / "postgres_cdc_password").write_text(installation.secret("postgres_cdc_password"))
+    places = {"/var/lib/deltaforge": str(tmp_path), "/run/secrets": str(tmp_path)}
+    store = CLUSTER["orders-store"]
+    (script,) = store["command"]
+    command = [*store["entrypoint"], script.replace("python", sys.executable)]
+    assert replaced(store["working_dir"], places) == str(tmp_path)
+    for _ in range(2):  # the second time it is there
+        subprocess.run(command, cwd=tmp_path, check=True, env=clean_environment())
+    (tmp_path / "elsewhere").mkdir()
+    names = CLUSTER["orders-0"]["environment"]["BYTEWAX_ADDRESSES"]
+    places[names] = ";".join(free_addresses(len(names.split(";"))))
+    processes = {}
+    with (tmp_path / "log").open("wb") as log:
+        for name in ("orders-0", "orders-1"):
+            service = CLUSTER[name]
+            variables = {key: replaced(value, places) for key, value in service["environment"].items()}
+            command = [sys.executable, *service["entrypoint"][1:], *(replaced(c, places) for c in service["command"])]
+            processes[variables["BYTEWAX_PROCESS_ID"]] = subprocess.Popen(
+                command, cwd=tmp_path / "elsewhere", env=clean_environment(**variables), stdout=log, stderr=log
+            )
+    yield processes
+    for process in processes.values():
+        process.kill()
+        process.wait()
+
+
+def test_the_processes_of_the_cluster_file_deliver_rows(installation, cluster, kafka, tmp_path):
+    assert sorted(cluster) == ["0", "1"]
+    with installation.postgres.connect("shop") as connection:
+        active = "select 1 from pg_replication_slots where slot_name = 'deltaforge_orders' and active"
+
+        def is_reading():
+            assert all(process.poll() is None for process in cluster.values()), (tmp_path / "log").read_text()
+            return connection.execute(active).fetchall()
+
+        wait_for(is_reading)
+        connection.execute("insert into orders (customer_id, amount) values (1, 7)")
+    messages = wait_for(lambda: kafka.messages(f"{PREFIX}.orders.orders"))
+    assert [json.loads(message.value())["after"]["amount"] for message in messages] == ["7.00"]
