@@ -116,6 +116,8 @@ class Pipeline:
     def definition_count(self, _table):
         return self.definitions
 
+    provisional = ()
+
     def tables_to_copy(self, tables):
         return dict.fromkeys(tables, Captured())
 

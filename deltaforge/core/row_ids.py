@@ -53,6 +53,17 @@ def touched_rows(events: Sequence[ChangeEvent], ids: EventIds) -> TouchedRows:
     return TouchedRows(bytes(found), tuple(incomplete), unknown_count)
 
 
+def row_keys(events: Sequence[ChangeEvent]) -> tuple[str, ...]:
+    """Row keys of rows before and after the changes, as far as there are any and the log holds them."""
+    found = dict[str, None]()
+    for event in events:
+        try:
+            found.update((key_text(event, key), None) for key in _keys(event))
+        except (KeyError, ValueError):
+            continue
+    return tuple(found)
+
+
 def event_id(event: ChangeEvent, ids: EventIds, ordinal: int, row: int) -> str:
     """The id of a row event. That of a copied row is its row id, or without a key, a hash of its place.
 

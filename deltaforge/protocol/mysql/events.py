@@ -63,10 +63,13 @@ class Rotate(msgspec.Struct, frozen=True):
 
 
 class MariadbGtid(msgspec.Struct, frozen=True):
-    """Start of a MariaDB transaction; a standalone one is a single statement without a commit."""
+    """Start of a MariaDB transaction; a standalone one is a single statement without a commit, and one that is
+    ``prepared`` ends with the first phase of XA.
+    """
 
     gtid: str
     is_standalone: bool
+    is_prepared: bool = False
 
 
 class Query(msgspec.Struct, frozen=True):
@@ -273,10 +276,13 @@ def _text_of(sql: bytes, charset: str) -> str:
 _WORDS = {b"BEGIN": "BEGIN", b"COMMIT": "COMMIT", b"ROLLBACK": "ROLLBACK"}
 
 
+_STANDALONE, _PREPARED_XA = 1, 64
+
+
 def _mariadb_gtid(body: bytes) -> MariadbGtid:
     """The server id of the GTID is that of the header: the caller puts it in."""
     sequence, domain, flags = read_uint(body, 0, 8), read_uint(body, 8, 4), take(body, 12, 1)[0]
-    return MariadbGtid(f"{domain}-{{server_id}}-{sequence}", bool(flags & 1))
+    return MariadbGtid(f"{domain}-{{server_id}}-{sequence}", bool(flags & _STANDALONE), bool(flags & _PREPARED_XA))
 
 
 def _payload(body: bytes) -> TransactionPayload:

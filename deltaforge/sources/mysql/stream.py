@@ -266,7 +266,8 @@ class MysqlStream:
             origin = message.gtid.partition(":")[0] or self._server.uuid
             self._begin(message.gtid, origin, outer, message.commit_us)
         elif isinstance(message, MariadbGtid):
-            self._begin(message.gtid.format(server_id=header.server_id), self._server.uuid, outer, None)
+            gtid = message.gtid.format(server_id=header.server_id)
+            self._begin(gtid, self._server.uuid, outer, None, is_xa=message.is_prepared)
             self._is_begun = not message.is_standalone
         elif isinstance(message, Rotate):
             self._on_rotate(message)
@@ -325,7 +326,7 @@ class MysqlStream:
         elif meaning is Meaning.ROLLBACK_TO and self._tx is not None:
             self._roll_back(kept_by(statement, self._tx.savepoints))
         elif meaning in (Meaning.XA_BEGIN, Meaning.XA):
-            self._statements.xa.note(statement)
+            self._statements.xa.note(statement, self._tx)
             self._is_begun = self._is_begun or meaning is Meaning.XA_BEGIN
             if not self._is_begun:
                 self._end(outer, now)
@@ -344,10 +345,14 @@ class MysqlStream:
         if not self._is_begun:
             self._end(outer, now)
 
-    def _begin(self, gtid: str, origin: str, outer: Header, commit_us: int | None) -> OpenTransaction:
+    def _begin(
+        self, gtid: str, origin: str, outer: Header, commit_us: int | None, *, is_xa: bool = False
+    ) -> OpenTransaction:
         self._is_begun = False
         identity = gtid or f"{self._file}:{outer.log_pos}"
         self._tx = backend.Transaction("mysql", origin, identity, gtid, commit_us // 1000 if commit_us else None)
+        if is_xa:
+            self._statements.xa.begun(self._tx)
         return self._tx
 
     @staticmethod

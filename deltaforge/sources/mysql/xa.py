@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from deltaforge.kernel.captured import OpenTransaction
 from deltaforge.sources.mysql.statement import Statement
 
 log = logging.getLogger(__name__)
@@ -12,16 +13,29 @@ _MAX_PREPARED = 10_000
 
 
 class XaTransactions:
-    """Which of the prepared ones had rows of captured tables: a rollback of those takes back what was delivered."""
+    """Which of the prepared ones had rows of captured tables: a rollback of those takes back what was delivered.
+
+    Attributes:
+        provisional: The last of them that began here, by what the ids of their events begin with.
+    """
 
     def __init__(self) -> None:
+        self.provisional: dict[str, None] = {}
         self._ended = ""
         self._prepared: dict[str, bool] = {}
 
-    def note(self, statement: Statement) -> None:
-        """XA END names the transaction that is prepared next; XA COMMIT ends one."""
+    def begun(self, transaction: OpenTransaction) -> None:
+        """A transaction of XA begins."""
+        if len(self.provisional) >= _MAX_PREPARED:
+            del self.provisional[next(iter(self.provisional))]
+        self.provisional[transaction.ids.prefix] = None
+
+    def note(self, statement: Statement, transaction: OpenTransaction | None) -> None:
+        """XA START begins a transaction, XA END names the one that is prepared next, and XA COMMIT ends one."""
         words, xid = statement.words, _xid(statement)
-        if words[1:2] == ["end"]:
+        if words[1:2] in (["start"], ["begin"]) and transaction is not None:
+            self.begun(transaction)
+        elif words[1:2] == ["end"]:
             self._ended = xid
         elif words[1:2] == ["commit"]:
             self._prepared.pop(xid, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import psycopg
 from psycopg.rows import TupleRow
@@ -59,6 +59,8 @@ MAX_BLOCK_BYTES = 1 << 20
 
 class PostgresStream:
     """Reads one slot. Confirms nothing that was not handed in as confirmed."""
+
+    provisional: Collection[str] = ()  # a prepared transaction is in the log with its commit
 
     def __init__(self, config: PostgresSourceConfig, context: SourceContext) -> None:
         self._config = config
@@ -157,8 +159,7 @@ class PostgresStream:
             if self._watch.reasons and self._side is not None:
                 look_for_tables(self._side, self._config.publication, self._watch)
             if retained is not None:
-                metrics, labels = self._context.metrics, (self._context.pipeline, self._config.id)
-                metrics.slot_retained_bytes.labels(*labels).set(retained)
+                self._context.metrics.slot_retained_bytes.labels(self._context.pipeline, self._config.id).set(retained)
 
     def log_end(self) -> Position | None:
         end = max(self._received, self._wal_end)
@@ -207,10 +208,9 @@ class PostgresStream:
     def close(self) -> None:
         if self._wire is not None:
             self._wire.close()
-            self._wire = None
         if self._side is not None:
             self._side.close()
-            self._side = None
+        self._wire = self._side = None
 
     def _loaded(self) -> Loaded:
         dsn = self._config.dsn.get_secret_value()

@@ -7,7 +7,7 @@ that the chunk can have seen.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 class Mark(Protocol):
     """What a chunk has seen."""
+
+    @property
+    def doubts_provisional(self) -> bool:
+        """Whether the chunk has perhaps not seen any of :meth:`CopyableLog.provisional`, whatever ``sees`` says."""
 
     def sees(self, source: SourceInfo) -> bool:
         """Whether the chunk has surely seen the transaction of an event of the log. False if that is not sure."""
@@ -159,6 +163,12 @@ class CopyableLog(Protocol):
 
     def definition_count(self, table: TableName) -> int:
         """How often this connection has met a change of the definition of a table, or its end."""
+
+    @property
+    def provisional(self) -> Collection[str]:
+        """Transactions that this connection has met and that the log may take back later, by what the ids of their
+        events begin with. The same object each time: it grows.
+        """
 
     def hasten(self, position: Position) -> None:
         """A chunk waits for the log to be read up to here: on a quiet server, ask for it rather than wait."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 
 from deltaforge.core.batch import Batch
@@ -20,7 +20,7 @@ from deltaforge.sources.snapshot.chunks import Ready, passed_over
 from deltaforge.sources.snapshot.counts import SnapshotCounts
 from deltaforge.sources.snapshot.ledger import Ledger
 from deltaforge.sources.snapshot.notes import Notes, Unseen
-from deltaforge.sources.snapshot.tables import RETRY, UNSETTLED, Captured, StripeRun, TableRun, Waits
+from deltaforge.sources.snapshot.tables import RETRY, UNSETTLED, Captured, TableRun, Waits
 from deltaforge.sources.snapshot.tasks import ListTables, PlanTable, ReadChunk, ReadDone, Result, SplitStripe, Task
 from deltaforge.sources.snapshot.truncation import next_emptied
 from deltaforge.sources.snapshot.work import Work
@@ -94,9 +94,9 @@ class Copying:
         """What is noted is worth nothing: begin anew."""
         self._has_notes = False
 
-    def note(self, batch: Batch) -> None:
-        """A batch of the log leaves for the sinks."""
-        for table, note in self._notes.add(batch):
+    def note(self, batch: Batch, provisional: Collection[str]) -> None:
+        """A batch of the log leaves for the sinks. ``provisional``: see :meth:`CopyableLog.provisional`."""
+        for table, note in self._notes.add(batch, provisional):
             run = self.work.run_of(table) if note.incomplete else None
             if run is not None and run.plan is not None:
                 # The row may have moved into a part of the table that some sink has already, and be in no chunk.
@@ -167,9 +167,18 @@ class Copying:
                     log.warning("snapshot of %s: it has no key and is written all the time: see its limits", run.title)
                 run.wait.again(UNSETTLED, now, "a moment without changes whose rows cannot be told apart")
                 self._read_table_again(run)
+            elif unseen.is_provisional and chunk.request.reread and not ready.task.again:
+                self._reread_later(ready, run, now)
             else:
                 return unseen
         return None
+
+    def _reread_later(self, ready: Ready, run: TableRun, now: float) -> None:
+        """The log may take back what it says of the rows: nobody knows their newest versions yet."""
+        self._let_go(ready, run)
+        self._counts.discarded()
+        run.reread_wait.again(UNSETTLED, now, "")
+        self.waits.wait(run.name, "XA transactions that are prepared")
 
     def _delivered(self, ready: Ready, run: TableRun, unseen: Unseen, position: Position, now: float) -> Batch:
         task, chunk = ready.task, ready.chunk
@@ -189,7 +198,9 @@ class Copying:
         copy = self._change(run, lambda copy: states.delivered(copy, mark, what))
         self._ledger.set(states.numbered(self._ledger.state, mark.number))
         self._counts.delivered(run.title, what, is_reread=bool(mark.reread), now=now)
-        self._left(ready, run)
+        self._let_go(ready, run)
+        self.waits.over(run.name)
+        self._forget_seen()
         if task.again is not None:
             self._again.popleft()
             run.rewind(copy.stripes)
@@ -197,12 +208,10 @@ class Copying:
             self._over(run, states.completed)
         return batch
 
-    def _left(self, ready: Ready, run: TableRun) -> None:
+    def _let_go(self, ready: Ready, run: TableRun) -> None:
         self._hold([other for other in self._ready if other is not ready])
         if ready.task.stripe is None:
             run.reread_busy = False
-        self.waits.over(run.name)
-        self._forget_seen()
 
     def _is_lost(self, mark: ChunkMark) -> bool:
         """Whether a chunk that a sink has cannot be read again: its table is gone, or has to be planned again."""
@@ -247,7 +256,7 @@ class Copying:
         run = self._run_of(task)
         if run is None:
             return
-        self._released(run, task)
+        run.released(task)
         if isinstance(error, TableChangedError) and isinstance(task, PlanTable):
             self._gone(run, str(error))
         elif isinstance(error, TableChangedError):
@@ -275,11 +284,7 @@ class Copying:
         for copy in job.tables:
             if copy.is_over:
                 continue
-            run = TableRun((copy.schema, copy.name), f"snapshot|{job.id}|{copy.schema}.{copy.name}")
-            run.must_empty = job.truncate_first and not copy.is_emptied
-            if copy.plan:
-                run.restored(copy)
-            self.work.tables.append(run)
+            self.work.tables.append(TableRun.of(job, copy))
 
     def _planned(self, run: TableRun, plan: TablePlan) -> None:
         run.is_planning = False
@@ -291,15 +296,12 @@ class Copying:
             log.warning("snapshot of %s: %s", run.title, warning)
 
     def _split(self, run: TableRun, number: int, at: Cursor | None) -> None:
-        stripe = run.stripes[number]
-        stripe.is_busy, stripe.is_small = False, at is None
+        run.split(number, at)
         if at is not None:
             self._change(run, lambda copy: states.split(copy, number, at))
-            run.stripes.append(StripeRun(at, stripe.end))
-            stripe.end = at
 
     def _read(self, run: TableRun, task: ReadChunk, done: ReadDone, now: float) -> None:
-        self._released(run, task)
+        run.released(task)
         if done.unsettled is not None:
             self._counts.discarded()
             run.wait.again(UNSETTLED, now, done.unsettled)
@@ -327,19 +329,6 @@ class Copying:
         if not is_valid and isinstance(task, ReadChunk):
             self._counts.discarded()
         return run if is_valid else None
-
-    def _released(self, run: TableRun, task: Task) -> None:
-        """Nobody is busy with it any more."""
-        if isinstance(task, PlanTable):
-            run.is_planning = False
-        elif isinstance(task, SplitStripe):
-            run.stripes[task.number].is_busy = False
-        elif isinstance(task, ReadChunk):
-            run.busy_count -= 1
-            if task.stripe is None:
-                run.reread_busy = False
-            else:
-                run.stripes[task.stripe].is_busy = False
 
     # What both sides do to tables.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
 from deltaforge.core.event import ChangeEvent, EventIds, SourceInfo
-from deltaforge.core.row_ids import TouchedRows
+from deltaforge.core.resume import transaction_of
+from deltaforge.core.row_ids import TouchedRows, row_keys
 from deltaforge.core.snapshot import SnapshotJob
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.snapshot.base import Mark
@@ -32,10 +33,11 @@ class Note:
     Attributes:
         source: Of its transaction.
         row_ids: Of the rows before and after, 16 bytes each.
-        incomplete: Row keys of rows whose new version is not whole in the log.
+        incomplete: Row keys of rows whose new version is not whole in the log, or may be taken back.
         is_emptied: The table was truncated.
         is_unknown: The log does not say which row it was.
         is_keyless: Rows of the table cannot be told apart, and one of them changed or went.
+        is_provisional: The log may take the transaction back.
     """
 
     source: SourceInfo
@@ -44,10 +46,15 @@ class Note:
     is_emptied: bool = False
     is_unknown: bool = False
     is_keyless: bool = False
+    is_provisional: bool = False
 
     @property
     def held_bytes(self) -> int:
         return NOTE_BYTES + len(self.row_ids) + sum(map(len, self.incomplete))
+
+    def is_seen(self, mark: Mark) -> bool:
+        """Whether a chunk with this mark has surely seen it."""
+        return mark.sees(self.source) and not (self.is_provisional and mark.doubts_provisional)
 
 
 @dataclass
@@ -59,6 +66,7 @@ class Unseen:
     is_emptied: bool = False
     is_unknown: bool = False
     is_keyless: bool = False
+    is_provisional: bool = False
 
 
 class Notes:
@@ -92,11 +100,12 @@ class Notes:
         for table in [table for table in self._notes if table not in ids]:
             self.byte_count -= sum(note.held_bytes for note in self._notes.pop(table))
 
-    def add(self, batch: Batch) -> Iterator[tuple[TableName, Note]]:
-        """Note a batch of the log; what was noted."""
+    def add(self, batch: Batch, provisional: Collection[str]) -> Iterator[tuple[TableName, Note]]:
+        """Note a batch of the log; what was noted. ``provisional``: see :meth:`CopyableLog.provisional`."""
         for group in batch.groups:
             for table, part in self._parts(group):
-                note = _note(part, self._ids[table])
+                is_provisional = bool(provisional) and transaction_of(part) in provisional
+                note = _note(part, self._ids[table], is_provisional=is_provisional)
                 self._notes.setdefault(table, deque()).append(note)
                 self.byte_count += note.held_bytes
                 yield table, note
@@ -105,8 +114,9 @@ class Notes:
         """What a chunk with this mark has perhaps not seen of a table."""
         found = Unseen()
         for note in self._notes.get(table, ()):
-            if mark.sees(note.source):
+            if note.is_seen(mark):
                 continue
+            found.is_provisional |= note.is_provisional
             found.is_emptied |= note.is_emptied
             found.is_unknown |= note.is_unknown
             found.is_keyless |= note.is_keyless
@@ -127,10 +137,10 @@ class Notes:
         if len(marks) < len(seen):
             return
         for table, notes in self._notes.items():
-            while notes and all(mark.sees(notes[0].source) for mark in marks):
+            while notes and all(map(notes[0].is_seen, marks)):
                 self.byte_count -= notes.popleft().held_bytes
             if self.has_grown:  # something old is not seen yet, and hides what is
-                kept = deque(note for note in notes if not all(mark.sees(note.source) for mark in marks))
+                kept = deque(note for note in notes if not all(map(note.is_seen, marks)))
                 self.byte_count -= sum(note.held_bytes for note in notes) - sum(note.held_bytes for note in kept)
                 self._notes[table] = kept
         self._left_bytes = self.byte_count
@@ -168,12 +178,18 @@ class WaitingJobs:
         self._running: str | None = None
         self._notes: list[tuple[str, Notes]] = []
 
-    def note(self, batch: Batch, running: str | None) -> None:
-        """A batch of the log leaves for the sinks. ``running``: the job that takes notes itself."""
+    def note(self, batch: Batch, running: str | None, provisional: Collection[str]) -> None:
+        """A batch of the log leaves for the sinks.
+
+        Args:
+            batch: The batch.
+            running: The job that takes notes itself.
+            provisional: See :meth:`CopyableLog.provisional`.
+        """
         if self._jobs is not self._ledger.state.jobs or self._running != running:
             self._look(running)
         for job_id, notes in self._notes:
-            for (schema, table), note in notes.add(batch):
+            for (schema, table), note in notes.add(batch, provisional):
                 if note.incomplete:
                     self._ledger.change_table(job_id, (schema, table), partial(to_reread, keys=note.incomplete))
             notes.clear()
@@ -191,11 +207,14 @@ def _table(event: ChangeEvent) -> TableName:
     return str(event.source.schema or event.source.db), event.source.table
 
 
-def _note(group: EventGroup, ids: EventIds) -> Note:
+def _note(group: EventGroup, ids: EventIds, *, is_provisional: bool) -> Note:
     source = group.head().source
     if group.op == "t":
         return Note(source, b"", is_emptied=True)
     touched = group.touched_rows(ids)
     is_unknown = touched.unknown_count > 0
     is_keyless = not touched.ids and not is_unknown and group.op != "c"
-    return Note(source, touched.ids, touched.incomplete, is_unknown=is_unknown, is_keyless=is_keyless)
+    incomplete = row_keys(group.events()) if is_provisional else touched.incomplete
+    return Note(
+        source, touched.ids, incomplete, is_unknown=is_unknown, is_keyless=is_keyless, is_provisional=is_provisional
+    )

@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from deltaforge.core.batch import Batch
@@ -84,6 +84,7 @@ class Snapshots:
         self._is_connected = self._has_room = self._is_closed = False
         self._had_room_at = -YIELDS_AFTER_SECS
         self._open_tx = ""
+        self._provisional: Collection[str] = ()
         self._capture_wait = Wait()
 
     # The thread that reads the log.
@@ -106,7 +107,7 @@ class Snapshots:
     def connected(self, stream: CopyableLog) -> None:
         """The log is read over a new connection, exactly behind what was noted last."""
         with self._changed:
-            self._is_connected = True
+            self._is_connected, self._provisional = True, stream.provisional
             if self._copying is not None:
                 self._copying.connected(stream)
 
@@ -124,8 +125,8 @@ class Snapshots:
                 self._copying.forget()  # what was delivered of a transaction that never ended is noted, and never seen
             self._open_tx = "" if batch.is_tx_end else transaction_of(batch.groups[-1])
             if self._copying is not None:
-                self._copying.note(batch)
-            self._others.note(batch, self._copying.job_id if self._copying is not None else None)
+                self._copying.note(batch, self._provisional)
+            self._others.note(batch, self._copying.job_id if self._copying is not None else None, self._provisional)
             if self._ledger.is_changed:
                 batch.snapshot = self._ledger.take()
 

@@ -10,9 +10,10 @@ from typing import Any
 from deltaforge.core.errors import SourceError
 from deltaforge.core.event import EventIds
 from deltaforge.core.retry import Backoff
-from deltaforge.core.snapshot import Cursor, Stripe, TableCopy
+from deltaforge.core.snapshot import Cursor, SnapshotJob, Stripe, TableCopy
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.snapshot.base import TablePlan
+from deltaforge.sources.snapshot.tasks import PlanTable, ReadChunk, SplitStripe, Task
 
 MAX_CHUNK_BYTES = 64 << 20
 """Where a read is cut at the latest."""
@@ -104,6 +105,16 @@ class TableRun:
     must_empty: bool = False
     refusals: int = 0
     wait: Wait = field(default_factory=Wait)
+    reread_wait: Wait = field(default_factory=Wait)
+
+    @classmethod
+    def of(cls, job: SnapshotJob, copy: TableCopy) -> TableRun:
+        """As it goes on from a state."""
+        run = cls((copy.schema, copy.name), f"snapshot|{job.id}|{copy.schema}.{copy.name}")
+        run.must_empty = job.truncate_first and not copy.is_emptied
+        if copy.plan:
+            run.restored(copy)
+        return run
 
     @property
     def title(self) -> str:
@@ -127,6 +138,27 @@ class TableRun:
         self.round += 1
         self.stripes = [StripeRun(stripe.at, stripe.end, is_read=stripe.is_done) for stripe in stripes]
         self.reread_busy, self.busy_count, self.wants_split = False, 0, False
+
+    def split(self, number: int, at: Cursor | None) -> None:
+        """A stripe ends at a cursor now, and another one begins there; None: it is not worth being divided."""
+        stripe = self.stripes[number]
+        stripe.is_busy, stripe.is_small = False, at is None
+        if at is not None:
+            self.stripes.append(StripeRun(at, stripe.end))
+            stripe.end = at
+
+    def released(self, task: Task) -> None:
+        """Nobody is busy with what was asked for any more."""
+        if isinstance(task, PlanTable):
+            self.is_planning = False
+        elif isinstance(task, SplitStripe):
+            self.stripes[task.number].is_busy = False
+        elif isinstance(task, ReadChunk):
+            self.busy_count -= 1
+            if task.stripe is None:
+                self.reread_busy = False
+            else:
+                self.stripes[task.stripe].is_busy = False
 
     def to_plan(self) -> None:
         """What is known of it is worth nothing now."""

@@ -88,7 +88,8 @@ class Work:
 
     def wait_secs(self, now: float, most: float) -> float:
         """When it is worth asking again, if nothing else happens."""
-        times = (self.list_wait.until, now + self.pace.wait_secs(now), *(run.wait.until for run in self._near()))
+        waits = (wait.until for run in self._near() for wait in (run.wait, run.reread_wait))
+        times = (self.list_wait.until, now + self.pace.wait_secs(now), *waits)
         return max(0.001, min([most, *(at - now for at in times if at > now)]))
 
     def again(self, mark: ChunkMark, run: TableRun, now: float) -> ReadChunk | None:
@@ -128,7 +129,7 @@ class Work:
                 continue
             if run.busy_count >= self.stripe_count:
                 continue
-            task = self._reread(run, copy_of(run)) or self._stripe(run)
+            task = self._reread(run, copy_of(run), now) or self._stripe(run)
             if task is not None:
                 return task
         return None
@@ -137,9 +138,9 @@ class Work:
         most = READY_PER_WORKER * self.worker_count
         return self.ready_count + len(self.floors) < most and self.ready_bytes < most * CHUNK_BYTES
 
-    def _reread(self, run: TableRun, copy: TableCopy) -> ReadChunk | None:
+    def _reread(self, run: TableRun, copy: TableCopy, now: float) -> ReadChunk | None:
         """Rows to be read again, once there are many, or nothing else is left to read."""
-        if run.reread_busy or not copy.reread:
+        if run.reread_busy or not copy.reread or run.reread_wait.until > now:
             return None
         if len(copy.reread) < REREAD_KEYS and not all(stripe.is_read for stripe in run.stripes):
             return None

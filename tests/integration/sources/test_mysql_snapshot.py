@@ -201,7 +201,7 @@ def test_a_table_that_is_another_one_now_is_planned_again(database, copier):
 def test_prepared_xa_is_unseen(database, copier):
     create(database, {"t": KEYS["negative"]})
     copy = copier()
-    plan, since = copy.plan("t", database.name), copy.stream.since()
+    plan, before = copy.plan("t", database.name), copy.stream.since()
     with database.connect() as connection, connection.cursor() as cursor:
         for statement in (
             "xa start 'copied'",
@@ -210,12 +210,16 @@ def test_prepared_xa_is_unseen(database, copier):
             "xa prepare 'copied'",
         ):
             cursor.execute(statement)
-    waiting = copy.chunks.unsettled(copy.read(plan).mark, since)
+    since, chunk = copy.stream.since(), copy.read(plan)
+    waiting = copy.chunks.unsettled(chunk.mark, since)
+    assert copy.chunks.unsettled(chunk.mark, before) is None  # it is noted
+    assert chunk.mark.doubts_provisional
     with database.connect() as connection, connection.cursor() as cursor:
         cursor.execute("xa commit 'copied'")
     assert "XA" in waiting
     chunk = copy.read(plan)
     assert copy.chunks.unsettled(chunk.mark, since) is None
+    assert not chunk.mark.doubts_provisional
     assert min(numbers(copied_events([chunk]))) == 100
 
 

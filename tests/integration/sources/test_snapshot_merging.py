@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from contextlib import contextmanager
 
 import pytest
 
@@ -239,6 +240,42 @@ def assert_reread(copy, database, *settings):
     ]
     (table,) = steps.state.ended[0].tables
     assert (table.dropped_count, table.reread_count, table.reread) == (2, 1, ())
+
+
+@contextmanager
+def ended_xa(database, statement):
+    """What is prepared in here is ended by a statement, whatever happens: it holds locks that outlive its session."""
+    try:
+        yield
+    finally:
+        database.execute(statement)
+
+
+@pytest.mark.parametrize("database", ["mysql", "mariadb"], indirect=True)
+@pytest.mark.parametrize("outcome", ["rollback", "commit"])
+def test_xa_rollback_is_reread(copy, database, outcome):
+    database.execute("insert into p (id, v) values " + ", ".join(f"({n}, 1)" for n in range(1, 7)))
+    steps = copy(chunk_size=2)
+    steps.request()
+    steps.read_chunk()
+    assert of(steps.deliver_chunk()) == [("r", 1, 1), ("r", 2, 1)]
+    prepared = ["xa start 'x'", "update p set v = 2 where id in (1, 3)", "update p set id = 40, v = 2 where id = 4"]
+    with ended_xa(database, f"xa {outcome} 'x'"):
+        database.execute(*prepared, "xa end 'x'", "xa prepare 'x'")
+        steps.follow(lambda event: event.op == "u" and event.after["id"] == 40)
+        # It may have any end: its rows wait for that, and the others do not.
+        deadline = time.monotonic() + 10
+        while not {5, 6} <= {event.after["id"] for event in steps.events} and time.monotonic() < deadline:
+            steps.merge()
+            steps.work()
+            steps._poll(0.01)
+        assert of(event for event in steps.events if event.op == "r") == [("r", n, 1) for n in (1, 2, 5, 6)]
+        assert not steps.is_over()
+    steps.finish()
+    rows = {event.after["id"]: event.after["v"] for event in steps.events}
+    left = {4: 1} if outcome == "rollback" else {40: 2}
+    assert {key: rows[key] for key in (1, 2, 3, 5, 6, *left)} == dict(database.rows("select id, v from p"))
+    assert [event.op for event in steps.events if event.after["id"] in (1, 3, *left)][-3:] == ["r"] * 3
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)

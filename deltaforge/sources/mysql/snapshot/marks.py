@@ -9,7 +9,9 @@ A commit stands in the binary log before others can see it. So a mark is made of
 * MariaDB: a consistent snapshot knows its place in the log exactly.
 
 An XA transaction that is prepared stands in the log, and in the set, and nobody sees it before its XA COMMIT. So a
-chunk that was read while there was one counts for nothing.
+chunk that was read while there was one has surely seen none of those that the log has delivered meanwhile, and what
+was prepared before notes were taken is waited for. XA ROLLBACK takes back what was delivered: the rows of such
+transactions are read again in any case.
 """
 
 from __future__ import annotations
@@ -50,17 +52,21 @@ class MysqlMark:
     gtids: GtidSet | None = None
     prepared: frozenset[str] = frozenset()
 
+    @property
+    def doubts_provisional(self) -> bool:
+        return bool(self.prepared)
+
     def sees(self, source: SourceInfo) -> bool:
-        return self.holds(str(source.gtid or ""), str(source.file), int(source.pos or 0))
-
-    def holds(self, gtid: str, file: str, pos: int) -> bool:
-        """Whether a transaction that is committed was seen."""
         if self.gtids is not None:
-            return bool(gtid) and self.gtids.contains(gtid)
-        return MysqlPosition(file, pos).order <= self.place.order
+            return bool(source.gtid) and self.gtids.contains(str(source.gtid))
+        return MysqlPosition(str(source.file), int(source.pos or 0)).order <= self.place.order
 
-    def lacks(self, since: MysqlPosition) -> str | None:
-        """What the mark has not seen of what lies before a position, in words; None if it is nothing."""
+    def lacks(self, since: MysqlPosition, prepared: frozenset[str]) -> str | None:
+        """What the mark has not seen of what lies before a position, in words; None if it is nothing. ``prepared``:
+        the XA transactions that were prepared there.
+        """
+        if waiting := sorted(self.prepared & prepared):
+            return f"XA transactions that are prepared: {', '.join(waiting[:3])}"
         if self.gtids is None:
             is_seen = since.order <= self.place.order
             return None if is_seen else f"commits up to {since.file}:{since.pos} are not visible yet"
@@ -69,6 +75,16 @@ class MysqlMark:
             return None
         sources = sorted({part[0] for part in wanted.intervals() if not self.gtids.covers(*part)})
         return f"transactions of {', '.join(sources)} are not visible yet"
+
+
+@dataclass(frozen=True)
+class Since:
+    """What had been delivered when notes began to be taken: the log up to ``place``, and with it the rows of XA
+    transactions that were ``prepared`` then.
+    """
+
+    place: MysqlPosition
+    prepared: frozenset[str]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from deltaforge.sources.mysql.server import ServerSettings, read_settings
 from deltaforge.sources.mysql.snapshot.columns import copied_types
 from deltaforge.sources.mysql.snapshot.keys import Key, find_key
 from deltaforge.sources.mysql.snapshot.log import digest_of
-from deltaforge.sources.mysql.snapshot.marks import MysqlMark, Sight, Sights, sights_of
+from deltaforge.sources.mysql.snapshot.marks import MysqlMark, Sight, Sights, Since, sights_of
 from deltaforge.sources.mysql.snapshot.names import quoted, quoted_table
 from deltaforge.sources.mysql.snapshot.ranges import behind, cursor_of, statement, up_to, values_of
 from deltaforge.sources.mysql.snapshot.reread import condition_of_keys
@@ -109,17 +109,15 @@ class MysqlChunkReader:
             return self._chunk(request, sight, high, images, row_count, self._reached(request, plan, last))
 
     def unsettled(self, mark: Mark, since: object) -> str | None:
-        if not isinstance(mark, MysqlMark) or not isinstance(since, MysqlPosition):
+        if not isinstance(mark, MysqlMark) or not isinstance(since, Since):
             raise SourceError("a mark of another source", kind="other")
-        if mark.server != since.server_uuid:
+        if mark.server != since.place.server_uuid:
             raise SourceError(
                 "the log and a chunk of a snapshot have been read from different servers",
                 kind="connect",
                 hint="let the DSN lead to one server",
             )
-        if mark.prepared:  # in the log with its prepare, and seen by nobody before its commit
-            return f"XA transactions that are prepared: {', '.join(sorted(mark.prepared)[:3])}"
-        return mark.lacks(since)
+        return mark.lacks(since.place, since.prepared)
 
     def split(self, plan: TablePlan, stripe: Stripe) -> Cursor | None:
         key = self._plans.of(plan).key

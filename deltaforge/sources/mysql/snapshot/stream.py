@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import closing
+from functools import partial
 
 from deltaforge.core.event import EventIds
 from deltaforge.core.positions import MysqlPosition, Position
 from deltaforge.protocol.mysql.events import ARTIFICIAL, OUTSIDE, decode_header
 from deltaforge.schema.registry import TableName
+from deltaforge.sources.mysql.client import connect, execute
 from deltaforge.sources.mysql.event_mapper import CapturedTable
 from deltaforge.sources.mysql.snapshot.log import tables_to_copy
+from deltaforge.sources.mysql.snapshot.marks import Since, prepared_xa
 from deltaforge.sources.mysql.stream import MysqlStream
 
 _TYPE_AT = 4
@@ -27,8 +31,10 @@ class CopyableMysqlStream(MysqlStream):
         dsn = self._config.dsn.get_secret_value()
         return tables_to_copy(dsn, self._server, self._context.registry, self._mapper, tables)
 
-    def since(self) -> MysqlPosition:
-        return self._position()
+    def since(self) -> Since:
+        place = self._position()
+        with closing(connect(self._config.dsn.get_secret_value())) as connection:
+            return Since(place, prepared_xa(partial(execute, connection)))
 
     def server(self) -> str:
         return self._server.uuid
@@ -38,6 +44,10 @@ class CopyableMysqlStream(MysqlStream):
 
     def definition_count(self, table: TableName) -> int:
         return self._statements.definitions.of(table)
+
+    @property
+    def provisional(self) -> Collection[str]:
+        return self._statements.xa.provisional
 
     def hasten(self, position: Position) -> None:
         """Where the log ends with events that stand in no transaction, none will move the position there."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from deltaforge.core.errors import SourceError
 from deltaforge.core.event import SourceInfo
@@ -68,6 +68,7 @@ class SnapshotMark:
 
     snapshot: Snapshot
     server: str
+    doubts_provisional: ClassVar[bool] = False
 
     def sees(self, source: SourceInfo) -> bool:
         """Whether the chunk has seen the transaction of an event. Of an event without one nothing is sure."""

@@ -40,6 +40,8 @@ class CopyableStream(ScriptedStream):
     def definition_count(self, _table):
         return 0
 
+    provisional = ()
+
     def tables_to_copy(self, names):
         return dict.fromkeys(names, "captured")
 
