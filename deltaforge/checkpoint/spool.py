@@ -230,7 +230,7 @@ class Spool:
     def _number_of(self, table: Any) -> int:
         known = self._numbers.get(id(table))
         if known is None:
-            self._pending += _record(_TABLE, self._tables.pack(table), 0)
+            self._pending += _record(_TABLE, table.packed, 0)
             known = self._numbers[id(table)] = len(self._numbers), table  # kept, so that no other gets its id
         return known[0]
 

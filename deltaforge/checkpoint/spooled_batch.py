@@ -24,13 +24,10 @@ _RESET = "reset the checkpoint of the sink, which reads the log again instead"
 
 
 class TableSchemaCodec(Protocol):
-    """Captured tables as plain data: what a source needs to read row groups again."""
-
-    def pack(self, table: Any) -> bytes:
-        """A captured table (the ``table`` of a row group) as plain bytes."""
+    """Captured tables out of plain data: what a source needs to read row groups again."""
 
     def unpack(self, data: bytes) -> Any:
-        """The table again, with the events it makes equal to those of the one that was packed.
+        """A captured table (the ``table`` of a row group) of which ``data`` was the ``packed``: it makes equal events.
 
         Raises:
             StorageError: The bytes are no table that this version understands.

@@ -231,11 +231,12 @@ class Batch:
         reader_count: How many sinks have yet to call :meth:`release`; the encoded values stay until then.
         chunk: Which part of a snapshot its rows are; None: changes of the log. A chunk is never cut or joined.
         snapshot: The snapshots of the source once this batch and all before it are safe; None: as they were.
+        packed: What it becomes on the way to another process, once that was asked for; see ``runtime/crossing.py``.
     """
 
     __slots__ = (
-        "_encoded", "_events", "byte_count", "chunk", "event_count", "groups", "held_bytes", "is_tx_end", "position",
-        "reader_count", "received_at", "snapshot", "taken_at",
+        "_encoded", "_events", "byte_count", "chunk", "event_count", "groups", "held_bytes", "is_tx_end", "packed",
+        "position", "reader_count", "received_at", "snapshot", "taken_at",
     )  # fmt: skip
 
     def __init__(
@@ -260,6 +261,7 @@ class Batch:
         self.reader_count = 1
         self.chunk: ChunkMark | None = None
         self.snapshot: SnapshotState | None = None
+        self.packed: object | None = None
 
     @classmethod
     def of_groups(
@@ -369,10 +371,6 @@ class Batch:
         rest = (self.between(0, index), self.between(index + 1, self.event_count))
         return self.with_groups([group for part in rest for group in part.groups])
 
-    def __reduce__(self) -> tuple[object, ...]:
-        args = (list(self.events()), self.position, self.is_tx_end, self.byte_count, self.received_at)
-        return _restored, args, (None, {"chunk": self.chunk, "snapshot": self.snapshot})
-
 
 def encode_each(encoder: EventEncoder, groups: Sequence[EventGroup]) -> EncodedList:
     """The values of all events, one by one: ``encode_groups`` of an encoder that has no faster way."""
@@ -385,13 +383,3 @@ def encode_each(encoder: EventEncoder, groups: Sequence[EventGroup]) -> EncodedL
         error.index = len(values)
         raise
     return EncodedList(values, events)
-
-
-def _restored(
-    events: list[ChangeEvent],
-    position: Position,
-    is_tx_end: bool,  # noqa: FBT001 - pickle calls with positions only
-    byte_count: int,
-    received_at: float,
-) -> Batch:
-    return Batch(events, position, is_tx_end=is_tx_end, byte_count=byte_count, received_at=received_at)

@@ -44,3 +44,11 @@ class CapturedTable(Hashable, Protocol):
     @property
     def plan(self) -> object:
         """Its columns as the kernel has them: a ``RowPlan``; None without a kernel."""
+
+    @property
+    def packed(self) -> bytes:
+        """What its source makes it of again, elsewhere or later: see ``spec.source.table_codec``."""
+
+    @property
+    def source_name(self) -> str:
+        """What its events call their source."""

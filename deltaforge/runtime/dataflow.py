@@ -37,7 +37,7 @@ def build_dataflow(pipeline: RunningPipeline, reset: ResetRequest | None = None)
     lanes, sharding = info.spec.lanes(), info.spec.spec.sharding
     if info.spec.spec.schema_sensing.enabled:
         sharded = op.flat_map_batch(SHARDS_STEP, batches, TableShards())
-        batches = op.stateful_batch(SENSING_STEP, sharded, SensingStep(info).logic)
+        batches = op.stateful_batch(SENSING_STEP, sharded, SensingStep(info, pipeline.arrivals).logic)
     if sharding is not None and lanes[0].count > 1:
         batches = op.flat_map_batch(ROUTE_STEP, batches, Router(lanes, sharding))
     op.output(DELIVERY_STEP, batches, DeliverySink(info, reset, pipeline.deliver))

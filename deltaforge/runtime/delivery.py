@@ -25,6 +25,7 @@ from deltaforge.core.errors import DeltaForgeError
 from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.barrier import Barrier, is_waited_for
 from deltaforge.runtime.barrier_requests import BarrierRequests
+from deltaforge.runtime.crossing import Arrivals, PackedBatch
 from deltaforge.runtime.dead_letters import open_dead_letters
 from deltaforge.runtime.panics import told
 from deltaforge.runtime.run_info import RunInfo
@@ -41,7 +42,7 @@ FOLLOWER_QUEUE = 16
 """Batches in memory for a sink that is not waited for, before they wait in its spool."""
 
 
-class Delivery(StatefulSinkPartition[Batch, bytes | None]):
+class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
     """Owns the sinks of a lane, each behind its feed, and holds the barrier by the commit policy.
 
     A sink that the policy waits for holds the barrier for as long as it takes. What any other has not acked at the
@@ -52,6 +53,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         requests: To the source, for barriers while nothing comes.
         spools: Of the sinks.
         tap: Is shown what passes.
+        arrivals: Of batches from other processes.
         ahead: Is told what the sinks have that keep their progress.
         state: What was saved; None at a first start.
         state_before_reset: What stays saved until the source says where a reset begins.
@@ -63,6 +65,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         requests: BarrierRequests,
         spools: Spools,
         tap: Tap,
+        arrivals: Arrivals,
         *,
         ahead: ChunksAhead,
         state: DeliveryState | None,
@@ -72,6 +75,7 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         self._requests = requests
         self._spools = spools
         self._tap = tap
+        self._arrivals = arrivals
         self._ahead = ahead
         self._state_before_reset = state_before_reset
         ids = [sink.config.id for sink in info.spec.spec.sinks]
@@ -135,12 +139,13 @@ class Delivery(StatefulSinkPartition[Batch, bytes | None]):
         )
 
     @told
-    def write_batch(self, items: list[Batch]) -> None:
+    def write_batch(self, items: list[Batch | PackedBatch]) -> None:
         self._state_before_reset = None
-        for batch in items:
-            batch.reader_count = len(self.feeds)
-            self._has_chunk = self._has_chunk or batch.chunk is not None
+        for item in items:
             with self._aborting():
+                batch = self._arrivals.arrived(item)
+                batch.reader_count = len(self.feeds)
+                self._has_chunk = self._has_chunk or batch.chunk is not None
                 self._barrier.hand_over(batch)
             if self._tap.is_listened:
                 self._tap.offer(batch)
@@ -252,7 +257,7 @@ OpenDelivery = Callable[[RunInfo, DeliveryState | None, bytes | None], Delivery]
 """Makes the partition of a lane from its facts, ``state`` and ``state_before_reset``."""
 
 
-class DeliverySink(FixedPartitionedSink[Batch, bytes | None]):
+class DeliverySink(FixedPartitionedSink[Batch | PackedBatch, bytes | None]):
     """A partition for each lane. Their keys are on disk.
 
     Args:

@@ -9,11 +9,13 @@ from typing import Any
 import msgspec
 
 from deltaforge.checkpoint.reset import ResetRequest
+from deltaforge.checkpoint.spooled_batch import TableSchemaCodec
 from deltaforge.checkpoint.state import DeliveryState, SourceState
 from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import ControlError
 from deltaforge.core.lanes import Lane
 from deltaforge.runtime.barrier_requests import BarrierRequests
+from deltaforge.runtime.crossing import Arrivals
 from deltaforge.runtime.dead_letters import RetryRequest
 from deltaforge.runtime.delivery import Delivery
 from deltaforge.runtime.run_info import RunInfo
@@ -38,6 +40,7 @@ class RunningPipeline:
         sources: The partitions that read a log, by shard, as far as they are here by now.
         deliveries: The partitions that own the sinks of a lane; likewise.
         sinks_to_fill: Ids of the sinks that get a snapshot of their own; to be set before the dataflow runs.
+        arrivals: Of batches from other processes.
     """
 
     def __init__(self, info: RunInfo) -> None:
@@ -50,7 +53,8 @@ class RunningPipeline:
         self._ahead = {lane.shard: ChunksAhead(lane.count) for lane in lanes}
         self.sinks_to_fill: list[str] = []
         # Now, because it imports the source's package: two threads that import it at a time may see it half loaded.
-        self._tables = info.spec.spec.source.table_codec(info.name, info.tenant, info.metrics.count_python_rows)
+        self._tables = self._tables_of(info.name)
+        self.arrivals = Arrivals(self._tables_of)
 
     @property
     def source(self) -> LogPartition | None:
@@ -92,6 +96,7 @@ class RunningPipeline:
             self._requests[shard],
             spools,
             self.tap,
+            self.arrivals,
             ahead=self._ahead[shard],
             state=state,
             state_before_reset=state_before_reset,
@@ -159,3 +164,10 @@ class RunningPipeline:
         if self.reader is None:
             raise ControlError("the source is not in this process", hint="ask the process that reads the log")
         return self.reader
+
+    def _tables_of(self, source_name: str) -> TableSchemaCodec:
+        info = self.info
+        codec: TableSchemaCodec = info.spec.spec.source.table_codec(
+            source_name, info.tenant, info.metrics.count_python_rows
+        )
+        return codec

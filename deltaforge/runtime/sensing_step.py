@@ -22,6 +22,7 @@ from bytewax.operators import StatefulBatchLogic
 from deltaforge.checkpoint.reader import sensing_shard_key
 from deltaforge.core.batch import Batch, EventGroup
 from deltaforge.core.errors import DeltaForgeError, unforeseen
+from deltaforge.runtime.crossing import Arrivals, PackedBatch
 from deltaforge.runtime.panics import told
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.sensing import MAX_KNOWN_TABLES, BatchSensing
@@ -29,7 +30,7 @@ from deltaforge.sensing.state import NOTHING, SHARDS, SensingState, decode_sensi
 
 log = logging.getLogger(__name__)
 
-Keyed = tuple[str, Batch | int]
+Keyed = tuple[str, Batch | PackedBatch | int]
 """A batch under the key of the pipeline, or the number of a shard under the key of that."""
 
 _table_of = operator.attrgetter("table")
@@ -76,10 +77,12 @@ class SensingStep:
 
     Args:
         info: Of the run.
+        arrivals: Of batches from other processes.
     """
 
-    def __init__(self, info: RunInfo) -> None:
+    def __init__(self, info: RunInfo, arrivals: Arrivals) -> None:
         self.info = info
+        self.arrivals = arrivals
         self.thread: int | None = None  # which looks at what is known, once a batch has come
         self._shards: dict[int, int] = {}  # and those of the shards
         self._saved: list[SensingState] = []
@@ -116,7 +119,7 @@ class SensingStep:
         return sensing.shapes.pipeline_bytes({n for n, thread in self._shards.items() if thread == self.thread})
 
 
-class SensingLogic(StatefulBatchLogic[Batch | int, Batch, bytes]):
+class SensingLogic(StatefulBatchLogic[Batch | PackedBatch | int, Batch, bytes]):
     """The pipeline's key, or that of a shard: what comes under it says which.
 
     Args:
@@ -132,15 +135,16 @@ class SensingLogic(StatefulBatchLogic[Batch | int, Batch, bytes]):
         self._has_begun = False  # it is the pipeline's
 
     @told
-    def on_batch(self, values: list[Batch | int]) -> tuple[Iterable[Batch], bool]:
-        batches = [value for value in values if isinstance(value, Batch)]
-        if not batches:
+    def on_batch(self, values: list[Batch | PackedBatch | int]) -> tuple[Iterable[Batch], bool]:
+        came = [value for value in values if not isinstance(value, int)]
+        if not came:
             self._shard = next(value for value in values if isinstance(value, int))
             self._step.place(self._shard)
             return [], self.RETAIN
         began, self._has_begun = time.monotonic(), True
         sensing = self._step.begin()
         try:
+            batches = [self._step.arrivals.arrived(batch) for batch in came]
             for batch in batches:
                 sensing.observe(batch)
         except DeltaForgeError as error:

@@ -161,7 +161,7 @@ class SourceSpec(Protocol):
     def table_codec(
         self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted
     ) -> TableSchemaCodec:
-        """What packs the captured tables of this source's row groups.
+        """What makes captured tables of the ``packed`` form that those of this source have.
 
         Args:
             pipeline: ``metadata.name``.

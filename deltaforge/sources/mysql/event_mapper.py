@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -21,6 +22,14 @@ from deltaforge.sources.fragments import event_fragments
 from deltaforge.sources.python_rows import CountPythonRows, uncounted
 
 VERSION = f"deltaforge-{__version__}"
+
+
+class PackedTable(msgspec.Struct, tag_field="format", tag="mysql 1"):
+    """What a captured table is made of. ``columns``: names and types in table order."""
+
+    version: SchemaVersion
+    columns: list[tuple[str, ColumnType]]
+    is_outbox: bool
 
 
 class CapturedTable:
@@ -55,6 +64,16 @@ class CapturedTable:
             insert_texts = event_fragments(compiled, mapper.event_of(self, "c"))
             self.plan = compiled.RowPlan(self, [name for name, _ in columns], schema.primary_key, texts, insert_texts)
             self.plan.set_mysql([column for _, column in columns])
+
+    @property
+    def source_name(self) -> str:
+        """What its events call their source."""
+        return self.mapper.source_name
+
+    @functools.cached_property
+    def packed(self) -> bytes:
+        """As JSON."""
+        return msgspec.json.encode(PackedTable(self.registered, list(self.columns), self.is_outbox))
 
 
 class StatementPlace(msgspec.Struct):
@@ -92,7 +111,7 @@ class EventMapper:
     """
 
     def __init__(self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted) -> None:
-        self._pipeline = pipeline
+        self.source_name = pipeline
         self._tenant = tenant
         self.count_python_rows = count_python_rows
 
@@ -164,7 +183,7 @@ class EventMapper:
         return event
 
     def _event(self, db: str, table: str, op: Op) -> ChangeEvent:
-        source = SourceInfo(version=VERSION, connector="mysql", name=self._pipeline, ts_ms=0, db=db, table=table)
+        source = SourceInfo(version=VERSION, connector="mysql", name=self.source_name, ts_ms=0, db=db, table=table)
         return ChangeEvent(before=None, after=None, source=source, op=op, ts_ms=0, tenant_id=self._tenant)
 
     def _put(self, event: ChangeEvent, place: StatementPlace | LoggedRows) -> None:

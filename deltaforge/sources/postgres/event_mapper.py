@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -31,6 +32,18 @@ from deltaforge.sources.fragments import event_fragments
 from deltaforge.sources.python_rows import CountPythonRows, uncounted
 
 VERSION = f"deltaforge-{__version__}"
+
+
+class PackedTable(msgspec.Struct, tag_field="format", tag="postgres 1"):
+    """What a captured table is made of. ``types``: everything that its columns are made of; ``database``: its name;
+    ``keeps_marker``: as :class:`EventMapper` has it.
+    """
+
+    relation: Relation
+    version: SchemaVersion
+    types: list[TypeInfo]
+    database: str
+    keeps_marker: bool = False
 
 
 class CapturedTable:
@@ -66,6 +79,18 @@ class CapturedTable:
             self.plan = compiled.RowPlan(self, [name for name, _ in self.decoders], schema.primary_key, texts, texts)
             column_types = [kernel_type(column.type_oid, types) for column in relation.columns]
             self.plan.set_postgres(column_types, mapper.keeps_marker)
+
+    @property
+    def source_name(self) -> str:
+        """What its events call their source."""
+        return self.mapper.source_name
+
+    @functools.cached_property
+    def packed(self) -> bytes:
+        """As JSON."""
+        types, mapper = list(self.types.values()), self.mapper
+        packed = PackedTable(self.relation, self.registered, types, mapper.database, mapper.keeps_marker)
+        return msgspec.json.encode(packed)
 
     def filled(self, new: Tuple, old: Tuple) -> Tuple:
         """The new row with the TOAST values that the update did not touch, as far as the old row holds them."""
@@ -151,7 +176,7 @@ class EventMapper:
         keeps_marker: bool = False,
         count_python_rows: CountPythonRows = uncounted,
     ) -> None:
-        self._pipeline = pipeline
+        self.source_name = pipeline
         self._tenant = tenant
         self.database = database
         self.keeps_marker = keeps_marker
@@ -238,7 +263,7 @@ class EventMapper:
         source = SourceInfo(
             version=VERSION,
             connector="postgresql",
-            name=self._pipeline,
+            name=self.source_name,
             ts_ms=0,
             db=self.database,
             schema=schema,

@@ -1,34 +1,18 @@
-"""Captured tables as plain data, for row groups that wait on disk."""
+"""Captured tables of plain data, for row groups that wait on disk or come from another process."""
 
 from __future__ import annotations
 
 import msgspec
 
 from deltaforge.core.errors import DeltaForgeError, StorageError
-from deltaforge.protocol.postgres.messages import Relation
-from deltaforge.protocol.postgres.values import TypeInfo
-from deltaforge.schema.versions import SchemaVersion
-from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper
+from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper, PackedTable
 from deltaforge.sources.python_rows import CountPythonRows, uncounted
-
-
-class PackedTable(msgspec.Struct, tag_field="format", tag="postgres 1"):
-    """What a captured table is made of. ``types``: everything that its columns are made of; ``database``: its name;
-    ``keeps_marker``: as :class:`EventMapper` has it.
-    """
-
-    relation: Relation
-    version: SchemaVersion
-    types: list[TypeInfo]
-    database: str
-    keeps_marker: bool = False
-
 
 _decode = msgspec.json.Decoder(PackedTable).decode
 
 
 class PostgresTableSchemaCodec:
-    """Packs the tables of a pipeline.
+    """Unpacks the tables of a pipeline.
 
     Args:
         pipeline: ``metadata.name``.
@@ -41,15 +25,8 @@ class PostgresTableSchemaCodec:
         self._tenant = tenant
         self._count_python_rows = count_python_rows
 
-    def pack(self, table: CapturedTable) -> bytes:
-        """A table as JSON."""
-        types = list(table.types.values())
-        mapper = table.mapper
-        packed = PackedTable(table.relation, table.registered, types, mapper.database, mapper.keeps_marker)
-        return msgspec.json.encode(packed)
-
     def unpack(self, data: bytes) -> CapturedTable:
-        """The table again.
+        """The table whose ``packed`` this is.
 
         Raises:
             StorageError: It is none that this version understands.

@@ -1,10 +1,9 @@
-import pickle
 import uuid
 
 from deltaforge.core.batch import Batch, encode_each
 from deltaforge.core.event import EventIds
 from deltaforge.core.positions import PostgresPosition
-from deltaforge.testing.fakes import make_batch, make_event
+from deltaforge.testing.fakes import make_event
 
 
 def test_event_ids_are_version_8_uuids_and_repeat():
@@ -43,13 +42,6 @@ def test_key_is_none_when_the_image_lacks_a_key_column():
     event = make_event(7, 1)
     event.after = {"name": "x"}
     assert event.key() is None
-
-
-def test_batch_survives_pickling_between_processes():
-    batch = make_batch(3, event_count=2)
-    copy = pickle.loads(pickle.dumps(batch))  # noqa: S301 - our own bytes
-    assert list(copy.events()) == list(batch.events())
-    assert (copy.position, copy.is_tx_end, copy.byte_count) == (batch.position, batch.is_tx_end, batch.byte_count)
 
 
 def test_batch_encodes_once_per_encoder_identity():
