@@ -60,9 +60,12 @@ class Invalid(TypedDict):
 
 
 class Checkpoint(TypedDict):
-    """What is saved for one sink. A position is ``file`` and ``pos`` (and ``gtid_set``), or ``lsn`` and ``tx_id``."""
+    """What is saved for one sink, of one lane if there are several. A position is ``file`` and ``pos`` (and
+    ``gtid_set``), or ``lsn`` and ``tx_id``.
+    """
 
     sink_id: str
+    lane: NotRequired[str]
     position: dict[str, Any]
     age_seconds: float
     lag_bytes: NotRequired[int]

@@ -22,10 +22,14 @@ class Destination:
         self._events += map(json.loads, self._added())
         return list(self._events)
 
+    def streams(self):
+        """The same in parts that each have an order of their own."""
+        return [self.events()]
+
 
 class FileDestination(Destination):
-    def __init__(self, folder):
-        self._path = folder / "out.jsonl"
+    def __init__(self, folder, name="out.jsonl"):
+        self._path = folder / name
         self._end = 0
         super().__init__(file_sink(self._path))
 
@@ -38,6 +42,24 @@ class FileDestination(Destination):
             lines = file.read().split(b"\n")[:-1]
         self._end += sum(len(line) + 1 for line in lines)
         return lines
+
+
+class LaneFiles(Destination):
+    """A file for each of some lanes."""
+
+    def __init__(self, folder, count):
+        self._lanes = [FileDestination(folder, f"out.{lane}.jsonl") for lane in range(count)]
+        self._known = [0] * count
+        super().__init__(file_sink(folder / "out.jsonl"))
+
+    def events(self):
+        for lane, events in enumerate(self.streams()):
+            self._events += events[self._known[lane] :]
+            self._known[lane] = len(events)
+        return list(self._events)
+
+    def streams(self):
+        return [lane.events() for lane in self._lanes]
 
 
 class KafkaDestination(Destination):

@@ -19,11 +19,12 @@ class Workload:
         seed: Equal seeds do equal things.
 
     Attributes:
+        moves_keys: Whether updates change keys, which then go by the new one.
         has_ddl: Whether it alters and truncates tables, too. A table that is copied is then copied anew.
     """
 
     def __init__(self, database, seed):
-        self.has_ddl = True
+        self.has_ddl = self.moves_keys = True
         self._database = database
         self._rng = random.Random(seed)
         self._is_mysql = database.server.scheme == "mysql"
@@ -152,7 +153,7 @@ class Workload:
         if verb == "insert":
             row = (self._new_id("items"), seq, self._text(), self._rng.choice(DECIMALS), self._rng.choice(NUMBERS))
             cursor.execute("insert into items (id, seq, name, amount, big) values (%s, %s, %s, %s, %s)", row)
-        elif verb == "update":
+        elif verb == "update" or (verb == "key" and not self.moves_keys):
             cursor.execute(
                 "update items set seq = %s, name = %s where id = %s", (seq, self._text(), self._rng.choice(ids))
             )

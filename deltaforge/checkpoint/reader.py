@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import pickle
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,7 +23,7 @@ from deltaforge.checkpoint.state import (
     decode_source_state,
 )
 from deltaforge.core.errors import CheckpointError
-from deltaforge.core.lanes import Lane, lane_suffix, shard_suffix
+from deltaforge.core.lanes import ONE_LANE, Lane, lane_suffix, shard_suffix
 
 FLOW_ID = "deltaforge"
 SOURCE_STEP = "source"
@@ -65,13 +65,19 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def read_checkpoints(recovery_dir: Path) -> list[SinkCheckpoint]:
-    """The saved position of each sink; empty when nothing was saved yet.
+    """The saved position of each sink of a pipeline with one lane; empty when nothing was saved yet.
 
     Raises:
         CheckpointError: The store cannot be read.
     """
-    state = read_delivery_state(recovery_dir)
-    return [] if state is None else state.sinks
+    return [found for _, found in read_lane_checkpoints(recovery_dir, (ONE_LANE,))]
+
+
+def read_lane_checkpoints(recovery_dir: Path, lanes: Sequence[Lane]) -> list[tuple[Lane, SinkCheckpoint]]:
+    """The saved position of each sink of each of the lanes. Raises as :func:`read_checkpoints`."""
+    states = read_delivery_states(recovery_dir)
+    found = ((lane, states.get(delivery_key(lane))) for lane in lanes)
+    return [(lane, sink) for lane, state in found if state is not None for sink in state.sinks]
 
 
 def read_source_state(recovery_dir: Path) -> SourceState | None:

@@ -151,17 +151,23 @@ def _status(args: argparse.Namespace) -> int:
         ]
     )
     out("")
-    saved = {checkpoint["sink_id"]: checkpoint for checkpoint in ops["checkpoints"]}
-    rows = [_sink_row(sink, saved.get(sink["config"]["id"]), ops) for sink in info["spec"]["spec"]["sinks"]]
+    rows = [row for sink in info["spec"]["spec"]["sinks"] for row in _sink_rows(sink, ops)]
     table(("SINK", "TYPE", "ACKED", "POSITION", "ERROR"), rows)
     return 0
 
 
+def _sink_rows(sink: dict[str, Any], ops: dict[str, Any]) -> list[tuple[str, ...]]:
+    """A row for each lane of which something is saved, or one that says that nothing is."""
+    found = [checkpoint for checkpoint in ops["checkpoints"] if checkpoint["sink_id"] == sink["config"]["id"]]
+    return [_sink_row(sink, saved, ops) for saved in found or [None]]
+
+
 def _sink_row(sink: dict[str, Any], saved: dict[str, Any] | None, ops: dict[str, Any]) -> tuple[str, ...]:
     name = sink["config"]["id"]
+    shown = f"{name} lane {saved['lane']}" if saved and "lane" in saved else name
     acked = f"{age(saved['age_seconds'])} ago" if saved else "-"
     position = " ".join(f"{key} {compact(value)}" for key, value in saved["position"].items()) if saved else "-"
-    return name, sink["type"], acked, position, ops["sink_errors"].get(name, "")
+    return shown, sink["type"], acked, position, ops["sink_errors"].get(name, "")
 
 
 def _create(args: argparse.Namespace) -> int:

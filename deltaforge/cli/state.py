@@ -38,7 +38,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def _checkpoints(args: argparse.Namespace) -> int:
     import asyncio
 
-    from deltaforge.checkpoint.reader import read_checkpoints
+    from deltaforge.checkpoint.reader import read_lane_checkpoints
     from deltaforge.control.checkpoints import checkpoint_views, reset_stopped
     from deltaforge.runtime.paths import PipelinePaths
 
@@ -49,7 +49,8 @@ def _checkpoints(args: argparse.Namespace) -> int:
             raise SpecError("--sink says which sink --reset is for", hint="give --reset too")
         if args.snapshot:
             raise SpecError("--snapshot is a part of --reset", hint="give --reset too, or see deltaforge snapshot")
-        print(json.dumps(checkpoint_views(read_checkpoints(paths.recovery), None), indent=2))  # noqa: T201 - the output
+        found = read_lane_checkpoints(paths.recovery, document.lanes())
+        print(json.dumps(checkpoint_views(found, None), indent=2))  # noqa: T201 - the output
         return 0
     body = {"to": _place(args.reset), **({"sink_id": args.sink} if args.sink else {})}
     body |= {"snapshot": True} if args.snapshot else {}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from deltaforge.checkpoint.reader import read_delivery_state, read_source_state
+from deltaforge.checkpoint.reader import delivery_key, read_delivery_states, read_source_state
 from deltaforge.checkpoint.reset import ResetRequest, read_reset, request_from_body, write_reset
-from deltaforge.checkpoint.state import SinkCheckpoint
+from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint
 from deltaforge.control import child
 from deltaforge.core.errors import CheckpointError, ControlError
+from deltaforge.core.lanes import Lane
 from deltaforge.core.positions import POSITION_TYPES, LogEdge, Position, decode_position
 from deltaforge.runtime.paths import PipelinePaths
 
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def checkpoint_views(found: list[SinkCheckpoint], live: dict[str, Any] | None) -> list[dict[str, Any]]:
-    """One entry for each sink; ``lag_bytes`` only where the running process knows how long the log is.
+def checkpoint_views(found: list[tuple[Lane, SinkCheckpoint]], live: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """One entry for each sink of each lane; ``lag_bytes`` only where the running process knows how long the log is.
 
     Args:
         found: What is saved.
@@ -30,7 +32,7 @@ def checkpoint_views(found: list[SinkCheckpoint], live: dict[str, Any] | None) -
     """
     text = ((live or {}).get("source") or {}).get("log_end")
     end = decode_position(text.encode()) if text else None
-    return [_view(checkpoint, end) for checkpoint in found]
+    return [_view(lane, checkpoint, end) for lane, checkpoint in found]
 
 
 def pending_reset(paths: PipelinePaths) -> dict[str, Any]:
@@ -73,7 +75,9 @@ async def reset_stopped(document: PipelineSpec, paths: PipelinePaths, body: Any,
         body,
         source_type=spec.source.type,
         sink_ids=[sink.config.id for sink in spec.sinks],
-        saved=await asyncio.to_thread(_saved, paths, body.get("sink_id") if isinstance(body, dict) else None),
+        saved=await asyncio.to_thread(
+            _saved, paths, document.lanes(), body.get("sink_id") if isinstance(body, dict) else None
+        ),
     )
     paths.create()
     await asyncio.to_thread(write_reset, paths.reset, request)
@@ -86,9 +90,10 @@ async def reset_stopped(document: PipelineSpec, paths: PipelinePaths, body: Any,
     }
 
 
-def _view(checkpoint: SinkCheckpoint, end: Position | None) -> dict[str, Any]:
+def _view(lane: Lane, checkpoint: SinkCheckpoint, end: Position | None) -> dict[str, Any]:
     view = {
         "sink_id": checkpoint.sink_id,
+        **({"lane": lane.name} if lane.name else {}),
         "position": checkpoint.position.view(),
         "age_seconds": round(checkpoint.age_seconds(), 3),
     }
@@ -96,18 +101,30 @@ def _view(checkpoint: SinkCheckpoint, end: Position | None) -> dict[str, Any]:
     return view if count is None else {**view, "lag_bytes": count}
 
 
-def _saved(paths: PipelinePaths, sink_id: Any) -> Position | None:
-    """What a sink has, or where the source would continue; None if nobody can say, which a reset may mend."""
+def _saved(paths: PipelinePaths, lanes: Sequence[Lane], sink_id: Any) -> Position | None:
+    """What a sink has in every lane, or where the source would continue; None if nobody can say, which a reset may
+    mend.
+    """
     try:
-        delivery = read_delivery_state(paths.recovery) if sink_id is not None else None
-        of_sink = {sink.sink_id: sink.position for sink in delivery.sinks} if delivery else {}
-        if delivery is not None:
-            of_sink |= {known: mark.position for known, mark in delivery.spools.items() if mark.is_detached}
+        states = read_delivery_states(paths.recovery) if sink_id is not None else {}
+        of_lanes = [_of_sink(states.get(delivery_key(lane)), sink_id) for lane in lanes]
         state = read_source_state(paths.recovery)
     except CheckpointError as error:
         log.warning("the checkpoint that is to be reset cannot be read: %s", error)
         return None
-    return of_sink.get(sink_id, state.position if state else None)
+    known = [position for position in of_lanes if position is not None]
+    first = next((position for position in known if not any(other.is_behind(position) for other in known)), None)
+    return first or (state.position if state else None)
+
+
+def _of_sink(state: DeliveryState | None, sink_id: str) -> Position | None:
+    """What a sink has of a lane; of one that was given up, where that was."""
+    if state is None:
+        return None
+    mark = state.spools.get(sink_id)
+    if mark is not None and mark.is_detached:
+        return mark.position
+    return next((sink.position for sink in state.sinks if sink.sink_id == sink_id), None)
 
 
 def _message(request: ResetRequest, source_type: str) -> str:

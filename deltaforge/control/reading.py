@@ -8,7 +8,7 @@ import logging
 from collections import defaultdict
 from typing import Any
 
-from deltaforge.checkpoint.reader import read_checkpoints
+from deltaforge.checkpoint.reader import read_lane_checkpoints
 from deltaforge.control.checkpoints import checkpoint_views, pending_reset
 from deltaforge.control.dead_letters import DeadLetterService
 from deltaforge.control.options import ServeOptions
@@ -74,9 +74,10 @@ class RegisteredPipelines:
 
     async def checkpoints(self, name: str) -> builtins.list[dict[str, Any]]:
         """The saved position of each sink, from the recovery store: also when nothing runs."""
-        supervisor = self.get(name).supervisor
-        live = await supervisor.live()
-        return checkpoint_views(await asyncio.to_thread(read_checkpoints, supervisor.paths.recovery), live)
+        pipeline = self.get(name)
+        live, lanes = await pipeline.supervisor.live(), pipeline.parsed.spec.lanes()
+        recovery_dir = pipeline.supervisor.paths.recovery
+        return checkpoint_views(await asyncio.to_thread(read_lane_checkpoints, recovery_dir, lanes), live)
 
     async def skips(self, name: str) -> dict[str, Any]:
         """The event that holds a pipeline up, and those that were let pass."""

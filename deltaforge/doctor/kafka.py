@@ -78,6 +78,8 @@ def examine(subject: Subject, config: KafkaSinkConfig, notes: Notes) -> None:
         _topic(notes, brokers, config, settings)
         if config.exactly_once:
             _transactions(notes, brokers, settings)
+            for lane in subject.spec.lanes():
+                _positions(notes, brokers, config.producer_settings(subject.spec.metadata.name, lane.name))
 
 
 def _connect(subject: Subject, config: KafkaSinkConfig, settings: dict[str, str]) -> None:
@@ -210,6 +212,9 @@ def _transactions(notes: Notes, brokers: _Brokers, settings: dict[str, str]) -> 
         notes.error("kafka.transactions", text)
     else:
         notes.ok("kafka.transactions", "the brokers allow transactions as long as the sink needs them")
+
+
+def _positions(notes: Notes, brokers: _Brokers, settings: dict[str, str]) -> None:
     name = topic_name(settings["transactional.id"])
     if name in brokers.topics:
         operations = brokers.operations(name)

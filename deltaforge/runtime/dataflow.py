@@ -34,12 +34,11 @@ def build_dataflow(pipeline: RunningPipeline, reset: ResetRequest | None = None)
     _say_decoders()
     flow = Dataflow(FLOW_ID)
     batches = op.input(SOURCE_STEP, flow, LogSource(info, reset, pipeline.read_log))
-    lanes, sharding = info.spec.lanes(), info.spec.spec.sharding
     if info.spec.spec.schema_sensing.enabled:
         sharded = op.flat_map_batch(SHARDS_STEP, batches, TableShards())
         batches = op.stateful_batch(SENSING_STEP, sharded, SensingStep(info, pipeline.arrivals).logic)
-    if sharding is not None and lanes[0].count > 1:
-        batches = op.flat_map_batch(ROUTE_STEP, batches, Router(lanes, sharding))
+    if info.spec.lanes()[0].count > 1:
+        batches = op.flat_map_batch(ROUTE_STEP, batches, Router(info))
     op.output(DELIVERY_STEP, batches, DeliverySink(info, reset, pipeline.deliver))
     return flow
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 
 from deltaforge.core.errors import StorageError
+from deltaforge.core.event import ChangeEvent
 from deltaforge.journal.entries import Entry, event_of
 from deltaforge.journal.queue import DeadLetterLimits, DeadLetters
 from deltaforge.journal.reading import DeadLetterQueue, find_entries
@@ -18,6 +21,10 @@ from deltaforge.storage.sqlite import SqliteStorage
 
 RETRY_SECS = 30.0
 """How long a retry waits for a sink that has something else to do."""
+
+
+WorkerOf = Callable[[str, ChangeEvent], SinkWorker | None]
+"""Who writes an event to the sink of an id; None: there is no such sink."""
 
 
 class RetryRequest(msgspec.Struct):
@@ -46,8 +53,12 @@ class PipelineDeadLetters:
             raise
         self._queue = DeadLetterQueue(self._storage.queue, info.name)
 
-    def retry(self, request: RetryRequest, workers: list[SinkWorker]) -> list[dict[str, Any]]:
+    def retry(self, request: RetryRequest, worker_of: WorkerOf) -> list[dict[str, Any]]:
         """Deliver entries again, oldest first; what its sink acked is removed.
+
+        Args:
+            request: Which.
+            worker_of: Whose thread writes an event to a sink.
 
         Returns:
             ``{"seq", "event_id", "sink_id", "status", "error"}`` of each: ``delivered``, ``truncated`` or ``failed``.
@@ -55,10 +66,9 @@ class PipelineDeadLetters:
         Raises:
             StorageError: The queue cannot be read, or holds no such entry.
         """
-        of_id = {worker.id: worker for worker in workers}
         outcomes = []
         for seq, entry in self._asked(request):
-            status, error = self._retried(seq, entry, of_id.get(entry.meta.sink_id))
+            status, error = self._retried(seq, entry, worker_of)
             told = {"seq": seq, "event_id": entry.event_id, "sink_id": entry.meta.sink_id}
             outcomes.append({**told, "status": status, "error": error})
         self.letters.refresh()
@@ -75,13 +85,14 @@ class PipelineDeadLetters:
         terms = {"sink_id": request.sink_id, "error_kind": request.error_kind}
         return find_entries(self._storage.queue, self._pipeline, limit=request.limit, **terms)
 
-    def _retried(self, seq: int, entry: Entry, worker: SinkWorker | None) -> tuple[str, str | None]:
-        if worker is None:
-            return "failed", f"the pipeline has no sink {entry.meta.sink_id} any more"
+    def _retried(self, seq: int, entry: Entry, worker_of: WorkerOf) -> tuple[str, str | None]:
         try:
             event = event_of(entry)
         except StorageError as error:
             return "truncated" if entry.payload_truncated else "failed", str(error)
+        worker = worker_of(entry.meta.sink_id, event)
+        if worker is None:
+            return "failed", f"the pipeline has no sink {entry.meta.sink_id} any more"
         # Somebody else may have asked for it at the same time.
         redelivery = Redelivery(event, lambda: self._queue.remove(seq), lambda: self._queue.picked([seq]))
         worker.redeliver(redelivery)
@@ -89,15 +100,41 @@ class PipelineDeadLetters:
         return ("failed" if redelivery.error else "delivered"), redelivery.error
 
 
-def open_dead_letters(info: RunInfo) -> PipelineDeadLetters | None:
-    """The dead letters of a pipeline; None if its document wants none.
+class SharedDeadLetters:
+    """The dead letters of all lanes in this process: opened for the first of them, closed with the last.
 
-    Raises:
-        StorageError: They cannot be opened or read.
+    Args:
+        info: Of the run.
     """
-    journal = info.spec.spec.journal
-    if journal is None or not journal.enabled:
-        return None
-    dlq = journal.dlq
-    limits = DeadLetterLimits(dlq.max_entries, dlq.max_age_secs, journal.max_event_bytes, dlq.overflow_policy)
-    return PipelineDeadLetters(info, limits)
+
+    def __init__(self, info: RunInfo) -> None:
+        self._info = info
+        self._lock = threading.Lock()
+        self._user_count = 0
+        self._opened: PipelineDeadLetters | None = None
+
+    def open(self) -> PipelineDeadLetters | None:
+        """For one lane, which closes them once; None if the document wants none.
+
+        Raises:
+            StorageError: They cannot be opened or read.
+        """
+        journal = self._info.spec.spec.journal
+        if journal is None or not journal.enabled:
+            return None
+        dlq = journal.dlq
+        limits = DeadLetterLimits(dlq.max_entries, dlq.max_age_secs, journal.max_event_bytes, dlq.overflow_policy)
+        with self._lock:
+            if self._opened is None:
+                self._opened = PipelineDeadLetters(self._info, limits)
+            self._user_count += 1
+            return self._opened
+
+    def close(self) -> None:
+        """A lane does not need them any more."""
+        with self._lock:
+            self._user_count -= 1
+            if self._user_count or self._opened is None:
+                return
+            opened, self._opened = self._opened, None
+        opened.close()

@@ -26,7 +26,7 @@ from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.barrier import Barrier, is_waited_for
 from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.crossing import Arrivals, PackedBatch
-from deltaforge.runtime.dead_letters import open_dead_letters
+from deltaforge.runtime.dead_letters import SharedDeadLetters
 from deltaforge.runtime.panics import told
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.sink_feed import SinkFeed
@@ -54,6 +54,7 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
         spools: Of the sinks.
         tap: Is shown what passes.
         arrivals: Of batches from other processes.
+        letters: Dead letters of all lanes.
         ahead: Is told what the sinks have that keep their progress.
         state: What was saved; None at a first start.
         state_before_reset: What stays saved until the source says where a reset begins.
@@ -66,6 +67,7 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
         spools: Spools,
         tap: Tap,
         arrivals: Arrivals,
+        letters: SharedDeadLetters,
         *,
         ahead: ChunksAhead,
         state: DeliveryState | None,
@@ -76,6 +78,7 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
         self._spools = spools
         self._tap = tap
         self._arrivals = arrivals
+        self._letters = letters
         self._ahead = ahead
         self._state_before_reset = state_before_reset
         ids = [sink.config.id for sink in info.spec.spec.sinks]
@@ -83,7 +86,7 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
         self._state = (state or fresh).with_members(ids, lambda: uuid.uuid4().hex)
         self._unmarked = unmarked_files(info, [sink_id for sink_id in ids if state and state.knows(sink_id)])
         acked = {sink.sink_id: sink for sink in self._state.sinks}
-        self.dead_letters = open_dead_letters(info)
+        self.dead_letters = letters.open()
         self._limits = info.spec.spec.batch.limits()
         self._waiting = {sink_id: Waiting() for sink_id in ids}
         self._began = time.monotonic()
@@ -133,7 +136,7 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
             info.metrics,
             self._state.generation_of(config.id),
             output_dir=info.rules.output_of(config) if info.rules else None,
-            adopts=config.id in self._unmarked,
+            adopts=config.id in self._unmarked and not info.lane.name,
             waiting=self._waiting[config.id],
             lane=info.lane.name,
         )
@@ -183,7 +186,7 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
             feed.close(self._info.ending.threads_secs())
         dead_letters, self.dead_letters = self.dead_letters, None
         if dead_letters is not None:
-            dead_letters.close()
+            self._letters.close()
 
     def begin_close(self) -> None:
         """Have the threads of all sinks end."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 
-from deltaforge.checkpoint.reader import read_delivery_state
+from deltaforge.checkpoint.reader import delivery_key, read_delivery_states
 from deltaforge.checkpoint.reset import ResetRequest, read_reset, write_reset
 from deltaforge.core.positions import LogEdge
 from deltaforge.runtime.run_info import RunInfo
@@ -40,8 +40,9 @@ def new_sinks(info: RunInfo, start: str) -> list[str]:
     Raises:
         CheckpointError: The saved state cannot be read.
     """
-    state = read_delivery_state(info.paths.recovery)
-    if state is None:
+    saved = read_delivery_states(info.paths.recovery)
+    states = [saved[key] for lane in info.spec.lanes() if (key := delivery_key(lane)) in saved]
+    if not states:
         return []
-    configs = [sink.config for sink in info.spec.spec.sinks]
-    return [config.id for config in configs if config.start == start and not state.knows(config.id)]
+    configs = [sink.config for sink in info.spec.spec.sinks if sink.config.start == start]
+    return [config.id for config in configs if not any(state.knows(config.id) for state in states)]

@@ -13,12 +13,15 @@ from deltaforge.checkpoint.spooled_batch import TableSchemaCodec
 from deltaforge.checkpoint.state import DeliveryState, SourceState
 from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import ControlError
+from deltaforge.core.event import ChangeEvent
 from deltaforge.core.lanes import Lane
 from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.crossing import Arrivals
-from deltaforge.runtime.dead_letters import RetryRequest
+from deltaforge.runtime.dead_letters import RetryRequest, SharedDeadLetters
 from deltaforge.runtime.delivery import Delivery
+from deltaforge.runtime.router import Router
 from deltaforge.runtime.run_info import RunInfo
+from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.runtime.snapshot_control import SnapshotControl
 from deltaforge.runtime.source import LogPartition
 from deltaforge.runtime.spools import Spools
@@ -52,6 +55,7 @@ class RunningPipeline:
         self._requests = {lane.shard: BarrierRequests() for lane in lanes}
         self._ahead = {lane.shard: ChunksAhead(lane.count) for lane in lanes}
         self.sinks_to_fill: list[str] = []
+        self._letters = SharedDeadLetters(info)
         # Now, because it imports the source's package: two threads that import it at a time may see it half loaded.
         self._tables = self._tables_of(info.name)
         self.arrivals = Arrivals(self._tables_of)
@@ -97,6 +101,7 @@ class RunningPipeline:
             spools,
             self.tap,
             self.arrivals,
+            self._letters,
             ahead=self._ahead[shard],
             state=state,
             state_before_reset=state_before_reset,
@@ -148,7 +153,18 @@ class RunningPipeline:
         asked = msgspec.convert(
             {key: request[key] for key in RetryRequest.__struct_fields__ if key in request}, RetryRequest
         )
-        return delivery.dead_letters.retry(asked, delivery.workers)
+        return delivery.dead_letters.retry(asked, self._worker_of)
+
+    def _worker_of(self, sink_id: str, event: ChangeEvent) -> SinkWorker | None:
+        """Who writes an event to a sink: the thread of the lane that the event belongs to."""
+        number = Router(self.info).lane_of(event)
+        workers = [
+            worker
+            for lane, delivery in list(self.deliveries.items())
+            if lane.number == number
+            for worker in delivery.workers
+        ]
+        return next((worker for worker in workers if worker.id == sink_id), None)
 
     def close(self) -> None:
         """End the threads of the parts that Bytewax has not closed: it closes none after an exception."""

@@ -6,13 +6,13 @@ import hashlib
 import logging
 import os
 import time
-from datetime import UTC, datetime
 from typing import Any, get_args
 
 from deltaforge.config.secret import redacted
 from deltaforge.core.errors import StorageError
 from deltaforge.core.positions import Position, encode_position
 from deltaforge.core.snapshot import TableStatus
+from deltaforge.runtime import lane_status
 from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.source import StartState
 from deltaforge.sources.reader import ReaderStatus
@@ -48,13 +48,13 @@ def status(pipeline: RunningPipeline) -> dict[str, Any]:
         "uptime_seconds": round(time.monotonic() - pipeline.info.started_monotonic, 3),
         "source": _source(pipeline, reader),
         "sink_errors": _sink_errors(pipeline),
-        "ended_sinks": pipeline.delivery.ended() if pipeline.delivery else [],
-        "sinks_settled": bool(pipeline.delivery and pipeline.delivery.is_known()),
+        "ended_sinks": lane_status.ended(pipeline.deliveries),
+        "sinks_settled": lane_status.are_known(pipeline.deliveries),
         "lag_seconds": lag_seconds(reader),
         **lag_bytes(pipeline, reader),
         "events_read": reader.events_read if reader else 0,
         "python_rows": pipeline.info.metrics.python_row_counts(),
-        "checkpoints": _checkpoints(pipeline),
+        "checkpoints": lane_status.checkpoint_views(pipeline.deliveries),
         "snapshots": [{key: job[key] for key in _IN_STATUS} for job in _jobs_to_watch(snapshot_views(pipeline))],
     }
 
@@ -74,10 +74,10 @@ def _jobs_to_watch(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def say_what_was_delivered(pipeline: RunningPipeline) -> None:
     """Log at the end of a run what each sink got in it, and from where the next one goes on."""
-    if pipeline.delivery is None:
+    if not pipeline.deliveries:
         return
-    places = {checkpoint.sink_id: checkpoint.position.view() for checkpoint in pipeline.delivery.checkpoints()}
-    for feed in pipeline.delivery.feeds:
+    places = {found.sink_id: found.position.view() for _, found in lane_status.checkpoints(pipeline.deliveries)}
+    for feed in lane_status.feeds(pipeline.deliveries):
         feed.show()
     value_of = pipeline.info.metrics.registry.get_sample_value
     for sink in pipeline.info.spec.spec.sinks:
@@ -109,8 +109,7 @@ def lag_seconds(reader: ReaderStatus | None) -> float | None:
 
 def lag_bytes(pipeline: RunningPipeline, reader: ReaderStatus | None) -> dict[str, int]:
     """Bytes of log behind the position of the slowest sink, under ``lag_bytes``; empty when they are not known."""
-    sinks = pipeline.delivery.checkpoints() if pipeline.delivery else []
-    found = [bytes_behind(checkpoint.position, reader) for checkpoint in sinks]
+    found = [bytes_behind(found.position, reader) for _, found in lane_status.checkpoints(pipeline.deliveries)]
     known = [count for count in found if count is not None]
     return {"lag_bytes": max(known)} if known and len(known) == len(found) else {}
 
@@ -134,10 +133,13 @@ def metrics_text(pipeline: RunningPipeline) -> str:
     metrics.show_table_lags(time.time())
     _show_snapshots(pipeline)
     _count_dead_letters(pipeline)
-    errors = pipeline.delivery.errors() if pipeline.delivery else {}
-    for feed in pipeline.delivery.feeds if pipeline.delivery else []:
+    errors = lane_status.errors(pipeline.deliveries)
+    is_up: dict[str, bool] = {}
+    for feed in lane_status.feeds(pipeline.deliveries):
         feed.show()
-        metrics.sink_up.labels(name, feed.id).set(feed.worker.is_open and feed.id not in errors)
+        is_up[feed.id] = is_up.get(feed.id, feed.id not in errors) and feed.worker.is_open
+    for sink_id, is_sink_up in is_up.items():
+        metrics.sink_up.labels(name, sink_id).set(is_sink_up)
     return metrics.text()
 
 
@@ -178,8 +180,7 @@ def _state(pipeline: RunningPipeline, reader: ReaderStatus | None) -> str:
 
 
 def _sink_errors(pipeline: RunningPipeline) -> dict[str, str]:
-    found = pipeline.delivery.errors() if pipeline.delivery else {}
-    return {sink_id: redacted(text) for sink_id, text in found.items()}
+    return {sink_id: redacted(text) for sink_id, text in lane_status.errors(pipeline.deliveries).items()}
 
 
 def _source(pipeline: RunningPipeline, reader: ReaderStatus | None) -> dict[str, Any]:
@@ -193,17 +194,3 @@ def _source(pipeline: RunningPipeline, reader: ReaderStatus | None) -> dict[str,
         "reconnects": reader.reconnects if reader else 0,
         "unmatched_patterns": reader.unmatched_patterns if reader else {},
     }
-
-
-def _checkpoints(pipeline: RunningPipeline) -> list[dict[str, Any]]:
-    if pipeline.delivery is None:
-        return []
-    now = datetime.now(UTC)
-    return [
-        {
-            "sink_id": checkpoint.sink_id,
-            "position": checkpoint.position.view(),
-            "age_seconds": round(checkpoint.age_seconds(now), 3),
-        }
-        for checkpoint in pipeline.delivery.checkpoints()
-    ]

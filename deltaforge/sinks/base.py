@@ -136,6 +136,11 @@ class SinkContext:
     waiting: Waiting = field(default_factory=Waiting, repr=False)
     lane: str = ""
 
+    def file_of(self, path: Path) -> Path:
+        """The file of the lane: ``events.jsonl`` is ``events.2.jsonl`` in lane 2."""
+        lane = self.lane.replace("#", ".")
+        return path.with_name(f"{path.stem}.{lane}{path.suffix}") if lane else path
+
 
 class Sink(Protocol):
     """Writes batches in order. Used by one thread at a time, the sink's own delivery thread.

@@ -35,7 +35,11 @@ _BLOCK_BYTES = 65536
 class FileSinkConfig(EncodedSinkConfig):
     """Which file."""
 
-    path: Path = Field(strict=False, description="File to append to; created if missing, in a directory that exists.")
+    path: Path = Field(
+        strict=False,
+        description="File to append to; created if missing, in a directory that exists. With lanes: one for each, "
+        "`events.2.jsonl` for `events.jsonl`.",
+    )
 
     def local_uses(self) -> Iterator[LocalUse]:
         yield LocalUse(("path",), str(self.path), "write")
@@ -64,7 +68,7 @@ class FileSink:
     """
 
     def __init__(self, config: FileSinkConfig, context: SinkContext) -> None:
-        self._path = config.path
+        self._path = context.file_of(config.path)
         self._encoder = config.encoder()
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
         self._owner = Owner(context.pipeline, config.id)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import select
 import stat
+import threading
 from typing import Literal
 
 from deltaforge.config.model import StrictModel
@@ -18,6 +19,8 @@ from deltaforge.core.errors import SinkError
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext
 
 STDOUT = 1
+_WHOLE = threading.Lock()
+"""Held for what one sink writes at a time: a pipe takes it in pieces, and another's line must not come in between."""
 
 
 class StdoutSinkConfig(EncodedSinkConfig):
@@ -51,7 +54,8 @@ class StdoutSink:
 
     def write(self, batch: Batch) -> None:
         lines = batch.encoded(self._encoder).lines()
-        _write_all(lines)
+        with _WHOLE:
+            _write_all(lines)
         self._bytes.inc(len(lines))
 
     def flush(self) -> DeliveryReport:

@@ -103,12 +103,29 @@ class JournalSpec(StrictModel):
     dlq: DeadLetterSpec = Field(default_factory=DeadLetterSpec, description="Limits of the queue.")
 
 
-class ShardingSpec(StrictModel):
-    """Splitting the work. Read, but without effect in this version."""
+MAX_LANES = 64
+"""Of a log. Each has a thread and a connection for every sink."""
+SPLITTING_MODES = ("table", "key")
+SHARDING_MODES = ("none", "source", *SPLITTING_MODES)
 
-    mode: str = Field(description="How to split.")
-    count: int | None = Field(None, ge=1, le=_MAX_U32, description="Number of shards.")
-    key: str | None = Field(None, description="What to split by.")
+
+class ShardingSpec(StrictModel):
+    """Splitting the delivery into lanes: `docs/lanes.md`."""
+
+    mode: str = Field(
+        description="`table`: all rows of a table go to one lane; `key`: all rows with one primary key; `none` and "
+        "`source`: one lane for each log."
+    )
+    count: int | None = Field(
+        None, ge=1, le=_MAX_U32, description=f"Lanes of each log, at most {MAX_LANES}; absent: 1."
+    )
+    key: str | None = Field(
+        None, min_length=1, description="With mode `key`: the column to split by; absent: the primary key."
+    )
+
+    def lane_count(self) -> int:
+        """Lanes of each log."""
+        return (self.count or 1) if self.mode in SPLITTING_MODES else 1
 
 
 class ConnectionLimits(StrictModel):
@@ -142,7 +159,7 @@ class PipelineBody(StrictModel):
         default_factory=SchemaSensing, description="Learning the shape of the data: `docs/shapes.md`."
     )
     journal: JournalSpec | None = Field(None, description="Keeping events that failed alone.")
-    sharding: ShardingSpec | None = Field(None, description="Splitting the work.")
+    sharding: ShardingSpec | None = Field(None, description="Splitting the delivery into lanes.")
     connection_policy: ConnectionPolicy | None = Field(None, description="How pipelines share connections.")
 
 
@@ -165,9 +182,7 @@ class PipelineSpec(StrictModel):
 
     def lanes(self) -> tuple[Lane, ...]:
         """What the delivery is split into."""
-        sharding = self.spec.sharding
-        is_split = sharding is not None and sharding.mode in ("table", "key")
-        return lanes_of(self.shards(), (sharding.count or 1) if sharding is not None and is_split else 1)
+        return lanes_of(self.shards(), self.spec.sharding.lane_count() if self.spec.sharding else 1)
 
     def echo(self) -> dict[str, Any]:
         """The document with defaults filled in and secrets as ``***``, as JSON values.

@@ -7,7 +7,14 @@ from collections.abc import Iterator
 from deltaforge.config.steps import path_text
 from deltaforge.plugins import UNBUILT_PROCESSORS, UNBUILT_SINKS
 from deltaforge.spec.faults import Fault, error_of
-from deltaforge.spec.model import PipelineBody, PipelineSpec
+from deltaforge.spec.model import (
+    MAX_LANES,
+    SHARDING_MODES,
+    SPLITTING_MODES,
+    PipelineBody,
+    PipelineSpec,
+    ShardingSpec,
+)
 
 
 def check_supported(spec: PipelineSpec) -> None:
@@ -47,8 +54,8 @@ def _unbuilt_blocks(spec: PipelineBody) -> Iterator[Fault]:
     if spec.schema_sensing.enabled and spec.schema_sensing.output.emit_events:
         message = "schema change events are not available in this version; set it to false and poll the REST API"
         yield Fault("spec.schema_sensing.output.emit_events", message)
-    if spec.sharding is not None and (spec.sharding.count or 1) > 1:
-        yield Fault("spec.sharding.count", "sharding is not available in this version; use 1 or leave sharding out")
+    if spec.sharding is not None:
+        yield from _unbuilt_sharding(spec.sharding)
     policy = spec.connection_policy
     if policy is not None and policy.default_mode not in (None, "dedicated"):
         message = "connections are never shared in this version; use dedicated or leave it out"
@@ -56,3 +63,17 @@ def _unbuilt_blocks(spec: PipelineBody) -> Iterator[Fault]:
     if policy is not None and policy.preferred_replica is not None:
         message = "is not available in this version; name the replica in the DSN"
         yield Fault("spec.connection_policy.preferred_replica", message)
+
+
+def _unbuilt_sharding(sharding: ShardingSpec) -> Iterator[Fault]:
+    count, mode = sharding.count or 1, sharding.mode
+    if mode not in SHARDING_MODES:
+        message = f"mode `{mode}` is not available in this version; use one of {', '.join(SHARDING_MODES)}"
+        yield Fault("spec.sharding.mode", message)
+    elif mode not in SPLITTING_MODES and count > 1:
+        message = f"mode `{mode}` has one lane for each log in this version; use {' or '.join(SPLITTING_MODES)}"
+        yield Fault("spec.sharding.count", f"{message}, or leave count out")
+    if count > MAX_LANES:
+        yield Fault("spec.sharding.count", f"more than {MAX_LANES} lanes are not available in this version")
+    if sharding.key is not None and mode != "key":
+        yield Fault("spec.sharding.key", "a column is not available in this version but with mode `key`; leave it out")

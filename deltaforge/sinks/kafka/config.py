@@ -110,11 +110,12 @@ class KafkaSinkConfig(EncodedSinkConfig):
         for name, reason in faults_of(self.client_conf):
             yield ("client_conf", name), reason
 
-    def producer_settings(self, pipeline: str = "") -> dict[str, str]:
+    def producer_settings(self, pipeline: str = "", lane: str = "") -> dict[str, str]:
         """Everything the client is configured with, each setting once.
 
         Args:
             pipeline: Its name, which makes the ``transactional.id`` together with the sink's.
+            lane: Name of the lane, if there are several: it ends the ``transactional.id``.
         """
         defaults = {
             "bootstrap.servers": self.brokers,
@@ -130,7 +131,10 @@ class KafkaSinkConfig(EncodedSinkConfig):
             defaults |= self._transaction_settings(pipeline)
             del defaults["enable.gapless.guarantee"]  # a transaction with a gap is never committed
         own = {_ALIASES.get(name, name) for name in self.client_conf}
-        return {k: v for k, v in defaults.items() if _ALIASES.get(k, k) not in own} | self.client_conf
+        settings = {k: v for k, v in defaults.items() if _ALIASES.get(k, k) not in own} | self.client_conf
+        if lane and "transactional.id" in settings:
+            settings["transactional.id"] += f"#{lane}"
+        return settings
 
     @property
     def topic_patience_secs(self) -> float:

@@ -48,7 +48,7 @@ class ExactlyOnceKafkaSink(KafkaSink):
 
     def __init__(self, config: KafkaSinkConfig, context: SinkContext) -> None:
         super().__init__(config, context)
-        settings = config.producer_settings(context.pipeline)
+        settings = config.producer_settings(context.pipeline, context.lane)
         self._transactional_id = settings["transactional.id"]
         self._tx_timeout_secs = int(settings["transaction.timeout.ms"]) / 1000
         self._lone = Prober(self._connected, self._transactional_id)

@@ -98,7 +98,7 @@ class KafkaSink:
                 kind="routing",
                 hint="up to 249 of a-z A-Z 0-9 . _ -",
             )
-        usual = self._config.producer_settings(self._context.pipeline)
+        usual = self._config.producer_settings(self._context.pipeline, self._context.lane)
         if settings is not None:
             usual.pop("enable.gapless.guarantee", None)
         client = Client(

@@ -17,7 +17,11 @@ REFUSED = [
         {"enabled": True, "output": {"emit_events": True}},
         "spec.schema_sensing.output.emit_events",
     ),
-    ("spec/sharding", {"mode": "hash", "count": 2}, "spec.sharding.count"),
+    ("spec/sharding", {"mode": "hash", "count": 2}, "spec.sharding.mode"),
+    ("spec/sharding", {"mode": "none", "count": 2}, "spec.sharding.count"),
+    ("spec/sharding", {"mode": "source", "count": 2}, "spec.sharding.count"),
+    ("spec/sharding", {"mode": "key", "count": 65}, "spec.sharding.count"),
+    ("spec/sharding", {"mode": "table", "count": 2, "key": "id"}, "spec.sharding.key"),
     ("spec/connection_policy", {"default_mode": "shared"}, "spec.connection_policy.default_mode"),
     ("spec/connection_policy", {"preferred_replica": "r"}, "spec.connection_policy.preferred_replica"),
 ]
@@ -63,6 +67,9 @@ ALLOWED = [
     ("spec/journal", {"enabled": False}),
     ("spec/journal", {"enabled": True, "dlq": {"overflow_policy": "block"}}),
     ("spec/sharding", {"mode": "none"}),
+    ("spec/sharding", {"mode": "source", "count": 1}),
+    ("spec/sharding", {"mode": "table", "count": 64}),
+    ("spec/sharding", {"mode": "key", "count": 3, "key": "customer_id"}),
     ("spec/connection_policy", {"default_mode": "dedicated"}),
     ("spec/sink_batch_deadline_secs", 10),
 ]
@@ -77,7 +84,7 @@ def test_all_refusals_are_listed(put):
     put("spec/connection_policy", {"preferred_replica": "r"})
     with pytest.raises(SpecError) as caught:
         check_supported(parse_document(put("spec/sharding", {"mode": "hash", "count": 2})).spec)
-    assert "spec.sharding.count" in str(caught.value)
+    assert "spec.sharding.mode" in str(caught.value)
     assert "spec.connection_policy.preferred_replica" in str(caught.value)
 
 

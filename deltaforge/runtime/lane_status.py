@@ -1,0 +1,68 @@
+"""What the lanes in this process say of their sinks, as one: a pipeline with one lane says what that one says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from deltaforge.checkpoint.state import SinkCheckpoint
+from deltaforge.core.lanes import Lane
+from deltaforge.runtime.delivery import Delivery
+from deltaforge.runtime.sink_feed import SinkFeed
+
+Deliveries = Mapping[Lane, Delivery]
+
+
+def feeds(deliveries: Deliveries) -> list[SinkFeed]:
+    """Those of all lanes."""
+    return [feed for _, delivery in _in_order(deliveries) for feed in delivery.feeds]
+
+
+def errors(deliveries: Deliveries) -> dict[str, str]:
+    """What is wrong with each sink that is not healthy in every lane, with the lanes, if there are several."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for lane, delivery in _in_order(deliveries):
+        for sink_id, error in delivery.errors().items():
+            found.setdefault(sink_id, {}).setdefault(error, []).append(lane.name)
+    return {sink_id: "; ".join(map(_with_lanes, texts.items())) for sink_id, texts in found.items()}
+
+
+def ended(deliveries: Deliveries) -> list[str]:
+    """The sinks that deliver nothing more of a lane in this run, whatever comes."""
+    return [*dict.fromkeys(sink_id for _, delivery in _in_order(deliveries) for sink_id in delivery.ended())]
+
+
+def are_known(deliveries: Deliveries) -> bool:
+    """Whether it is known of each sink of each lane that it works or what is wrong with it."""
+    return bool(deliveries) and all(delivery.is_known() for _, delivery in _in_order(deliveries))
+
+
+def checkpoints(deliveries: Deliveries) -> list[tuple[Lane, SinkCheckpoint]]:
+    """The acked position of every sink of every lane that has one."""
+    return [(lane, found) for lane, delivery in _in_order(deliveries) for found in delivery.checkpoints()]
+
+
+def checkpoint_views(deliveries: Deliveries) -> list[dict[str, Any]]:
+    """The same as plain JSON values. ``lane`` is absent where there is only one."""
+    now = datetime.now(UTC)
+    return [
+        {
+            "sink_id": checkpoint.sink_id,
+            **({"lane": lane.name} if lane.name else {}),
+            "position": checkpoint.position.view(),
+            "age_seconds": round(checkpoint.age_seconds(now), 3),
+        }
+        for lane, checkpoint in checkpoints(deliveries)
+    ]
+
+
+def _in_order(deliveries: Deliveries) -> list[tuple[Lane, Delivery]]:
+    return sorted(deliveries.items(), key=lambda item: item[0])
+
+
+def _with_lanes(item: tuple[str, list[str]]) -> str:
+    error, names = item
+    if names == [""]:
+        return error
+    return f"lane{'s' if len(names) > 1 else ''} {', '.join(names)}: {error}"
