@@ -100,6 +100,16 @@ def read_delivery_states(recovery_dir: Path) -> dict[str, DeliveryState]:
     return {key: decode_delivery_state(data) for key, data in _states(recovery_dir, DELIVERY_STEP).items()}
 
 
+def saved_keys(recovery_dir: Path, step: str) -> set[str]:
+    """Every key of a step that the store knows, whatever is saved under it. Raises as :func:`read_checkpoints`."""
+    try:
+        with _parts(recovery_dir) as parts:
+            query = "select distinct state_key from snaps where step_id = ?"
+            return {key for (key,) in _rows(parts, query, f"{FLOW_ID}.{step}")}
+    except sqlite3.Error as exc:
+        raise CheckpointError(f"recovery store {recovery_dir.name} cannot be read: {exc}") from exc
+
+
 def read_sensing_states(recovery_dir: Path) -> list[bytes]:
     """What sensing and drift detection know, by key, still encoded; empty when nothing was saved yet."""
     return [*_states(recovery_dir, SENSING_STEP).values()]

@@ -46,6 +46,11 @@ def lane_suffix(lane: Lane) -> str:
     return shard_suffix(lane.shard) + (f"#{lane.number}" if lane.count > 1 else "")
 
 
+def source_name(pipeline: str, shard: str) -> str:
+    """What events say of where they come from. It may stand in the name of a topic."""
+    return f"{pipeline}.{shard}" if shard else pipeline
+
+
 def lanes_of(shards: tuple[str, ...], count: int) -> tuple[Lane, ...]:
     """All lanes of a pipeline: ``count`` for each log."""
     return tuple(Lane(shard, number, count) for shard in shards for number in range(count))

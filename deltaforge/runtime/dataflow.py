@@ -6,6 +6,7 @@ The names of the flow and its steps are on disk in every recovery store: they ne
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 
 import bytewax.operators as op
 from bytewax.dataflow import Dataflow
@@ -22,24 +23,24 @@ from deltaforge.runtime.source import LogSource
 log = logging.getLogger(__name__)
 
 
-def build_dataflow(pipeline: RunningPipeline, reset: ResetRequest | None = None) -> Dataflow:
+def build_dataflow(pipeline: RunningPipeline, resets: Mapping[str, ResetRequest] | None = None) -> Dataflow:
     """The dataflow of one pipeline: source, sensing if it is enabled, split into lanes if there are some, delivery. One
     item is a batch.
 
     Args:
         pipeline: Whose parts it makes.
-        reset: Of the checkpoint, pending when this run began.
+        resets: Of the checkpoint of a log, by shard, pending when this run began.
     """
-    info = pipeline.info
+    info, resets = pipeline.info, resets or {}
     _say_decoders()
     flow = Dataflow(FLOW_ID)
-    batches = op.input(SOURCE_STEP, flow, LogSource(info, reset, pipeline.read_log))
+    batches = op.input(SOURCE_STEP, flow, LogSource(info, resets, pipeline.read_log))
     if info.spec.spec.schema_sensing.enabled:
         sharded = op.flat_map_batch(SHARDS_STEP, batches, TableShards())
         batches = op.stateful_batch(SENSING_STEP, sharded, SensingStep(info, pipeline.arrivals).logic)
     if info.spec.lanes()[0].count > 1:
         batches = op.flat_map_batch(ROUTE_STEP, batches, Router(info))
-    op.output(DELIVERY_STEP, batches, DeliverySink(info, reset, pipeline.deliver))
+    op.output(DELIVERY_STEP, batches, DeliverySink(info, resets, pipeline.deliver))
     return flow
 
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import msgspec
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
 from prometheus_client import Histogram
 
-from deltaforge.checkpoint.reader import delivery_key
+from deltaforge.checkpoint.reader import DELIVERY_STEP, delivery_key
 from deltaforge.checkpoint.reset import ResetRequest, readable
 from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint, decode_delivery_state, encode_state
 from deltaforge.core.batch import Batch
@@ -28,6 +28,7 @@ from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.crossing import Arrivals, PackedBatch
 from deltaforge.runtime.dead_letters import SharedDeadLetters
 from deltaforge.runtime.panics import told
+from deltaforge.runtime.resting import RestingSink, resting_keys
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.sink_feed import SinkFeed
 from deltaforge.runtime.sink_worker import SinkWorker
@@ -265,28 +266,33 @@ class DeliverySink(FixedPartitionedSink[Batch | PackedBatch, bytes | None]):
 
     Args:
         info: Of the run.
-        reset: What this start has to carry out; a state that holds its id has carried it out already.
+        resets: What this start has to carry out, by shard; a state that holds its id has carried it out already.
         deliver: Called where Bytewax places the partition.
     """
 
-    def __init__(self, info: RunInfo, reset: ResetRequest | None, deliver: OpenDelivery) -> None:
+    def __init__(self, info: RunInfo, resets: Mapping[str, ResetRequest], deliver: OpenDelivery) -> None:
         self._info = info
-        self._reset = reset
+        self._resets = resets
         self._deliver = deliver
         self._infos = {delivery_key(lane): info.of_lane(lane) for lane in info.spec.lanes()}
-        self._places = {key: place for place, key in enumerate(sorted(self._infos))}
+        self._resting = resting_keys(info.paths.recovery, DELIVERY_STEP, self._infos)
+        self._places = {key: place for place, key in enumerate(sorted(self.list_parts()))}
 
     def list_parts(self) -> list[str]:
-        return [*self._infos]
+        return [*self._infos, *self._resting]
 
     def part_fn(self, item_key: str) -> int:
         """Bytewax counts partitions in the order of their keys."""
         return self._places[item_key]
 
     @told
-    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> Delivery:
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> Delivery | RestingSink:
         del step_id
-        info, reset = self._infos[for_part], self._reset
+        if for_part not in self._infos:
+            return RestingSink(resume_state)
+        info = self._infos[for_part]
+        info.paths.make_log_root()
+        reset = self._resets.get(info.lane.shard)
         if reset is None:
             return self._deliver(info, decode_delivery_state(resume_state) if resume_state else None, None)
         state = readable(decode_delivery_state, resume_state)

@@ -23,6 +23,7 @@ from deltaforge.runtime.dataflow import build_dataflow
 from deltaforge.runtime.first_start import check_has_store
 from deltaforge.runtime.launcher import run_info_of
 from deltaforge.runtime.resets import new_sinks
+from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.running import RunningPipeline
 from deltaforge.spec import load_file
 
@@ -46,7 +47,7 @@ def flow_of_file(document: Path, state_dir: Path) -> Dataflow:
     info = replace(run_info_of(load_file(document, dict(os.environ)), state_dir), is_embedded=True, panics=None)
     check_has_store(sys.argv[1:], os.environ)
     info.paths.create()
-    if read_reset(info.paths.reset) is not None or new_sinks(info, "earliest") or new_sinks(info, "snapshot"):
+    if any(map(_begins_elsewhere, info.logs().values())):
         raise SpecError(
             f"pipeline {info.name} has to begin elsewhere than at its saved position",
             hint="start it once with `deltaforge run`, which saves where it begins",
@@ -55,3 +56,9 @@ def flow_of_file(document: Path, state_dir: Path) -> Dataflow:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: info.ending.stop())
     return build_dataflow(RunningPipeline(info))
+
+
+def _begins_elsewhere(info: RunInfo) -> bool:
+    """Whether a log has to."""
+    pending = read_reset(info.paths.reset)
+    return pending is not None or bool(new_sinks(info, "earliest") or new_sinks(info, "snapshot"))

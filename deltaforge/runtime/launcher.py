@@ -29,7 +29,7 @@ from deltaforge.runtime.outcome import Outcome
 from deltaforge.runtime.panics import Panics, kept_out
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.runtime.progress import Progress
-from deltaforge.runtime.resets import new_sinks, reset_of_start
+from deltaforge.runtime.resets import new_sinks, resets_of_start
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.status import say_what_was_delivered
@@ -125,12 +125,12 @@ def run(
             stop_on_signals(ending, paths.outcome),
         ):
             paths.outcome.unlink(missing_ok=True)
-            reset = reset_of_start(info)
-            pipeline.sinks_to_fill = new_sinks(info, "snapshot")
+            resets = resets_of_start(info)
+            pipeline.sinks_to_fill = {shard: new_sinks(of_log, "snapshot") for shard, of_log in info.logs().items()}
             socket = ControlSocket(pipeline)
             try:
                 log.info("pipeline %s starts", info.name)
-                flow = build_dataflow(pipeline, reset)
+                flow = build_dataflow(pipeline, resets)
                 with kept_out(info.panics):
                     cli_main(flow, epoch_interval=timedelta(seconds=epoch_secs), recovery_config=_recovery(paths))
             except Exception as error:  # noqa: BLE001 - Bytewax wraps what an operator raised; sorted out here

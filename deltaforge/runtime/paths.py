@@ -52,6 +52,15 @@ class PipelinePaths:
         """Directory of one log of this pipeline: a shard has its own."""
         return self.root / "shards" / quote(self.lane.shard, safe="") if self.lane.shard else self.root
 
+    def make_log_root(self) -> None:
+        """Make the directory of a shard; that of the only log is there.
+
+        Raises:
+            StorageError: It cannot be made or written.
+        """
+        if self.lane.shard:
+            _made(make_private, self.log_root)
+
     @property
     def document(self) -> Path:
         """The pipeline document, as given, secrets included."""

@@ -1,4 +1,4 @@
-"""Whether a start has to begin elsewhere than at the saved position: asked for, or because of a new sink."""
+"""Whether the start of a log has to begin elsewhere than at the saved position: asked for, or because of a new sink."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ import uuid
 
 from deltaforge.checkpoint.reader import delivery_key, read_delivery_states
 from deltaforge.checkpoint.reset import ResetRequest, read_reset, write_reset
+from deltaforge.core.lanes import lanes_of
 from deltaforge.core.positions import LogEdge
 from deltaforge.runtime.run_info import RunInfo
 
 log = logging.getLogger(__name__)
 
 
+def resets_of_start(info: RunInfo) -> dict[str, ResetRequest]:
+    """The resets that a start of the pipeline has to carry out, by shard; see :func:`reset_of_start`."""
+    found = {shard: reset_of_start(of_log) for shard, of_log in info.logs().items()}
+    return {shard: reset for shard, reset in found.items() if reset is not None}
+
+
 def reset_of_start(info: RunInfo) -> ResetRequest | None:
-    """The reset that this start has to carry out; None: begin at what is saved.
+    """The reset that this start of a log has to carry out; None: begin at what is saved.
 
     A sink with ``start: earliest`` that the saved state does not know makes one of its own. The other sinks
     keep their positions and drop what they have. Must be called before Bytewax opens the recovery store.
@@ -29,19 +36,22 @@ def reset_of_start(info: RunInfo) -> ResetRequest | None:
     if not new:
         return None
     request = ResetRequest(id=uuid.uuid4().hex, edge=LogEdge.EARLIEST, sink_id=new[0])
+    info.paths.make_log_root()
     write_reset(info.paths.reset, request)
     log.info("new sinks begin with the oldest rows: %s", ", ".join(new), extra={"reset": request.view()})
     return request
 
 
 def new_sinks(info: RunInfo, start: str) -> list[str]:
-    """Ids of sinks with this ``start`` that were added since the pipeline last ran.
+    """Ids of sinks with this ``start`` that were added since the log was last read.
 
     Raises:
         CheckpointError: The saved state cannot be read.
     """
     saved = read_delivery_states(info.paths.recovery)
-    states = [saved[key] for lane in info.spec.lanes() if (key := delivery_key(lane)) in saved]
+    states = [
+        saved[key] for lane in lanes_of((info.lane.shard,), info.lane.count) if (key := delivery_key(lane)) in saved
+    ]
     if not states:
         return []
     configs = [sink.config for sink in info.spec.spec.sinks if sink.config.start == start]

@@ -54,6 +54,14 @@ class RunInfo:
         spec = self.spec.of_shard(lane.shard)
         return replace(self, spec=spec, paths=replace(self.paths, lane=lane), lane=lane)
 
+    def logs(self) -> dict[str, RunInfo]:
+        """The facts for each log, as for its first lane, by shard."""
+        found: dict[str, RunInfo] = {}
+        for lane in self.spec.lanes():
+            if lane.shard not in found:
+                found[lane.shard] = self.of_lane(lane)
+        return found
+
     @property
     def name(self) -> str:
         """``metadata.name``."""

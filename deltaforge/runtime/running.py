@@ -14,7 +14,7 @@ from deltaforge.checkpoint.state import DeliveryState, SourceState
 from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import ControlError
 from deltaforge.core.event import ChangeEvent
-from deltaforge.core.lanes import Lane
+from deltaforge.core.lanes import Lane, source_name
 from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.crossing import Arrivals
 from deltaforge.runtime.dead_letters import RetryRequest, SharedDeadLetters
@@ -42,7 +42,7 @@ class RunningPipeline:
         tap: Shows what passes to whoever listens.
         sources: The partitions that read a log, by shard, as far as they are here by now.
         deliveries: The partitions that own the sinks of a lane; likewise.
-        sinks_to_fill: Ids of the sinks that get a snapshot of their own; to be set before the dataflow runs.
+        sinks_to_fill: Ids of the sinks that get a snapshot of their own, by shard; to be set before the dataflow runs.
         arrivals: Of batches from other processes.
     """
 
@@ -54,10 +54,10 @@ class RunningPipeline:
         lanes = info.spec.lanes()
         self._requests = {lane.shard: BarrierRequests() for lane in lanes}
         self._ahead = {lane.shard: ChunksAhead(lane.count) for lane in lanes}
-        self.sinks_to_fill: list[str] = []
+        self.sinks_to_fill: dict[str, list[str]] = {}
         self._letters = SharedDeadLetters(info)
         # Now, because it imports the source's package: two threads that import it at a time may see it half loaded.
-        self._tables = self._tables_of(info.name)
+        self._tables = {lane.shard: self._tables_of(source_name(info.name, lane.shard)) for lane in lanes}
         self.arrivals = Arrivals(self._tables_of)
 
     @property
@@ -84,17 +84,18 @@ class RunningPipeline:
             info,
             self._requests[shard],
             self._ahead[shard],
-            self.sinks_to_fill,
+            self.sinks_to_fill.get(shard, []),
             state=state,
             reset=reset,
             state_before_reset=state_before_reset,
+            log_count=len(self._tables),
         )
         return source
 
     def deliver(self, info: RunInfo, state: DeliveryState | None, state_before_reset: bytes | None) -> Delivery:
         """Bytewax has placed a lane here; see :class:`Delivery`."""
         shard = info.lane.shard
-        spools = Spools(info, self._tables)
+        spools = Spools(info, self._tables[shard])
         delivery = self.deliveries[info.lane] = Delivery(
             info,
             self._requests[shard],
@@ -181,9 +182,7 @@ class RunningPipeline:
             raise ControlError("the source is not in this process", hint="ask the process that reads the log")
         return self.reader
 
-    def _tables_of(self, source_name: str) -> TableSchemaCodec:
+    def _tables_of(self, name: str) -> TableSchemaCodec:
         info = self.info
-        codec: TableSchemaCodec = info.spec.spec.source.table_codec(
-            source_name, info.tenant, info.metrics.count_python_rows
-        )
+        codec: TableSchemaCodec = info.spec.spec.source.table_codec(name, info.tenant, info.metrics.count_python_rows)
         return codec

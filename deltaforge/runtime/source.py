@@ -5,12 +5,12 @@ from __future__ import annotations
 import enum
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
-from deltaforge.checkpoint.reader import source_key, stream_key
+from deltaforge.checkpoint.reader import SOURCE_STEP, source_key, stream_key
 from deltaforge.checkpoint.reset import ResetRequest, readable, remove_reset
 from deltaforge.checkpoint.state import SourceState, decode_source_state, encode_state
 from deltaforge.core.batch import Batch
@@ -21,6 +21,7 @@ from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.first_start import check_first_start, note_started
 from deltaforge.runtime.panics import told
+from deltaforge.runtime.resting import RestingSource, resting_keys
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.snapshot_jobs import SnapshotJobs, new_job
 from deltaforge.runtime.snapshot_start import snapshots_at_start
@@ -68,6 +69,7 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
         state: What was saved; None at a first start or a reset.
         reset: What is carried out, unless it was before.
         state_before_reset: What stays saved until reading has begun at the place of the reset.
+        log_count: How many logs one thread may have to look at in turn.
     """
 
     def __init__(  # noqa: PLR0913 - a run, what it goes on from, and whom it talks to
@@ -80,9 +82,11 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
         state: SourceState | None,
         reset: ResetRequest | None = None,
         state_before_reset: bytes | None = None,
+        log_count: int = 1,
     ) -> None:
         self._info = info
         self._key = stream_key(info.lane.shard)
+        self._log_count = log_count
         self._ending = info.ending
         self._requests = requests
         self._position = state.position if state else None
@@ -211,7 +215,8 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
         raise StopIteration
 
     def _wait_secs(self) -> float:
-        return IDLE_WAIT_SECS if time.monotonic() - self._active_at >= IDLE_AFTER_SECS else WAIT_SECS
+        secs = IDLE_WAIT_SECS if time.monotonic() - self._active_at >= IDLE_AFTER_SECS else WAIT_SECS
+        return secs / self._log_count
 
     def _note(self, batch: Batch) -> None:
         self._active_at = time.monotonic()
@@ -238,25 +243,28 @@ class LogSource(FixedPartitionedSource[KeyedBatch, bytes | None]):
 
     Args:
         info: Of the run.
-        reset: What this start has to carry out; a state that holds its id has carried it out already.
+        resets: What this start has to carry out, by shard; a state that holds its id has carried it out already.
         read_log: Called where Bytewax places the partition.
     """
 
-    def __init__(self, info: RunInfo, reset: ResetRequest | None, read_log: ReadLog) -> None:
+    def __init__(self, info: RunInfo, resets: Mapping[str, ResetRequest], read_log: ReadLog) -> None:
         self._info = info
-        self._reset = reset
+        self._resets = resets
         self._read_log = read_log
-        logs = {lane.shard: info.of_lane(lane) for lane in info.spec.lanes()}
-        self._infos = {source_key(shard): of_log for shard, of_log in logs.items()}
+        self._infos = {source_key(shard): of_log for shard, of_log in info.logs().items()}
+        self._resting = resting_keys(info.paths.recovery, SOURCE_STEP, self._infos)
 
     def list_parts(self) -> list[str]:
-        return [*self._infos]
+        return [*self._infos, *self._resting]
 
     @told
-    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> LogPartition:
+    def build_part(self, step_id: str, for_part: str, resume_state: bytes | None) -> LogPartition | RestingSource:
         del step_id
-        info, reset = self._infos[for_part], self._reset
-        paths = info.paths
+        if for_part not in self._infos:
+            return RestingSource(resume_state)
+        info = self._infos[for_part]
+        paths, reset = info.paths, self._resets.get(info.lane.shard)
+        paths.make_log_root()
         if reset is not None:
             before = readable(decode_source_state, resume_state)
             if before is None or before.reset_id != reset.id:
@@ -301,11 +309,12 @@ def _reader(
     source_context = SourceContext(
         pipeline=info.name,
         tenant=info.tenant,
-        state_dir=info.paths.root,
+        state_dir=info.paths.log_root,
         limits=spec.batch.limits(),
         metrics=info.metrics,
         registry=schemas.registry,
         failover=schemas.failover,
+        shard=info.lane.shard,
     )
 
     def build_chunk_reader() -> ChunkReader:

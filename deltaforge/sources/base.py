@@ -5,12 +5,20 @@ A plug-in package knows this module, :mod:`.reader` and :mod:`.batching`, and no
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, Self
 
-from pydantic import Field
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails
 
 from deltaforge.checkpoint.identity import FailoverLog
 from deltaforge.checkpoint.spooled_batch import TableSchemaCodec
@@ -18,6 +26,7 @@ from deltaforge.config.model import StrictModel
 from deltaforge.config.patterns import TablePattern
 from deltaforge.config.secret import Dsn
 from deltaforge.core.batch import Batch
+from deltaforge.core.lanes import ONE_LOG, source_name
 from deltaforge.core.positions import Position, Start
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.schema.registry import SchemaRegistry, TableName
@@ -36,16 +45,96 @@ class SnapshotConfig(StrictModel):
     max_rows_per_second: int | None = Field(None, ge=1, description="Bound for all tables together; absent: none.")
 
 
+OnSchemaDrift = Literal["adapt", "halt"]
+
+
+class ShardConfig(StrictModel):
+    """One shard of a source: its settings take the place of those above. What is not set here is as above."""
+
+    id: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$",
+        description="Which shard: part of keys, files, metrics and `source.name`. 1 to 64 letters, digits, `-_.`.",
+    )
+    dsn: Dsn | None = Field(None, description="Connection string of this shard.")
+    tables: list[TablePattern] | None = Field(None, description="Table patterns of this shard.")
+    snapshot: SnapshotConfig | None = Field(None, description="The initial copy of this shard, as a whole.")
+    on_schema_drift: OnSchemaDrift | None = Field(None, description="As above, for this shard.")
+
+    @model_serializer(mode="wrap")
+    def _what_is_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if value is not None}
+
+
 class SourceConfig(StrictModel):
-    """Settings that every source has."""
+    """Settings that every source has.
+
+    With shards, what each of them sets need not be set here; it then reads as that of the first one, is not among
+    ``model_fields_set``, and is not shown.
+    """
 
     id: str = Field(min_length=1, description="Key of the saved position; unique across pipelines.")
     dsn: Dsn = Field(description="Connection string; its password is never shown.")
     tables: list[TablePattern] = Field(description="Table patterns; empty means all user tables.")
     snapshot: SnapshotConfig | None = Field(None, description="Absent: no initial copy.")
-    on_schema_drift: Literal["adapt", "halt"] = Field(
+    on_schema_drift: OnSchemaDrift = Field(
         "adapt", description="After a failover to a server whose tables differ: go on with a warning, or stop."
     )
+    shards: Sequence[ShardConfig] | None = Field(None, min_length=1, description="Several logs, read as one source.")
+    shard_failure: Literal["halt", "go_on"] = Field(
+        "halt", description="When a shard cannot be read any more: stop the pipeline, or go on with the others."
+    )
+
+    def of_shard(self, shard_id: str) -> Self:
+        """The settings of one shard, as those of a source of its own. Its id is that of the source, ``@``, its own."""
+        shard = next(shard for shard in self.shards or () if shard.id == shard_id)
+        own = {name: getattr(shard, name) for name in shard.model_fields_set}
+        return self.model_copy(update={**own, "id": f"{self.id}@{shard_id}", "shards": None})
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _with_shards(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        shards = data.get("shards") if isinstance(data, dict) else None
+        if not isinstance(shards, list):
+            return handler(data)
+        needed = [name for name, field in cls.model_fields.items() if field.is_required() and name not in {"id", *data}]
+        of_shards = {name: [shard.get(name) for shard in shards if isinstance(shard, dict)] for name in needed}
+        lent = {name: found[0] for name, values in of_shards.items() if (found := [v for v in values if v is not None])}
+        try:
+            config = handler({**data, **lent})
+        except ValidationError as error:
+            raise _without(error, lent) from None
+        config.model_fields_set.difference_update(lent)
+        _check_whole(config, lent)
+        return config
+
+    @model_serializer(mode="wrap")
+    def _what_is_above(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        data: dict[str, Any] = handler(self)
+        fields = type(self).model_fields
+        lent = {name for name, field in fields.items() if field.is_required() and name not in self.model_fields_set}
+        return {name: value for name, value in data.items() if name not in lent}
+
+
+def _check_whole(config: SourceConfig, needed: Iterable[str]) -> None:
+    """Refuse a shard that has no value for a setting which has none above either."""
+    missing = [
+        InitErrorDetails(type="missing", loc=("shards", number, name), input=None)
+        for number, shard in enumerate(config.shards or ())
+        for name in needed
+        if name not in shard.model_fields_set
+    ]
+    if missing:
+        raise ValidationError.from_exception_data(type(config).__name__, missing)
+
+
+def _without(error: ValidationError, names: Collection[str]) -> ValidationError:
+    """The findings less those of settings that are said of a shard, too."""
+    found = [
+        InitErrorDetails(type=details["type"], loc=details["loc"], input=details["input"], ctx=details.get("ctx", {}))
+        for details in error.errors(include_url=False)
+        if details["loc"][0] not in names
+    ]
+    return ValidationError.from_exception_data(error.title, found)
 
 
 @dataclass(frozen=True)
@@ -63,7 +152,7 @@ class BatchLimits:
 class SourceContext:
     """What a source needs to know of the pipeline it runs in.
 
-    ``state_dir`` belongs to this pipeline, has mode 0700 and survives restarts. ``registry`` and
+    ``state_dir`` belongs to this source, has mode 0700 and survives restarts. ``registry`` and
     ``failover`` are those of the source; only the thread that reads uses them.
     """
 
@@ -74,6 +163,12 @@ class SourceContext:
     metrics: PipelineMetrics = field(repr=False)
     registry: SchemaRegistry = field(repr=False)
     failover: FailoverLog = field(repr=False)
+    shard: str = ONE_LOG
+
+    @property
+    def source_name(self) -> str:
+        """``source.name`` of its events."""
+        return source_name(self.pipeline, self.shard)
 
 
 class LogStream(Protocol):
@@ -158,13 +253,11 @@ class SourceSpec(Protocol):
     def build(self, context: SourceContext) -> LogStream:
         """A new, unopened stream. Called again for each reconnect."""
 
-    def table_codec(
-        self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted
-    ) -> TableSchemaCodec:
+    def table_codec(self, name: str, tenant: str, count_python_rows: CountPythonRows = uncounted) -> TableSchemaCodec:
         """What makes captured tables of the ``packed`` form that those of this source have.
 
         Args:
-            pipeline: ``metadata.name``.
+            name: ``source.name`` of its events.
             tenant: ``metadata.tenant``.
             count_python_rows: Is told of unpacked rows that the kernel leaves to the Python decoders.
         """

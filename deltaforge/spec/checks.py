@@ -16,6 +16,7 @@ def faults_of(document: PipelineSpec) -> list[Fault]:
 
 def _repeated_ids(spec: PipelineBody) -> Iterator[Fault]:
     named = {
+        "source.config.shards[{}].id": [shard.id for shard in spec.source.config.shards or ()],
         "sinks[{}].config.id": [sink.config.id for sink in spec.sinks],
         "processors[{}].id": [processor.id for processor in spec.processors],
     }

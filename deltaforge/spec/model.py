@@ -173,12 +173,15 @@ class PipelineSpec(StrictModel):
 
     def shards(self) -> tuple[str, ...]:
         """Ids of the logs that are read; :data:`~deltaforge.core.lanes.ONE_LOG` if the source has no shards."""
-        return (ONE_LOG,)
+        shards = self.spec.source.config.shards
+        return tuple(shard.id for shard in shards) if shards else (ONE_LOG,)
 
     def of_shard(self, shard: str) -> PipelineSpec:
-        """The document as if this shard were its source."""
-        del shard
-        return self
+        """The document as if this shard were its source; itself for the one log of a source without shards."""
+        if shard == ONE_LOG:
+            return self
+        source = self.spec.source.model_copy(update={"config": self.spec.source.config.of_shard(shard)})
+        return self.model_copy(update={"spec": self.spec.model_copy(update={"source": source})})
 
     def lanes(self) -> tuple[Lane, ...]:
         """What the delivery is split into."""

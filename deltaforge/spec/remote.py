@@ -161,6 +161,9 @@ def _below(owner: str, steps: Steps, settings: StrictModel) -> Iterator[tuple[st
         inner = getattr(settings, name)
         if isinstance(inner, StrictModel):
             yield from _below(owner, (*steps, name), inner)
+    shards = getattr(settings, "shards", None) or ()
+    for number, shard in enumerate(shards):
+        yield from _below(f"{owner} shard {shard.id}", (*steps, "shards", number), shard)
 
 
 def _owner(config: SinkConfig) -> str:

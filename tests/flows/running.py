@@ -6,6 +6,7 @@ from datetime import timedelta
 from bytewax.recovery import RecoveryConfig, init_db_dir
 from bytewax.run import cli_main
 
+from deltaforge.core.lanes import ONE_LOG
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime.dataflow import build_dataflow
 from deltaforge.runtime.paths import PipelinePaths
@@ -54,7 +55,7 @@ def run(pipeline, *, until, epoch_secs=0.02, workers=1):
     thread.start()
     try:
         cli_main(
-            build_dataflow(pipeline.running, pipeline.reset),
+            build_dataflow(pipeline.running, {ONE_LOG: pipeline.reset} if pipeline.reset else {}),
             epoch_interval=timedelta(seconds=epoch_secs),
             recovery_config=RecoveryConfig(str(pipeline.paths.recovery)),
             workers_per_process=workers,

@@ -105,13 +105,13 @@ class EventMapper:
     """What is equal in all events of a pipeline.
 
     Args:
-        pipeline: ``metadata.name``.
+        name: The ``source.name`` of events.
         tenant: ``metadata.tenant``.
         count_python_rows: Is told of rows that the kernel leaves to the Python decoders.
     """
 
-    def __init__(self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted) -> None:
-        self.source_name = pipeline
+    def __init__(self, name: str, tenant: str, count_python_rows: CountPythonRows = uncounted) -> None:
+        self.source_name = name
         self._tenant = tenant
         self.count_python_rows = count_python_rows
 

@@ -31,13 +31,11 @@ class MysqlSourceSpec(StrictModel):
         del context
         return MysqlChunkReader(self.config)
 
-    def table_codec(
-        self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted
-    ) -> TableSchemaCodec:
+    def table_codec(self, name: str, tenant: str, count_python_rows: CountPythonRows = uncounted) -> TableSchemaCodec:
         """Packs the tables of a pipeline of this source."""
         from deltaforge.sources.mysql.table_codec import MysqlTableSchemaCodec
 
-        return MysqlTableSchemaCodec(pipeline, tenant, count_python_rows)
+        return MysqlTableSchemaCodec(name, tenant, count_python_rows)
 
     def reads_from(self) -> dict[str, str]:
         """Nothing with a name: the log of the server."""

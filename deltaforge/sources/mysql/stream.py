@@ -74,7 +74,7 @@ class MysqlStream:
         self._context = context
         self._dump: DumpConnection | None = None
         self._history = SchemaHistory(context.state_dir / HISTORY_FILE, captured_tables(config).matches)
-        self._mapper = EventMapper(context.pipeline, context.tenant, context.metrics.count_python_rows)
+        self._mapper = EventMapper(context.source_name, context.tenant, context.metrics.count_python_rows)
         self._tables = Tables(config, self._history, self._mapper, context.registry)
         self._gate = Gate(context, config.id)
         self._loader = SchemaLoader(config.dsn.get_secret_value(), self._tables.is_captured)

@@ -15,13 +15,13 @@ class MysqlTableSchemaCodec:
     """Unpacks the tables of a pipeline.
 
     Args:
-        pipeline: ``metadata.name``.
+        name: ``source.name`` of their events.
         tenant: ``metadata.tenant``.
         count_python_rows: See :class:`EventMapper`.
     """
 
-    def __init__(self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted) -> None:
-        self._mapper = EventMapper(pipeline, tenant, count_python_rows)
+    def __init__(self, name: str, tenant: str, count_python_rows: CountPythonRows = uncounted) -> None:
+        self._mapper = EventMapper(name, tenant, count_python_rows)
 
     def unpack(self, data: bytes) -> CapturedTable:
         """The table whose ``packed`` this is.

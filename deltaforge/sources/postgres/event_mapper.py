@@ -159,7 +159,7 @@ class EventMapper:
     """What is equal in all events of a pipeline.
 
     Args:
-        pipeline: ``metadata.name``, the ``source.name`` of events.
+        name: The ``source.name`` of events.
         tenant: ``metadata.tenant``.
         database: Name of the database.
         keeps_marker: Whether a TOAST value that an update did not touch stays the marker where ``before`` holds it.
@@ -169,14 +169,14 @@ class EventMapper:
 
     def __init__(
         self,
-        pipeline: str,
+        name: str,
         tenant: str,
         database: str,
         *,
         keeps_marker: bool = False,
         count_python_rows: CountPythonRows = uncounted,
     ) -> None:
-        self.source_name = pipeline
+        self.source_name = name
         self._tenant = tenant
         self.database = database
         self.keeps_marker = keeps_marker

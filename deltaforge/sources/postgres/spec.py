@@ -36,13 +36,11 @@ class PostgresSourceSpec(StrictModel):
         del context
         return PostgresChunkReader(self.config)
 
-    def table_codec(
-        self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted
-    ) -> TableSchemaCodec:
+    def table_codec(self, name: str, tenant: str, count_python_rows: CountPythonRows = uncounted) -> TableSchemaCodec:
         """Packs the tables of a pipeline of this source."""
         from deltaforge.sources.postgres.table_codec import PostgresTableSchemaCodec
 
-        return PostgresTableSchemaCodec(pipeline, tenant, count_python_rows)
+        return PostgresTableSchemaCodec(name, tenant, count_python_rows)
 
     def reads_from(self) -> dict[str, str]:
         """Publication and slot."""

@@ -97,7 +97,7 @@ class PostgresStream:
         with failover.reaching():
             start = start_of(config, (catalog, self._wire), position, failover, is_standby=is_standby)
         keeps_marker, count = config.toast == "marker", context.metrics.count_python_rows
-        identity = (context.pipeline, context.tenant, catalog.database())
+        identity = (context.source_name, context.tenant, catalog.database())
         events = EventMapper(*identity, keeps_marker=keeps_marker, count_python_rows=count)
         self._relations = Relations(config.tables, catalog, context.registry, system_id, events)
         outbox = config.outbox.prefixes if config.outbox else None

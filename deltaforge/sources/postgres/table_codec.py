@@ -15,13 +15,13 @@ class PostgresTableSchemaCodec:
     """Unpacks the tables of a pipeline.
 
     Args:
-        pipeline: ``metadata.name``.
+        name: ``source.name`` of their events.
         tenant: ``metadata.tenant``.
         count_python_rows: See :class:`EventMapper`.
     """
 
-    def __init__(self, pipeline: str, tenant: str, count_python_rows: CountPythonRows = uncounted) -> None:
-        self._pipeline = pipeline
+    def __init__(self, name: str, tenant: str, count_python_rows: CountPythonRows = uncounted) -> None:
+        self._name = name
         self._tenant = tenant
         self._count_python_rows = count_python_rows
 
@@ -34,7 +34,7 @@ class PostgresTableSchemaCodec:
         try:
             packed = _decode(data)
             mapper = EventMapper(
-                self._pipeline,
+                self._name,
                 self._tenant,
                 packed.database,
                 keeps_marker=packed.keeps_marker,
