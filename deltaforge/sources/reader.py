@@ -284,6 +284,7 @@ class LogReader:
 
     def _read_and_copy(self, stream: LogStream, snapshots: Snapshots) -> None:
         """Chunks leave between two polls, where no transaction is open; the log goes first."""
+        snapshots.awaits_rest = bool(self._repeat_count)
         while not (self._is_tx_open or self._repeat_count or self._is_stopping or self._position is None):
             has_room = self._queue_bytes * 2 <= self._max_queue_bytes
             batch = snapshots.next_batch(copyable(stream), self._position, has_room=has_room)

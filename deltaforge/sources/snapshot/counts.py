@@ -14,13 +14,13 @@ class SnapshotCounts:
 
     Attributes:
         rate: Of rows that were delivered.
-        progressed_at: When a chunk last left for the sinks.
+        progressed_at: When a chunk last left for the sinks, or could have.
     """
 
-    def __init__(self, metrics: PipelineMetrics) -> None:
+    def __init__(self, metrics: PipelineMetrics, now: float) -> None:
         self._metrics = metrics
         self.rate = Rate()
-        self.progressed_at = 0.0
+        self.progressed_at = now
 
     def begin(self, now: float) -> None:
         """A job begins or goes on."""

@@ -29,7 +29,7 @@ from deltaforge.sources.snapshot.copying import Copying
 from deltaforge.sources.snapshot.counts import SnapshotCounts, eta_secs
 from deltaforge.sources.snapshot.ledger import Ledger
 from deltaforge.sources.snapshot.notes import WaitingJobs
-from deltaforge.sources.snapshot.tables import RETRY, Captured, Wait
+from deltaforge.sources.snapshot.tables import REST, RETRY, Captured, Wait
 from deltaforge.sources.snapshot.tasks import Result, Task
 from deltaforge.sources.snapshot.worker import SnapshotWorker
 
@@ -49,6 +49,10 @@ class Snapshots:
 
     The thread that reads the log calls :meth:`connected`, :meth:`disconnected`, :meth:`note` and :meth:`next_batch`;
     who saves states :meth:`saved`; anybody the rest.
+
+    Attributes:
+        awaits_rest: No chunk leaves before the log has the rest of a transaction that a reconnection has cut, or, after
+            a failover that lost it, another one.
 
     Args:
         source_id: For log lines and names of threads.
@@ -71,11 +75,11 @@ class Snapshots:
         ahead: ChunksAhead | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._clock, self._began_at = clock, clock()
+        self._clock = clock
         self._source_id, self._config, self._build_reader = source_id, config, build_reader
         self._ahead = ahead
         self._ledger = Ledger(state or SnapshotState(), lambda: int(time.time() * 1000))
-        self._counts = SnapshotCounts(metrics)
+        self._counts = SnapshotCounts(metrics, clock())
         self._changed = threading.Condition()
         self._copying: Copying | None = None
         self._others = WaitingJobs(self._ledger)
@@ -83,7 +87,7 @@ class Snapshots:
         self._workers: list[SnapshotWorker] = []
         self._is_connected = self._has_room = self._is_closed = False
         self._had_room_at = -YIELDS_AFTER_SECS
-        self._open_tx = ""
+        self._open_tx, self.awaits_rest = "", False
         self._provisional: Collection[str] = ()
         self._capture_wait = Wait()
 
@@ -340,14 +344,13 @@ class Snapshots:
             for number, job in enumerate(state.jobs):
                 rate = self._counts.rate.rows_per_second(now) if job.id == running else None
                 reason = waiting_for if job.id == running or (running is None and number == 0) else None
-                waited = None if reason is None else now - max(self._counts.progressed_at, self._began_at)
                 views.append(
                     job_view(
                         job,
                         rows_per_second=rate,
                         eta_seconds=eta_secs(job, rate),
                         waiting_for=reason,
-                        waiting_seconds=waited,
+                        waiting_seconds=None if reason is None else now - self._counts.progressed_at,
                     )
                 )
             return views + [job_view(job) for job in reversed(state.ended)]
@@ -389,6 +392,9 @@ class Snapshots:
     def _waiting_for(self, now: float) -> str | None:
         if self._ahead is not None and (silent := self._ahead.waiting_for()) is not None:
             return silent
+        is_long = now - self._counts.progressed_at >= SHOWN_AFTER_SECS
+        if is_long and self.awaits_rest:
+            return REST
         if self._capture_wait.reason or self._copying is None:
             return self._capture_wait.reason or None
-        return self._copying.waits.reason(is_long=now - self._counts.progressed_at >= SHOWN_AFTER_SECS)
+        return self._copying.waits.reason(is_long=is_long)

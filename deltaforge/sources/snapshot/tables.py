@@ -23,6 +23,7 @@ FIRST_ROWS = 1000
 """Rows of the first chunk of a table of which nobody knows how large its rows are."""
 REREAD_KEYS = 1000
 UNSETTLED = Backoff(initial_secs=0.01, max_secs=0.5, jitter=0.1)
+REST = "the rest of a transaction that was being read when the connection was lost, or any other transaction"
 RETRY = Backoff(initial_secs=1.0, max_secs=60.0)
 
 

@@ -32,7 +32,7 @@ def test_progress_eta():
 
 
 def test_the_rate_is_that_of_the_last_half_minute():
-    counts = SnapshotCounts(PipelineMetrics("p"))
+    counts = SnapshotCounts(PipelineMetrics("p"), 0.0)
     counts.begin(100.0)
     assert counts.rate.rows_per_second(100.0) == 0
     delivered(counts, 5_000, 105.0)

@@ -11,6 +11,7 @@ from deltaforge.core.errors import ControlError, NotFoundError, SourceError, Tab
 from deltaforge.core.event import EventIds
 from deltaforge.core.positions import PostgresPosition
 from deltaforge.core.resume import SinkProgress
+from deltaforge.core.retry import Backoff
 from deltaforge.core.snapshot import ChunkMark, SnapshotJob, SnapshotState, Stripe, TableCopy
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sources.base import SnapshotConfig
@@ -97,13 +98,14 @@ A, B = ("public", "a"), ("public", "b")
 class Run:
     """A pipeline that saves each state as soon as it has it, unless ``saves`` is False."""
 
-    def __init__(self, reader, state=None, *, config=None, ahead=None, saves=True, last=0):
+    def __init__(self, reader, state=None, *, config=None, ahead=None, saves=True, last=0, build=None, **options):
         self.reader, self.saves = reader, saves
         self.metrics = PipelineMetrics("p")
         config = config or SnapshotConfig(chunk_size=3)
         self.snapshots = Snapshots("s", config, lambda: reader, self.metrics, state=state, ahead=ahead)
         self.snapshots.saved(state or SnapshotState())
-        self.log = LogReader("s", lambda: CopyableStream(last=last), self.metrics, snapshots=self.snapshots)
+        build = build or (lambda: CopyableStream(last=last))
+        self.log = LogReader("s", build, self.metrics, snapshots=self.snapshots, **options)
         self.log.start(PostgresPosition(1))
         self.newest = state or SnapshotState()
         self.chunks, self.rows, self.batches = [], Counter(), []
@@ -310,6 +312,29 @@ def test_chunks_that_a_sink_has_come_first_under_their_numbers(run):
     assert copy.chunks[:3] == list(marks)
     assert [(mark.number, mark.low, mark.high) for mark in copy.chunks[3:]] == [(11, "3", None)]
     assert ended.tables[0].row_count == copy.rows["a"] == 6
+
+
+def test_what_was_cut_by_a_lost_connection_is_waited_for_aloud(run, monkeypatch):
+    monkeypatch.setattr("deltaforge.sources.snapshot.snapshots.SHOWN_AFTER_SECS", 0.0)
+    streams, cuts = [], [SourceError("connection cut", kind="connect")]
+
+    def fault(number):
+        if number == 3 and cuts:
+            raise cuts.pop()
+
+    def build():
+        # The new server lacks the transaction that was being read, and has nothing new.
+        streams.append(CopyableStream(0 if streams else 4, fault, tx_rows=4))
+        return streams[-1]
+
+    copy = run(ScriptedReader({A: 5}), build=build, backoff=Backoff(initial_secs=0.01))
+    copy.snapshots.request(job())
+    copy.take(lambda: "rest of a transaction" in (copy.snapshots.view()[0]["waiting_for"] or ""))
+    assert not copy.chunks
+    streams[-1]._next, streams[-1]._last = 5, 8
+    copy.take_all()
+    assert copy.rows == {"a": 5}
+    assert [len(batch.groups) for batch in copy.batches if batch.event_count and not batch.chunk] == [1] * 6
 
 
 def test_workers_end_with_the_reader(run):
