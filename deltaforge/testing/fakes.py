@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -72,6 +72,10 @@ class ScriptedStream:
         self._next = 0
         self.confirmed: list[int] = []
         self.starts: list[int | None] = []
+
+    @property
+    def provisional(self) -> Collection[str]:
+        return ()
 
     def open(self, position: Start | None) -> Position:
         self.starts.append(position.lsn if isinstance(position, PostgresPosition) else None)
