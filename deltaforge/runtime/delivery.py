@@ -27,6 +27,7 @@ from deltaforge.runtime.barrier import Barrier, is_waited_for
 from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.crossing import Arrivals, PackedBatch
 from deltaforge.runtime.dead_letters import SharedDeadLetters
+from deltaforge.runtime.first_start import first_delivery, note_delivery_saved
 from deltaforge.runtime.panics import told
 from deltaforge.runtime.resting import RestingSink, resting_keys
 from deltaforge.runtime.run_info import RunInfo
@@ -83,7 +84,9 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
         self._ahead = ahead
         self._state_before_reset = state_before_reset
         ids = [sink.config.id for sink in info.spec.spec.sinks]
-        fresh = DeliveryState(source_id="", sinks=[], generation=uuid.uuid4().hex)
+        fresh = DeliveryState(source_id="", sinks=[], generation=uuid.uuid4().hex, members=ids)
+        if state is None:
+            fresh = first_delivery(info.paths, fresh)
         self._state = (state or fresh).with_members(ids, lambda: uuid.uuid4().hex)
         self._unmarked = unmarked_files(info, [sink_id for sink_id in ids if state and state.knows(sink_id)])
         acked = {sink.sink_id: sink for sink in self._state.sinks}
@@ -101,6 +104,7 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
         ahead.expect((worker.id for worker in self.workers if worker.keeps_progress), info.lane.number)
         self._barrier = Barrier(info, self.feeds)
         self._has_saved = self._has_chunk = False
+        self._is_first = info.paths.first_delivery.exists()
         requests.ask_while(self._wants_barrier, info.lane.number)
 
     @property
@@ -225,7 +229,9 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
         """
         if (failure := self._barrier.failure()) is not None:
             raise failure
-        return self._has_saved and (self._spools.has_others or any(feed.wants_barrier() for feed in self.feeds))
+        return self._has_saved and (
+            self._is_first or self._spools.has_others or any(feed.wants_barrier() for feed in self.feeds)
+        )
 
     def _process_latency(self, batch: Batch) -> Histogram:
         """From the reader through the dataflow to the sinks, by what ended the batch."""
@@ -249,6 +255,9 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
             return
         with self._aborting():
             self._spools.remove_others()
+            if self._is_first:
+                note_delivery_saved(self._info.paths)
+                self._is_first = False
         metrics, pipeline = self._info.metrics, self._info.name
         metrics.checkpoints.labels(pipeline).inc(len(self.feeds))
         metrics.last_checkpoint_ts.labels(pipeline).set(time.time())

@@ -1,16 +1,33 @@
 """Whether a start without a saved position is a first start. A recovery store may be lost, and inside somebody else's
 Bytewax run it may be another one each time, or none. A source that began "from now" then would leave out what was
 written while it was down.
+
+A first start has nothing in the recovery store until its first epoch ends. What it must not choose anew after a crash
+before that is kept in files until then: where reading began, and the generation under which sinks got rows. So the
+first row need not wait for the epoch.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
 
+from deltaforge.checkpoint.durable import write_durably
+from deltaforge.checkpoint.state import (
+    DeliveryState,
+    SourceState,
+    decode_delivery_state,
+    decode_source_state,
+    encode_state,
+)
 from deltaforge.core.errors import CheckpointError, SpecError
-from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.runtime.paths import PipelinePaths, unwritable
+from deltaforge.storage.private_files import make_folders
+
+T = TypeVar("T")
 
 RUNNER = "bytewax.run"
 STORE_VARIABLE = "BYTEWAX_RECOVERY_DIRECTORY"
@@ -60,3 +77,58 @@ def check_first_start(paths: PipelinePaths) -> None:
 def note_started(paths: PipelinePaths) -> None:
     """A position of the source is saved: from now on a start without one is no first start."""
     paths.started.touch(mode=0o600)
+    paths.first_position.unlink(missing_ok=True)
+
+
+def first_position(paths: PipelinePaths) -> SourceState | None:
+    """Where a first start began that was killed before it had saved anything; None: there was none.
+
+    Raises:
+        CheckpointError: It cannot be read.
+    """
+    return _kept(paths.first_position, decode_source_state)
+
+
+def keep_first_position(paths: PipelinePaths, state: SourceState) -> None:
+    """Keep where a first start begins. Durable when this returns.
+
+    Raises:
+        StorageError: The file cannot be written.
+    """
+    _keep(paths.first_position, state)
+
+
+def first_delivery(paths: PipelinePaths, fresh: DeliveryState) -> DeliveryState:
+    """As what a lane delivers for which nothing is saved: ``fresh``, or what an earlier start of it kept that was
+    killed before it had saved anything. Durable when this returns.
+
+    Raises:
+        CheckpointError: What was kept cannot be read.
+        StorageError: The file cannot be written.
+    """
+    kept = _kept(paths.first_delivery, decode_delivery_state)
+    if kept is None:
+        _keep(paths.first_delivery, fresh)
+    return kept or fresh
+
+
+def note_delivery_saved(paths: PipelinePaths) -> None:
+    """The recovery store knows what the lane has delivered."""
+    paths.first_delivery.unlink(missing_ok=True)
+
+
+def _keep(path: Path, state: SourceState | DeliveryState) -> None:
+    try:
+        make_folders(path.parent)
+        write_durably(path, encode_state(state))
+    except OSError as exc:
+        raise unwritable(path.parent, exc) from exc
+
+
+def _kept(path: Path, decode: Callable[[bytes], T]) -> T | None:
+    try:
+        return decode(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        raise CheckpointError(f"{path} cannot be read: {exc.strerror}") from exc

@@ -35,7 +35,8 @@ class PipelinePaths:
     Args:
         state_dir: The engine's state directory; may not exist yet.
         name: ``metadata.name``.
-        lane: Whose files :attr:`started`, :attr:`reset`, :attr:`snapshot_requests` (of its log) and :attr:`spools` are.
+        lane: Whose files :attr:`started`, :attr:`first_position`, :attr:`reset`, :attr:`snapshot_requests` are, those
+            of its log, and :attr:`first_delivery`, :attr:`spools`.
     """
 
     state_dir: Path
@@ -107,10 +108,24 @@ class PipelinePaths:
         return self.log_root / "started"
 
     @property
+    def first_position(self) -> Path:
+        """Where the first start of a log began; there until a position is saved."""
+        return self.log_root / "first_position.json"
+
+    @property
+    def lane_root(self) -> Path:
+        """Directory of one lane: the only lane of a log has that of the log."""
+        return self.log_root / "lanes" / str(self.lane.number) if self.lane.count > 1 else self.log_root
+
+    @property
+    def first_delivery(self) -> Path:
+        """As what the first start of a lane delivered; there until that is saved."""
+        return self.lane_root / "first_delivery.json"
+
+    @property
     def spools(self) -> Path:
         """What waits for sinks, a directory for each; made when there is something."""
-        lane = self.lane
-        return (self.log_root / "lanes" / str(lane.number) if lane.count > 1 else self.log_root) / "spool"
+        return self.lane_root / "spool"
 
     def spool(self, sink_id: str) -> Path:
         """What waits for one sink. An id of dots alone would name another folder."""

@@ -16,10 +16,11 @@ from deltaforge.checkpoint.state import SourceState, decode_source_state, encode
 from deltaforge.core.batch import Batch
 from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import CheckpointError, DeltaForgeError
+from deltaforge.core.positions import Position
 from deltaforge.core.snapshot import SnapshotState
 from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.barrier_requests import BarrierRequests
-from deltaforge.runtime.first_start import check_first_start, note_started
+from deltaforge.runtime.first_start import check_first_start, first_position, keep_first_position, note_started
 from deltaforge.runtime.panics import told
 from deltaforge.runtime.resting import RestingSource, resting_keys
 from deltaforge.runtime.run_info import RunInfo
@@ -46,12 +47,13 @@ KeyedBatch = tuple[str, Batch]
 
 
 class StartState(enum.Enum):
-    """Of the position that a run starts from. It is saved before anything is delivered, or a crash in the first epoch
-    would start again from a later "now".
+    """Of the position that a run starts from. It is durable before anything is delivered, or a crash in the first epoch
+    would start again from a later "now": that of a first start in a file, that of a reset in the recovery store.
     """
 
     UNKNOWN = "unknown"
     EMITTED = "emitted"
+    KEPT = "kept"
     SAVED = "saved"
 
 
@@ -91,7 +93,9 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
         self._requests = requests
         self._position = state.position if state else None
         self._unconfirmed: SourceState | None = None
-        self.start = StartState.SAVED if state else StartState.UNKNOWN
+        self.start = StartState.UNKNOWN
+        if state is not None:
+            self.start = StartState.KEPT if info.paths.first_position.exists() else StartState.SAVED
         self._reset = reset
         self._reset_id = reset.id if reset else state.reset_id if state else ""
         self._state_before_reset = state_before_reset
@@ -143,14 +147,13 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
     def snapshot(self) -> bytes | None:
         if self._position is None:
             return self._state_before_reset
-        state = SourceState(
-            source_id=self._info.source_id,
-            position=self._position,
-            reset_id=self._reset_id,
-            snapshot=None if self._copied == NO_SNAPSHOTS else self._copied,
-        )
-        self._unconfirmed = state
+        self._unconfirmed = state = self._state(self._position)
         return encode_state(state)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether what is read is delivered."""
+        return self.start in (StartState.KEPT, StartState.SAVED)
 
     def close(self) -> None:
         self.snapshots.close(self._ending.threads_secs())
@@ -196,6 +199,14 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
     def _start_view(self) -> dict[str, Any] | None:
         return self._run_start.view() if self._run_start else None
 
+    def _state(self, position: Position) -> SourceState:
+        return SourceState(
+            source_id=self._info.source_id,
+            position=position,
+            reset_id=self._reset_id,
+            snapshot=None if self._copied == NO_SNAPSHOTS else self._copied,
+        )
+
     def _asked_batch(self) -> list[KeyedBatch]:
         """A batch without events, if the delivery has something to save although nothing comes."""
         try:
@@ -226,12 +237,25 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
         self._is_tx_open = not batch.is_tx_end
         self._copied = batch.snapshot or self._copied
         if self.start is StartState.UNKNOWN:
-            self.start = StartState.EMITTED
+            self._begin(batch.position)
         if batch.event_count:
             batch.taken_at = self._active_at
             metrics, pipeline = self._info.metrics, self._info.name
             metrics.batch_events.labels(pipeline).observe(batch.event_count)
             metrics.batch_bytes.labels(pipeline).observe(batch.byte_count)
+
+    def _begin(self, position: Position) -> None:
+        """Reading has begun at ``position``, and nothing is delivered so far."""
+        if self._reset is not None:  # a file would hide what stays saved until the delivery has begun there as well
+            self.start = StartState.EMITTED
+            return
+        state = self._state(position)
+        try:
+            keep_first_position(self._info.paths, state)
+        except DeltaForgeError as error:
+            self._end(error)
+        self.snapshots.saved(state.snapshot)
+        self.start = StartState.KEPT
 
 
 ReadLog = Callable[[RunInfo, SourceState | None, ResetRequest | None, bytes | None], LogPartition]
@@ -270,11 +294,12 @@ class LogSource(FixedPartitionedSource[KeyedBatch, bytes | None]):
             if before is None or before.reset_id != reset.id:
                 return self._read_log(info, None, reset, resume_state)
             remove_reset(paths.reset, reset)  # saved, and then killed before the file was removed
-        state = decode_source_state(resume_state) if resume_state else None
-        if state is None:
-            check_first_start(paths)
-        else:
+        if resume_state:
             note_started(paths)
+            state: SourceState | None = decode_source_state(resume_state)
+        else:
+            check_first_start(paths)
+            state = first_position(paths)
         named = info.source_id
         if state is not None and state.source_id != named:
             raise CheckpointError(

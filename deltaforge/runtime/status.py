@@ -14,7 +14,6 @@ from deltaforge.core.positions import Position, encode_position
 from deltaforge.core.snapshot import TableStatus
 from deltaforge.runtime import lane_status
 from deltaforge.runtime.running import RunningPipeline
-from deltaforge.runtime.source import StartState
 from deltaforge.sources.reader import ReaderStatus
 
 log = logging.getLogger(__name__)
@@ -174,7 +173,7 @@ def _state(pipeline: RunningPipeline, reader: ReaderStatus | None) -> str:
     source, ending = pipeline.source, pipeline.info.ending
     if ending.is_stopping or ending.failure is not None:
         return "stopping"
-    if source is None or reader is None or source.start is not StartState.SAVED:
+    if source is None or reader is None or not source.has_begun:
         return "starting"
     return "paused" if reader.paused else "running"
 

@@ -9,6 +9,7 @@ from bytewax.errors import BytewaxRuntimeError
 from deltaforge.checkpoint.reader import read_source_state
 from deltaforge.core.errors import PositionLostError, SinkError
 from deltaforge.core.positions import PostgresPosition
+from deltaforge.runtime.first_start import first_position
 from deltaforge.testing.fakes import RecordingSink, ScriptedStream, fail_on
 from tests.flows.running import FakePipeline, run
 
@@ -54,14 +55,14 @@ def test_nothing_is_confirmed_before_it_is_saved_and_acked(tmp_path, workers, sa
     assert sink.durable == list(range(1, 201))
 
 
-def test_start_position_is_saved_before_the_first_row_is_delivered(tmp_path, saved_state):
+def test_start_position_is_durable_before_the_first_row_is_delivered(tmp_path, saved_state):
     sink = RecordingSink()
     pipeline = FakePipeline(tmp_path, ScriptedStream(last=5), {"k": sink})
     saved_at_first_write = []
 
     def fault(name, _number):
         if name == "write" and not saved_at_first_write:
-            saved_at_first_write.append(saved_state(pipeline))
+            saved_at_first_write.append(first_position(pipeline.paths) or saved_state(pipeline))
 
     sink._fault = fault
     run(pipeline, until=lambda: len(sink.durable) == 5)
@@ -74,7 +75,7 @@ def test_required_sink_that_fails_for_a_while_holds_the_saved_position(tmp_path,
 
     def fault(name, number):
         if name == "flush" and number < 10:
-            saved_while_down.append(saved_state(pipeline).position.lsn)
+            saved_while_down.append((saved_state(pipeline) or first_position(pipeline.paths)).position.lsn)
             raise SinkError("down", kind="connect")
 
     sink = RecordingSink(fault)
@@ -103,7 +104,7 @@ def test_sink_that_failed_for_good_saves_nothing_it_did_not_ack(tmp_path, saved_
     with pytest.raises((SinkError, BytewaxRuntimeError)):  # at a hand-over, or at a barrier
         run(pipeline, until=lambda: False)
     assert pipeline.failure.kind == "auth"
-    saved = saved_state(pipeline)
+    saved = saved_state(pipeline) or first_position(pipeline.paths)
     assert saved.position.lsn <= len(sink.durable) + 1
 
 

@@ -113,6 +113,7 @@ def test_without_the_store_of_before_it_does_not_begin_anew(request, tmp_path, k
 def test_a_recovery_store_that_is_lost_is_no_first_start(tmp_path, mysql_database):
     mysql_database.execute("create table t (id int primary key)")
     pipeline = PipelineProcess(tmp_path, mysql_source(mysql_database), [file_sink(tmp_path / "out.jsonl")]).start()
+    wait_for(pipeline.paths.started.exists)
     assert pipeline.stop() == 0
     mysql_database.execute("insert into t values (1)")
     shutil.rmtree(pipeline.paths.recovery)
@@ -125,6 +126,7 @@ def test_the_store_of_our_own_launcher_is_not_left_for_another(tmp_path, postgre
     postgres_database.execute("create table t (id int primary key)", "create publication pub for all tables")
     source = postgres_source(postgres_database)
     ours = PipelineProcess(tmp_path, source, [file_sink(tmp_path / "out.jsonl")]).start()
+    wait_for(ours.paths.started.exists)
     assert ours.stop() == 0
     pipeline = Embedded(tmp_path, source)
     assert str(ours.paths.recovery) in pipeline.refused("-r", pipeline.store("other"))
