@@ -135,7 +135,9 @@ class LogReader:
         with self._changed:
             self._changed.wait_for(lambda: self._has_ready() or self._failure is not None, timeout_secs)
             if self._has_ready():
-                batch = self._next()
+                batch = self._queue.popleft()
+                if self._queue:
+                    batch = self._joined(batch)
                 self._queue_bytes -= batch.held_bytes
                 self._is_tx_handed_out = not batch.is_tx_end
                 self._changed.notify_all()
@@ -144,16 +146,17 @@ class LogReader:
                 raise self._failure
             return None
 
-    def _next(self) -> Batch:
-        """The next batch; together with those behind it, if they were cut small and nobody took them yet."""
-        found = [self._queue.popleft()]
-        event_count, byte_count = found[0].event_count, found[0].byte_count
-        limits = self._limits
-        while limits is not None and self._queue and found[-1].is_tx_end and not self._is_paused:
+    def _joined(self, first: Batch) -> Batch:
+        """A batch together with those that wait behind it, if they were cut small."""
+        limits, found = self._limits, [first]
+        if limits is None or self._is_paused or not (first.is_tx_end and _is_plain(first)):
+            return first
+        event_count, byte_count = first.event_count, first.byte_count
+        while self._queue:
             batch = self._queue[0]
             event_count, byte_count = event_count + batch.event_count, byte_count + batch.byte_count
             is_small = event_count <= limits.max_events and byte_count <= limits.max_bytes
-            if not (is_small and batch.is_tx_end and _is_plain(batch) and _is_plain(found[0])):
+            if not (is_small and batch.is_tx_end and _is_plain(batch)):
                 break
             found.append(self._queue.popleft())
         return Batch.joined(found)
@@ -299,37 +302,44 @@ class LogReader:
             self._put(batch, stream)
 
     def _put(self, batch: Batch, stream: LogStream) -> None:
+        """Queue a batch as soon as there is room for it; meanwhile what else is to be done is done."""
         if self._repeat_count:
             batch, self._repeat_count = without_first(batch, self._repeat_count, self._open_tx)
             if self._repeat_count:
                 return  # nor may the position move before all that was queued has been read again
         if self._snapshots is not None and self._snapshots.is_active and batch.chunk is None:
             self._snapshots.note(batch)
-        while not self._queued(batch):
-            if self._is_stopping:
-                return
+        size = batch.held_bytes
+        while not self._is_stopping:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._has_room(size) or self._is_stopping or self._reloads, KEEP_ALIVE_SECS
+                )
+                if self._has_room(size):
+                    self._append(batch)
+                    return
             self._serve(stream)
 
-    def _queued(self, batch: Batch) -> bool:
-        """Queue a batch; False if there was no room for a while, or something else is to be done."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._has_room(batch) or self._is_stopping or self._reloads, KEEP_ALIVE_SECS)
-            if not self._has_room(batch):
-                return False
-            self._queue.append(batch)
-            self._queue_bytes += batch.held_bytes
-            self._position = batch.position
-            self._is_tx_open = not batch.is_tx_end
-            self._note_open(batch)
-            self._events_read += batch.event_count
-            if batch.event_count and batch.chunk is None:
-                self._last_event_ts_ms = batch.groups[-1].ts_ms
-                self._metrics.note_tables_at(self._last_event_ts_ms)
-            self._changed.notify_all()
-            return True
+    def _has_room(self, byte_count: int) -> bool:
+        return not self._queue or self._queue_bytes + byte_count <= self._max_queue_bytes
 
-    def _has_room(self, batch: Batch) -> bool:
-        return not self._queue or self._queue_bytes + batch.held_bytes <= self._max_queue_bytes
+    def _append(self, batch: Batch) -> None:
+        """Queue a batch: reading goes on behind it."""
+        self._queue.append(batch)
+        self._queue_bytes += batch.held_bytes
+        self._position = batch.position
+        self._is_tx_open = not batch.is_tx_end
+        if batch.is_tx_end:
+            self._open_count = 0
+        elif batch.event_count:
+            open_tx = transaction_of(batch.groups[0])
+            self._open_count = batch.event_count + (self._open_count if open_tx == self._open_tx else 0)
+            self._open_tx = open_tx
+        self._events_read += batch.event_count
+        if batch.event_count and batch.chunk is None:
+            self._last_event_ts_ms = batch.groups[-1].ts_ms
+            self._metrics.note_tables_at(self._last_event_ts_ms)
+        self._changed.notify_all()
 
     def _serve(self, stream: LogStream) -> None:
         """What is to be done whether or not something is read."""
@@ -350,14 +360,6 @@ class LogReader:
             self._is_connected, self._stream = False, None
             while self._reloads:
                 self._reloads.popleft()[1].set_exception(ControlError("the source was disconnected"))
-
-    def _note_open(self, batch: Batch) -> None:
-        if batch.is_tx_end:
-            self._open_count = 0
-        elif batch.event_count:
-            open_tx = transaction_of(batch.groups[0])
-            self._open_count = batch.event_count + (self._open_count if open_tx == self._open_tx else 0)
-            self._open_tx = open_tx
 
     def _wait_to_reconnect(self, error: DeltaForgeError, delay_secs: float) -> None:
         log.warning(
