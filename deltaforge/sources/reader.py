@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import ControlError, DeltaForgeError, SourceError, unforeseen
@@ -23,6 +22,7 @@ from deltaforge.observability.threads import show_thread_name
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import BatchLimits, LogStream
 from deltaforge.sources.loader import TableReload
+from deltaforge.sources.reader_status import ReaderStatus
 from deltaforge.sources.snapshot.base import copyable
 from deltaforge.sources.snapshot.snapshots import Snapshots
 
@@ -31,27 +31,6 @@ log = logging.getLogger(__name__)
 POLL_SECS = 0.2
 KEEP_ALIVE_SECS = 0.2
 RELOAD_SECS = 60.0
-
-
-@dataclass(frozen=True)
-class ReaderStatus:
-    """What the reader is doing now.
-
-    ``last_error`` is the reason of the present disconnection, None while connected.
-    ``last_event_ts_ms`` is the source's commit time of the newest event read. ``log_end`` is the newest place of the
-    log that the server told us of, None while disconnected. ``unmatched_patterns`` are those of the stream.
-    """
-
-    connected: bool
-    paused: bool
-    position: Position | None
-    last_error: str | None
-    reconnects: int
-    events_read: int
-    last_event_ts_ms: int | None
-    queued_batches: int
-    log_end: Position | None = None
-    unmatched_patterns: dict[str, str] = field(default_factory=dict)
 
 
 class LogReader:
@@ -68,6 +47,7 @@ class LogReader:
         max_queue_bytes: Memory of the batches that may wait; at least one batch always may.
         backoff: Delays between connection attempts.
         snapshots: What is copied besides; closed with the reader. None: nothing ever is.
+        changed: Shared with the readers that :meth:`get` waits for, too.
     """
 
     def __init__(  # noqa: PLR0913 - two bounds, a policy and what is copied
@@ -80,6 +60,7 @@ class LogReader:
         max_queue_bytes: int = 8 << 20,
         backoff: Backoff = SOURCE_RECONNECT,
         snapshots: Snapshots | None = None,
+        changed: threading.Condition | None = None,
     ) -> None:
         self._source_id = source_id
         self._build = build
@@ -90,7 +71,7 @@ class LogReader:
         self._snapshots = snapshots
         self._queue: deque[Batch] = deque()
         self._queue_bytes = 0
-        self._changed = threading.Condition()
+        self._changed = changed or threading.Condition()
         self._is_stopping = False
         self._is_paused = False
         self._is_tx_open = False
@@ -110,7 +91,7 @@ class LogReader:
         self._events_read = 0
         self._last_event_ts_ms: int | None = None
         self._reloads: deque[tuple[Sequence[TableName] | None, Future[list[TableReload]]]] = deque()
-        self._thread = threading.Thread(target=self._run, name=f"reader-{source_id}", daemon=True)
+        self._thread = self._new_thread()
 
     def start(self, position: Start | None, *, is_new: bool = False) -> None:
         """Begin to read after ``position``; None means the first start of this source.
@@ -126,15 +107,18 @@ class LogReader:
             self._position = self._confirmed = position
         self._thread.start()
 
-    def get(self, timeout_secs: float) -> Batch | None:
-        """The next batch, or None if there is none within ``timeout_secs``.
+    def get(self, timeout_secs: float, others: Sequence[LogReader] = ()) -> Batch | None:
+        """The next batch, or None if there is none within ``timeout_secs``, or one of the others has one.
 
         Raises:
             DeltaForgeError: Reading ended for good. Everything read before was handed out.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._has_ready() or self._failure is not None, timeout_secs)
-            if self._has_ready():
+            self._changed.wait_for(
+                lambda: self.has_ready() or self._failure is not None or any(each.has_ready() for each in others),
+                timeout_secs,
+            )
+            if self.has_ready():
                 batch = self._queue.popleft()
                 if self._queue:
                     batch = self._joined(batch)
@@ -161,12 +145,18 @@ class LogReader:
             found.append(self._queue.popleft())
         return Batch.joined(found)
 
-    def _has_ready(self) -> bool:
+    def has_ready(self) -> bool:
+        """Whether :meth:`get` has a batch. Under the shared condition."""
         # A poll that was under way when the pause came may still queue rows: they wait here, so that
         # nothing but the rest of a transaction already begun leaves after pause() returned.
         if not self._queue:
             return False
         return not self._is_paused or self._is_tx_handed_out or not self._queue[0].event_count
+
+    @property
+    def failure(self) -> DeltaForgeError | None:
+        """Why reading ended for good; None: it has not."""
+        return self._failure
 
     def confirm(self, position: Position) -> None:
         """``position`` is saved: the source server may forget what lies before it."""
@@ -182,6 +172,14 @@ class LogReader:
         with self._changed:
             self._is_paused = False
             self._changed.notify_all()
+
+    def retry(self) -> None:
+        """Read again, if reading ended for good: from exactly behind the last batch that was queued."""
+        if self._failure is None or self._is_stopping:
+            return
+        self._thread.join()
+        self._failure, self._thread = None, self._new_thread()
+        self._thread.start()
 
     def reload(self, tables: Sequence[TableName] | None, timeout_secs: float = RELOAD_SECS) -> list[TableReload]:
         """Read table definitions from the source's catalog again, also while paused; see :meth:`LogStream.reload`.
@@ -229,6 +227,9 @@ class LogReader:
             self._thread.join(timeout_secs)
         if self._snapshots is not None:
             self._snapshots.close(max(0.0, deadline - time.monotonic()))
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name=f"reader-{self._source_id}", daemon=True)
 
     def _run(self) -> None:
         show_thread_name()
