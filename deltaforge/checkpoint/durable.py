@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 
@@ -20,12 +21,13 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_durably(path: Path, data: bytes) -> None:
-    """Replace a file in one step, readable by the owner only. Durable when this returns.
+    """Replace a file in one step, readable by the owner only. Durable when this returns. Several threads and processes
+    may do it at a time: one of them is the last.
 
     Raises:
         OSError: It cannot be written.
     """
-    partial = path.with_suffix(".partial")
+    partial = path.with_suffix(f".{os.getpid()}-{threading.get_native_id()}.partial")
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
         file.write(data)
         file.flush()

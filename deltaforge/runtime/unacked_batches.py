@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from deltaforge.core.batch import Batch
@@ -10,10 +10,7 @@ from deltaforge.core.delivery import DeliveryReport
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.resume import SinkProgress
-from deltaforge.journal.queue import Refused
 
-Keep = Callable[[Sequence[Refused]], Iterator[int]]
-"""Makes events dead letters, in order. Yields how many are, whenever there are more of them."""
 CAREFUL_EVENTS = 2000
 """Events that are written together while a bad one is looked for; fewer once a sink has blamed the wrong one."""
 
@@ -84,21 +81,20 @@ class UnackedBatches:
             self.is_careful, self.held_bytes = False, 0
         return taken
 
-    def apply(self, report: DeliveryReport, count: int, keep: Keep) -> list[Part]:
-        """Go by the report of a flush behind the first ``count`` parts: give ``keep`` the refused events and take them
+    def apply(self, report: DeliveryReport, count: int, keep: Callable[[ChangeEvent, RecordError], None]) -> list[Part]:
+        """Go by the report of a flush behind the first ``count`` parts: give ``keep`` each refused event and take it
         out, then remove the parts that are acked, and return these.
         """
         acked_count = self._count_of(report.acked_count, count)
         for place, errors in self._by_place(report.refused).items():
-            part, kept_count = self._parts[place], 0
-            events = part.batch.events()
-            errors.sort(key=lambda error: error.index)
+            part = self._parts[place]
+            events, gone = part.batch.events(), set()
             try:
-                for count_by_now in keep([(events[error.index], error) for error in errors]):
-                    kept_count = count_by_now
+                for error in sorted(errors, key=lambda error: error.index):
+                    keep(events[error.index], error)
+                    gone.add(error.index)
             finally:
-                if kept_count:
-                    gone = {error.index for error in errors[:kept_count]}
+                if gone:
                     rest = [event for at, event in enumerate(events) if at not in gone]
                     self._parts[place] = part._replace(batch=part.batch.with_events(rest), is_suspect=False)
         taken = self.take(acked_count)

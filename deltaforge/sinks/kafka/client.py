@@ -153,7 +153,6 @@ class Client:
 
     def refusal(self, values: EncodedValues, targets: Targets, index: int) -> FailedError | None:
         """Send one of the messages while no other waits: why it is refused for what it is; None: it is acknowledged.
-        The settings have each message reported, and none lingers.
 
         Raises:
             SinkError: Something else has failed.
@@ -161,10 +160,8 @@ class Client:
         progress = self._progress()
         for _ in self.send_rows(values, targets, index, index + 1):
             pass
-        while waiting := len(self._driver):
-            self._take_reports(POLL_SECS)  # its report ends the waiting
+        for waiting in self._flushes():
             progress.check(waiting)
-        self._take_reports()
         failed = next(iter(self._failures.values()), None)
         if failed is not None and (len(self._failures) > 1 or failed.value is None or failed.kind != "serialization"):
             raise self._failure()
@@ -278,9 +275,9 @@ class Client:
             yield waiting
             secs = min(2 * secs, POLL_SECS)
 
-    def _take_reports(self, secs: float = 0) -> None:
+    def _take_reports(self) -> None:
         with self._reporting:
-            for report in self._driver.reports(secs):
+            for report in self._driver.reports():
                 self._take(*report)
 
     def _take(self, kind: str, content: Any) -> None:

@@ -73,10 +73,8 @@ class Driver(Protocol):
             RefusedError: The message at ``index`` can never be taken; those before it are queued.
         """
 
-    def reports(self, secs: float = 0) -> list[Report]:
-        """What was reported since the last call. Waits so long for the first one; a message that was acknowledged is
-        one if the setting ``delivery.report.only.error`` is ``false``.
-        """
+    def reports(self) -> list[Report]:
+        """What was reported since the last call. Does not wait."""
 
     def flush(self, secs: float) -> None:
         """Send at once and wait for acknowledgements."""
@@ -129,7 +127,7 @@ def new_driver(settings: Mapping[str, str], log: logging.Logger) -> Driver:
         raise MissingDependencyError(
             "the kafka sink needs the `confluent-kafka` package", hint="pip install confluent-kafka"
         ) from exc
-    settings = {"delivery.report.only.error": "true", **settings}
+    settings = {**settings, "delivery.report.only.error": "true"}
     if compiled is not None:
         folder = Path(confluent_kafka.__file__).parent.with_name("confluent_kafka.libs")
         library = next(folder.glob("librdkafka-*.so*"), None)
@@ -164,8 +162,8 @@ class CompiledDriver:
             return _one_by_one(self, values, targets, start, stop)
         return self._asked(self._producer.produce_rows, values, targets, start, stop)
 
-    def reports(self, secs: float = 0) -> list[Report]:
-        return [*self._producer.poll(int(secs * 1000))]
+    def reports(self) -> list[Report]:
+        return [*self._producer.poll(0)]
 
     def flush(self, secs: float) -> None:
         self._producer.flush(int(secs * 1000))
@@ -205,8 +203,7 @@ class ConfluentDriver:
         self._reports: deque[Report] = deque()
         everything: dict[str, Any] = {
             **settings,
-            # the client library reads this one itself, and takes no text
-            "delivery.report.only.error": settings["delivery.report.only.error"] == "true",
+            "delivery.report.only.error": True,  # the client library reads this one itself, and takes no text
             "error_cb": lambda error: self._reports.append(("error", (error.name(), error.str()))),
             "stats_cb": lambda text: self._reports.append(("statistics", text)),
         }
@@ -241,8 +238,8 @@ class ConfluentDriver:
     def produce_rows(self, values: EncodedValues, targets: Targets, start: int, stop: int) -> int:
         return _one_by_one(self, values, targets, start, stop)
 
-    def reports(self, secs: float = 0) -> list[Report]:
-        self._serve(self._producer.poll, secs)
+    def reports(self) -> list[Report]:
+        self._serve(self._producer.poll, 0)
         return [self._reports.popleft() for _ in range(len(self._reports))]
 
     def flush(self, secs: float) -> None:
