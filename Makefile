@@ -62,7 +62,7 @@ test: servers
 # Longer: more kills, larger transactions, the Python decoders, and the kernel with every access to memory checked.
 test-full: servers
 	DELTAFORGE_KILLS=10 DELTAFORGE_BIG_TRANSACTION=200000 DELTAFORGE_CHAOS_SECS=60 DELTAFORGE_HOSTILE_REQUESTS=10000 \
-	  DELTAFORGE_SNAPSHOT_SCHEDULES=20000 \
+	  DELTAFORGE_SNAPSHOT_SCHEDULES=20000 DELTAFORGE_MATRIX=full \
 	  $(PYTEST) $(PARALLEL) --durations 10 tests
 	$(MAKE) pure fuzz-asan
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +28,9 @@ log = logging.getLogger(__name__)
 
 CLEAN_SECS = 60.0
 _LEVELS = ((0.95, logging.ERROR), (0.8, logging.WARNING))
+
+Refused = tuple[ChangeEvent, RecordError]
+"""An event and why its sink cannot take it."""
 
 
 @dataclass(frozen=True)
@@ -78,24 +81,22 @@ class DeadLetters:
         self._cleaner = threading.Thread(target=self._clean_up, name="dead-letters", daemon=True)
         self._cleaner.start()
 
-    def keep(self, event: ChangeEvent, error: RecordError, sink_id: str) -> bool:
-        """Store an event. False: the queue is full and blocks; ask again when somebody made room.
+    def keep(self, refused: Sequence[Refused], sink_id: str) -> int:
+        """Store events, in one write to the disk; returns how many of the first are done. If not all, the queue is full
+        and blocks: ask again for the others when somebody made room.
 
         Raises:
-            StorageError: It could not be written. The event must not be passed over.
+            StorageError: None could be written. They must not be passed over.
         """
-        entry = entry_of(
-            event,
-            Meta(sink_id, error.kind, redacted(error.message)),
-            pipeline=self._pipeline,
-            max_bytes=self._limits.max_event_bytes,
-            now=int(self._clock()),
-        )
+        now, entries = int(self._clock()), list[Entry]()
+        for event, error in refused:
+            meta = Meta(sink_id, error.kind, redacted(error.message))
+            entries.append(
+                entry_of(event, meta, pipeline=self._pipeline, max_bytes=self._limits.max_event_bytes, now=now)
+            )
         with self._lock:
-            if entry.identity in self._kept:
-                return True
             try:
-                return self._store(entry)
+                return self._store(entries)
             except StorageError as exc:
                 self._metrics.dlq_write_failures.labels(self._pipeline).inc()
                 log.error("a dead letter of sink %s cannot be written: %s", sink_id, exc)  # noqa: TRY400
@@ -137,24 +138,47 @@ class DeadLetters:
         self._closing.set()
         self._cleaner.join()
 
-    def _store(self, entry: Entry) -> bool:
+    def _store(self, entries: Sequence[Entry]) -> int:
         policy, max_entries = self._limits.overflow_policy, self._limits.max_entries
-        if policy != "drop_oldest" and self._queue.count(*self._place) >= max_entries:
-            self.refresh()
-            if policy == "block":
-                return False
-            self._metrics.dlq_rejected.labels(self._pipeline).inc()
-            text = "dead letter queue is full: event %s of sink %s is not kept (%s)"
-            log.error(text, entry.event_id, entry.meta.sink_id, entry.meta.error_message)
-            return True
-        self._queue.push(*self._place, msgspec.json.encode(entry))
-        self._note(entry)
-        meta = entry.meta
-        self._metrics.dlq_events.labels(self._pipeline, meta.sink_id, meta.error_kind).inc()
-        text = "event %s is put aside as a dead letter of sink %s: %s"
-        log.warning(text, entry.event_id, meta.sink_id, meta.error_message, extra={"sink": meta.sink_id})
-        self._evict(self.refresh() - max_entries)
-        return True
+        places = self._places_of_new(entries)
+        if not places:
+            return len(entries)
+        room = len(places)
+        if policy != "drop_oldest":
+            room = max(0, max_entries - self._queue.count(*self._place))
+        fitting, rest = places[:room], places[room:]
+        if fitting:
+            self._push([entries[place] for place in fitting])
+        count = self.refresh()
+        if policy == "drop_oldest":
+            self._evict(count - max_entries)
+        elif policy == "block" and rest:
+            return rest[0]
+        for place in rest:
+            self._reject(entries[place])
+        return len(entries)
+
+    def _places_of_new(self, entries: Sequence[Entry]) -> list[int]:
+        """Where the entries are that were not kept before."""
+        new: dict[object, int] = {}
+        for place, entry in enumerate(entries):
+            if entry.identity not in self._kept:
+                new.setdefault(entry.identity or place, place)
+        return list(new.values())
+
+    def _push(self, entries: Sequence[Entry]) -> None:
+        self._queue.push(*self._place, [msgspec.json.encode(entry) for entry in entries])
+        for entry in entries:
+            meta = entry.meta
+            self._note(entry)
+            self._metrics.dlq_events.labels(self._pipeline, meta.sink_id, meta.error_kind).inc()
+            text = "event %s is put aside as a dead letter of sink %s: %s"
+            log.warning(text, entry.event_id, meta.sink_id, meta.error_message, extra={"sink": meta.sink_id})
+
+    def _reject(self, entry: Entry) -> None:
+        self._metrics.dlq_rejected.labels(self._pipeline).inc()
+        text = "dead letter queue is full: event %s of sink %s is not kept (%s)"
+        log.error(text, entry.event_id, entry.meta.sink_id, entry.meta.error_message)
 
     def _evict(self, excess: int) -> None:
         if excess <= 0:

@@ -48,6 +48,10 @@ class PipelineMetrics:
             "source_lag_seconds", "Now minus the time of the last event.", ("pipeline",)
         )
         self.source_idle_seconds = self._gauge("source_idle_seconds", "Seconds since the last event.", source)
+        shard = ("pipeline", "shard")
+        self.shard_up = self._gauge("source_shard_up", "1 while the shard is read.", shard)
+        self.shard_lag_seconds = self._gauge("source_shard_lag_seconds", "As source_lag_seconds, of a shard.", shard)
+        self.shard_lag_bytes = self._gauge("source_shard_lag_bytes", "Log of the shard behind its slowest sink.", shard)
         self.batch_events = self._histogram("batch_events", "Events per batch.", ("pipeline",), BATCH_EVENT_BUCKETS)
         self.batch_bytes = self._histogram("batch_bytes", "Log bytes per batch.", ("pipeline",), BATCH_BYTE_BUCKETS)
         self.bytes = self._counter("bytes", "Log bytes of delivered batches.", ("pipeline",))
@@ -189,6 +193,15 @@ class PipelineMetrics:
             table = self.table_label(name)
             self.source_events.labels(self.pipeline, source_id, table, op).inc(count)
             self._fresh_tables.add(table)
+
+    def show_shard(self, shard: str, *, is_up: bool, lag_seconds: float | None, lag_bytes: int | None) -> None:
+        """Bring the gauges of a shard up to date, as far as they are known."""
+        labels = (self.pipeline, shard)
+        self.shard_up.labels(*labels).set(is_up)
+        if lag_seconds is not None:
+            self.shard_lag_seconds.labels(*labels).set(lag_seconds)
+        if lag_bytes is not None:
+            self.shard_lag_bytes.labels(*labels).set(lag_bytes)
 
     def count_python_rows(self, reason: str, count: int) -> None:
         """Count rows that the compiled kernel left to the Python decoders, by reason. In any thread."""

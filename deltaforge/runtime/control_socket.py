@@ -125,10 +125,17 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
         elif command == "log_level":
             set_level(str(request.get("level", "")))
         elif command in {"pause", "resume"}:
-            pipeline.set_paused(is_paused=command == "pause")
+            _set_paused(pipeline, request.get("shard"), is_paused=command == "pause")
         else:
             raise ValueError(f"unknown command {command!r}")
         return {}
+
+
+def _set_paused(pipeline: RunningPipeline, shard: Any, *, is_paused: bool) -> None:
+    if shard is None:
+        pipeline.set_paused(is_paused=is_paused)
+    else:
+        pipeline.set_shard_paused(str(shard), is_paused=is_paused)
 
 
 def _snapshot(pipeline: RunningPipeline, command: str, request: dict[str, Any]) -> dict[str, Any]:

@@ -93,6 +93,11 @@ class PipelinePaths:
         return self.log_root / "reset.json"
 
     @property
+    def paused(self) -> Path:
+        """There while a shard is paused by itself: it is so after a restart, too."""
+        return self.log_root / "paused"
+
+    @property
     def snapshot_requests(self) -> Path:
         """Snapshots that were asked for and are in no saved state so far; made when there is one."""
         return self.log_root / "snapshot_requests"

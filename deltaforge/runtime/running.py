@@ -12,7 +12,7 @@ from deltaforge.checkpoint.reset import ResetRequest
 from deltaforge.checkpoint.spooled_batch import TableSchemaCodec
 from deltaforge.checkpoint.state import DeliveryState, SourceState
 from deltaforge.core.chunks_ahead import ChunksAhead
-from deltaforge.core.errors import ControlError
+from deltaforge.core.errors import ControlError, NotFoundError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.lanes import Lane, source_name
 from deltaforge.runtime.barrier_requests import BarrierRequests
@@ -26,6 +26,7 @@ from deltaforge.runtime.snapshot_control import SnapshotControl
 from deltaforge.runtime.source import LogPartition
 from deltaforge.runtime.spools import Spools
 from deltaforge.runtime.tap import Tap
+from deltaforge.runtime.turns import LogTurns
 from deltaforge.sources.reader import LogReader
 
 
@@ -55,6 +56,8 @@ class RunningPipeline:
         self._requests = {lane.shard: BarrierRequests(lane.count) for lane in lanes}
         self._ahead = {lane.shard: ChunksAhead(lane.count) for lane in lanes}
         self.sinks_to_fill: dict[str, list[str]] = {}
+        self._turns = LogTurns()
+        self._is_paused = info.starts_paused
         self._letters = SharedDeadLetters(info)
         # Now, because it imports the source's package: two threads that import it at a time may see it half loaded.
         self._tables = {lane.shard: self._tables_of(source_name(info.name, lane.shard)) for lane in lanes}
@@ -85,10 +88,10 @@ class RunningPipeline:
             self._requests[shard],
             self._ahead[shard],
             self.sinks_to_fill.get(shard, []),
+            self._turns,
             state=state,
             reset=reset,
             state_before_reset=state_before_reset,
-            log_count=len(self._tables),
         )
         return source
 
@@ -121,15 +124,27 @@ class RunningPipeline:
         return self.source.snapshots
 
     def set_paused(self, *, is_paused: bool) -> None:
-        """Stop or go on reading. The connection, keepalives and epochs go on either way.
+        """Stop or go on reading. The connection, keepalives and epochs go on either way. Shards that are paused by
+        themselves stay so; those that could not be read any more are read again.
 
         Raises:
             ControlError: The source runs in another process of the cluster.
         """
-        if is_paused:
-            self._reader_here().pause()
-        else:
-            self._reader_here().resume()
+        self._reader_here()
+        self._is_paused = is_paused
+        for source in list(self.sources.values()):
+            source.set_paused(is_paused=is_paused or source.is_paused_alone)
+
+    def set_shard_paused(self, shard: str, *, is_paused: bool) -> None:
+        """The same for one shard, until it is said otherwise, also after a restart.
+
+        Raises:
+            NotFoundError: There is no such shard.
+            ControlError: It is read by another process of the cluster.
+        """
+        source = self._source_of(shard)
+        source.note_paused_alone(is_paused=is_paused)
+        source.set_paused(is_paused=is_paused or self._is_paused)
 
     def reload_schemas(self, tables: list[tuple[str, str]] | None) -> list[dict[str, Any]]:
         """Read table definitions from the source's catalog again; see :meth:`LogReader.reload`.
@@ -162,7 +177,7 @@ class RunningPipeline:
         workers = [
             worker
             for lane, delivery in list(self.deliveries.items())
-            if lane.number == number
+            if lane.number == number and source_name(self.info.name, lane.shard) in (event.source.name, self.info.name)
             for worker in delivery.workers
         ]
         return next((worker for worker in workers if worker.id == sink_id), None)
@@ -176,6 +191,13 @@ class RunningPipeline:
         for delivery in self.deliveries.values():
             delivery.close()
         self.tap.close()
+
+    def _source_of(self, shard: str) -> LogPartition:
+        if shard not in self.info.spec.shards():
+            raise NotFoundError(f"pipeline {self.info.name} has no shard {shard[:64]!r}")
+        if shard not in self.sources:
+            raise ControlError(f"shard {shard} is not read in this process", hint="ask again once the pipeline runs")
+        return self.sources[shard]
 
     def _reader_here(self) -> LogReader:
         if self.reader is None:

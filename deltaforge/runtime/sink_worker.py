@@ -6,17 +6,17 @@ import logging
 import random
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.batch import Batch
 from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import DeadLettersFullError, DeltaForgeError, RecordError, SinkError, unforeseen
-from deltaforge.core.event import ChangeEvent
 from deltaforge.core.positions import Position
 from deltaforge.core.resume import ResumeFilter, SinkProgress, advanced
 from deltaforge.core.retry import Backoff, Retry, retry_of
-from deltaforge.journal.queue import DeadLetters
+from deltaforge.journal.queue import DeadLetters, Refused
 from deltaforge.observability.kill_points import reached
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.observability.threads import show_thread_name
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 QUEUE_BYTES = 32 << 20
 """Memory of the batches that wait in front of a sink: large ones, such as chunks of a snapshot, are fewer."""
+KEPT_TOGETHER = 100
+"""Dead letters that are written to the disk together: most of what one costs is waiting for the disk."""
 ROOM_SECS = 0.5  # how often a full queue of dead letters is asked for room
 RETRY = Backoff(initial_secs=0.1, max_secs=10.0)
 
@@ -85,13 +87,12 @@ class SinkWorker:
         self._queue: deque[Batch] = deque()
         self._queue_bytes = 0
         self._redeliveries: deque[Redelivery] = deque()
-        self._dead_letters = dead_letters
         self._ahead = ahead or ChunksAhead()
         self._lane = lane
         self._handed_count = self.acked_count = 0
         self._changed = threading.Condition()
         self._is_stored_known = self._is_closing = False
-        keep = self._keep if dead_letters is not None else None
+        keep = partial(self._keep, dead_letters) if dead_letters is not None else None
         self._writer = SinkWriter(sink, self._meter, check_owner, self._ack, keep)
         self.last_error: str | None = None
         self.failure: DeltaForgeError | None = None
@@ -226,21 +227,34 @@ class SinkWorker:
             writer.flush(len(unacked))
         return True
 
-    def _keep(self, event: ChangeEvent, error: RecordError) -> None:
-        """Make the event a dead letter; waits while there is no room."""
+    def _keep(self, letters: DeadLetters, refused: Sequence[Refused]) -> Iterator[int]:
+        """Make events dead letters, in order; waits while there is no room. Yields how many are, so that the caller
+        knows it also after an error.
+        """
         self._check_owner()
-        while self._dead_letters is not None and not self._dead_letters.keep(event, error, self.id):
-            if self._writer.unacked.written_count:
-                self._writer.abandon()  # an open transaction would hold up its readers for as long
-            with self._changed:
-                if self.last_error is None:
-                    log.error("sink %s waits: the dead letter queue is full", self.id, extra={"sink": self.id})
-                self.last_error = "backpressure: the dead letter queue is full; ack, purge or retry its entries"
-                self._changed.wait_for(lambda: self._is_closing or self._redeliveries, ROOM_SECS)
-                if self._is_closing or self._redeliveries:
-                    raise DeadLettersFullError(self.last_error)
-        self.last_error = None
-        reached("after_dead_letter")
+        kept_count = 0
+        while kept_count < len(refused):
+            count = letters.keep(refused[kept_count : kept_count + KEPT_TOGETHER], self.id)
+            if not count:
+                self._wait_for_dead_letters()
+                continue
+            self.last_error = None
+            for _ in range(count):
+                reached("after_dead_letter")
+            kept_count += count
+            yield kept_count
+
+    def _wait_for_dead_letters(self) -> None:
+        """Wait a little for room among them."""
+        if self._writer.unacked.written_count:
+            self._writer.abandon()  # an open transaction would hold up its readers for as long
+        with self._changed:
+            if self.last_error is None:
+                log.error("sink %s waits: the dead letter queue is full", self.id, extra={"sink": self.id})
+            self.last_error = "backpressure: the dead letter queue is full; ack, purge or retry its entries"
+            self._changed.wait_for(lambda: self._is_closing or self._redeliveries, ROOM_SECS)
+            if self._is_closing or self._redeliveries:
+                raise DeadLettersFullError(self.last_error)
 
     def _write_redeliveries(self) -> None:
         """Write the events that were asked for, one by one."""

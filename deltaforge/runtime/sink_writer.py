@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import enum
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import RecordError
-from deltaforge.core.event import ChangeEvent
+from deltaforge.journal.queue import Refused
 from deltaforge.runtime.redelivery import Redelivery
 from deltaforge.runtime.sink_meter import SinkMeter
-from deltaforge.runtime.unacked_batches import Part, UnackedBatches
+from deltaforge.runtime.unacked_batches import Keep, Part, UnackedBatches
 from deltaforge.sinks.base import ProgressStore, Sink
 
 
@@ -41,7 +41,7 @@ class SinkWriter:
         meter: Its metrics.
         check_owner: Called before the sink is opened, written to or flushed; raises if this process must not any more.
         ack: Gets the parts that are acked, in order.
-        keep: Makes an event that the sink refuses a dead letter, or raises; None: there are none.
+        keep: Makes events that the sink refuses dead letters, or raises; see :data:`Keep`. None: there are none.
 
     Attributes:
         store: The sink, if it stores its progress.
@@ -54,7 +54,7 @@ class SinkWriter:
         meter: SinkMeter,
         check_owner: Callable[[], None],
         ack: Callable[[list[Part]], None],
-        keep: Callable[[ChangeEvent, RecordError], None] | None,
+        keep: Keep | None,
     ) -> None:
         self.store = sink if isinstance(sink, ProgressStore) else None
         self.unacked = UnackedBatches()
@@ -185,11 +185,13 @@ class SinkWriter:
     def _take_out(self, place: int, index: int, error: RecordError) -> None:
         if self._keep is None:
             raise error
-        self._keep(self.unacked.event(place, index), error)
-        self.unacked.remove(place, index)
+        for _ in self._keep([(self.unacked.event(place, index), error)]):
+            self.unacked.remove(place, index)
 
-    def _keep_refused(self, event: ChangeEvent, error: RecordError) -> None:
-        self._meter.failed(error)
-        if self._keep is None:
-            raise error
-        self._keep(event, error)
+    def _keep_refused(self, refused: Sequence[Refused]) -> Iterator[int]:
+        for _, error in refused:
+            self._meter.failed(error)
+            if self._keep is None:
+                raise error
+        if self._keep is not None:
+            yield from self._keep(refused)

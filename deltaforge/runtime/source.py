@@ -6,7 +6,7 @@ import enum
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
@@ -21,16 +21,12 @@ from deltaforge.core.snapshot import SnapshotState
 from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.first_start import check_first_start, first_position, keep_first_position, note_started
+from deltaforge.runtime.log_reading import copies_at_start, reading_of
 from deltaforge.runtime.panics import told
 from deltaforge.runtime.resting import RestingSource, resting_keys
 from deltaforge.runtime.run_info import RunInfo
-from deltaforge.runtime.snapshot_jobs import SnapshotJobs, new_job
-from deltaforge.runtime.snapshot_start import snapshots_at_start
 from deltaforge.runtime.stored_schemas import StoredSchemas, storage_path_of
-from deltaforge.sources.base import SnapshotConfig, SourceContext
-from deltaforge.sources.reader import LogReader
-from deltaforge.sources.snapshot.base import ChunkReader, CopyableSource
-from deltaforge.sources.snapshot.snapshots import Snapshots
+from deltaforge.runtime.turns import LogTurns
 
 log = logging.getLogger(__name__)
 
@@ -70,10 +66,10 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
         requests: Of the delivery, for barriers while nothing comes.
         ahead: What its sinks have of snapshots.
         new_sinks: Ids of those that get a snapshot of their own.
+        turns: Of the logs of this process.
         state: What was saved; None at a first start or a reset.
         reset: What is carried out, unless it was before.
         state_before_reset: What stays saved until reading has begun at the place of the reset.
-        log_count: How many logs one thread may have to look at in turn.
     """
 
     def __init__(  # noqa: PLR0913 - a run, what it goes on from, and whom it talks to
@@ -82,15 +78,16 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
         requests: BarrierRequests,
         ahead: ChunksAhead,
         new_sinks: Sequence[str],
+        turns: LogTurns,
         *,
         state: SourceState | None,
         reset: ResetRequest | None = None,
         state_before_reset: bytes | None = None,
-        log_count: int = 1,
     ) -> None:
         self._info = info
         self._key = stream_key(info.lane.shard)
-        self._log_count = log_count
+        self._turns = turns
+        self._lost: DeltaForgeError | None = None
         self._ending = info.ending
         self._requests = requests
         self._position = state.position if state else None
@@ -112,10 +109,11 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
             goes_on=state is not None or reset is not None,
         )
         before = state or readable(decode_source_state, state_before_reset)
-        self._copied = _snapshots_at_start(info, before, new_sinks, reset)
-        self.reader, self.snapshots = _reader(info, self._schemas, self._copied, ahead)
+        self._copied = copies_at_start(info, before, new_sinks, reset)
+        self.reader, self.snapshots = reading_of(info, self._schemas, self._copied, ahead, turns)
+        turns.join(self.reader)
         self.snapshots.saved(before.snapshot if before else None)
-        if info.starts_paused:
+        if info.starts_paused or self.is_paused_alone:
             self.reader.pause()
         if reset is not None:
             log.warning("the checkpoint is reset", extra={"source_id": info.source_id, "reset": reset.view()})
@@ -135,10 +133,10 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
             time.sleep(WAIT_SECS)
             return []
         try:
-            batch = self.reader.get(self._wait_secs())
+            batch = self.reader.get(self._wait_secs(), self._turns.others(self.reader))
         except DeltaForgeError as error:
-            log.error("source failed: %s", error, extra={"source_id": self._info.source_id, "kind": error.kind})  # noqa: TRY400 - the message says it all
-            self._end(error)
+            self._stand(error)
+            batch = None
         if batch is None:
             return self._asked_batch()
         self._note(batch)
@@ -158,6 +156,31 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
         """Whether what is read is delivered."""
         return self.start in (StartState.KEPT, StartState.SAVED)
 
+    @property
+    def source_id(self) -> str:
+        """Of the log."""
+        return self._info.source_id
+
+    def set_paused(self, *, is_paused: bool) -> None:
+        """Read nothing more for now, or go on; also where reading had ended for good."""
+        if is_paused:
+            self.reader.pause()
+        else:
+            self.reader.resume()
+            self.reader.retry()
+
+    @property
+    def is_paused_alone(self) -> bool:
+        """Whether this log is to be paused, whatever the others do."""
+        return self._info.paths.paused.exists()
+
+    def note_paused_alone(self, *, is_paused: bool) -> None:
+        """Have it be so, or not, also after a restart."""
+        if is_paused:
+            self._info.paths.paused.touch(mode=0o600)
+        else:
+            self._info.paths.paused.unlink(missing_ok=True)
+
     def close(self) -> None:
         self.snapshots.close(self._ending.threads_secs())
         self.reader.close(self._ending.threads_secs())
@@ -176,6 +199,18 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
         if self._info.is_embedded:
             raise error
         raise StopIteration
+
+    def _stand(self, error: DeltaForgeError) -> None:
+        """This log cannot be read any more: the run ends, or goes on with the others."""
+        config, shard = self._info.spec.spec.source.config, self._info.lane.shard
+        if error is not self._lost:
+            about = {"source_id": self._info.source_id, "kind": error.kind}
+            log.error("source failed: %s", error, extra=about)
+        if not shard or config.shard_failure == "halt":
+            error.message = f"shard {shard}: {error.message}" if shard else error.message
+            self._end(error)
+        self._lost = error
+        self._turns.wait(self.reader, self._wait_secs())
 
     def _confirm_saved(self) -> None:
         if self._unconfirmed is None:
@@ -235,7 +270,7 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
 
     def _wait_secs(self) -> float:
         secs = IDLE_WAIT_SECS if time.monotonic() - self._active_at >= IDLE_AFTER_SECS else WAIT_SECS
-        return secs / self._log_count
+        return secs / (1 + len(self._turns.others(self.reader)))
 
     def _note(self, batch: Batch) -> None:
         self._active_at = self._sent_at = time.monotonic()
@@ -315,57 +350,3 @@ class LogSource(FixedPartitionedSource[KeyedBatch, bytes | None]):
                 hint="give the source its old id, or create a pipeline with a new name",
             )
         return self._read_log(info, state, None, None)
-
-
-def _snapshots_at_start(
-    info: RunInfo, before: SourceState | None, new_sinks: Sequence[str], reset: ResetRequest | None
-) -> SnapshotState:
-    """What is copied by a run. A reset keeps what was: it says what of the log is read again, or not at all."""
-    config = info.spec.spec.source.config.snapshot
-    is_asked = reset is not None and reset.snapshot
-    if reset is not None and reset.snapshot and reset.sink_id is not None:
-        new_sinks, is_asked = [*new_sinks, reset.sink_id], False
-    return snapshots_at_start(
-        before.snapshot if before else None,
-        config.mode if config else "never",
-        new_job,
-        new_sinks=new_sinks,
-        is_asked=is_asked,
-    )
-
-
-def _reader(
-    info: RunInfo, schemas: StoredSchemas, copied: SnapshotState, ahead: ChunksAhead
-) -> tuple[LogReader, SnapshotJobs]:
-    """What reads the log, and what copies tables into it."""
-    spec = info.spec.spec
-    source_context = SourceContext(
-        pipeline=info.name,
-        tenant=info.tenant,
-        state_dir=info.paths.log_root,
-        limits=spec.batch.limits(),
-        metrics=info.metrics,
-        registry=schemas.registry,
-        failover=schemas.failover,
-        shard=info.lane.shard,
-    )
-
-    def build_chunk_reader() -> ChunkReader:
-        return cast("CopyableSource", spec.source).chunk_reader(source_context)
-
-    snapshots = Snapshots(
-        info.source_id,
-        spec.source.config.snapshot or SnapshotConfig(mode="never"),
-        build_chunk_reader,
-        info.metrics,
-        state=copied,
-        ahead=ahead,
-    )
-    reader = LogReader(
-        info.source_id,
-        lambda: spec.source.build(source_context),
-        info.metrics,
-        limits=source_context.limits,
-        snapshots=snapshots,
-    )
-    return reader, SnapshotJobs(info, snapshots, ahead, build_chunk_reader)

@@ -6,15 +6,16 @@ import hashlib
 import logging
 import os
 import time
+from collections.abc import Sequence
 from typing import Any, get_args
 
 from deltaforge.config.secret import redacted
 from deltaforge.core.errors import StorageError
-from deltaforge.core.positions import Position, encode_position
+from deltaforge.core.lanes import ONE_LOG
 from deltaforge.core.snapshot import TableStatus
-from deltaforge.runtime import lane_status
+from deltaforge.runtime import lane_status, log_status
+from deltaforge.runtime.log_status import LogStatus
 from deltaforge.runtime.running import RunningPipeline
-from deltaforge.sources.reader import ReaderStatus
 
 log = logging.getLogger(__name__)
 
@@ -36,22 +37,23 @@ _IN_STATUS = (
 
 def status(pipeline: RunningPipeline) -> dict[str, Any]:
     """The live figures of a pipeline, as plain JSON values."""
-    reader = pipeline.reader.status() if pipeline.reader else None
+    logs = _logs(pipeline)
+    behind = log_status.bytes_behind(logs, pipeline.deliveries)
     return {
         "name": pipeline.info.name,
         "pid": os.getpid(),
         "document_sha256": document_digest(pipeline),
-        "state": _state(pipeline, reader),
-        "connected": bool(reader and reader.connected),
+        "state": _state(pipeline, logs),
+        "connected": log_status.are_connected(logs),
         "started_at": pipeline.info.started_at.strftime("%Y-%m-%dT%H:%M:%SZ"),
         "uptime_seconds": round(time.monotonic() - pipeline.info.started_monotonic, 3),
-        "source": _source(pipeline, reader),
+        "source": _source(pipeline, logs),
         "sink_errors": _sink_errors(pipeline),
         "ended_sinks": lane_status.ended(pipeline.deliveries),
         "sinks_settled": lane_status.are_known(pipeline.deliveries),
-        "lag_seconds": lag_seconds(reader),
-        **lag_bytes(pipeline, reader),
-        "events_read": reader.events_read if reader else 0,
+        "lag_seconds": log_status.longest_lag(logs),
+        **({} if behind is None else {"lag_bytes": behind}),
+        "events_read": sum(each.reader.events_read for each in logs),
         "python_rows": pipeline.info.metrics.python_row_counts(),
         "checkpoints": lane_status.checkpoint_views(pipeline.deliveries),
         "snapshots": [{key: job[key] for key in _IN_STATUS} for job in _jobs_to_watch(snapshot_views(pipeline))],
@@ -60,8 +62,8 @@ def status(pipeline: RunningPipeline) -> dict[str, Any]:
 
 def snapshot_views(pipeline: RunningPipeline) -> list[dict[str, Any]]:
     """The snapshots of the pipeline; none where its source is not in this process."""
-    source = pipeline.source
-    return source.snapshots.views() if source is not None and source.snapshots is not None else []
+    sources = list(pipeline.sources.values())
+    return [view for source in sources for view in source.snapshots.views()]
 
 
 def _jobs_to_watch(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -99,36 +101,10 @@ def document_digest(pipeline: RunningPipeline) -> str:
     return pipeline.info.document_sha256 or hashlib.sha256(b"").hexdigest()
 
 
-def lag_seconds(reader: ReaderStatus | None) -> float | None:
-    """Now minus the commit time of the newest event read; None before the first."""
-    if reader is None or reader.last_event_ts_ms is None:
-        return None
-    return round(max(0.0, time.time() - reader.last_event_ts_ms / 1000), 3)
-
-
-def lag_bytes(pipeline: RunningPipeline, reader: ReaderStatus | None) -> dict[str, int]:
-    """Bytes of log behind the position of the slowest sink, under ``lag_bytes``; empty when they are not known."""
-    found = [bytes_behind(found.position, reader) for _, found in lane_status.checkpoints(pipeline.deliveries)]
-    known = [count for count in found if count is not None]
-    return {"lag_bytes": max(known)} if known and len(known) == len(found) else {}
-
-
-def bytes_behind(position: Position, reader: ReaderStatus | None) -> int | None:
-    """Bytes of log behind a position, as far as the server told us; None when that is not known."""
-    return position.bytes_to(reader.log_end) if reader and reader.log_end else None
-
-
 def metrics_text(pipeline: RunningPipeline) -> str:
     """Prometheus text of the pipeline's metrics, gauges brought up to date."""
     metrics, name = pipeline.info.metrics, pipeline.info.name
-    reader = pipeline.reader.status() if pipeline.reader else None
-    if reader is not None:
-        metrics.channel_depth.labels(name).set(reader.queued_batches)
-        lag = lag_seconds(reader)
-        if lag is not None:
-            source_id = pipeline.info.source_id
-            metrics.source_lag_seconds.labels(name).set(lag)
-            metrics.source_idle_seconds.labels(name, source_id).set(lag)
+    _show_logs(pipeline)
     metrics.show_table_lags(time.time())
     _show_snapshots(pipeline)
     _count_dead_letters(pipeline)
@@ -140,6 +116,25 @@ def metrics_text(pipeline: RunningPipeline) -> str:
     for sink_id, is_sink_up in is_up.items():
         metrics.sink_up.labels(name, sink_id).set(is_sink_up)
     return metrics.text()
+
+
+def _logs(pipeline: RunningPipeline) -> list[LogStatus]:
+    return log_status.of_logs(pipeline.sources, pipeline.info.spec.shards())
+
+
+def _show_logs(pipeline: RunningPipeline) -> None:
+    metrics, name, logs = pipeline.info.metrics, pipeline.info.name, _logs(pipeline)
+    if not logs:
+        return
+    metrics.channel_depth.labels(name).set(sum(each.reader.queued_batches for each in logs))
+    if (longest := log_status.longest_lag(logs)) is not None:
+        metrics.source_lag_seconds.labels(name).set(longest)
+    for each in logs:
+        if (lag := log_status.lag_seconds(each.reader)) is not None:
+            metrics.source_idle_seconds.labels(name, each.source.source_id).set(lag)
+        if each.shard:
+            behind = log_status.lag_bytes(each, pipeline.deliveries)
+            metrics.show_shard(each.shard, is_up=not each.is_away, lag_seconds=lag, lag_bytes=behind)
 
 
 def _show_snapshots(pipeline: RunningPipeline) -> None:
@@ -169,27 +164,18 @@ def _count_dead_letters(pipeline: RunningPipeline) -> None:
         log.warning("dead letters cannot be counted: %s", error)
 
 
-def _state(pipeline: RunningPipeline, reader: ReaderStatus | None) -> str:
-    source, ending = pipeline.source, pipeline.info.ending
-    if ending.is_stopping or ending.failure is not None:
-        return "stopping"
-    if source is None or reader is None or not source.has_begun:
-        return "starting"
-    return "paused" if reader.paused else "running"
+def _state(pipeline: RunningPipeline, logs: Sequence[LogStatus]) -> str:
+    ending = pipeline.info.ending
+    return "stopping" if ending.is_stopping or ending.failure is not None else log_status.state_of(logs)
 
 
 def _sink_errors(pipeline: RunningPipeline) -> dict[str, str]:
     return {sink_id: redacted(text) for sink_id, text in lane_status.errors(pipeline.deliveries).items()}
 
 
-def _source(pipeline: RunningPipeline, reader: ReaderStatus | None) -> dict[str, Any]:
+def _source(pipeline: RunningPipeline, logs: Sequence[LogStatus]) -> dict[str, Any]:
     source = pipeline.info.spec.spec.source
-    return {
-        "id": source.config.id,
-        "type": source.type,
-        "position": reader.position.view() if reader and reader.position else None,
-        "log_end": encode_position(reader.log_end).decode() if reader and reader.log_end else None,
-        "last_error": redacted(reader.last_error) if reader and reader.last_error else None,
-        "reconnects": reader.reconnects if reader else 0,
-        "unmatched_patterns": reader.unmatched_patterns if reader else {},
-    }
+    view = {"id": source.config.id, "type": source.type}
+    if pipeline.info.spec.shards() != (ONE_LOG,):
+        return {**view, **log_status.shards_view(logs, pipeline.deliveries)}
+    return {**view, **log_status.source_view(logs[0] if logs else None)}

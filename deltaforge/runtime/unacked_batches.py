@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from deltaforge.core.batch import Batch
@@ -10,7 +10,10 @@ from deltaforge.core.delivery import DeliveryReport
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.resume import SinkProgress
+from deltaforge.journal.queue import Refused
 
+Keep = Callable[[Sequence[Refused]], Iterator[int]]
+"""Makes events dead letters, in order. Yields how many are, whenever there are more of them."""
 CAREFUL_EVENTS = 2000
 """Events that are written together while a bad one is looked for; fewer once a sink has blamed the wrong one."""
 
@@ -81,20 +84,21 @@ class UnackedBatches:
             self.is_careful, self.held_bytes = False, 0
         return taken
 
-    def apply(self, report: DeliveryReport, count: int, keep: Callable[[ChangeEvent, RecordError], None]) -> list[Part]:
-        """Go by the report of a flush behind the first ``count`` parts: give ``keep`` each refused event and take it
+    def apply(self, report: DeliveryReport, count: int, keep: Keep) -> list[Part]:
+        """Go by the report of a flush behind the first ``count`` parts: give ``keep`` the refused events and take them
         out, then remove the parts that are acked, and return these.
         """
         acked_count = self._count_of(report.acked_count, count)
         for place, errors in self._by_place(report.refused).items():
-            part = self._parts[place]
-            events, gone = part.batch.events(), set()
+            part, kept_count = self._parts[place], 0
+            events = part.batch.events()
+            errors.sort(key=lambda error: error.index)
             try:
-                for error in sorted(errors, key=lambda error: error.index):
-                    keep(events[error.index], error)
-                    gone.add(error.index)
+                for count_by_now in keep([(events[error.index], error) for error in errors]):
+                    kept_count = count_by_now
             finally:
-                if gone:
+                if kept_count:
+                    gone = {error.index for error in errors[:kept_count]}
                     rest = [event for at, event in enumerate(events) if at not in gone]
                     self._parts[place] = part._replace(batch=part.batch.with_events(rest), is_suspect=False)
         taken = self.take(acked_count)

@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import ControlError, DeltaForgeError, SourceError, unforeseen
@@ -23,6 +22,7 @@ from deltaforge.observability.threads import show_thread_name
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import BatchLimits, LogStream
 from deltaforge.sources.loader import TableReload
+from deltaforge.sources.reader_status import ReaderStatus
 from deltaforge.sources.snapshot.base import copyable
 from deltaforge.sources.snapshot.snapshots import Snapshots
 
@@ -31,27 +31,6 @@ log = logging.getLogger(__name__)
 POLL_SECS = 0.2
 KEEP_ALIVE_SECS = 0.2
 RELOAD_SECS = 60.0
-
-
-@dataclass(frozen=True)
-class ReaderStatus:
-    """What the reader is doing now.
-
-    ``last_error`` is the reason of the present disconnection, None while connected.
-    ``last_event_ts_ms`` is the source's commit time of the newest event read. ``log_end`` is the newest place of the
-    log that the server told us of, None while disconnected. ``unmatched_patterns`` are those of the stream.
-    """
-
-    connected: bool
-    paused: bool
-    position: Position | None
-    last_error: str | None
-    reconnects: int
-    events_read: int
-    last_event_ts_ms: int | None
-    queued_batches: int
-    log_end: Position | None = None
-    unmatched_patterns: dict[str, str] = field(default_factory=dict)
 
 
 class LogReader:
@@ -68,6 +47,7 @@ class LogReader:
         max_queue_bytes: Memory of the batches that may wait; at least one batch always may.
         backoff: Delays between connection attempts.
         snapshots: What is copied besides; closed with the reader. None: nothing ever is.
+        changed: Shared with the readers that :meth:`get` waits for, too.
     """
 
     def __init__(  # noqa: PLR0913 - two bounds, a policy and what is copied
@@ -80,6 +60,7 @@ class LogReader:
         max_queue_bytes: int = 8 << 20,
         backoff: Backoff = SOURCE_RECONNECT,
         snapshots: Snapshots | None = None,
+        changed: threading.Condition | None = None,
     ) -> None:
         self._source_id = source_id
         self._build = build
@@ -90,7 +71,7 @@ class LogReader:
         self._snapshots = snapshots
         self._queue: deque[Batch] = deque()
         self._queue_bytes = 0
-        self._changed = threading.Condition()
+        self._changed = changed or threading.Condition()
         self._is_stopping = False
         self._is_paused = False
         self._is_tx_open = False
@@ -110,7 +91,7 @@ class LogReader:
         self._events_read = 0
         self._last_event_ts_ms: int | None = None
         self._reloads: deque[tuple[Sequence[TableName] | None, Future[list[TableReload]]]] = deque()
-        self._thread = threading.Thread(target=self._run, name=f"reader-{source_id}", daemon=True)
+        self._thread = self._new_thread()
 
     def start(self, position: Start | None, *, is_new: bool = False) -> None:
         """Begin to read after ``position``; None means the first start of this source.
@@ -126,16 +107,21 @@ class LogReader:
             self._position = self._confirmed = position
         self._thread.start()
 
-    def get(self, timeout_secs: float) -> Batch | None:
-        """The next batch, or None if there is none within ``timeout_secs``.
+    def get(self, timeout_secs: float, others: Sequence[LogReader] = ()) -> Batch | None:
+        """The next batch, or None if there is none within ``timeout_secs``, or one of the others has one.
 
         Raises:
             DeltaForgeError: Reading ended for good. Everything read before was handed out.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._has_ready() or self._failure is not None, timeout_secs)
-            if self._has_ready():
-                batch = self._next()
+            self._changed.wait_for(
+                lambda: self.has_ready() or self._failure is not None or any(each.has_ready() for each in others),
+                timeout_secs,
+            )
+            if self.has_ready():
+                batch = self._queue.popleft()
+                if self._queue:
+                    batch = self._joined(batch)
                 self._queue_bytes -= batch.held_bytes
                 self._is_tx_handed_out = not batch.is_tx_end
                 self._changed.notify_all()
@@ -144,26 +130,33 @@ class LogReader:
                 raise self._failure
             return None
 
-    def _next(self) -> Batch:
-        """The next batch; together with those behind it, if they were cut small and nobody took them yet."""
-        found = [self._queue.popleft()]
-        event_count, byte_count = found[0].event_count, found[0].byte_count
-        limits = self._limits
-        while limits is not None and self._queue and found[-1].is_tx_end and not self._is_paused:
+    def _joined(self, first: Batch) -> Batch:
+        """A batch together with those that wait behind it, if they were cut small."""
+        limits, found = self._limits, [first]
+        if limits is None or self._is_paused or not (first.is_tx_end and _is_plain(first)):
+            return first
+        event_count, byte_count = first.event_count, first.byte_count
+        while self._queue:
             batch = self._queue[0]
             event_count, byte_count = event_count + batch.event_count, byte_count + batch.byte_count
             is_small = event_count <= limits.max_events and byte_count <= limits.max_bytes
-            if not (is_small and batch.is_tx_end and _is_plain(batch) and _is_plain(found[0])):
+            if not (is_small and batch.is_tx_end and _is_plain(batch)):
                 break
             found.append(self._queue.popleft())
         return Batch.joined(found)
 
-    def _has_ready(self) -> bool:
+    def has_ready(self) -> bool:
+        """Whether :meth:`get` has a batch. Under the shared condition."""
         # A poll that was under way when the pause came may still queue rows: they wait here, so that
         # nothing but the rest of a transaction already begun leaves after pause() returned.
         if not self._queue:
             return False
         return not self._is_paused or self._is_tx_handed_out or not self._queue[0].event_count
+
+    @property
+    def failure(self) -> DeltaForgeError | None:
+        """Why reading ended for good; None: it has not."""
+        return self._failure
 
     def confirm(self, position: Position) -> None:
         """``position`` is saved: the source server may forget what lies before it."""
@@ -179,6 +172,14 @@ class LogReader:
         with self._changed:
             self._is_paused = False
             self._changed.notify_all()
+
+    def retry(self) -> None:
+        """Read again, if reading ended for good: from exactly behind the last batch that was queued."""
+        if self._failure is None or self._is_stopping:
+            return
+        self._thread.join()
+        self._failure, self._thread = None, self._new_thread()
+        self._thread.start()
 
     def reload(self, tables: Sequence[TableName] | None, timeout_secs: float = RELOAD_SECS) -> list[TableReload]:
         """Read table definitions from the source's catalog again, also while paused; see :meth:`LogStream.reload`.
@@ -226,6 +227,9 @@ class LogReader:
             self._thread.join(timeout_secs)
         if self._snapshots is not None:
             self._snapshots.close(max(0.0, deadline - time.monotonic()))
+
+    def _new_thread(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name=f"reader-{self._source_id}", daemon=True)
 
     def _run(self) -> None:
         show_thread_name()
@@ -299,37 +303,44 @@ class LogReader:
             self._put(batch, stream)
 
     def _put(self, batch: Batch, stream: LogStream) -> None:
+        """Queue a batch as soon as there is room for it; meanwhile what else is to be done is done."""
         if self._repeat_count:
             batch, self._repeat_count = without_first(batch, self._repeat_count, self._open_tx)
             if self._repeat_count:
                 return  # nor may the position move before all that was queued has been read again
         if self._snapshots is not None and self._snapshots.is_active and batch.chunk is None:
             self._snapshots.note(batch)
-        while not self._queued(batch):
-            if self._is_stopping:
-                return
+        size = batch.held_bytes
+        while not self._is_stopping:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._has_room(size) or self._is_stopping or self._reloads, KEEP_ALIVE_SECS
+                )
+                if self._has_room(size):
+                    self._append(batch)
+                    return
             self._serve(stream)
 
-    def _queued(self, batch: Batch) -> bool:
-        """Queue a batch; False if there was no room for a while, or something else is to be done."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._has_room(batch) or self._is_stopping or self._reloads, KEEP_ALIVE_SECS)
-            if not self._has_room(batch):
-                return False
-            self._queue.append(batch)
-            self._queue_bytes += batch.held_bytes
-            self._position = batch.position
-            self._is_tx_open = not batch.is_tx_end
-            self._note_open(batch)
-            self._events_read += batch.event_count
-            if batch.event_count and batch.chunk is None:
-                self._last_event_ts_ms = batch.groups[-1].ts_ms
-                self._metrics.note_tables_at(self._last_event_ts_ms)
-            self._changed.notify_all()
-            return True
+    def _has_room(self, byte_count: int) -> bool:
+        return not self._queue or self._queue_bytes + byte_count <= self._max_queue_bytes
 
-    def _has_room(self, batch: Batch) -> bool:
-        return not self._queue or self._queue_bytes + batch.held_bytes <= self._max_queue_bytes
+    def _append(self, batch: Batch) -> None:
+        """Queue a batch: reading goes on behind it."""
+        self._queue.append(batch)
+        self._queue_bytes += batch.held_bytes
+        self._position = batch.position
+        self._is_tx_open = not batch.is_tx_end
+        if batch.is_tx_end:
+            self._open_count = 0
+        elif batch.event_count:
+            open_tx = transaction_of(batch.groups[0])
+            self._open_count = batch.event_count + (self._open_count if open_tx == self._open_tx else 0)
+            self._open_tx = open_tx
+        self._events_read += batch.event_count
+        if batch.event_count and batch.chunk is None:
+            self._last_event_ts_ms = batch.groups[-1].ts_ms
+            self._metrics.note_tables_at(self._last_event_ts_ms)
+        self._changed.notify_all()
 
     def _serve(self, stream: LogStream) -> None:
         """What is to be done whether or not something is read."""
@@ -350,14 +361,6 @@ class LogReader:
             self._is_connected, self._stream = False, None
             while self._reloads:
                 self._reloads.popleft()[1].set_exception(ControlError("the source was disconnected"))
-
-    def _note_open(self, batch: Batch) -> None:
-        if batch.is_tx_end:
-            self._open_count = 0
-        elif batch.event_count:
-            open_tx = transaction_of(batch.groups[0])
-            self._open_count = batch.event_count + (self._open_count if open_tx == self._open_tx else 0)
-            self._open_tx = open_tx
 
     def _wait_to_reconnect(self, error: DeltaForgeError, delay_secs: float) -> None:
         log.warning(

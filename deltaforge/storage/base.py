@@ -106,8 +106,8 @@ class Log(Protocol):
 class Queue(Protocol):
     """Entries that wait in the order they were pushed. Ids are never given twice, not even after a removal."""
 
-    def push(self, ns: str, key: str, val: bytes) -> int:
-        """Add an entry at the end; returns its id. As durable as :meth:`Log.append`."""
+    def push(self, ns: str, key: str, vals: Sequence[bytes]) -> list[int]:
+        """Add entries at the end, all or none of them; returns their ids. As durable as :meth:`Log.append`."""
         ...
 
     def peek(self, ns: str, key: str, limit: int, *, after: int = 0) -> list[QueueEntry]:

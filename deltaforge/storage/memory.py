@@ -120,11 +120,12 @@ class MemoryQueue:
         self._queues: dict[tuple[str, str], list[QueueEntry]] = {}
         self._newest = 0
 
-    def push(self, ns: str, key: str, val: bytes) -> int:
+    def push(self, ns: str, key: str, vals: Sequence[bytes]) -> list[int]:
         with self._lock:
-            self._newest += 1
-            self._queues.setdefault((ns, key), []).append(QueueEntry(self._newest, val, self._clock()))
-            return self._newest
+            pushed = [QueueEntry(entry_id, val, self._clock()) for entry_id, val in enumerate(vals, self._newest + 1)]
+            self._queues.setdefault((ns, key), []).extend(pushed)
+            self._newest += len(pushed)
+            return [entry.id for entry in pushed]
 
     def peek(self, ns: str, key: str, limit: int, *, after: int = 0) -> list[QueueEntry]:
         return [entry for entry in self._of(ns, key) if entry.id > after][:limit]

@@ -219,11 +219,12 @@ class SqliteQueue:
         self._database = database
         self._clock = clock
 
-    def push(self, ns: str, key: str, val: bytes) -> int:
-        (entry_id,) = self._database.run_durably(
-            "insert into df_queue (ns, key, val, ts) values (?, ?, ?, ?) returning id", [(ns, key, val, self._clock())]
+    def push(self, ns: str, key: str, vals: Sequence[bytes]) -> list[int]:
+        ids = self._database.run_durably(
+            "insert into df_queue (ns, key, val, ts) values (?, ?, ?, ?) returning id",
+            [(ns, key, val, self._clock()) for val in vals],
         )
-        return _int(entry_id)
+        return [_int(entry_id) for entry_id in ids]
 
     def peek(self, ns: str, key: str, limit: int, *, after: int = 0) -> list[QueueEntry]:
         return self._entries(f"{_WAITING} and id > ? order by id limit ?", ns, key, after, limit)

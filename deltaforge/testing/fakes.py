@@ -219,5 +219,6 @@ def fake_spec(  # noqa: PLR0913 - what a document says, as far as tests vary it
     )
     document = SimpleNamespace(metadata=SimpleNamespace(name="p", tenant="t"), spec=spec)
     document.lanes = lambda: lanes_of((ONE_LOG,), (sharding.count or 1) if sharding else 1)
+    document.shards = lambda: (ONE_LOG,)
     document.of_shard = lambda _shard: document
     return document

@@ -9,13 +9,14 @@ import random
 import pytest
 
 from deltaforge.checkpoint.reader import read_checkpoints
+from tests.combinations import faults
 from tests.destinations import ExactlyOnceDestination, FileDestination
 from tests.fixtures.fix_trial import SEED
 from tests.pipelines import PipelineProcess, wait_for
 from tests.trial import finish, pause, source_of, wait_until_delivered
 
 KILLS = int(os.environ.get("DELTAFORGE_KILLS", "3"))
-ROWS = int(os.environ.get("DELTAFORGE_BIG_TRANSACTION", "100000"))
+ROWS = int(os.environ.get("DELTAFORGE_BIG_TRANSACTION", "40000"))
 SPLIT = {"max_tx_bytes": 30_000, "max_events": 500}
 
 
@@ -35,6 +36,11 @@ def saved_position(trial):
     return checkpoint.position
 
 
+def tried(fault):
+    return pytest.mark.parametrize("database", [f[0] for f in faults(fault, sinks=["exactly_once"])], indirect=True)
+
+
+@tried("kill")
 def test_kills_lose_nothing_and_repeat_nothing(trial, destination):
     trial = trial(destination)
     trial.begin()
@@ -42,6 +48,7 @@ def test_kills_lose_nothing_and_repeat_nothing(trial, destination):
     assert trial.finish().repeated_count == 0
 
 
+@tried("stop")
 def test_stops_and_resumes_lose_nothing_and_repeat_nothing(trial, destination):
     trial = trial(destination)
     trial.begin()
@@ -100,7 +107,11 @@ def test_a_cut_database_connection_in_a_split_transaction_repeats_nothing(trial,
     assert trial.finish().repeated_count == 0
 
 
-@pytest.mark.parametrize("fault", ["down", "stall"])
+@pytest.mark.parametrize(
+    ("database", "fault"),
+    [(f[0], f[2]) for f in faults("down", "stall", sinks=["exactly_once"])],
+    indirect=["database"],
+)
 def test_an_outage_of_the_broker_loses_nothing_and_repeats_nothing(trial, database, kafka_behind_proxy, fault):
     behind, proxy = kafka_behind_proxy, kafka_behind_proxy.proxy
     timeouts = {"request.timeout.ms": "1000", "socket.timeout.ms": "1000"}

@@ -5,12 +5,13 @@ import random
 
 import pytest
 
+from tests.combinations import faults
 from tests.destinations import FileDestination, KafkaDestination, RedisDestination
 from tests.fixtures.fix_trial import SEED
 from tests.trial import pause, source_of
 
 KILLS = int(os.environ.get("DELTAFORGE_KILLS", "3"))
-BIG = int(os.environ.get("DELTAFORGE_BIG_TRANSACTION", "100000"))
+BIG = int(os.environ.get("DELTAFORGE_BIG_TRANSACTION", "40000"))
 
 
 @pytest.fixture(params=["postgres", "mysql", "mariadb"])
@@ -19,7 +20,10 @@ def database(request):
         yield database
 
 
-@pytest.fixture(params=["file", "kafka", "redis"])
+AT_LEAST_ONCE = ("file", "kafka", "redis")
+
+
+@pytest.fixture
 def destination(request, database, tmp_path):
     if request.param == "file":
         return FileDestination(tmp_path)
@@ -28,6 +32,9 @@ def destination(request, database, tmp_path):
     return RedisDestination(request.getfixturevalue("redis_server"), database.name)
 
 
+@pytest.mark.parametrize(
+    ("database", "destination"), [f[:2] for f in faults("kill", sinks=AT_LEAST_ONCE)], indirect=True
+)
 def test_nothing_is_lost_over_kills(trial, destination):
     trial = trial(destination)
     trial.begin()
@@ -46,6 +53,7 @@ def test_one_big_transaction_arrives_whole_over_kills(trial, tmp_path):
     trial.finish()
 
 
+@pytest.mark.parametrize("database", [f[0] for f in faults("stop", sinks=["file"])], indirect=True)
 def test_stop_and_resume_repeat_nothing(trial, tmp_path):
     trial = trial(FileDestination(tmp_path), seed=1)
     trial.begin()
@@ -68,7 +76,7 @@ def test_database_connection_cut_in_mid_transaction(database, trial, tmp_path, f
     trial.finish()
 
 
-@pytest.fixture(params=["kafka", "redis"])
+@pytest.fixture
 def unreliable(request, database):
     """A destination behind a fault proxy, with all its timeouts at one second, and the proxy."""
     if request.param == "kafka":
@@ -84,7 +92,11 @@ def unreliable(request, database):
     return RedisDestination(server, database.name, port=proxy.port, **timeouts), proxy
 
 
-@pytest.mark.parametrize("fault", ["down", "stall"])
+@pytest.mark.parametrize(
+    ("database", "unreliable", "fault"),
+    faults("down", "stall", sinks=AT_LEAST_ONCE),
+    indirect=["database", "unreliable"],
+)
 def test_sink_cut_off_for_longer_than_its_timeouts(trial, unreliable, fault):
     destination, proxy = unreliable
     trial = trial(destination, seed=4)

@@ -32,6 +32,7 @@ transaction.state.log.min.isr=1
 transaction.state.log.num.partitions=4
 share.coordinator.state.topic.replication.factor=1
 group.initial.rebalance.delay.ms=0
+metadata.max.idle.interval.ms=0
 C
 printf '%s\n' "$@" >> server.properties
 cat > log4j2.properties <<'L'

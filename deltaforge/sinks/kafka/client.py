@@ -153,6 +153,7 @@ class Client:
 
     def refusal(self, values: EncodedValues, targets: Targets, index: int) -> FailedError | None:
         """Send one of the messages while no other waits: why it is refused for what it is; None: it is acknowledged.
+        The settings have each message reported, and none lingers.
 
         Raises:
             SinkError: Something else has failed.
@@ -160,8 +161,10 @@ class Client:
         progress = self._progress()
         for _ in self.send_rows(values, targets, index, index + 1):
             pass
-        for waiting in self._flushes():
+        while waiting := len(self._driver):
+            self._take_reports(POLL_SECS)  # its report ends the waiting
             progress.check(waiting)
+        self._take_reports()
         failed = next(iter(self._failures.values()), None)
         if failed is not None and (len(self._failures) > 1 or failed.value is None or failed.kind != "serialization"):
             raise self._failure()
@@ -275,9 +278,9 @@ class Client:
             yield waiting
             secs = min(2 * secs, POLL_SECS)
 
-    def _take_reports(self) -> None:
+    def _take_reports(self, secs: float = 0) -> None:
         with self._reporting:
-            for report in self._driver.reports():
+            for report in self._driver.reports(secs):
                 self._take(*report)
 
     def _take(self, kind: str, content: Any) -> None:

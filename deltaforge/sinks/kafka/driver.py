@@ -73,8 +73,10 @@ class Driver(Protocol):
             RefusedError: The message at ``index`` can never be taken; those before it are queued.
         """
 
-    def reports(self) -> list[Report]:
-        """What was reported since the last call. Does not wait."""
+    def reports(self, secs: float = 0) -> list[Report]:
+        """What was reported since the last call. Waits so long for the first one; a message that was acknowledged is
+        one if the setting ``delivery.report.only.error`` is ``false``.
+        """
 
     def flush(self, secs: float) -> None:
         """Send at once and wait for acknowledgements."""
@@ -127,7 +129,7 @@ def new_driver(settings: Mapping[str, str], log: logging.Logger) -> Driver:
         raise MissingDependencyError(
             "the kafka sink needs the `confluent-kafka` package", hint="pip install confluent-kafka"
         ) from exc
-    settings = {**settings, "delivery.report.only.error": "true"}
+    settings = {"delivery.report.only.error": "true", **settings}
     if compiled is not None:
         folder = Path(confluent_kafka.__file__).parent.with_name("confluent_kafka.libs")
         library = next(folder.glob("librdkafka-*.so*"), None)
@@ -162,8 +164,8 @@ class CompiledDriver:
             return _one_by_one(self, values, targets, start, stop)
         return self._asked(self._producer.produce_rows, values, targets, start, stop)
 
-    def reports(self) -> list[Report]:
-        return [*self._producer.poll(0)]
+    def reports(self, secs: float = 0) -> list[Report]:
+        return [*self._producer.poll(int(secs * 1000))]
 
     def flush(self, secs: float) -> None:
         self._producer.flush(int(secs * 1000))
@@ -203,7 +205,8 @@ class ConfluentDriver:
         self._reports: deque[Report] = deque()
         everything: dict[str, Any] = {
             **settings,
-            "delivery.report.only.error": True,  # the client library reads this one itself, and takes no text
+            # the client library reads this one itself, and takes no text
+            "delivery.report.only.error": settings["delivery.report.only.error"] == "true",
             "error_cb": lambda error: self._reports.append(("error", (error.name(), error.str()))),
             "stats_cb": lambda text: self._reports.append(("statistics", text)),
         }
@@ -238,8 +241,8 @@ class ConfluentDriver:
     def produce_rows(self, values: EncodedValues, targets: Targets, start: int, stop: int) -> int:
         return _one_by_one(self, values, targets, start, stop)
 
-    def reports(self) -> list[Report]:
-        self._serve(self._producer.poll, 0)
+    def reports(self, secs: float = 0) -> list[Report]:
+        self._serve(self._producer.poll, secs)
         return [self._reports.popleft() for _ in range(len(self._reports))]
 
     def flush(self, secs: float) -> None:

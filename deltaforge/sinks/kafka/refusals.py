@@ -24,6 +24,8 @@ CREDIT = 20
 """How many suspects may turn out to be innocent for each one that is refused, before sizes count for nothing."""
 SUSPECTED_SECS = 60.0
 """How long after a refusal sizes are looked at: somebody may have raised the limit."""
+AT_ONCE = {"linger.ms": "0", "delivery.report.only.error": "false"}
+"""Settings of a producer whose messages are sent and waited for one by one."""
 
 
 class Suspects:
@@ -82,7 +84,7 @@ class LoneProducer:
         connect: Makes a connected client of settings that differ in this.
     """
 
-    settings: Mapping[str, str] = {"enable.idempotence": "false", "linger.ms": "0"}
+    settings: Mapping[str, str] = {**AT_ONCE, "enable.idempotence": "false"}
 
     def __init__(self, connect: Callable[[Mapping[str, str]], Client]) -> None:
         self._connect = connect
@@ -110,7 +112,7 @@ class Prober(LoneProducer):
 
     def __init__(self, connect: Callable[[Mapping[str, str]], Client], transactional_id: str) -> None:
         super().__init__(connect)
-        self.settings = {"transactional.id": f"{transactional_id}-probe"}
+        self.settings = {**AT_ONCE, "transactional.id": f"{transactional_id}-probe"}
 
     def refusal(self, values: EncodedValues, targets: Targets, index: int) -> FailedError | None:
         """Say why a broker refuses one of the messages; None: it would take it.

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from deltaforge.checkpoint.snapshot_requests import SnapshotRequest, write_snapshot_request
 from deltaforge.observability.kill_points import VARIABLE
 from tests.destinations import ExactlyOnceDestination, FileDestination, RedisDestination
 from tests.fixtures.fix_trial import SEED
@@ -61,6 +62,33 @@ def test_never_ack_before_chunk_is_saved(database, tmp_path):
     assert sorted(set(copied_ids(events))) == list(range(1, 401))
     by_id = {event["event_id"]: event["after"]["id"] for event in events}
     assert len(by_id) == 400  # whatever comes again has the id that it had
+
+
+def test_truncate_first_over_kills(mysql_database, tmp_path):
+    create_items(mysql_database, 400)
+    destination = FileDestination(tmp_path)
+    snapshot = {"mode": "never", "max_rows_per_second": 100}
+    pipeline = pipeline_with_snapshot(tmp_path, mysql_database, [destination.sink], snapshot=snapshot)
+    request = SnapshotRequest(id="1a", tables=("*.items",), truncate_first=True, requested_ms=1)
+    pipeline.paths.snapshot_requests.parent.mkdir(parents=True)
+    write_snapshot_request(pipeline.paths.snapshot_requests, request)
+    try:
+        die(pipeline, POINTS[2], 1)  # the truncation, which is the first that leaves, is not saved
+        pipeline.start()
+        wait_for(lambda: saved_rows(pipeline))
+        pipeline.kill()  # and now it is, and rows behind it
+        assert not is_copied(pipeline)
+        del pipeline.document["spec"]["source"]["config"]["snapshot"]["max_rows_per_second"]
+        pipeline.start()
+        wait_until_copied(pipeline)
+        assert pipeline.stop() == 0
+    finally:
+        pipeline.end()
+    events = destination.events()
+    places = [place for place, event in enumerate(events) if event["op"] == "t"]
+    assert places[0] == 0
+    assert len({events[place]["event_id"] for place in places}) == 1
+    assert sorted(set(copied_ids(events[places[-1] :]))) == list(range(1, 401))
 
 
 def test_kill9_anywhere_content_oracle(database, trial, tmp_path):

@@ -7,6 +7,8 @@ import psycopg
 import pytest
 from confluent_kafka import Producer
 
+from tests.fixtures.fix_kafka import MISSED_SOON
+
 
 def test_each_mysql_server_writes_full_row_metadata_and_takes_any_text(any_mysql_database):
     any_mysql_database.execute("create table t (v text)", "insert into t values ('☃ 🚀')")
@@ -68,7 +70,7 @@ def test_kafka_behind_the_proxy_is_reached_through_it_alone(kafka_behind_proxy):
 
 
 def test_private_kafka_keeps_its_messages_over_a_kill(private_kafka):
-    broker = private_kafka("num.partitions=3")
+    broker = private_kafka("num.partitions=3", *MISSED_SOON)
     producer = Producer({"bootstrap.servers": broker.bootstrap, "acks": "all", "log_level": 0})
     for number in range(9):
         producer.produce("kept", str(number), partition=number % 3)

@@ -20,6 +20,7 @@ from deltaforge.testing.sink_contract import (
     with_row,
     without_repeats,
 )
+from tests.fixtures.fix_kafka import MISSED_SOON
 from tests.pipelines import wait_for
 from tests.unit.waiting import wait_until
 
@@ -134,7 +135,7 @@ def test_a_silent_line_gives_neither_repeats_nor_disorder(target):
 
 
 def test_a_killed_broker_is_waited_for(private_kafka):
-    broker = private_kafka()
+    broker = private_kafka(*MISSED_SOON)
     target = KafkaTarget(broker, broker.bootstrap)
     sink = target.sink()
     write_all(sink, numbered_batch(1, 10))

@@ -25,6 +25,7 @@ from deltaforge.testing.sink_contract import (
     numbered_batch,
     with_row,
 )
+from tests.fixtures.fix_kafka import MISSED_SOON
 from tests.integration.sinks.test_kafka import KafkaTarget, KafkaTargetBehindProxy
 from tests.pipelines import wait_for
 
@@ -277,7 +278,7 @@ def test_a_silent_line_in_mid_transaction_gives_neither_gap_nor_repeat(target, o
 
 
 def test_a_killed_broker_in_mid_transaction_gives_neither_gap_nor_repeat(private_kafka):
-    broker = private_kafka()
+    broker = private_kafka(*MISSED_SOON)
     target = DirectTarget(broker, broker.bootstrap)
     sink = target.sink(send_timeout_secs=5)
     assert deliver(sink, [numbered_batch(1, 10)], is_open=False) in ([], ["timeout"])

@@ -7,7 +7,9 @@ import pytest
 
 from deltaforge.core.errors import PositionLostError, SourceError
 from tests.fixtures.database import Database
+from tests.pipelines import postgres_source
 from tests.reading import brief, postgres_reader
+from tests.stepped import RunningCopy, SteppedCopy, source_spec
 
 TABLES = ("create table t (id int primary key, v text)", "create publication pub for all tables")
 BOTH = pytest.mark.parametrize("version", [15, 18])
@@ -193,3 +195,57 @@ def test_slot_of_a_standby_is_read_and_says_what_it_holds_back(private_postgres,
     ((expected,),) = standby.rows("select pg_last_wal_replay_lsn() - restart_lsn from pg_replication_slots")
     assert 0 < expected <= reader.stream._catalog.retained_bytes("slot_shop")
     assert reader.metrics.slot_retained_bytes.labels("p", "test")._value.get() > 0
+
+
+def test_failover_in_mid_job(private_postgres, tmp_path):
+    database = shop(private_postgres(version=18))
+    database.execute("insert into t select n, rpad('old', 300, 'x') from generate_series(1, 60) n")
+    steps = SteppedCopy(source_spec(postgres_source(database)), tmp_path / "state", chunk_size=20)
+    try:
+        steps.request()
+        steps.read_chunk()
+        before = ids(steps.deliver_chunk())
+        steps.read_chunk()  # of the old timeline, and it never leaves
+        steps.stream.close()
+        promote(database)
+        last = max(before)
+        database.execute(f"update t set v = 'new' where id in (1, {last + 1})", "delete from t where id = 60")
+        steps.stream = steps.spec.build(steps.context)
+        steps.position = steps.stream.open(steps.position)
+        steps.snapshots.connected(steps.stream)
+        steps.finish()
+        database.execute("insert into t values (61, 'new')")
+        steps.follow(lambda event: event.op == "c")
+        assert [job.status for job in steps.state.ended] == ["completed"]
+        assert 1 in before
+        assert ids(event for event in steps.events if event.op == "u") == [1, last + 1]
+        copied = ids(event for event in steps.events if event.op == "r")
+        assert copied[: len(before)] == before
+        assert set(copied) | {last + 1, 60} == set(range(1, 61))  # it went on at its cursor
+        rows = {event.after["id"]: event.after["v"][:3] for event in steps.events if event.op != "d"}
+        assert rows | {60: "old"} == {60: "old", **dict(database.rows("select id, left(v, 3) from t"))}
+    finally:
+        steps.close()
+
+
+def test_slot_lost_fails(postgres_database, tmp_path):
+    database = postgres_database
+    database.execute(*TABLES, "insert into t select n, repeat('x', 300) from generate_series(1, 400) n")
+    running = RunningCopy(
+        source_spec(postgres_source(database)), tmp_path / "state", chunk_size=20, max_rows_per_second=200
+    )
+    try:
+        running.request()
+        running.take(lambda: any(table.row_count for job in running.state.jobs for table in job.tables))
+        lost = "select pg_terminate_backend(active_pid, 5000) from pg_replication_slots where database = current_database()"
+        database.execute(lost, "select pg_drop_replication_slot(slot_name) from pg_replication_slots"
+                               " where database = current_database()")  # fmt: skip
+        with pytest.raises(PositionLostError, match="does not exist any more"):
+            running.take(running.is_over)
+        (job,) = running.state.jobs
+        (table,) = job.tables
+        assert 0 < table.row_count == sum(event.op == "r" for event in running.events) < 400
+        (status,) = [view["status"] for view in running.snapshots.view()]
+        assert status == "running"  # nothing is given up of it: a reset says from where the log is read
+    finally:
+        running.close()

@@ -203,19 +203,14 @@ def test_prepared_xa_is_unseen(database, copier):
     copy = copier()
     plan, before = copy.plan("t", database.name), copy.stream.since()
     with database.connect() as connection, connection.cursor() as cursor:
-        for statement in (
-            "xa start 'copied'",
-            "update t set n = n + 100",
-            "xa end 'copied'",
-            "xa prepare 'copied'",
-        ):
+        for statement in ("xa start 'x'", "update t set n = n + 100", "xa end 'x'", "xa prepare 'x'"):
             cursor.execute(statement)
     since, chunk = copy.stream.since(), copy.read(plan)
     waiting = copy.chunks.unsettled(chunk.mark, since)
     assert copy.chunks.unsettled(chunk.mark, before) is None  # it is noted
     assert chunk.mark.doubts_provisional
     with database.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("xa commit 'copied'")
+        cursor.execute("xa commit 'x'")
     assert "XA" in waiting
     chunk = copy.read(plan)
     assert copy.chunks.unsettled(chunk.mark, since) is None
@@ -260,6 +255,22 @@ def test_gtid_off_waits_for_commits_under_way(private_mysql, tmp_path):
             cursor.execute("unlock tables")
             assert found.result(20).row_count == 6
         copy.chunks.close()
+
+
+def test_table_without_key_mysql(database, copier):
+    rows = [f"{'null' if n % 3 else n}, 'same'" for n in range(1, 41)]
+    create(database, {"t": ("k int, v varchar(20), unique (k)", "", rows)})
+    database.execute("alter table t drop column n")
+    copy = copier()
+    plan = copy.plan("t", database.name, stripe_count=3)
+    assert (plan.method, len(plan.stripes)) == ("whole", 1)
+    assert "no key" in plan.warnings[0]
+    (chunk,) = copy.all(plan, max_rows=7)
+    events = copied_events([chunk])
+    assert sorted(event.after["k"] or -1 for event in events) == sorted(n if n % 3 == 0 else -1 for n in range(1, 41))
+    assert len({event.event_id for event in events}) == 40  # rows that are alike are told apart, and are the same again
+    assert [event.event_id for event in copied_events(copy.all(plan))] == [event.event_id for event in events]
+    assert copy.chunks.split(plan, plan.stripes[0]) is None
 
 
 def test_table_without_key_that_is_too_large_fails_alone(database, tmp_path, monkeypatch):

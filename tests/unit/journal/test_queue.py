@@ -52,8 +52,14 @@ def journal():
 
 
 def keep(letters, *numbers, sink_id="k", kind="serialization"):
-    event = [msgspec.structs.replace(make_event(n, 16), event_id=f"e{n}") for n in numbers]
-    return [letters.keep(e, RecordError("cannot be encoded", index=0, kind=kind), sink_id) for e in event]
+    """Whether each is kept, one after the other."""
+    return [keep_together(letters, n, sink_id=sink_id, kind=kind) == 1 for n in numbers]
+
+
+def keep_together(letters, *numbers, sink_id="k", kind="serialization"):
+    events = [msgspec.structs.replace(make_event(n, 16), event_id=f"e{n}") for n in numbers]
+    error = RecordError("cannot be encoded", index=0, kind=kind)
+    return letters.keep([(event, error) for event in events], sink_id)
 
 
 def test_entries_are_counted_by_sink_and_kind(journal):
@@ -101,6 +107,32 @@ def test_block_asks_to_wait_until_there_is_room(journal):
     assert journal.ids() == ["e2", "e3"]
 
 
+@pytest.mark.parametrize(
+    ("policy", "done", "kept"), [("drop_oldest", 5, "56879"), ("reject", 5, "12568"), ("block", 3, "12568")]
+)
+def test_events_that_are_kept_together_fill_the_queue_as_one_by_one(journal, policy, done, kept):
+    letters = journal.open(max_entries=5, policy=policy)
+    keep(letters, 1, 2)
+
+    assert keep_together(letters, 5, 6, 5, 2) == 4
+    assert keep_together(letters, 2, 8, 6, 7, 9) == done
+
+    assert journal.ids() == [f"e{n}" for n in kept]
+    assert journal.value("evicted_total") == (2 if policy == "drop_oldest" else 0)
+    assert journal.value("rejected_total") == (2 if policy == "reject" else 0)
+    assert journal.value("entries") == 5
+
+
+@pytest.mark.parametrize("policy", ["reject", "block"])
+def test_a_lower_bound_than_before_drops_nothing_that_is_kept(journal, policy):
+    keep(journal.open(), *range(1, 6))
+    letters = journal.open(max_entries=3, policy=policy)
+
+    assert keep_together(letters, 6, 7) == (2 if policy == "reject" else 0)
+
+    assert journal.ids() == [f"e{n}" for n in range(1, 6)]
+
+
 @pytest.mark.parametrize("policy", ["drop_oldest", "reject", "block"])
 def test_an_event_that_comes_again_after_a_crash_is_kept_once(journal, policy):
     keep(journal.open(max_entries=3, policy=policy), 1, 2, 3)
@@ -138,12 +170,12 @@ def test_a_failed_write_is_counted_and_not_passed_over(journal):
 
     journal.queue.push, push_again = push, journal.queue.push
     with pytest.raises(StorageError, match="disk is full"):
-        keep(letters, 1)
+        keep_together(letters, 1, 2)
     journal.queue.push = push_again
 
     assert journal.value("write_failures_total") == 1
-    assert keep(letters, 1) == [True]
-    assert journal.ids() == ["e1"]
+    assert keep_together(letters, 1, 2) == 2
+    assert journal.ids() == ["e1", "e2"]
 
 
 def test_saturation_is_logged_once_per_level(journal, caplog):

@@ -223,7 +223,7 @@ def test_an_event_that_cannot_be_kept_is_not_passed_over(run_of, mode):
     run.queue.push = fail
     run.deliver(*transactions(5, 5))
 
-    assert len(tries) == 5
+    assert len(tries) == (4 if mode == "reported" else 5)  # one report names both, and they are kept together
     assert run.dead() == [7, 8]
     assert run.ledger.rows == [1, 2, 3, 4, 5, 6, 9, 10]
 

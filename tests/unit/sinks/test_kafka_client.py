@@ -28,7 +28,7 @@ class LateDriver:
     def __len__(self):
         return 0 if self.is_fetched.is_set() else 1
 
-    def reports(self):
+    def reports(self, _secs=0):
         if not self._is_first:
             return []
         self._is_first = False
@@ -70,7 +70,7 @@ class RefusingDriver:
     def produce_rows(self, *_):
         raise RefusedError("MSG_SIZE_TOO_LARGE", "too large", 4)
 
-    def reports(self):
+    def reports(self, _secs=0):
         taken, self._reports = self._reports, []
         return taken
 

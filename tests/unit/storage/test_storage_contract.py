@@ -170,7 +170,7 @@ def test_of_many_appenders_each_gets_its_own_sequence(storage):
 
 
 def queued(storage, *vals, key="q"):
-    return [storage.queue.push("n", key, val) for val in vals]
+    return storage.queue.push("n", key, vals)
 
 
 def vals(storage, limit=100, **terms):
