@@ -4,12 +4,13 @@ import signal
 import threading
 from dataclasses import dataclass, field
 
-from deltaforge.checkpoint.reader import read_checkpoints
+from deltaforge.checkpoint.reader import read_delivery_states
 from deltaforge.observability.kill_points import VARIABLE
 from tests.copies import assert_never_backwards, changes
 from tests.oracle import has
 from tests.pipelines import PipelineProcess, mysql_source, postgres_source, wait_for
-from tests.workload import Consumer, Workload, assert_ordered_without_gap, selected, without_added
+from tests.strands import by_key, of_database, whole
+from tests.workload import Consumer, Workload, assert_complete, assert_ordered_without_gap, selected, without_added
 
 
 def source_of(database, **changes):
@@ -46,17 +47,22 @@ def finish(database, pipeline, destination):
     return sum(map(judged, destination.streams()))
 
 
-def judged(events):
+def judged(events, strands=whole):
     """What came must be in order, without a gap, and no copied row behind its changes; how many of these came again."""
-    assert_never_backwards(events)
-    return assert_ordered_without_gap(changes(events))
+    repeated_count = 0
+    for strand in strands(events):
+        assert_never_backwards(strand)
+        repeated_count += assert_ordered_without_gap(changes(strand))
+    return repeated_count
 
 
 @dataclass
 class Death:
-    """What was true when a process had been killed: the saved position, and the number of delivered events."""
+    """What was true when a process had been killed: the saved positions of a log's lanes, by the name of its shard, and
+    the number of delivered events.
+    """
 
-    saved: object
+    saved: dict
     event_count: int
 
 
@@ -69,6 +75,16 @@ class Verdict:
     deaths: list = field(repr=False)
 
 
+@dataclass
+class Log:
+    """A database that is read, and who writes to it. ``since``: how much was committed before the pipeline began."""
+
+    shard: str
+    database: object
+    workload: Workload
+    since: int | None = None
+
+
 class Trial:
     """Writes rows while the test breaks things, and compares in the end.
 
@@ -79,24 +95,49 @@ class Trial:
         seed: Equal seeds write equal rows.
         source: The source part of the document, if it is not the database itself.
         optional: The destination of a sink that is not waited for, judged like the other one.
+        strands: One of :mod:`tests.strands`: what of the events has an order.
+        shards: With ``source``, the databases that it reads, by shard; ``database`` is one of them.
+        runner: What runs the pipeline.
         spec: More of the document.
     """
 
-    def __init__(self, database, destination, folder, *, seed, source=None, optional=None, **spec):
+    def __init__(
+        self,
+        database,
+        destination,
+        folder,
+        *,
+        seed,
+        source=None,
+        optional=None,
+        strands=whole,
+        shards=None,
+        runner=PipelineProcess,
+        **spec,
+    ):
         self.database, self.destination, self.optional = database, destination, optional
         sinks = [destination.sink, *([optional.sink] if optional else [])]
-        self.workload = Workload(database, seed)
-        self.workload.create()
-        self.pipeline = PipelineProcess(folder, source or source_of(database), sinks, **spec)
+        self.logs = [
+            Log(shard, each, Workload(each, seed + number))
+            for number, (shard, each) in enumerate((shards or {"": database}).items())
+        ]
+        for log in self.logs:
+            log.workload.create()
+            log.workload.has_truncates = strands is not by_key  # a truncate is in one lane, the rows are in all
+        self.workload = self.logs[0].workload
+        self.pipeline = runner(folder, source or source_of(database), sinks, **spec)
         self.deaths, self.optional_deaths = [], []
-        self._end_writing = None
+        self._strands = strands
+        self._ends_of_writing = []
 
     def begin(self, *, gap_secs=0.002):
         """Start the pipeline, then the workload in a thread, with gaps between its transactions: what is written as
         fast as it can be takes the longer to be judged, and shows nothing more.
         """
         self.pipeline.start()
-        self._end_writing = self.workload.start(gap_secs=gap_secs)
+        for log in self.logs:
+            log.since = len(log.workload.committed)
+            self._ends_of_writing.append(log.workload.start(gap_secs=gap_secs))
 
     def kill(self):
         """SIGKILL, now."""
@@ -122,9 +163,8 @@ class Trial:
         self.note_death()
 
     def end_writing(self):
-        if self._end_writing is not None:
-            self._end_writing()
-            self._end_writing = None
+        while self._ends_of_writing:
+            self._ends_of_writing.pop()()
 
     def finish(self):
         """Wait until everything arrived, stop, and judge.
@@ -133,19 +173,33 @@ class Trial:
             The verdict; its repetitions all lie after the position that was saved when they began.
         """
         self.end_writing()
-        if self.optional is not None:
-            wait_until_delivered(self.database, self.pipeline, self.optional)
-        repeated_count = finish(self.database, self.pipeline, self.destination)
-        events = self.destination.events()
-        assert_repeated_after_saved(events, self.deaths)
-        return Verdict(len(events), repeated_count, self.deaths)
+        for destination in filter(None, (self.optional, self.destination)):
+            self.wait_until_delivered(destination)
+        assert self.pipeline.stop() == 0, self.pipeline.log()
+        return self._verdict(self.destination, self.deaths)
 
     def judge_optional(self):
         """The verdict of the sink that is not waited for, after :meth:`finish`."""
-        events = self.optional.events()
-        repeated_count = judged(events)
-        assert_repeated_after_saved(events, self.optional_deaths)
-        return Verdict(len(events), repeated_count, self.optional_deaths)
+        return self._verdict(self.optional, self.optional_deaths)
+
+    def wait_until_delivered(self, destination):
+        """Return when a consumer's tables are those of every database; the pipeline may not end before."""
+        consumers = [Consumer(keeps_moved_away=self._strands is by_key) for _ in self.logs]
+        known_count = 0
+
+        def is_done():
+            nonlocal known_count
+            self.pipeline.assert_runs()
+            events = destination.events()
+            added, known_count = events[known_count:], len(events)
+            for log, consumer in zip(self.logs, consumers, strict=True):
+                consumer.apply(self._of(log, added))
+            return not added and all(
+                without_added(consumer.tables) == without_added(selected(log.database))
+                for log, consumer in zip(self.logs, consumers, strict=True)
+            )
+
+        wait_for(is_done, 120)
 
     def close(self):
         """Leave nothing running, whatever happened."""
@@ -156,20 +210,51 @@ class Trial:
 
     def note_death(self):
         """The process is dead: remember what was saved and delivered."""
-        saved = {sink.sink_id: sink.position for sink in read_checkpoints(self.pipeline.paths.recovery)}
+        states = read_delivery_states(self.pipeline.paths.recovery)
         judged = [(self.destination, self.deaths), (self.optional, self.optional_deaths)]
         for destination, deaths in judged if self.optional else judged[:1]:
-            deaths.append(Death(saved.get(destination.sink["config"]["id"]), len(destination.events())))
+            sink_id = destination.sink["config"]["id"]
+            saved = {log.shard: _saved(states, log.shard, sink_id) for log in self.logs}
+            deaths.append(Death(saved, len(destination.events())))
+
+    def _verdict(self, destination, deaths):
+        events, repeated_count = destination.events(), 0
+        for log in self.logs:
+            of_log = self._of(log, events)
+            repeated_count += judged(of_log, self._strands)
+            if log.since is not None:
+                assert_complete(of_log, log.workload.committed, log.since)
+        assert_repeated_after_saved(events, deaths, {log.database.name: log.shard for log in self.logs})
+        return Verdict(len(events), repeated_count, deaths)
+
+    def _of(self, log, events):
+        return events if len(self.logs) == 1 else of_database(events, log.database.name)
 
 
-def assert_repeated_after_saved(events, deaths):
-    """What comes again after a death was not saved at that death. Rows that are copied have a place in their table."""
+def _saved(states, shard, sink_id):
+    """The positions of one sink in each lane of a log, as far as they are saved, by the names of the keys on disk."""
+    of_log = f"delivery@{shard}" if shard else "delivery"
+    found = {key: state for key, state in states.items() if key.partition("#")[0] == of_log}
+    return [sink.position for state in found.values() for sink in state.sinks if sink.sink_id == sink_id]
+
+
+def assert_repeated_after_saved(events, deaths, shards=None):
+    """What comes again after a death was not saved at that death, in every lane. Rows that are copied have a place in
+    their table.
+
+    Args:
+        events: Of the destination.
+        deaths: In their order.
+        shards: Which one a database is; absent: there are none.
+    """
     starts = [death.event_count for death in deaths] + [len(events)]
     seen = {event["event_id"] for event in events[: starts[0]]}
     for death, start, end in zip(deaths, starts, starts[1:], strict=False):
         for event in changes(events[start:end]):
-            if event["event_id"] in seen and death.saved is not None:
-                assert not has(death.saved, event["source"]), f"{event['event_id']} was saved, and came again"
+            saved = death.saved.get((shards or {}).get(event["source"]["db"], ""), [])
+            if event["event_id"] in seen and saved:
+                is_saved = all(has(position, event["source"]) for position in saved)
+                assert not is_saved, f"{event['event_id']} was saved, and came again"
             seen.add(event["event_id"])
 
 

@@ -21,10 +21,14 @@ class Workload:
     Attributes:
         moves_keys: Whether updates change keys, which then go by the new one.
         has_ddl: Whether it alters and truncates tables, too. A table that is copied is then copied anew.
+        has_truncates: Whether it truncates tables if it has DDL.
+        committed: Each row change that is committed, see :func:`change_of`; no two are equal.
     """
 
     def __init__(self, database, seed):
-        self.has_ddl = self.moves_keys = True
+        self.has_ddl = self.has_truncates = self.moves_keys = True
+        self.committed = []
+        self._open = []  # of the transaction that is open
         self._database = database
         self._rng = random.Random(seed)
         self._is_mysql = database.server.scheme == "mysql"
@@ -83,7 +87,7 @@ class Workload:
         with self._database.connect() as connection, connection.cursor() as cursor:
             cursor.execute("begin")
             self._insert_many(cursor, row_count, text)
-            cursor.execute("commit")
+            self._commit(cursor)
 
     def ask_for_large(self, row_count):
         """Have the running workload insert so many rows in one transaction next; ``large_count`` tells when it did."""
@@ -94,13 +98,14 @@ class Workload:
         text = "y" * 40
         cursor.execute("begin")
         self._insert_many(cursor, row_count // 2, text)
-        before = list(self._ids["items"])
+        before, change_count = list(self._ids["items"]), len(self._open)
         cursor.execute("savepoint large")
         self._insert_many(cursor, row_count // 4, "never")
         cursor.execute("rollback to savepoint large")
         self._ids["items"] = before
+        del self._open[change_count:]
         self._insert_many(cursor, row_count - row_count // 2, text)
-        cursor.execute("commit")
+        self._commit(cursor)
         self.committed_count += row_count
         self._large_rows, self.large_count = 0, self.large_count + 1
 
@@ -109,7 +114,7 @@ class Workload:
         pick = self._rng.random()
         if pick < 0.01 and self._extra_columns < 10 and self.has_ddl:
             self._add_column(cursor)
-        elif pick < 0.015 and self.has_ddl:
+        elif pick < 0.015 and self.has_ddl and self.has_truncates:
             cursor.execute("truncate table pairs")
             self._ids["pairs"].clear()
         else:
@@ -119,24 +124,31 @@ class Workload:
             for _ in range(change_count):
                 self._change(cursor)
             if pick < 0.1:
-                saved = {table: list(ids) for table, ids in self._ids.items()}
+                saved, kept = {table: list(ids) for table, ids in self._ids.items()}, list(self._open)
                 cursor.execute("savepoint sp")
                 self._change(cursor)
                 cursor.execute("rollback to savepoint sp")
-                self._ids = saved
+                self._ids, self._open = saved, kept
             if pick > 0.95:
                 cursor.execute("rollback")
-                self._ids = before
+                self._ids, self._open = before, []
             else:
-                cursor.execute("commit")
+                self._commit(cursor)
                 self.committed_count += change_count
+
+    def _commit(self, cursor):
+        cursor.execute("commit")
+        self.committed += self._open
+        self._open = []
 
     def _insert_many(self, cursor, row_count, text):
         for start in range(0, row_count, 1000):
+            first = self._seq + 1
             values = [
                 f"({self._new_id('items')},{self._bump()},'big {n}{text}',1.00,{n})"
                 for n in range(start, min(start + 1000, row_count))
             ]
+            self._open += [("items", seq) for seq in range(first, self._seq + 1)]
             cursor.execute(f"insert into items (id, seq, name, amount, big) values {','.join(values)}")
 
     def _change(self, cursor):
@@ -161,7 +173,9 @@ class Workload:
             old = ids.pop(self._rng.randrange(len(ids)))
             cursor.execute("update items set seq = %s, id = %s where id = %s", (seq, self._new_id("items"), old))
         else:
-            cursor.execute("delete from items where id = %s", (ids.pop(self._rng.randrange(len(ids))),))
+            gone = ids.pop(self._rng.randrange(len(ids)))
+            cursor.execute("delete from items where id = %s", (gone,))
+        self._open.append(("items", (gone,)) if verb == "delete" else ("items", seq))
 
     def _change_pair(self, cursor, verb, ids):
         seq = self._bump()
@@ -176,7 +190,9 @@ class Workload:
                 (seq, self._text(), *self._rng.choice(ids)),
             )
         else:
-            cursor.execute("delete from pairs where a = %s and b = %s", ids.pop(self._rng.randrange(len(ids))))
+            gone = ids.pop(self._rng.randrange(len(ids)))
+            cursor.execute("delete from pairs where a = %s and b = %s", gone)
+        self._open.append(("pairs", gone) if verb == "delete" else ("pairs", seq))
 
     def _add_column(self, cursor):
         self._extra_columns += 1
@@ -200,17 +216,49 @@ class Workload:
 KEYS = {"items": ("id",), "pairs": ("a", "b")}
 
 
+def key_of(event):
+    """The key that a row has by an event: the one that its message has."""
+    image = event["after"] if event["after"] is not None else event["before"]
+    return tuple(image[column] for column in KEYS[event["source"]["table"]])
+
+
+def change_of(event):
+    """What an event of the log says was committed: the table, and the number of the change or the key that is gone."""
+    deleted = event["op"] == "d"
+    return event["source"]["table"], key_of(event) if deleted else event["after"]["seq"]
+
+
+def assert_complete(events, committed, since=0):
+    """Every committed change has come, and nothing that was not committed.
+
+    Args:
+        events: Of one database.
+        committed: See :class:`Workload`.
+        since: Those from there on have come.
+    """
+    delivered = {change_of(event) for event in events if event["op"] in "cud"}
+    lost = [change for change in committed[since:] if change not in delivered]
+    assert not lost, f"{len(lost)} changes are lost: {lost[:5]}"
+    never = delivered.difference(committed)
+    assert not never, f"{len(never)} changes were never committed: {sorted(never, key=str)[:5]}"
+
+
 class Consumer:
     """Rebuilds the tables by applying every event in order.
+
+    Args:
+        keeps_moved_away: There is order for each key alone. A key that a row had before an update is not used again by
+            the workload, so what comes of it later is from before.
 
     Attributes:
         tables: As far as events were applied.
         event_count: How many were.
     """
 
-    def __init__(self):
+    def __init__(self, *, keeps_moved_away=False):
         self.tables = {"items": {}, "pairs": {}}
         self.event_count = 0
+        self._moved = set() if keeps_moved_away else None
 
     def apply(self, events):
         for event in events:
@@ -219,10 +267,14 @@ class Consumer:
             if event["op"] == "t":
                 table.clear()
                 continue
+            new = event["after"] and tuple(event["after"][k] for k in key)
             if event["before"] is not None:
-                table.pop(tuple(event["before"][k] for k in key), None)
-            if event["after"] is not None:
-                table[tuple(event["after"][k] for k in key)] = event["after"]
+                old = tuple(event["before"][k] for k in key)
+                table.pop(old, None)
+                if self._moved is not None and new is not None and new != old:
+                    self._moved.add((name, old))
+            if new is not None and not (self._moved and (name, new) in self._moved):
+                table[new] = event["after"]
         self.event_count += len(events)
 
 

@@ -36,19 +36,19 @@ def test_a_failure_names_the_command_that_repeats_it():
 
 def test_events_after_the_saved_position_may_come_again():
     events = [event(n) for n in (1, 2, 3, 2, 3, 4)]
-    assert_repeated_after_saved(events, [Death(PostgresPosition(2), 3)])
+    assert_repeated_after_saved(events, [Death({"": [PostgresPosition(2)]}, 3)])
 
 
 def test_events_that_were_saved_must_not_come_again():
     events = [event(n) for n in (1, 2, 3, 2, 3, 4)]
     with pytest.raises(AssertionError, match="came again"):
-        assert_repeated_after_saved(events, [Death(PostgresPosition(3), 3)])
+        assert_repeated_after_saved(events, [Death({"": [PostgresPosition(3)]}, 3)])
 
 
 def test_each_death_has_a_saved_position_of_its_own():
     events = [event(n) for n in (1, 2, 1, 2, 3, 3, 2)]
     with pytest.raises(AssertionError, match="2 was saved"):
-        assert_repeated_after_saved(events, [Death(None, 2), Death(PostgresPosition(3), 5)])
+        assert_repeated_after_saved(events, [Death({}, 2), Death({"": [PostgresPosition(3)]}, 5)])
 
 
 @pytest.mark.parametrize(("failure", "is_done"), [("", True), ("gap", False)])
