@@ -104,11 +104,14 @@ bench: servers
 	$(BIN)/python -m benchmarks.run
 
 # Faults for minutes: KILLS of each round, a round of each pipeline for each of SEEDS, JOBS of them side by side. With
-# KEEP, a folder, the same command goes on after an interruption. `make faults` has a short selection.
+# KEEP, a folder, the same command goes on after an interruption. LAYOUTS="key3-2x1-s2 …": lanes, processes, workers and
+# shards; LAYOUTS=pairs: few rounds in which any two of source, sink, lanes, processes, … come together.
+# `make faults` has a short selection.
 chaos: servers
 	$(BIN)/pip install -q -e ".[bench]"
 	$(BIN)/python -m benchmarks.chaos --kills $(or $(KILLS),25) --seed $(or $(SEEDS),1) --jobs $(or $(JOBS),2) \
-	  $(if $(KEEP),--keep $(KEEP)) --picture docs/images/chaos.svg
+	  $(if $(KEEP),--keep $(KEEP)) $(if $(LAYOUTS),$(LAYOUT),--picture docs/images/chaos.svg)
+LAYOUT = $(if $(filter pairs,$(LAYOUTS)),--pairs,--layout $(LAYOUTS)) --name chaos-layouts
 
 # Needs a Java runtime and Maven; says how to get them.
 bench-peers: servers

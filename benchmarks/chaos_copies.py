@@ -37,9 +37,10 @@ class Copies:
     def __init__(self, trial: Trial, rng: random.Random, *, is_exact: bool) -> None:
         self._trial, self._rng = trial, rng
         self._count = 0
-        trial.workload.has_ddl = not is_exact
-        trial.workload.big_transaction(ROWS, "before")
-        trial.workload.run(CHANGES)
+        for log in trial.logs:
+            log.workload.has_ddl = not is_exact
+            log.workload.big_transaction(ROWS, "before")
+            log.workload.run(CHANGES)
 
     def ask_again(self) -> None:
         """Ask for one more if all others are over."""

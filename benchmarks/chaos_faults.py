@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.chaos_sinks import EXACT, OPTIONAL
@@ -35,7 +36,7 @@ class Faults:
         timeline: Where faults are noted.
         rng: Decides everything.
         sink: Its name among the chaos sinks.
-        proxies: In front of the database and of the destination; None for a file.
+        proxies: In front of each log's database and of the destination; None for a file.
         copies: Of the tables, if they are copied meanwhile.
     """
 
@@ -46,12 +47,12 @@ class Faults:
         rng: random.Random,
         sink: str,
         *,
-        proxies: tuple[FaultProxy, FaultProxy | None],
+        proxies: tuple[Sequence[FaultProxy], FaultProxy | None],
         copies: Copies | None = None,
     ) -> None:
         self.trial, self.timeline, self.copies = trial, timeline, copies
         self._rng = rng
-        self._source_proxy, self._sink_proxy = proxies
+        self._source_proxies, self._sink_proxy = proxies
         left_out = _OF_SPOOLS + _OF_BAD_ROWS + _OF_COPIES + (() if sink == EXACT else _OF_KAFKA_TRANSACTIONS)
         self._points = [point for point in POINTS if point not in left_out]
         self._choices: list[tuple[int, Any]] = [(40, self._kill), (25, self._points_in_a_row)]
@@ -62,6 +63,10 @@ class Faults:
             self._choices.append((60, self._point_of_a_copy))
         if sink == OPTIONAL:
             self._choices += [(20, self._point_of_the_spool)]
+        if trial.pipeline.runtime != (1, 1):
+            self._choices += [(40, self._kill_one), (10, self._stop), (10, self._rescale)]
+        if len(self._source_proxies) > 1:
+            self._choices += [(15, self._shard_away), (10, self._kill_in_shard_away)]
 
     def next(self) -> None:
         """After a while, one more fault; the pipeline runs when it is over.
@@ -131,7 +136,7 @@ class Faults:
         proxy.up()
 
     def _commit_large(self) -> None:
-        workload, row_count = self.trial.workload, self._rng.randint(*LARGE_ROWS)
+        workload, row_count = self._one_of(self.trial.logs).workload, self._rng.randint(*LARGE_ROWS)
         before = workload.large_count
         workload.ask_for_large(row_count)
         wait_for(lambda: workload.large_count > before, interval_secs=0.01)
@@ -143,13 +148,57 @@ class Faults:
 
     def _cut(self) -> None:
         self.timeline.note("cut", "database")
-        self._source_proxy.cut()
+        self._one_of(self._source_proxies).cut()
 
     def _stall(self) -> None:
         self.timeline.note("stall", "database")
-        self._source_proxy.stall()
+        proxy = self._one_of(self._source_proxies)
+        proxy.stall()
         pause(self._rng.uniform(0.3, 1.5))
-        self._source_proxy.unstall()
+        proxy.unstall()
+
+    def _one_of(self, several: Sequence[Any]) -> Any:
+        return several[0] if len(several) == 1 else self._rng.choice(several)
+
+    def _kill_one(self) -> None:
+        """Kill a process of the cluster; the others end, and all are started again."""
+        processes = self.trial.pipeline.pids()
+        number = self._rng.randrange(len(processes))
+        self.timeline.note("kill", f"process {number} of {len(processes)}")
+        self.trial.kill_one(processes[number])
+        self.trial.pipeline.start()
+
+    def _stop(self) -> None:
+        self.timeline.note("stop", "")
+        self.trial.stop()
+        self.trial.pipeline.start()
+
+    def _rescale(self) -> None:
+        """Stop, and go on with other processes and workers."""
+        processes, workers = self._rng.randint(1, 3), self._rng.randint(1, 2)
+        self.timeline.note("rescale", f"{processes}x{workers}")
+        self.trial.stop()
+        self.trial.pipeline.document["spec"]["runtime"] = {"processes": processes, "workers": workers}
+        self.trial.pipeline.start()
+
+    def _shard_away(self) -> None:
+        """The server of one shard is away for a while, and the others go on."""
+        proxy = self._one_of(self._source_proxies)
+        self.timeline.note("shard away", "")
+        proxy.down()
+        pause(self._rng.uniform(0.3, 3.0))
+        proxy.up()
+
+    def _kill_in_shard_away(self) -> None:
+        proxy = self._one_of(self._source_proxies)
+        self.timeline.note("kill", "while a shard is away")
+        proxy.down()
+        pause(self._rng.uniform(0.1, 1.2))
+        self.trial.kill()
+        self.trial.pipeline.start(waits=False)
+        pause(self._rng.uniform(0.2, 1.0))
+        proxy.up()
+        self.trial.pipeline.wait_until_running()
 
     def _outage(self) -> None:
         proxy = self._sink_proxy

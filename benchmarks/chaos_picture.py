@@ -29,6 +29,9 @@ KINDS = {
     "stall": ("s", "#2e7d4f", "database silent"),
     "outage": ("v", "#c2571a", "sink outage"),
     "large": ("^", "#9a9a9a", "large transaction"),
+    "stop": ("s", "#9a9a9a", "stop and start"),
+    "rescale": ("D", "#9a9a9a", "other processes and workers"),
+    "shard away": ("v", "#2e7d4f", "a shard's server away"),
 }
 PANEL_INCHES = (4.8, 2.0)
 BELOW = -0.10

@@ -8,13 +8,21 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
-from tests.destinations import ExactlyOnceDestination, FileDestination, KafkaDestination, RedisDestination
+from tests.destinations import (
+    Destination,
+    ExactlyOnceDestination,
+    FileDestination,
+    KafkaDestination,
+    RedisDestination,
+)
+from tests.pipelines import file_sink
 
 END_SECS = 30.0
 
@@ -137,6 +145,8 @@ class FollowedRedis(_Followed, RedisDestination):
 class FollowedFile(_Followed, FileDestination):
     """Whole lines."""
 
+    _path: Path
+
     def follow(self) -> None:
         super().follow()
         self._offset = 0
@@ -149,3 +159,44 @@ class FollowedFile(_Followed, FileDestination):
             whole, newline, _ = file.read().rpartition(b"\n")
         self._offset += len(whole) + len(newline)
         return whole.split(b"\n") if newline else []
+
+
+class FollowedFiles(Destination):
+    """A file for each lane; their events are put together as they come.
+
+    Args:
+        folder: Of the files.
+        lanes: What each has in its name.
+    """
+
+    def __init__(self, folder: Path, lanes: Sequence[str]) -> None:
+        super().__init__(file_sink(folder / "out.jsonl"))
+        self._files = [FollowedFile(folder, f"out{lane}.jsonl") for lane in lanes]
+        self._taken = [0] * len(lanes)
+
+    def follow(self) -> None:
+        """Begin."""
+        for file in self._files:
+            file.follow()
+
+    def count(self) -> int:
+        """Events that have come through."""
+        return sum(file.count() for file in self._files)
+
+    def events(self) -> list[Any]:
+        """Everything that the files hold now; each in its order."""
+        for number, file in enumerate(self._files):
+            events = file.events()
+            self._events += events[self._taken[number] :]
+            self._taken[number] = len(events)
+        return list(self._events)
+
+    def read_anew(self) -> list[Any]:
+        """The same, if each file reads from the beginning as it was followed."""
+        anew = [file.read_anew() for file in self._files]
+        if anew == [file.events() for file in self._files]:
+            return self.events()
+        return [event for events in anew for event in events]
+
+    def close(self) -> None:
+        """End."""

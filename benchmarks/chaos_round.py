@@ -14,12 +14,13 @@ import msgspec
 
 from benchmarks.chaos_copies import Copies, settings_of
 from benchmarks.chaos_faults import Faults
+from benchmarks.chaos_layouts import ONE, Layout
 from benchmarks.chaos_sinks import EXACT, Destinations, Place, destinations_of
 from benchmarks.chaos_timeline import Round, Timeline
 from benchmarks.servers import Servers
 from tests.copies import copied, repeated_rows
 from tests.fixtures.fault_proxy import FaultProxy
-from tests.trial import Trial, judged, source_of, wait_until_delivered
+from tests.trial import Trial, source_of
 
 GAP_SECS = 0.005
 """Between transactions."""
@@ -34,16 +35,23 @@ class Plan(msgspec.Struct, frozen=True):
     kills: int
     copies: bool = False
     """Whether tables that have rows already are copied all the while."""
+    layout: Layout = ONE
 
     @property
     def name(self) -> str:
         """For files."""
-        return f"{self.source}-{self.sink}-{self.seed}-{self.kills}{'-copies' if self.copies else ''}"
+        return f"{self.source}-{self.sink}-{self.seed}-{self.kills}{self.more('-')}"
+
+    def more(self, before: str) -> str:
+        """What is not usual of it, in words."""
+        words = (["copies"] if self.copies else []) + ([self.layout.name] if self.layout != ONE else [])
+        return "".join(f"{before}{word}" for word in words)
 
 
 def run(servers: Servers, plan: Plan) -> Round:
     """Faults until the number of kills is reached, then the judgement. What broke a rule leaves its folder behind."""
     found = Round(plan.source, plan.sink, plan.seed, copies=plan.copies)
+    found.layout = plan.layout.name if plan.layout != ONE else ""
     folder = Path(tempfile.mkdtemp(prefix=f"chaos-{plan.name}-"))
     with ExitStack() as opened:
         faults, destinations = _opened(servers, plan, (folder, found), opened)
@@ -71,22 +79,48 @@ def run(servers: Servers, plan: Plan) -> Round:
 
 def _opened(servers: Servers, plan: Plan, place: tuple[Path, Round], opened: ExitStack) -> tuple[Faults, Destinations]:
     folder, found = place
-    rng = random.Random(f"{plan.seed} {plan.source} {plan.sink}{' copies' if plan.copies else ''}")
+    rng, layout = random.Random(f"{plan.seed} {plan.source} {plan.sink}{plan.more(' ')}"), plan.layout
     server = servers.get(plan.source)
-    database = opened.enter_context(server.fresh_database())
-    source_proxy = opened.enter_context(FaultProxy(server.port))
-    destinations = destinations_of(plan.sink, Place(servers, database.name, folder), opened)
+    databases = [opened.enter_context(server.fresh_database()) for _ in range(layout.shards)]
+    source_proxies = [opened.enter_context(FaultProxy(server.port)) for _ in databases]
+    destinations = destinations_of(plan.sink, Place(servers, databases[0].name, folder, layout.lane_names), opened)
     snapshot = {"snapshot": settings_of(rng)} if plan.copies else {}
-    source = source_of(database, url=database.url(port=source_proxy.port), **snapshot)
+    urls = [each.url(port=proxy.port) for each, proxy in zip(databases, source_proxies, strict=True)]
+    shards = dict(zip(layout.shard_ids or [""], databases, strict=True))
+    source = source_of(databases[0], url=urls[0], **snapshot)
+    if layout.shard_ids:
+        source = _of_shards(shards, urls, source)
     seed = rng.randrange(1 << 30)
-    trial = Trial(database, destinations.required, folder, seed=seed, source=source, batch=_batch(rng))
+    trial = Trial(
+        databases[0],
+        destinations.required,
+        folder,
+        seed=seed,
+        source=source,
+        strands=layout.strands(),
+        shards=shards,
+        batch=_batch(rng),
+        **layout.spec(),
+    )
     opened.enter_context(closing(trial))
     if destinations.optional is not None:
         trial.pipeline.document["spec"]["sinks"].append(destinations.optional.sink)
     copies = Copies(trial, rng, is_exact=plan.sink == EXACT) if plan.copies else None
-    timeline = opened.enter_context(Timeline(trial.workload, destinations.required, found))
-    proxies = source_proxy, destinations.proxy
+    timeline = opened.enter_context(Timeline(trial, destinations.required, found))
+    proxies = source_proxies, destinations.proxy
     return Faults(trial, timeline, rng, plan.sink, proxies=proxies, copies=copies), destinations
+
+
+def _of_shards(shards: dict[str, Any], urls: list[str], source: dict[str, Any]) -> dict[str, Any]:
+    """The source with the databases as shards of it, each behind its proxy."""
+    own = {"dsn", "slot", "tables"}
+    parts = [source_of(each, url=url)["config"] for each, url in zip(shards.values(), urls, strict=True)]
+    listed = [
+        {"id": shard, **{name: value for name, value in part.items() if name in own and value != []}}
+        for shard, part in zip(shards, parts, strict=True)
+    ]
+    shared = {name: value for name, value in source["config"].items() if name not in own}
+    return {**source, "config": {**shared, "shards": listed}}
 
 
 def _batch(rng: random.Random) -> dict[str, Any]:
@@ -98,7 +132,7 @@ def _judge(trial: Trial, destinations: Destinations, found: Round) -> None:
     began, optional = time.monotonic(), destinations.optional
     trial.end_writing()
     if optional is not None:
-        wait_until_delivered(trial.database, trial.pipeline, optional)
+        trial.wait_until_delivered(optional)
     verdict = trial.finish()
     found.drain_secs = round(time.monotonic() - began, 1)
     found.event_count, found.repeated_count = verdict.event_count, verdict.repeated_count
@@ -106,6 +140,6 @@ def _judge(trial: Trial, destinations: Destinations, found: Round) -> None:
         assert destination.read_anew() == destination.events(), "the destination reads differently from anew"
     found.copied_count = len(copied(destinations.required.events()))
     if optional is not None:
-        judged(optional.events())
+        trial.judge(optional.events())
     twice = found.repeated_count + repeated_rows(destinations.required.events())
     assert found.sink != EXACT or not twice, f"{twice} events came twice to a reader of committed messages"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.chaos_readers import FollowedExactlyOnceKafka, FollowedFile, FollowedKafka, FollowedRedis
+from benchmarks.chaos_readers import FollowedExactlyOnceKafka, FollowedFiles, FollowedKafka, FollowedRedis
 from benchmarks.servers import Servers
 from deltaforge.observability.kill_points import POINTS
 from tests.fixtures.fault_proxy import FaultProxy
@@ -25,11 +26,12 @@ _REDIS = {"send_timeout_secs": 1, "batch_timeout_secs": 1, "connect_timeout_secs
 
 @dataclass(frozen=True)
 class Place:
-    """Where a round runs; ``name`` is of its database, topic and stream."""
+    """Where a round runs; ``name`` is of its database, topic and stream, ``lanes`` of each lane's file."""
 
     servers: Servers
     name: str
     folder: Path
+    lanes: Sequence[str] = ("",)
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def destinations_of(sink: str, place: Place, opened: ExitStack) -> Destinations:
     if sink == OPTIONAL:
         optional, proxy = _destination_of("redis", place, opened)
         optional.sink["config"]["required"] = False
-        found = Destinations(FollowedFile(place.folder), proxy, optional)
+        found = Destinations(FollowedFiles(place.folder, place.lanes), proxy, optional)
     else:
         found = Destinations(*_destination_of(sink, place, opened))
     for destination in filter(None, (found.required, found.optional)):
@@ -66,7 +68,7 @@ def destinations_of(sink: str, place: Place, opened: ExitStack) -> Destinations:
 
 def _destination_of(sink: str, place: Place, opened: ExitStack) -> tuple[Any, FaultProxy | None]:
     if sink == "file":
-        return FollowedFile(place.folder), None
+        return FollowedFiles(place.folder, place.lanes), None
     if sink == "redis":
         server = place.servers.get("redis")
         proxy = opened.enter_context(FaultProxy(server.port))

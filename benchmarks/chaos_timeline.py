@@ -24,7 +24,8 @@ class Fault:
 
 @dataclass
 class Round:
-    """One pipeline over its faults. ``samples``: seconds, row changes committed, events at the destination.
+    """One pipeline over its faults. ``samples``: seconds, row changes committed, events at the destination. ``layout``:
+    the name of one that is not usual.
 
     ``copied_count``: of the events those that are rows of a table, copied. ``broken_secs``: until the last fault; then
     comes the judgement.
@@ -34,6 +35,7 @@ class Round:
     sink: str
     seed: int
     copies: bool = False
+    layout: str = ""
     event_count: int = 0
     copied_count: int = 0
     repeated_count: int = 0

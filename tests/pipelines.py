@@ -11,6 +11,7 @@ from pathlib import Path
 
 from deltaforge.runtime.outcome import read_outcome
 from deltaforge.runtime.paths import PipelinePaths
+from tests.processes import pipeline_processes
 
 
 class PipelineProcess:
@@ -42,8 +43,22 @@ class PipelineProcess:
         if limit_bytes:
             resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
         if waits:
-            self.wait_until(lambda status: status["state"] == "running")
+            self.wait_until_running()
         return self
+
+    @property
+    def runtime(self):
+        """How many processes, and workers of each, its document asks for."""
+        runtime = self.document["spec"].get("runtime") or {}
+        return runtime.get("processes", 1), runtime.get("workers", 1)
+
+    def pids(self):
+        """Of all its processes, the first one's at first."""
+        return [self.pid, *sorted(pid for pid in pipeline_processes(self.paths.state_dir) if pid != self.pid)]
+
+    def wait_until_running(self):
+        """Wait until it says so."""
+        self.wait_until(lambda status: status["state"] == "running")
 
     def signal(self, number):
         self._process.send_signal(number)

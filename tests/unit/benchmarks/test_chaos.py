@@ -1,10 +1,12 @@
 import argparse
+import itertools
 
 import msgspec
 import pytest
 
 from benchmarks.chaos import _failure_text
 from benchmarks.chaos_crew import kept
+from benchmarks.chaos_layouts import layout_of, pairs_of
 from benchmarks.chaos_readers import FollowedFile
 from benchmarks.chaos_round import Plan
 from benchmarks.chaos_timeline import Fault, Round
@@ -59,6 +61,36 @@ def test_a_round_that_held_is_not_run_again(tmp_path, failure, is_done):
     (tmp_path / f"{plan.name}.json").write_bytes(msgspec.json.encode(found))
     assert kept(tmp_path, plan) == (found if is_done else None)
     assert kept(tmp_path, Plan("mysql", "redis", 8, kills=30)) is None
+
+
+def test_a_failure_in_a_layout_names_it():
+    failed = Round("mysql", "redis", 7, failure="gap", layout="key3-2x1-s2")
+    assert "--copies no --layout key3-2x1-s2" in _failure_text(failed, argparse.Namespace(kills=30))
+
+
+@pytest.mark.parametrize("name", ["one-1x1", "one-1x2", "table2-3x1", "key3-2x2-s2"])
+def test_a_layout_has_a_name_that_makes_it(name):
+    assert layout_of(name).name == name
+
+
+def test_what_is_no_layout_is_refused():
+    with pytest.raises(ValueError, match="no layout"):
+        layout_of("key3")
+
+
+def test_every_lane_of_every_shard_has_a_file():
+    assert layout_of("key2-1x1-s2").lane_names == [".s0.0", ".s0.1", ".s1.0", ".s1.1"]
+    assert (layout_of("table2-1x1").lane_names, layout_of("one-2x1").lane_names) == ([".0", ".1"], [""])
+
+
+def test_few_combinations_have_every_pair_of_values():
+    choices = ["abc", "defgh", "ij", "klm", "no"]
+    found = pairs_of(choices, 1)
+    assert len(found) < 25
+    for first, second in itertools.combinations(range(len(choices)), 2):
+        pairs = {(each[first], each[second]) for each in found}
+        assert pairs == set(itertools.product(choices[first], choices[second]))
+    assert pairs_of(choices, 1) == found
 
 
 def test_a_followed_file_gives_whole_lines_and_none_twice(tmp_path):
