@@ -6,6 +6,10 @@ supervisor has put at :attr:`PipelinePaths.document`.
 
 from __future__ import annotations
 
+import gc
+
+gc.disable()  # looks through all that is imported again and again, and none of it is garbage: a tenth of a start
+
 import argparse
 import hashlib
 import json
@@ -43,6 +47,7 @@ from deltaforge.storage.private_files import close_tree
 if TYPE_CHECKING:
     from bytewax.recovery import RecoveryConfig
 
+gc.enable()
 log = logging.getLogger(__name__)
 
 EPOCH_SECS = 0.5
@@ -131,6 +136,7 @@ def run(
             try:
                 log.info("pipeline %s starts", info.name)
                 flow = build_dataflow(pipeline, resets)
+                gc.freeze()  # what is there now stays
                 with kept_out(info.panics):
                     cli_main(flow, epoch_interval=timedelta(seconds=epoch_secs), recovery_config=_recovery(paths))
             except Exception as error:  # noqa: BLE001 - Bytewax wraps what an operator raised; sorted out here

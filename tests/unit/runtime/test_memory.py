@@ -30,3 +30,9 @@ def faults_of(mode):
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's allocator")
 def test_memory_that_is_free_again_is_used_again():
     assert faults_of("keep") < faults_of("leave") / 2
+
+
+def test_the_garbage_collector_rests_while_modules_are_imported_and_not_longer():
+    program = "import gc, deltaforge.runtime.launcher as _; print(gc.isenabled(), gc.get_stats()[2]['collections'])"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "0"]
