@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,18 @@ def positive(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 0 < len(text) < 10 or int(text) == 0:
         raise argparse.ArgumentTypeError(f"{text[:20]!r} is not a whole number above 0")
     return int(text)
+
+
+def up_to(limit: int) -> Callable[[str], int]:
+    """A whole number above 0 and at most ``limit``, for argparse."""
+
+    def number(text: str) -> int:
+        found = positive(text)
+        if found > limit:
+            raise argparse.ArgumentTypeError(f"{found} is more than {limit}")
+        return found
+
+    return number
 
 
 def _folder(text: str) -> Path:

@@ -59,6 +59,10 @@ class KnownSecrets:
             self._by_owner.pop(owner, None)
             self._sort()
 
+    def forms(self) -> tuple[str, ...]:
+        """All of them, in every form: for another process of ours that works with the same."""
+        return tuple(self._forms)
+
     def hidden(self, text: str) -> str:
         """The text with ``***`` for every known secret."""
         for form in self._forms:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+MAX_PROCESSES = MAX_WORKERS = 64
+"""Of a pipeline, and in each of its processes."""
 ONE_LOG = ""
 """The shard of a source without shards."""
 

@@ -78,7 +78,7 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
 
     def __init__(self, pipeline: RunningPipeline) -> None:
         self._pipeline = pipeline
-        self._path = pipeline.info.paths.socket
+        self._path = pipeline.info.socket_path
         self._path.unlink(missing_ok=True)
         old_mask = os.umask(0o177)
         try:
@@ -120,7 +120,8 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
         if command in _SNAPSHOT_COMMANDS:
             return _snapshot(pipeline, str(command), request)
         if command == "stop":
-            log.info("stopping: up to %g s", pipeline.info.ending.stop_secs)
+            if not pipeline.info.ending.is_stopping:
+                log.info("stopping: up to %g s", pipeline.info.ending.stop_secs)
             pipeline.info.ending.stop()
         elif command == "log_level":
             set_level(str(request.get("level", "")))

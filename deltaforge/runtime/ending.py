@@ -39,11 +39,15 @@ class Ending:
     Attributes:
         grace_secs: How long a stop waits for sinks that do not answer, before :data:`CLOSE_SECS`.
         failure: Why the run ends, if it does not end because it was told to: the first reason.
+        failed_at: When that was, in seconds since 1970.
+        is_near: Set once a stop is asked for, or the run has failed.
     """
 
     def __init__(self, grace_secs: float = STOP_SECS - CLOSE_SECS) -> None:
         self.grace_secs = grace_secs
         self.failure: DeltaForgeError | None = None
+        self.failed_at = 0.0
+        self.is_near = threading.Event()
         self._stop_at: float | None = None
         self._threads_until: float | None = None
         self._lock = threading.Lock()
@@ -67,11 +71,18 @@ class Ending:
         """Ask for a drain, a last save, and the end. Safe in a signal handler; may be called again."""
         if self._stop_at is None:
             self._stop_at = time.monotonic()
+            self.is_near.set()
 
     def fail(self, error: DeltaForgeError) -> None:
         """Note why the run ends."""
+        self.fail_first(error, time.time())
+
+    def fail_first(self, error: DeltaForgeError, at: float) -> None:
+        """Note why the run ends, if nothing failed before ``at``, in seconds since 1970."""
         with self._lock:
-            self.failure = self.failure or error
+            if self.failure is None or at < self.failed_at:
+                self.failure, self.failed_at = error, at
+        self.is_near.set()
 
     def threads_secs(self) -> float:
         """How much of :data:`THREADS_SECS` is left, which the first call begins."""

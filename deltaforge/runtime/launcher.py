@@ -17,20 +17,20 @@ import logging
 import os
 import sys
 from dataclasses import replace
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
+from deltaforge.checkpoint.reset import ResetRequest
 from deltaforge.config.known_secrets import KNOWN_SECRETS
-from deltaforge.core.errors import DeltaForgeError, SourceError, SpecError, StorageError, unforeseen
+from deltaforge.core.errors import DeltaForgeError, SpecError, StorageError
 from deltaforge.observability.logging import configure
 from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.runtime.cluster import cluster_of
 from deltaforge.runtime.ending import CLOSE_SECS, Ending, stop_secs_of
-from deltaforge.runtime.memory import keep_freed_memory
+from deltaforge.runtime.flow_run import prepare, run_flow
 from deltaforge.runtime.outcome import Outcome
-from deltaforge.runtime.panics import Panics, kept_out
+from deltaforge.runtime.panics import Panics
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.runtime.progress import Progress
 from deltaforge.runtime.resets import new_sinks, resets_of_start
@@ -42,17 +42,11 @@ from deltaforge.spec import ParsedDocument, check_new_names, check_supported, lo
 from deltaforge.spec.references import with_secret_files
 from deltaforge.spec.remote import RemoteRules, read_rules
 from deltaforge.spec.secrets import secrets_of
-from deltaforge.storage.private_files import close_tree
-
-if TYPE_CHECKING:
-    from bytewax.recovery import RecoveryConfig
 
 gc.enable()
 log = logging.getLogger(__name__)
 
 EPOCH_SECS = 0.5
-_UNWRITABLE_STORE = ("SqliteFailure(Error { code: DiskFull", "SqliteFailure(Error { code: SystemIoFailure")
-"""How Bytewax says it."""
 
 
 def run_foreground(document: ParsedDocument, state_dir: Path, storage_path: Path | None = None) -> int:
@@ -100,6 +94,7 @@ def run_info_of(document: ParsedDocument, state_dir: Path, rules: RemoteRules | 
         rules=rules,
         panics=Panics(),
         ending=Ending(stop_secs_of(os.environ) - CLOSE_SECS),
+        cluster=cluster_of(spec),
     )
 
 
@@ -113,13 +108,8 @@ def run(
         lock_descriptor: Of the lock file, held already: by the control plane that made this process.
         epoch_secs: Between two barriers.
     """
-    # Rust's backtraces say nothing about a pipeline; must be set before bytewax is loaded.
-    os.environ["RUST_BACKTRACE"] = "0"
-    keep_freed_memory()
-    from bytewax.run import cli_main
-
+    prepare()
     from deltaforge.runtime.control_socket import ControlSocket
-    from deltaforge.runtime.dataflow import build_dataflow
 
     info = pipeline.info
     paths, ending = info.paths, info.ending
@@ -135,12 +125,9 @@ def run(
             socket = ControlSocket(pipeline)
             try:
                 log.info("pipeline %s starts", info.name)
-                flow = build_dataflow(pipeline, resets)
-                gc.freeze()  # what is there now stays
-                with kept_out(info.panics):
-                    cli_main(flow, epoch_interval=timedelta(seconds=epoch_secs), recovery_config=_recovery(paths))
-            except Exception as error:  # noqa: BLE001 - Bytewax wraps what an operator raised; sorted out here
-                ending.fail(_reason(error))
+                _run_flow(pipeline, resets, epoch_secs)
+            except DeltaForgeError as error:
+                ending.fail(error)
             finally:
                 pipeline.close()
                 socket.close()
@@ -151,29 +138,14 @@ def run(
     return ending.failure
 
 
-def _recovery(paths: PipelinePaths) -> RecoveryConfig:
-    from bytewax.recovery import RecoveryConfig, init_db_dir
+def _run_flow(pipeline: RunningPipeline, resets: dict[str, ResetRequest], epoch_secs: float) -> None:
+    info = pipeline.info
+    if info.cluster.processes == 1:
+        run_flow(pipeline, resets, epoch_secs, info.cluster)
+        return
+    from deltaforge.runtime.members import lead
 
-    directory = paths.recovery
-    if not any(directory.glob("part-*.sqlite3")):
-        init_db_dir(directory, 1)
-        close_tree(directory)
-    return RecoveryConfig(str(directory))
-
-
-def _reason(error: BaseException) -> DeltaForgeError:
-    """Our error at the bottom of what Bytewax raised; Bytewax wraps what an operator raises."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, DeltaForgeError):
-            return cause
-        cause = cause.__cause__ or cause.__context__
-    log.error("pipeline crashed", exc_info=error)
-    if any(code in str(error) for code in _UNWRITABLE_STORE):
-        return StorageError(
-            "the recovery store cannot be written: its disk is full or broken", hint="free space below the state folder"
-        )
-    return SourceError(f"the dataflow failed unexpectedly: {unforeseen(error)}", crash=True)
+    lead(pipeline, resets, epoch_secs)
 
 
 def _report(failure: DeltaForgeError | None) -> int:
@@ -206,9 +178,14 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--lock-fd", type=int, help="descriptor of the lock file, which the parent has locked for us")
     parser.add_argument("--secrets-dir", type=Path, help="where an operator's ${file:NAME} leads")
+    parser.add_argument("--member", type=int, help="run as this member of a cluster; its leader says the rest")
     parser.add_argument("--paused", action="store_true", help="start without reading")
     parser.add_argument("--epoch-secs", type=float, default=EPOCH_SECS, help="checkpoint interval")
     args = parser.parse_args(argv)
+    if args.member is not None:
+        from deltaforge.runtime.member import run_member
+
+        return run_member(args.name, args.state_dir)
     configure(os.environ, pipeline=args.name)
     paths = PipelinePaths(args.state_dir, args.name)
     try:

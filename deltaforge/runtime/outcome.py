@@ -25,10 +25,18 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     hint: str = ""
     retry: str = "never"
     is_crash: bool = False
+    at: float | None = None
 
     @classmethod
-    def of(cls, failure: DeltaForgeError | None) -> Outcome:
-        """The outcome of a run that ended with ``failure``, or cleanly without one."""
+    def of(cls, failure: DeltaForgeError | None, *, at: float | None = None) -> Outcome:
+        """The outcome of a run that ended with ``failure``, or cleanly without one.
+
+        Args:
+            failure: Why.
+            at: When, in seconds since 1970, for a leader: the first reason of all processes counts.
+        """
+        if isinstance(failure, ElsewhereError):
+            return failure.outcome
         if failure is None or failure.kind == "cancelled":
             return cls(status="stopped", message=failure.message if failure else "")
         return cls(
@@ -38,11 +46,31 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
             hint=redacted(failure.hint),
             retry=retry_of(failure).value,
             is_crash=bool(failure.context.get("crash")),
+            at=at,
         )
 
     def write(self, path: Path) -> None:
         """Replace the file in one step."""
-        write_durably(path, msgspec.json.encode(self))
+        values = msgspec.structs.asdict(self)
+        if self.at is None:
+            del values["at"]
+        write_durably(path, msgspec.json.encode(values))
+
+
+class ElsewhereError(DeltaForgeError):
+    """A run ends for what failed in another process of it.
+
+    Args:
+        outcome: Of that process.
+        exit_code: Of that process, or what this one has to end with.
+        at: When it failed, in seconds since 1970; None: the outcome says it.
+    """
+
+    def __init__(self, outcome: Outcome, exit_code: int, *, at: float | None = None) -> None:
+        super().__init__(outcome.message, kind=outcome.kind, hint=outcome.hint)
+        self.outcome = msgspec.structs.replace(outcome, at=None)
+        self.exit_code = exit_code
+        self.at = (outcome.at or 0.0) if at is None else at
 
 
 def _named(failure: DeltaForgeError) -> str:

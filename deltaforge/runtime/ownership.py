@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import logging
 import os
+import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,10 +17,13 @@ from deltaforge.runtime.outcome import Outcome
 from deltaforge.runtime.paths import CONTROL_PLANE_LOCK, PipelinePaths
 from deltaforge.runtime.stored_schemas import storage_path_of
 from deltaforge.storage.file_lock import FileLock, holder_of
-from deltaforge.storage.lease import Lease, LeaseKeeper
+from deltaforge.storage.lease import FRESH_SECS, TTL_SECS, Lease, LeaseKeeper, monotonic
 from deltaforge.storage.sqlite import SqliteStorage
 
 log = logging.getLogger(__name__)
+
+BEAT = struct.Struct("<d")
+"""What a leader says to its members: :attr:`Ownership.renewed_at`."""
 
 
 class Ownership:
@@ -29,6 +34,17 @@ class Ownership:
 
     def __init__(self) -> None:
         self._lease: Lease | None = None
+        self._lock: FileLock | None = None
+
+    @property
+    def renewed_at(self) -> float:
+        """When the pipeline was known to be ours last, by :func:`~deltaforge.storage.lease.monotonic`."""
+        return self._lease.renewed_at if self._lease is not None else 0.0
+
+    @property
+    def lock_descriptor(self) -> int | None:
+        """Of the lock file, while the lock is held: a process that inherits it holds the lock, too."""
+        return self._lock.descriptor if self._lock is not None else None
 
     def check(self) -> None:
         """Check that it still is: nothing may be written or saved any more otherwise.
@@ -57,6 +73,7 @@ class Ownership:
         try:
             if not lock.take():
                 raise _already_runs(paths, lock.holder())
+            self._lock = lock
             try:
                 with self._leased(paths, storage_path, lock):
                     yield
@@ -64,6 +81,7 @@ class Ownership:
                 Outcome.of(error).write(paths.outcome)
                 raise
         finally:
+            self._lock = None
             lock.close()
 
     @contextmanager
@@ -81,6 +99,37 @@ class Ownership:
                 keeper.close()
         finally:
             storage.close()
+
+
+class LeashedOwnership(Ownership):
+    """Of a member of a pipeline's cluster. Its leader owns the pipeline, and says again and again until when that was
+    so; the clock is the machine's.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._heard = threading.Condition()
+        self._renewed_at = monotonic()
+
+    @property
+    def renewed_at(self) -> float:
+        return self._renewed_at
+
+    def beat(self, renewed_at: float) -> None:
+        """The leader has said something."""
+        with self._heard:
+            self._renewed_at = renewed_at
+            self._heard.notify_all()
+
+    def check(self) -> None:
+        if monotonic() - self._renewed_at <= FRESH_SECS:
+            return
+        with self._heard:
+            if not self._heard.wait_for(lambda: monotonic() - self._renewed_at <= FRESH_SECS, TTL_SECS):
+                raise ControlError(
+                    "nothing is heard of the process that owns the pipeline: it may be somebody else's by now",
+                    kind="timeout",
+                )
 
 
 def _already_runs(paths: PipelinePaths, pid: str) -> ControlError:

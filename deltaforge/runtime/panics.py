@@ -32,14 +32,20 @@ R = TypeVar("R")
 
 
 class Panics:
-    """The standard error of the process, which may be set aside once."""
+    """The standard error of the process, which may be set aside once.
+
+    Attributes:
+        cause: The first exception that left our code; Bytewax loses it where there are several workers.
+    """
 
     def __init__(self) -> None:
+        self.cause: BaseException | None = None
         self._kept: IO[bytes] | None = None
         self._stderr = -1
 
-    def expect(self) -> None:
+    def expect(self, error: BaseException) -> None:
         """An exception is about to reach Bytewax."""
+        self.cause = self.cause or error
         if self._kept is None:
             self._kept = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `over`
             sys.stderr.flush()
@@ -80,10 +86,10 @@ def told(method: Callable[P, R]) -> Callable[P, R]:
             return method(*args, **kwargs)
         except StopIteration:
             raise
-        except BaseException:
+        except BaseException as error:
             panics: Panics | None = _panics_of(args[0])
             if panics is not None:
-                panics.expect()
+                panics.expect(error)
             raise
 
     return wrapped

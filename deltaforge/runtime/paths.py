@@ -87,6 +87,10 @@ class PipelinePaths:
         """How the last process of this pipeline ended."""
         return self.root / "outcome.json"
 
+    def member_outcome(self, number: int) -> Path:
+        """How the last process of this number ended; 0: the leader, which is :attr:`outcome`."""
+        return self.root / f"outcome-{number}.json" if number else self.outcome
+
     @property
     def reset(self) -> Path:
         """A reset of the checkpoint that the next start has to carry out; gone once it is saved."""
@@ -150,8 +154,12 @@ class PipelinePaths:
     @property
     def socket(self) -> Path:
         """The control socket. Its path may have only so many bytes, so it is not below ``root``."""
+        return self.member_socket(0)
+
+    def member_socket(self, number: int) -> Path:
+        """The control socket of one process of the pipeline; 0: of the leader, which is :attr:`socket`."""
         digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:24]
-        name = Path(f"deltaforge-{os.getuid()}", f"{digest}.sock")
+        name = Path(f"deltaforge-{os.getuid()}", f"{digest}.{number}.sock" if number else f"{digest}.sock")
         usual = tempfile.gettempdir() / name
         return usual if len(os.fsencode(usual)) <= MAX_SOCKET_BYTES else "/tmp" / name  # noqa: S108 - checked before use
 

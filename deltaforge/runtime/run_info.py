@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deltaforge.core.lanes import ONE_LANE, Lane
 from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.runtime.cluster import ALONE, Cluster
 from deltaforge.runtime.ending import Ending
 from deltaforge.runtime.ownership import Ownership
 from deltaforge.runtime.panics import Panics
@@ -31,6 +32,7 @@ class RunInfo:
         is_embedded: Whether it is somebody else's Bytewax run. A failed source raises there; otherwise it ends the
             flow cleanly, which saves what was delivered, and leaves the reason in ``ending`` for our own launcher.
         lane: Whose facts they are; of the whole pipeline, and with one log and one lane: the only one.
+        cluster: Which of the processes of the pipeline this is.
         panics: Told before an exception leaves our code for Bytewax; None: the standard error is not ours.
     """
 
@@ -43,6 +45,7 @@ class RunInfo:
     starts_paused: bool = False
     is_embedded: bool = False
     lane: Lane = ONE_LANE
+    cluster: Cluster = ALONE
     panics: Panics | None = None
     ending: Ending = field(default_factory=Ending)
     ownership: Ownership = field(default_factory=Ownership)
@@ -61,6 +64,16 @@ class RunInfo:
             if lane.shard not in found:
                 found[lane.shard] = self.of_lane(lane)
         return found
+
+    @property
+    def socket_path(self) -> Path:
+        """The control socket of this process."""
+        return self.paths.member_socket(self.cluster.process)
+
+    @property
+    def outcome_path(self) -> Path:
+        """Where this process leaves how it ended."""
+        return self.paths.member_outcome(self.cluster.process)
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ import msgspec
 
 from deltaforge.checkpoint.durable import write_durably
 from deltaforge.core.errors import CheckpointError
+from deltaforge.core.lanes import ONE_LANE
 from deltaforge.runtime.run_info import RunInfo
 
 
@@ -15,7 +16,7 @@ def unmarked_files(info: RunInfo, saved: Collection[str]) -> frozenset[str]:
     """The sinks that may take the file they are set to, though it has no marker.
 
     Those are found out once, at the first start that knows markers: the sinks that the saved position speaks of by
-    then. What a sink is set to later has to have a marker.
+    then. What a sink is set to later has to have a marker. Lanes and shards are younger than markers.
 
     Args:
         info: Of the run.
@@ -24,6 +25,8 @@ def unmarked_files(info: RunInfo, saved: Collection[str]) -> frozenset[str]:
     Raises:
         CheckpointError: What was found out cannot be read or kept.
     """
+    if info.lane != ONE_LANE:
+        return frozenset()
     now = {
         sink.config.id: use.value
         for sink in info.spec.spec.sinks

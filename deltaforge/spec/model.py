@@ -8,7 +8,7 @@ from urllib.parse import quote
 from pydantic import Field, field_validator
 
 from deltaforge.config.model import StrictModel
-from deltaforge.core.lanes import ONE_LOG, Lane, lanes_of
+from deltaforge.core.lanes import MAX_PROCESSES, MAX_WORKERS, ONE_LOG, Lane, lanes_of
 from deltaforge.plugins import AnyProcessor, AnySink, AnySource
 from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sources.base import BatchLimits, SnapshotConfig
@@ -128,6 +128,15 @@ class ShardingSpec(StrictModel):
         return (self.count or 1) if self.mode in SPLITTING_MODES else 1
 
 
+class RuntimeSpec(StrictModel):
+    """How many processes and threads run the pipeline: `docs/tuning.md` says when more than one of each pay."""
+
+    processes: int = Field(
+        1, ge=1, le=MAX_PROCESSES, description="Processes of this machine. They talk to each other over loopback."
+    )
+    workers: int = Field(1, ge=1, le=MAX_WORKERS, description="Worker threads of the dataflow in each process.")
+
+
 class ConnectionLimits(StrictModel):
     """Bounds of the connections to one source."""
 
@@ -160,6 +169,7 @@ class PipelineBody(StrictModel):
     )
     journal: JournalSpec | None = Field(None, description="Keeping events that failed alone.")
     sharding: ShardingSpec | None = Field(None, description="Splitting the delivery into lanes.")
+    runtime: RuntimeSpec | None = Field(None, description="Processes and threads; absent: one of each.")
     connection_policy: ConnectionPolicy | None = Field(None, description="How pipelines share connections.")
 
 
@@ -186,6 +196,14 @@ class PipelineSpec(StrictModel):
     def lanes(self) -> tuple[Lane, ...]:
         """What the delivery is split into."""
         return lanes_of(self.shards(), self.spec.sharding.lane_count() if self.spec.sharding else 1)
+
+    def with_runtime(self, *, processes: int | None, workers: int | None) -> PipelineSpec:
+        """The document with these numbers of processes and workers; None: as it says."""
+        if processes is None and workers is None:
+            return self
+        own = self.spec.runtime or RuntimeSpec()
+        runtime = RuntimeSpec(processes=processes or own.processes, workers=workers or own.workers)
+        return self.model_copy(update={"spec": self.spec.model_copy(update={"runtime": runtime})})
 
     def echo(self) -> dict[str, Any]:
         """The document with defaults filled in and secrets as ``***``, as JSON values.

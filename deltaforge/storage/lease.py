@@ -101,6 +101,11 @@ class Lease:
         """Grows with every owner of the name; 0 before the first taking."""
         return self._owner.fence if self._owner else 0
 
+    @property
+    def renewed_at(self) -> float:
+        """When the lease was known to be ours last, by :func:`monotonic`."""
+        return self._renewed_at
+
     def acquire(self) -> None:
         """Become the owner; waits up to ``TTL_SECS`` for an owner that shows no life.
 

@@ -20,8 +20,8 @@ def test_only_panics_of_exceptions_are_left_out(capfd):
     panics = Panics()
     with kept_out(panics):
         os.write(2, b"before\n")
-        panics.expect()
-        panics.expect()
+        panics.expect(ValueError())
+        panics.expect(ValueError())
         os.write(2, OF_AN_EXCEPTION + b"meanwhile\n" + OF_RUST + ANOTHER_THREAD)
     os.write(2, b"after\n")
     assert capfd.readouterr().err.encode() == b"before\nmeanwhile\n" + OF_RUST + b"after\n"
@@ -38,7 +38,8 @@ class Operator:
         self._info = SimpleNamespace(panics=self)
         self.count = 0
 
-    def expect(self):
+    def expect(self, error):
+        assert isinstance(error, BaseException)
         self.count += 1
 
     @told

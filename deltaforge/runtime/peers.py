@@ -1,0 +1,87 @@
+"""The other processes of a pipeline, asked over their control sockets. Of processes on other machines nobody hears."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from deltaforge.runtime.ending import Ending
+from deltaforge.runtime.run_info import RunInfo
+
+log = logging.getLogger(__name__)
+
+ANSWER_SECS = 3.0
+AGAIN_SECS = 0.1
+MAX_AT_A_TIME = 8
+
+
+class Peers:
+    """Those of the pipeline whose run ``info`` is of, without this process."""
+
+    def __init__(self, info: RunInfo) -> None:
+        self._sockets = [info.paths.member_socket(number) for number in info.cluster.others]
+
+    def __len__(self) -> int:
+        return len(self._sockets)
+
+    def ask(self, request: dict[str, Any], *, answer_secs: float = ANSWER_SECS) -> list[dict[str, Any] | None]:
+        """Ask all of them at a time. A peer answers for itself alone, and does not ask on.
+
+        Args:
+            request: As to a control socket.
+            answer_secs: How long to wait for each.
+
+        Returns:
+            The answer of each, in the order of their numbers; None: it does not answer, or is not there yet.
+        """
+        if not self._sockets:
+            return []
+        line = msgspec.json.encode({**request, "alone": True}) + b"\n"
+        with ThreadPoolExecutor(min(MAX_AT_A_TIME, len(self._sockets)), "peers") as pool:
+            return [*pool.map(lambda path: _asked(path, line, answer_secs), self._sockets)]
+
+
+def _asked(path: Path, line: bytes, answer_secs: float) -> dict[str, Any] | None:
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(answer_secs)
+            client.connect(str(path))
+            client.sendall(line)
+            with client.makefile("rb") as answer:
+                return msgspec.json.decode(answer.readline(), type=dict[str, Any])
+    except (OSError, msgspec.MsgspecError) as error:
+        log.debug("process at %s does not answer: %s", path.name, error)
+        return None
+
+
+@contextmanager
+def stop_together(ending: Ending, peers: Peers) -> Iterator[None]:
+    """While it is open: once this process stops or fails, the others stop as well. A dataflow ends when all of its
+    logs have ended, wherever they are read.
+    """
+    if not len(peers):
+        yield
+        return
+    is_left = threading.Event()
+
+    def tell() -> None:
+        ending.is_near.wait()
+        while not is_left.is_set() and None in peers.ask({"cmd": "stop"}):
+            is_left.wait(AGAIN_SECS)
+
+    teller = threading.Thread(target=tell, name="stop-together", daemon=True)
+    teller.start()
+    try:
+        yield
+    finally:
+        is_left.set()
+        ending.is_near.set()
+        teller.join(ANSWER_SECS)
