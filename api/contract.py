@@ -71,6 +71,22 @@ class Checkpoint(TypedDict):
     lag_bytes: NotRequired[int]
 
 
+class Shard(TypedDict):
+    """One log of a source with shards. ``failed``: it cannot be read any more, and the others go on."""
+
+    id: str
+    state: Literal["starting", "running", "paused", "reconnecting", "failed"]
+    connected: bool
+    position: dict[str, Any] | None
+    log_end: str | None
+    last_error: str | None
+    reconnects: int
+    unmatched_patterns: dict[str, str]
+    events_read: int
+    lag_seconds: float | None
+    lag_bytes: NotRequired[int]
+
+
 class Ops(TypedDict):
     """The operational state of one pipeline."""
 
@@ -87,6 +103,7 @@ class Ops(TypedDict):
     held_event: NotRequired[dict[str, Any]]
     skipped_events: NotRequired[list[dict[str, Any]]]
     unmatched_patterns: NotRequired[dict[str, str]]
+    shards: NotRequired[list[Shard]]
     python_rows: NotRequired[dict[str, int]]
     snapshots: NotRequired[list[dict[str, Any]]]
     degraded: NotRequired[dict[str, str]]
@@ -116,10 +133,11 @@ class Ready(TypedDict):
 
 class ResetRequest(TypedDict):
     """Where the next start begins: ``earliest``, ``latest``, or a position as checkpoints show it. ``snapshot``: copy
-    all tables again, for that sink or for all.
+    all tables again, for that sink or for all. ``shard``: only that of the source, which a position needs.
     """
 
     to: Literal["earliest", "latest"] | dict[str, Any]
+    shard: NotRequired[str]
     sink_id: NotRequired[str]
     snapshot: NotRequired[bool]
 
@@ -156,7 +174,7 @@ class SkipNoted(TypedDict):
 
 
 class SchemaSummary(TypedDict):
-    """A table of which a definition is registered."""
+    """A table of which a definition is registered. ``shards``: those that have the table, by its fingerprint there."""
 
     database: str
     table: str
@@ -164,6 +182,7 @@ class SchemaSummary(TypedDict):
     primary_key: list[str]
     fingerprint: str
     registry_version: int
+    shards: NotRequired[dict[str, list[str]]]
 
 
 class Column(TypedDict):
@@ -185,6 +204,7 @@ class SchemaDetail(TypedDict):
     primary_key: list[str]
     fingerprint: str
     registry_version: int
+    shards: NotRequired[dict[str, list[str]]]
 
 
 class SchemaVersionInfo(TypedDict):
@@ -194,6 +214,7 @@ class SchemaVersionInfo(TypedDict):
     fingerprint: str
     column_count: int
     registered_at: str
+    shard: NotRequired[str]
 
 
 class TakeOver(TypedDict, total=False):
@@ -218,6 +239,7 @@ class ReloadedTable(TypedDict):
     status: str
     changed: bool
     error: str | None
+    shard: NotRequired[str]
 
 
 class Reloaded(TypedDict):

@@ -81,6 +81,11 @@ _KIND = Parameter("error_kind", "Only entries of this kind, such as `serializati
 _MAX_SEQ = (1 << 63) - 1
 
 _STATE = Operation(c.PipeInfo, errors=(404, 409))
+_SHARD = Parameter("shard", "Only this shard of the source; the pipeline runs.", {"type": "string"})
+_OF_SHARD = Parameter(
+    "shard", "As this shard of the source has it; else: as the first that has it.", {"type": "string"}
+)
+_MOVE = Operation(c.PipeInfo, errors=(400, 404, 409), query=(_SHARD,))
 _SNAPSHOT = Operation(s.Snapshot, errors=(404, 409, 503))
 _LEVEL = Operation(c.LogLevel, body=c.LogLevel, errors=(400, 415))
 
@@ -105,8 +110,8 @@ OPERATIONS: Mapping[str, Operation] = {
         errors=(400, 404, 409),
         query=(_flag("drop_slot", "Drop the replication slot of the source, too."),),
     ),
-    "POST /pipelines/{name}/pause": _STATE,
-    "POST /pipelines/{name}/resume": _STATE,
+    "POST /pipelines/{name}/pause": _MOVE,
+    "POST /pipelines/{name}/resume": _MOVE,
     "POST /pipelines/{name}/stop": _STATE,
     "GET /pipelines/{name}/events": Operation(
         lines.Event,
@@ -141,13 +146,22 @@ OPERATIONS: Mapping[str, Operation] = {
     "DELETE /pipelines/{name}/snapshots/{snapshot}": _SNAPSHOT,
     "POST /pipelines/{name}/snapshots/{snapshot}/pause": _SNAPSHOT,
     "POST /pipelines/{name}/snapshots/{snapshot}/resume": _SNAPSHOT,
-    "GET /pipelines/{name}/schemas": Operation(list[c.SchemaSummary], errors=(404,)),
+    "GET /pipelines/{name}/schemas": Operation(list[c.SchemaSummary], errors=(400, 404), query=(_OF_SHARD,)),
     "POST /pipelines/{name}/schemas/reload": Operation(c.Reloaded, errors=(404, 409)),
-    "GET /pipelines/{name}/schemas/{database}/{table}": Operation(c.SchemaDetail, errors=(404,)),
-    "POST /pipelines/{name}/schemas/{database}/{table}/reload": Operation(
-        c.SchemaDetail, or_answer=c.TakeOverNoted, body=c.TakeOver, is_body_needed=False, errors=(400, 404, 409)
+    "GET /pipelines/{name}/schemas/{database}/{table}": Operation(
+        c.SchemaDetail, errors=(400, 404), query=(_OF_SHARD,)
     ),
-    "GET /pipelines/{name}/schemas/{database}/{table}/versions": Operation(list[c.SchemaVersionInfo], errors=(404,)),
+    "POST /pipelines/{name}/schemas/{database}/{table}/reload": Operation(
+        c.SchemaDetail,
+        or_answer=c.TakeOverNoted,
+        body=c.TakeOver,
+        is_body_needed=False,
+        errors=(400, 404, 409),
+        query=(Parameter("shard", "Of `take_over`: the shard that needs it.", {"type": "string"}),),
+    ),
+    "GET /pipelines/{name}/schemas/{database}/{table}/versions": Operation(
+        list[c.SchemaVersionInfo], errors=(400, 404), query=(_OF_SHARD,)
+    ),
     "GET /pipelines/{name}/sensing/schemas": Operation(list[c.SensedSummary], errors=(404, 409)),
     "GET /pipelines/{name}/sensing/schemas/{table}": Operation(
         c.SensedSchema,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from quart import Blueprint, Response, current_app, g, jsonify, request
 
 from api.body import MERGE_PATCH, document_body
 from api.query import flag
 from api.views import pipe_info
+from deltaforge.control.pipeline import Pipeline
 from deltaforge.control.service import PipelineService
 
 blueprint = Blueprint("pipelines", __name__, url_prefix="/pipelines")
@@ -53,25 +56,31 @@ async def delete_pipeline(name: str) -> tuple[str, int, dict[str, str]]:
     the server stands in the header ``DeltaForge-Slot-Left``.
     """
     left = await _service().delete(name, drops_slot=flag("drop_slot"))
-    if left is None:
+    if not left:
         return "", 204, {}
-    size = "unknown" if left.retained_bytes is None else left.retained_bytes
-    return "", 204, {"DeltaForge-Slot-Left": f"{left.name}; retained_bytes={size}"}
+    sizes = {slot.name: "unknown" if slot.retained_bytes is None else slot.retained_bytes for slot in left}
+    said = ", ".join(f"{name}; retained_bytes={size}" for name, size in sizes.items())
+    return "", 204, {"DeltaForge-Slot-Left": said}
 
 
 @blueprint.post("/<name>/pause")
 async def pause_pipeline(name: str) -> Response:
-    """Consume nothing; the source connection stays."""
-    return jsonify(pipe_info(await _service().pause(name)))
+    """Consume nothing; the source connection stays. ``?shard=`` for one shard alone, also over restarts."""
+    return jsonify(pipe_info(await _moved(name, _service().pause, is_paused=True)))
 
 
 @blueprint.post("/<name>/resume")
 async def resume_pipeline(name: str) -> Response:
-    """Go on from paused, stopped or failed."""
-    return jsonify(pipe_info(await _service().resume(name)))
+    """Go on from paused, stopped or failed; ``?shard=`` for one shard, also one that could not be read any more."""
+    return jsonify(pipe_info(await _moved(name, _service().resume, is_paused=False)))
 
 
 @blueprint.post("/<name>/stop")
 async def stop_pipeline(name: str) -> Response:
     """Flush, save the checkpoint, disconnect."""
     return jsonify(pipe_info(await _service().stop(name)))
+
+
+async def _moved(name: str, move: Callable[[str], Awaitable[Pipeline]], *, is_paused: bool) -> Pipeline:
+    shard = request.args.get("shard")
+    return await move(name) if shard is None else await _service().shards.switch(name, shard, is_paused=is_paused)

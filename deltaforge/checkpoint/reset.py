@@ -73,7 +73,7 @@ def request_from_body(
         raise SpecError('expected an object with the key `to`: "earliest", "latest" or a position')
     unknown = sorted(set(body) - {"to", "sink_id", "snapshot"})
     if unknown:
-        raise SpecError(f"unknown key {unknown[0]!r}", hint="known are `to`, `sink_id` and `snapshot`")
+        raise SpecError(f"unknown key {unknown[0]!r}", hint="known are `to`, `sink_id`, `shard` and `snapshot`")
     is_copied = body.get("snapshot", False)
     if not isinstance(is_copied, bool):
         raise SpecError("expected true or false", path="snapshot")

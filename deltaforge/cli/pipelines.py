@@ -57,8 +57,10 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     for name, text in _MOVES.items():
         parser = verbs.add_parser(name, help=text)
         add_name(parser)
+        if name != "stop":
+            parser.add_argument("--shard", metavar="ID", help="only this shard of its source")
         add_server(parser)
-        parser.set_defaults(verb=_move, move=name)
+        parser.set_defaults(verb=_move, move=name, shard=None)
 
     parser = verbs.add_parser("delete", help="stop a pipeline and forget it with its position")
     add_name(parser)
@@ -142,6 +144,7 @@ def _status(args: argparse.Namespace) -> int:
             ("error", ops.get("error") or ""),
             ("up for", age(ops["uptime_seconds"]) if ops["uptime_seconds"] is not None else ""),
             ("source", source),
+            *((f"shard {shard['id']}", _shard_text(shard)) for shard in ops.get("shards") or ()),
             ("lag", ", ".join(lag)),
             ("labels", labels),
             ("dead letters", str(ops["dlq_entries"] or "")),
@@ -154,6 +157,12 @@ def _status(args: argparse.Namespace) -> int:
     rows = [row for sink in info["spec"]["spec"]["sinks"] for row in _sink_rows(sink, ops)]
     table(("SINK", "TYPE", "ACKED", "POSITION", "ERROR"), rows)
     return 0
+
+
+def _shard_text(shard: dict[str, Any]) -> str:
+    lag = [f"last event {age(shard['lag_seconds'])} ago"] if shard["lag_seconds"] is not None else []
+    lag += [f"{shard['lag_bytes']:,} bytes behind"] if "lag_bytes" in shard else []
+    return ", ".join([shard["state"], *lag, *([shard["last_error"]] if shard["last_error"] else [])])
 
 
 def _sink_rows(sink: dict[str, Any], ops: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -190,7 +199,7 @@ def _patch(args: argparse.Namespace) -> int:
 
 
 def _move(args: argparse.Namespace) -> int:
-    _changed(args, args.move, Server(args).call("POST", pipeline_path(args.name, args.move)))
+    _changed(args, args.move, Server(args).call("POST", pipeline_path(args.name, args.move, shard=args.shard)))
     return 0
 
 

@@ -18,6 +18,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--reset", metavar="TO", help="earliest, latest or a position as JSON: where the next start begins"
     )
     checkpoints.add_argument("--sink", metavar="ID", help="set back only this sink")
+    checkpoints.add_argument("--shard", metavar="ID", help="only this shard of the source")
     checkpoints.add_argument("--snapshot", action="store_true", help="with --reset: copy all tables again, too")
     checkpoints.set_defaults(verb=_checkpoints)
 
@@ -47,6 +48,8 @@ def _checkpoints(args: argparse.Namespace) -> int:
     if args.reset is None:
         if args.sink is not None:
             raise SpecError("--sink says which sink --reset is for", hint="give --reset too")
+        if args.shard is not None:
+            raise SpecError("--shard says which shard --reset is for", hint="give --reset too")
         if args.snapshot:
             raise SpecError("--snapshot is a part of --reset", hint="give --reset too, or see deltaforge snapshot")
         found = read_lane_checkpoints(paths.recovery, document.lanes())
@@ -54,6 +57,7 @@ def _checkpoints(args: argparse.Namespace) -> int:
         return 0
     body = {"to": _place(args.reset), **({"sink_id": args.sink} if args.sink else {})}
     body |= {"snapshot": True} if args.snapshot else {}
+    body |= {"shard": args.shard} if args.shard else {}
     answer = asyncio.run(reset_stopped(document, paths, body, status="stopped"))
     print(answer["message"])  # noqa: T201 - the output of the command
     return 0

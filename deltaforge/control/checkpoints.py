@@ -7,12 +7,13 @@ import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from deltaforge.checkpoint.reader import delivery_key, read_delivery_states, read_source_state
+from deltaforge.checkpoint.reader import delivery_key, read_delivery_states, read_source_states, source_key
 from deltaforge.checkpoint.reset import ResetRequest, read_reset, request_from_body, write_reset
 from deltaforge.checkpoint.state import DeliveryState, SinkCheckpoint
 from deltaforge.control import child
-from deltaforge.core.errors import CheckpointError, ControlError
-from deltaforge.core.lanes import Lane
+from deltaforge.control.shards import said_of, shards_asked
+from deltaforge.core.errors import CheckpointError, ControlError, SpecError
+from deltaforge.core.lanes import ONE_LOG, Lane
 from deltaforge.core.positions import POSITION_TYPES, LogEdge, Position, decode_position
 from deltaforge.runtime.paths import PipelinePaths
 
@@ -30,18 +31,26 @@ def checkpoint_views(found: list[tuple[Lane, SinkCheckpoint]], live: dict[str, A
         found: What is saved.
         live: What the process says of itself; None when none runs.
     """
-    text = ((live or {}).get("source") or {}).get("log_end")
-    end = decode_position(text.encode()) if text else None
-    return [_view(lane, checkpoint, end) for lane, checkpoint in found]
+    source = (live or {}).get("source") or {}
+    texts = {shard["id"]: shard.get("log_end") for shard in source.get("shards", ())} | {ONE_LOG: source.get("log_end")}
+    ends = {shard: decode_position(text.encode()) for shard, text in texts.items() if text}
+    return [_view(lane, checkpoint, ends.get(lane.shard)) for lane, checkpoint in found]
 
 
-def pending_reset(paths: PipelinePaths) -> dict[str, Any]:
-    """``{"pending_reset": …}`` while a reset waits for the next start, else nothing."""
+def pending_reset(paths: PipelinePaths, shards: Sequence[str] = (ONE_LOG,)) -> dict[str, Any]:
+    """``{"pending_reset": …}`` while a reset waits for the next start, else nothing; with shards: of each."""
+    found = {shard: view for shard in shards if (view := _pending(paths.of_log(shard))) is not None}
+    if not found:
+        return {}
+    return {"pending_reset": found.get(ONE_LOG, {"shards": found})}
+
+
+def _pending(paths: PipelinePaths) -> dict[str, Any] | None:
     try:
         request = read_reset(paths.reset)
     except CheckpointError as error:
-        return {"pending_reset": {"error": str(error)}}
-    return {} if request is None else {"pending_reset": request.view()}
+        return {"error": str(error)}
+    return None if request is None else request.view()
 
 
 async def reset_checkpoints(pipeline: Pipeline, body: Any) -> dict[str, Any]:
@@ -70,24 +79,38 @@ async def reset_stopped(document: PipelineSpec, paths: PipelinePaths, body: Any,
             f"pipeline {paths.name} is {status}: its checkpoint can be reset only while it is stopped",
             hint="stop it first",
         )
-    spec = document.spec
-    request = request_from_body(
-        body,
-        source_type=spec.source.type,
-        sink_ids=[sink.config.id for sink in spec.sinks],
-        saved=await asyncio.to_thread(
-            _saved, paths, document.lanes(), body.get("sink_id") if isinstance(body, dict) else None
-        ),
-    )
+    named = body.get("shard") if isinstance(body, dict) else None
+    shards = shards_asked(document, named)
+    if len(shards) > 1 and not isinstance(body.get("to") if isinstance(body, dict) else "", str):
+        raise SpecError("a position is one of a shard: say which", path="shard", hint=f"it has {', '.join(shards)}")
+    body = {key: value for key, value in body.items() if key != "shard"} if isinstance(body, dict) else body
+    requests = {shard: await asyncio.to_thread(_request, document, paths, body, shard) for shard in shards}
     paths.create()
-    await asyncio.to_thread(write_reset, paths.reset, request)
-    log.warning("the checkpoint of pipeline %s will be reset: %s", paths.name, request.view())
+    for shard, request in requests.items():
+        await asyncio.to_thread(_note, paths.of_log(shard), request)
+    log.warning("the checkpoint of pipeline %s will be reset: %s", paths.name, request.view(), extra=said_of(named))
     return {
         "pipeline": paths.name,
         "status": status,
-        "reset": request.view(),
-        "message": _message(request, spec.source.type),
+        "reset": request.view() | said_of(named),
+        "message": _message(request, document.spec.source.type),
     }
+
+
+def _request(document: PipelineSpec, paths: PipelinePaths, body: Any, shard: str) -> ResetRequest:
+    """The reset of one log."""
+    lanes = [lane for lane in document.lanes() if lane.shard == shard]
+    return request_from_body(
+        body,
+        source_type=document.spec.source.type,
+        sink_ids=[sink.config.id for sink in document.spec.sinks],
+        saved=_saved(paths, lanes, body.get("sink_id") if isinstance(body, dict) else None),
+    )
+
+
+def _note(paths: PipelinePaths, request: ResetRequest) -> None:
+    paths.make_log_root()
+    write_reset(paths.reset, request)
 
 
 def _view(lane: Lane, checkpoint: SinkCheckpoint, end: Position | None) -> dict[str, Any]:
@@ -108,7 +131,7 @@ def _saved(paths: PipelinePaths, lanes: Sequence[Lane], sink_id: Any) -> Positio
     try:
         states = read_delivery_states(paths.recovery) if sink_id is not None else {}
         of_lanes = [_of_sink(states.get(delivery_key(lane)), sink_id) for lane in lanes]
-        state = read_source_state(paths.recovery)
+        state = read_source_states(paths.recovery).get(source_key(lanes[0].shard))
     except CheckpointError as error:
         log.warning("the checkpoint that is to be reset cannot be read: %s", error)
         return None

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from deltaforge.control.pipeline import Pipeline
 from deltaforge.core.errors import ControlError, DeltaForgeError, StorageError
-from deltaforge.sources.base import LeftSlot
+from deltaforge.sources.base import LeftSlot, SourceSpec
 
 T = TypeVar("T")
 
@@ -24,14 +24,19 @@ DROP_SECS = 10.0
 """How long the slot may be in use after the process has ended."""
 
 
-async def left_slot(pipeline: Pipeline) -> LeftSlot | None:
-    """The replication slot that is left on the server, for the log and the answer. Bounded; never raises."""
+async def left_slots(pipeline: Pipeline) -> list[LeftSlot]:
+    """The replication slots that are left on the servers, for the log and the answer. Bounded; never raises."""
     if pipeline.fault:
-        return None
-    source = pipeline.parsed.spec.spec.source
-    slot = getattr(source.config, "slot", None)
+        return []
+    shards = pipeline.parsed.spec.shards()
+    found = await asyncio.gather(*(_left_slot(pipeline, shard) for shard in shards))
+    return [left for left in found if left is not None]
+
+
+async def _left_slot(pipeline: Pipeline, shard: str) -> LeftSlot | None:
+    slot = getattr(pipeline.parsed.spec.of_shard(shard).spec.source.config, "slot", None)
     try:
-        source = pipeline.used()[0].spec.source
+        source = pipeline.used()[0].of_shard(shard).spec.source
         left = await _answer(source.left_slot, LOOK_SECS)
     except (DeltaForgeError, TimeoutError) as error:
         log.warning("what pipeline %s leaves on its server is not known: %s", pipeline.name, error or "no answer")
@@ -45,15 +50,16 @@ async def left_slot(pipeline: Pipeline) -> LeftSlot | None:
     return left
 
 
-async def drop_slot(pipeline: Pipeline) -> None:
-    """Drop the replication slot of a pipeline that was stopped; nothing where a source has none.
+async def drop_slots(pipeline: Pipeline) -> None:
+    """Drop the replication slots of a pipeline that was stopped; nothing where a source has none.
 
     Raises:
-        ControlError: Kind ``slot_left``: it is there still.
+        ControlError: Kind ``slot_left``: one is there still.
     """
     try:
-        source = pipeline.used()[0].spec.source
-        await _answer(lambda: source.drop_slot(DROP_SECS), LOOK_SECS + DROP_SECS)
+        document = pipeline.used()[0]
+        for shard in document.shards():
+            await _drop_slot(document.of_shard(shard).spec.source)
     except (DeltaForgeError, TimeoutError) as error:
         raise ControlError(
             f"pipeline {pipeline.name} is stopped and not deleted, as its replication slot is left: "
@@ -61,6 +67,10 @@ async def drop_slot(pipeline: Pipeline) -> None:
             kind="slot_left",
             hint="try again, or delete it without drop_slot and drop the slot by hand",
         ) from error
+
+
+async def _drop_slot(source: SourceSpec) -> None:
+    await _answer(lambda: source.drop_slot(DROP_SECS), LOOK_SECS + DROP_SECS)
 
 
 async def _answer(ask: Callable[[], T], timeout_secs: float) -> T:

@@ -7,9 +7,10 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from deltaforge.checkpoint.reader import read_source_state
+from deltaforge.checkpoint.reader import read_source_states
 from deltaforge.control.supervisor import Supervisor
 from deltaforge.core.errors import CheckpointError, ControlError
+from deltaforge.core.lanes import ONE_LOG, shard_suffix
 from deltaforge.spec import ParsedDocument, PipelineSpec
 from deltaforge.spec.references import with_secret_files
 
@@ -86,6 +87,21 @@ class Pipeline(msgspec.Struct):
         return _text_at(self.raw, "spec", "source", "config", "id")
 
     @property
+    def source_ids(self) -> list[str]:
+        """Those of its logs: of its source, or of the shards of that."""
+        config = _value_at(self.raw, "spec", "source", "config", "shards")
+        shards = [_text_at(shard, "id") for shard in config] if isinstance(config, list) else []
+        return [f"{self.source_id}{shard_suffix(shard)}" for shard in shards or [ONE_LOG]]
+
+    def saved_source_ids(self) -> set[str]:
+        """Those of the logs of which a position is saved; also of shards that it does not have any more.
+
+        Raises:
+            CheckpointError: It cannot be read.
+        """
+        return {state.source_id for state in read_source_states(self.supervisor.paths.recovery).values()}
+
+    @property
     def tenant(self) -> str:
         """``metadata.tenant``."""
         return _text_at(self.raw, "metadata", "tenant")
@@ -108,20 +124,24 @@ class Pipeline(msgspec.Struct):
 
     def replace(self, parsed: ParsedDocument) -> None:
         """Have another document from now on."""
-        before, self.parsed = self.source_id, parsed
+        before, before_ids, self.parsed = self.source_id, self.source_ids, parsed
         if before and before != self.source_id:
-            self.former_sources = [*self.former_sources, before]
+            self.former_sources = [*self.former_sources, *before_ids]
 
     def has_own_position(self) -> bool:
         """Whether the saved position is one of the present source."""
         try:
-            state = read_source_state(self.supervisor.paths.recovery)
+            return not self.saved_source_ids().isdisjoint(self.source_ids)
         except CheckpointError:
             return False  # its process says so
-        return state is not None and state.source_id == self.source_id
+
+
+def _value_at(value: Any, *keys: str) -> Any:
+    for key in keys:
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _text_at(value: Any, *keys: str) -> str:
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, str) else ""
+    found = _value_at(value, *keys)
+    return found if isinstance(found, str) else ""

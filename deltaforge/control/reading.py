@@ -15,6 +15,7 @@ from deltaforge.control.options import ServeOptions
 from deltaforge.control.pipeline import Pipeline
 from deltaforge.control.schemas import SourceSchemas
 from deltaforge.control.shapes import DriftView, SensingView, read_shapes
+from deltaforge.control.shards import shards_of
 from deltaforge.control.skips import skip_views, skips_in_ops
 from deltaforge.control.streams import PipelineStreams
 from deltaforge.core.errors import CheckpointError, PipelineNotFoundError
@@ -114,13 +115,15 @@ class RegisteredPipelines:
             "checkpoints": checkpoints,
             "lag_seconds": live.get("lag_seconds"),
             **{key: live[key] for key in ("lag_bytes",) if key in live},
-            **pending_reset(pipeline.supervisor.paths),
+            **pending_reset(pipeline.supervisor.paths, shards_of(pipeline)),
             **skips_in_ops(pipeline.supervisor.paths),
         }
         source = live.get("source") or {}
         source_error = source.get("last_error")
         if source.get("unmatched_patterns"):
             ops["unmatched_patterns"] = source["unmatched_patterns"]
+        if source.get("shards"):
+            ops["shards"] = source["shards"]
         if live.get("python_rows"):
             ops["python_rows"] = live["python_rows"]
         if live.get("snapshots"):
@@ -159,11 +162,13 @@ def unmatched_in(lives: dict[str, dict[str, Any]]) -> dict[str, dict[str, str]]:
 
 
 def troubles_of(live: dict[str, Any]) -> dict[str, str]:
-    """What keeps a running pipeline from delivering, by the part of it: ``source``, or ``sink`` or ``snapshot`` and its
-    id.
+    """What keeps a running pipeline from delivering, by the part of it: ``source``, or ``shard``, ``sink`` or
+    ``snapshot`` and its id.
     """
     source_error = (live.get("source") or {}).get("last_error")
-    source = {} if live.get("connected") or not source_error else {"source": source_error}
+    shards = (live.get("source") or {}).get("shards")
+    source = {} if live.get("connected") or not source_error or shards else {"source": source_error}
+    source |= {f"shard {shard['id']}": shard["last_error"] for shard in shards or () if shard["last_error"]}
     sinks = {f"sink {sink_id}": error for sink_id, error in live.get("sink_errors", {}).items()}
     snapshots = {f"snapshot {job['id']}": trouble for job in live.get("snapshots", ()) if (trouble := _trouble(job))}
     return {**source, **sinks, **snapshots}

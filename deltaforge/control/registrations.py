@@ -96,21 +96,23 @@ class SourceIds:
 
     @contextmanager
     def kept(self, parsed: ParsedDocument) -> Iterator[None]:
-        """Keep the source id of a document for its pipeline, until it is registered.
+        """Keep the source id of a document, and those of its shards, for its pipeline, until it is registered.
 
         Raises:
             SpecError: Another pipeline has it.
         """
         name, source_id = parsed.spec.metadata.name, parsed.spec.spec.source.config.id
-        users = {other.source_id: other.name for other in self._pipelines.values() if other.name != name}
-        user = self._kept.get(source_id) or users.get(source_id)
-        if user is not None:
-            raise SpecError(f"source id {source_id!r} is used by pipeline {user}", path="spec.source.config.id")
-        self._kept[source_id] = name
+        ids = {source_id, *(parsed.spec.of_shard(shard).spec.source.config.id for shard in parsed.spec.shards())}
+        others = [other for other in self._pipelines.values() if other.name != name]
+        users = {known: other.name for other in others for known in (other.source_id, *other.source_ids)} | self._kept
+        for found in sorted(ids & users.keys()):
+            raise SpecError(f"source id {found!r} is used by pipeline {users[found]}", path="spec.source.config.id")
+        self._kept |= dict.fromkeys(ids, name)
         try:
             yield
         finally:
-            del self._kept[source_id]
+            for found in ids:
+                del self._kept[found]
 
 
 def accepted(document: Any, *, is_stored: bool = False) -> ParsedDocument:

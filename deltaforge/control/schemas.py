@@ -6,7 +6,7 @@ import asyncio
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +14,11 @@ from deltaforge.checkpoint.identity import FailoverLog
 from deltaforge.checkpoint.takeover import TakeOvers
 from deltaforge.control.learned import learned_storage
 from deltaforge.control.options import ServeOptions
-from deltaforge.control.pipeline import RefusedDocument
-from deltaforge.core.errors import ControlError, NotFoundError
+from deltaforge.control.shards import said_of, shard_asked, shards_asked, shards_of
+from deltaforge.core.errors import CheckpointError, ControlError, NotFoundError
 from deltaforge.core.table import Column, TableSchema
 from deltaforge.runtime.paths import PipelinePaths
-from deltaforge.schema.registry import SchemaRegistry
+from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.schema.tenants import forget
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.storage.base import Storage
@@ -30,6 +30,8 @@ log = logging.getLogger(__name__)
 
 _WORD = re.compile(r"\w*")
 _ARGUMENTS = re.compile(r"\s*\([^)]*\)")
+Known = list[tuple[str, SchemaVersion]]
+"""Versions of one table, each with its shard."""
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -47,33 +49,35 @@ class SourceSchemas:
         self._options = options
         self._get = get
 
-    async def tables(self, name: str) -> list[dict[str, Any]]:
-        """Every table of a pipeline of which something is known."""
-        registry = await self._registry(name)
-        newest = [registry.latest(table) for table in registry.tables]
-        return [_summary(version) for version in newest if version is not None]
+    async def tables(self, name: str, shard: str | None = None) -> list[dict[str, Any]]:
+        """Every table of a pipeline of which something is known; with shards: as the first that has it knows it, and
+        which have it, unless one is named.
+        """
+        registries = await self._registries(name, shard)
+        found = sorted({table for registry in registries.values() for table in registry.tables})
+        return [{**_summary(versions[0][1]), **_known_by(versions)} for versions in _newest(registries, found)]
 
-    async def detail(self, name: str, database: str, table: str) -> dict[str, Any]:
-        """The columns of one table.
+    async def detail(self, name: str, database: str, table: str, shard: str | None = None) -> dict[str, Any]:
+        """The columns of one table, of the first shard that has it.
 
         Raises:
             NotFoundError: Nothing is known of it.
         """
-        version = (await self._registry(name)).latest((database, table))
-        if version is None:
-            raise NotFoundError(f"pipeline {name} has no schema of table {database}.{table}")
-        return _detail(version)
+        for versions in _newest(await self._registries(name, shard), [(database, table)]):
+            return {**_detail(versions[0][1]), **_known_by(versions)}
+        raise NotFoundError(f"pipeline {name} has no schema of table {database}.{table}")
 
-    async def versions(self, name: str, database: str, table: str) -> list[dict[str, Any]]:
-        """Every version of one table, the first one first.
+    async def versions(self, name: str, database: str, table: str, shard: str | None = None) -> list[dict[str, Any]]:
+        """Every version of one table, the first one first, shard by shard.
 
         Raises:
             NotFoundError: Nothing is known of it.
         """
-        versions = (await self._registry(name)).versions((database, table))
-        if not versions:
+        registries = await self._registries(name, shard)
+        found = [(known, each) for known, reg in registries.items() for each in reg.versions((database, table))]
+        if not found:
             raise NotFoundError(f"pipeline {name} has no schema of table {database}.{table}")
-        return [_version(version) for version in versions]
+        return [{**_version(version), **said_of(known)} for known, version in found]
 
     async def reload(self, name: str) -> dict[str, Any]:
         """Have the pipeline read all its definitions from the source's catalog.
@@ -97,14 +101,15 @@ class SourceSchemas:
             NotFoundError: The source has no such table, or it is not captured.
             ControlError: As :meth:`reload`, or the definition cannot be read.
         """
-        (found,) = await self._reloaded(name, [(database, table)])
-        if found["status"] == "missing":
+        found = [each for each in await self._reloaded(name, [(database, table)]) if each["status"] != "missing"]
+        if not found:
             raise NotFoundError(f"pipeline {name} captures no table {database}.{table} that exists")
-        if found["status"] != "ok":
-            raise ControlError(f"table {database}.{table} cannot be read: {found['error']}")
+        for each in found:
+            if each["status"] != "ok":
+                raise ControlError(f"table {database}.{table} cannot be read: {each['error']}")
         return await self.detail(name, database, table)
 
-    async def take_over(self, name: str, database: str, table: str) -> dict[str, Any]:
+    async def take_over(self, name: str, database: str, table: str, shard: str | None = None) -> dict[str, Any]:
         """Have the next start take one definition from the source's catalog, for rows whose definition the log does not
         say.
 
@@ -116,17 +121,23 @@ class SourceSchemas:
             raise ControlError(
                 f"pipeline {name} is {pipeline.supervisor.status}: it knows the definitions that it needs"
             )
-        return await take_over(pipeline.supervisor.paths, database, table)
+        found = shard_asked(pipeline.parsed.spec, shard)
+        return await take_over(pipeline.supervisor.paths.of_log(found), database, table)
 
     async def forget(self, pipeline: Pipeline) -> None:
         """Delete what is registered for a pipeline that is being deleted; it must have ended."""
-        await self.forget_sources(pipeline, [_owner(pipeline)[1]])
+        try:
+            saved = await asyncio.to_thread(pipeline.saved_source_ids)
+        except CheckpointError as error:
+            log.warning("shards that pipeline %s had before may leave their definitions: %s", pipeline.name, error)
+            saved = set()
+        await self.forget_sources(pipeline, {*pipeline.source_ids, *saved})
 
     async def forget_sources(self, pipeline: Pipeline, source_ids: Iterable[str]) -> None:
         """Delete what a pipeline has registered for sources that nobody reads."""
 
         def delete() -> None:
-            tenant, _ = _owner(pipeline)
+            tenant = pipeline.tenant
             with self._stored(pipeline) as storage:
                 for source_id in source_ids:
                     forget(storage.log, storage.kv, tenant, source_id)
@@ -134,12 +145,17 @@ class SourceSchemas:
 
         await asyncio.to_thread(delete)
 
-    async def _registry(self, name: str) -> SchemaRegistry:
+    async def _registries(self, name: str, shard: str | None) -> dict[str, SchemaRegistry]:
+        """Of each log, or of one, by shard."""
         pipeline = self._get(name)
+        ids = dict(zip(shards_of(pipeline), pipeline.source_ids, strict=False))
+        if shard is not None:
+            (shard,) = shards_asked(pipeline.parsed.spec, shard)
+            ids = {shard: ids[shard]}
 
-        def read() -> SchemaRegistry:
+        def read() -> dict[str, SchemaRegistry]:
             with self._stored(pipeline) as storage:
-                return SchemaRegistry(storage.log, *_owner(pipeline))
+                return {known: SchemaRegistry(storage.log, pipeline.tenant, ids[known]) for known in ids}
 
         return await asyncio.to_thread(read)
 
@@ -156,7 +172,7 @@ class SourceSchemas:
 
 async def take_over(paths: PipelinePaths, database: str, table: str) -> dict[str, Any]:
     """Ask for the definition of a table, and say what that means."""
-    await asyncio.to_thread(TakeOvers(paths.root).ask, database, table)
+    await asyncio.to_thread(_ask, paths, database, table)
     log.warning("pipeline %s will take the definition of %s.%s from the catalog", paths.name, database, table)
     return {
         "pipeline": paths.name,
@@ -167,11 +183,26 @@ async def take_over(paths: PipelinePaths, database: str, table: str) -> dict[str
     }
 
 
-def _owner(pipeline: Pipeline) -> tuple[str, str]:
-    if isinstance(pipeline.parsed, RefusedDocument):
-        return pipeline.tenant, pipeline.source_id
-    spec = pipeline.parsed.spec
-    return spec.metadata.tenant, spec.spec.source.config.id
+def _ask(paths: PipelinePaths, database: str, table: str) -> None:
+    paths.make_log_root()
+    TakeOvers(paths.log_root).ask(database, table)
+
+
+def _newest(registries: dict[str, SchemaRegistry], tables: list[TableName]) -> Iterator[Known]:
+    """The newest version of each table, by shard, of those that have one."""
+    for table in tables:
+        newest = [(shard, registry.latest(table)) for shard, registry in registries.items()]
+        if known := [(shard, version) for shard, version in newest if version is not None]:
+            yield known
+
+
+def _known_by(versions: Known) -> dict[str, Any]:
+    """Which shards have a table, by the fingerprint that it has there; nothing without shards."""
+    found: dict[str, list[str]] = {}
+    for shard, version in versions:
+        if shard:
+            found.setdefault(version.hash, []).append(shard)
+    return {"shards": found} if found else {}
 
 
 def _names(schema: TableSchema) -> dict[str, Any]:

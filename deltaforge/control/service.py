@@ -16,12 +16,13 @@ from deltaforge.control.background import Background
 from deltaforge.control.changes import Changes
 from deltaforge.control.checkpoints import reset_checkpoints
 from deltaforge.control.config_files import ConfigFiles
-from deltaforge.control.deletion import drop_slot, left_slot, remove_files
+from deltaforge.control.deletion import drop_slots, left_slots, remove_files
 from deltaforge.control.options import ServeOptions
 from deltaforge.control.orphans import end_orphan, folders_of
 from deltaforge.control.pipeline import Pipeline
 from deltaforge.control.reading import RegisteredPipelines
 from deltaforge.control.registrations import Registrations, SourceIds, accepted
+from deltaforge.control.shards import ShardService
 from deltaforge.control.skips import add_skip
 from deltaforge.control.snapshots import SnapshotService
 from deltaforge.control.supervisor import Supervisor
@@ -69,6 +70,7 @@ class PipelineService(RegisteredPipelines):
         self._changes = Changes()
         self.background = Background()
         self.snapshots = SnapshotService(options, self.get, self._change)
+        self.shards = ShardService(self._change)
         self.config_files = ConfigFiles(self._apply, options.environment, options.secrets_dir)
 
     async def open(self) -> None:
@@ -148,11 +150,11 @@ class PipelineService(RegisteredPipelines):
         """Drain, save, disconnect; the pipeline stays registered."""
         return await self._change(name, self._stop)
 
-    async def delete(self, name: str, *, drops_slot: bool = False) -> LeftSlot | None:
+    async def delete(self, name: str, *, drops_slot: bool = False) -> list[LeftSlot]:
         """Stop, and forget everything: document, positions, definitions, dead letters, logs; the slot if asked.
 
         Returns:
-            The replication slot that is left on the server.
+            The replication slots that are left on the server.
 
         Raises:
             ControlError: The process does not end, or the slot cannot be dropped: the pipeline is there still.
@@ -160,12 +162,7 @@ class PipelineService(RegisteredPipelines):
         return await self._change(name, partial(self._delete, drops_slot=drops_slot))
 
     async def reset_checkpoints(self, name: str, body: Any) -> dict[str, Any]:
-        """Have the next start of a stopped pipeline begin somewhere else.
-
-        Raises:
-            ControlError: It is not stopped.
-            SpecError: The body is not a reset of this pipeline.
-        """
+        """Have the next start of a stopped pipeline begin somewhere else; see :func:`reset_checkpoints`."""
         return await self._change(name, lambda pipeline: reset_checkpoints(pipeline, body))
 
     async def add_skip(self, name: str, body: Any) -> dict[str, Any]:
@@ -266,14 +263,14 @@ class PipelineService(RegisteredPipelines):
             await pipeline.supervisor.refuse("spec", pipeline.fault)
         return pipeline
 
-    async def _delete(self, pipeline: Pipeline, *, drops_slot: bool) -> LeftSlot | None:
+    async def _delete(self, pipeline: Pipeline, *, drops_slot: bool) -> list[LeftSlot]:
         """Noted first: a deletion that was interrupted is finished by the next start."""
         if drops_slot:
             await self._stop(pipeline)
-            await drop_slot(pipeline)
+            await drop_slots(pipeline)
         async with self._wanted(pipeline, "deleted"):
             await pipeline.supervisor.stop()
-        left = None if drops_slot else await left_slot(pipeline)
+        left = [] if drops_slot else await left_slots(pipeline)
         await self._forget(pipeline)
         return left
 
@@ -356,7 +353,9 @@ class PipelineService(RegisteredPipelines):
 
     def _left_sources(self, pipeline: Pipeline) -> set[str]:
         """The former sources that no other pipeline reads by now."""
-        return set(pipeline.former_sources) - {other.source_id for other in self._pipelines.values()}
+        return set(pipeline.former_sources) - {
+            known for other in self._pipelines.values() for known in other.source_ids
+        }
 
     def _check_names(self, parsed: ParsedDocument) -> None:
         """Names that exist already may be as they are."""

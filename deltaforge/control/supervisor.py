@@ -111,6 +111,14 @@ class Supervisor:
         """Go on reading after a pause."""
         await self._switch("resume", is_paused=False)
 
+    async def switch_shard(self, shard: str, *, is_paused: bool) -> None:
+        """Pause one shard of a running pipeline, or have it go on.
+
+        Raises:
+            ControlError: The process does not answer, or refuses.
+        """
+        await child.ask(self.paths, "pause" if is_paused else "resume", is_awaited=True, shard=shard)
+
     async def stop(self) -> None:
         """Drain, save, end; returns when the process is gone.
 

@@ -8,7 +8,7 @@ import os
 import pwd
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -47,6 +47,10 @@ class PipelinePaths:
     def root(self) -> Path:
         """Directory of this pipeline, mode 0700."""
         return self.state_dir.resolve() / "pipelines" / quote(self.name, safe="")
+
+    def of_log(self, shard: str) -> PipelinePaths:
+        """Those of one log."""
+        return replace(self, lane=Lane(shard)) if shard else self
 
     @property
     def log_root(self) -> Path:

@@ -152,9 +152,12 @@ class RunningPipeline:
         Raises:
             ControlError: The source runs in another process of the cluster, or is not connected.
         """
-        found = [msgspec.structs.asdict(table) for table in self._reader_here().reload(tables)]
-        if self.source is not None:
-            self.source.snapshots.look()
+        self._reader_here()
+        found = []
+        for shard, source in list(self.sources.items()):
+            said = {"shard": shard} if shard else {}
+            found += [{**msgspec.structs.asdict(table), **said} for table in source.reader.reload(tables)]
+            source.snapshots.look()
         return found
 
     def retry_dead_letters(self, request: dict[str, Any]) -> list[dict[str, Any]]:

@@ -38,13 +38,11 @@ class Supervisor:
 
 @pytest.fixture
 def pipeline(tmp_path):
-    spec = SimpleNamespace(
-        metadata=SimpleNamespace(tenant="acme"),
-        spec=SimpleNamespace(source=SimpleNamespace(config=SimpleNamespace(id="s"))),
-    )
     paths = PipelinePaths(tmp_path / "state", "p")
     paths.create()
-    return SimpleNamespace(parsed=SimpleNamespace(spec=spec), supervisor=Supervisor(paths))
+    log = {"source_ids": ["s"], "saved_source_ids": set, "tenant": "acme", "fault": "", "name": "p"}
+    parsed = SimpleNamespace(spec=SimpleNamespace(shards=lambda: ("",)))
+    return SimpleNamespace(parsed=parsed, supervisor=Supervisor(paths), **log)
 
 
 @pytest.fixture(params=["sqlite", "memory"])
