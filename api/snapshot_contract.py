@@ -10,6 +10,7 @@ SnapshotStatus = Literal["requested", "running", "paused", "completed", "failed"
 class SnapshotAsked(TypedDict):
     """Which rows to copy, by patterns of captured tables and a condition in the SQL of the source; whom to give them
     to, how fast, and whether a truncate event goes first. Keys that are left out: all rows, all sinks, no bound, no.
+    A source with shards needs ``shard``: whose tables.
     """
 
     tables: list[str]
@@ -17,6 +18,7 @@ class SnapshotAsked(TypedDict):
     sinks: NotRequired[list[str] | None]
     max_rows_per_second: NotRequired[int | None]
     truncate_first: NotRequired[bool]
+    shard: NotRequired[str | None]
 
 
 class SnapshotTable(TypedDict):
@@ -60,3 +62,4 @@ class Snapshot(TypedDict):
     error: str | None
     tables: list[SnapshotTable]
     patterns: NotRequired[list[str]]
+    shard: NotRequired[str]

@@ -24,7 +24,7 @@ LINE_SECS = 10.0
 """Between two lines of progress where there is no terminal."""
 ID_LENGTH = 8
 _OVER = ("completed", "failed", "cancelled")
-_START = ("where", "sink", "rate", "truncate_first", "follow")
+_START = ("where", "sink", "shard", "rate", "truncate_first", "follow")
 _ACTIONS = ("list", "start", "show", "pause", "resume", "cancel")
 
 
@@ -46,6 +46,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     group.add_argument("--where", metavar="SQL", help="which rows, a condition in the SQL of the source")
     group.add_argument("--sink", metavar="ID", action="append", help="only for this sink; again for more")
+    group.add_argument("--shard", metavar="ID", help="of which shard of the source, if it has some")
     group.add_argument("--rate", metavar="ROWS", type=positive, help="at most so many rows per second")
     group.add_argument(
         "--truncate-first", action="store_true", help="send a truncate event before the first row of a table"
@@ -107,7 +108,7 @@ class _Local:
 
         from deltaforge.control.snapshots import snapshot_views
 
-        return asyncio.run(snapshot_views(self._paths))
+        return asyncio.run(snapshot_views(self._paths, self._document.shards()))
 
     def start(self, body: dict[str, Any]) -> dict[str, Any]:
         import asyncio
@@ -121,7 +122,7 @@ class _Local:
 
         from deltaforge.control.snapshots import change_snapshot
 
-        return asyncio.run(change_snapshot(self._paths, job_id, change))
+        return asyncio.run(change_snapshot(self._paths, job_id, change, self._document.shards()))
 
 
 def _snapshot(args: argparse.Namespace) -> int:
@@ -155,11 +156,12 @@ def _row(job: dict[str, Any]) -> tuple[str, ...]:
     left = age(job["eta_seconds"]) if job["eta_seconds"] is not None else "-"
     done = f"{100 * job['fraction']:.0f} %"
     rows = f"{job['rows']:,}"
-    return job["id"][:ID_LENGTH], job["kind"], job["status"], done, rows, left, shown, job["error"] or waits
+    kind = f"{job['kind']} of {job['shard']}" if "shard" in job else job["kind"]
+    return job["id"][:ID_LENGTH], kind, job["status"], done, rows, left, shown, job["error"] or waits
 
 
 def _start(args: argparse.Namespace, snapshots: _Snapshots) -> int:
-    asked = {"where": args.where, "sinks": args.sink, "max_rows_per_second": args.rate}
+    asked = {"where": args.where, "sinks": args.sink, "max_rows_per_second": args.rate, "shard": args.shard}
     body = {"tables": args.table, **{key: value for key, value in asked.items() if value is not None}}
     job = snapshots.start({**body, **({"truncate_first": True} if args.truncate_first else {})})
     if args.follow:

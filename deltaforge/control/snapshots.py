@@ -6,12 +6,12 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import Field, ValidationError
 
-from deltaforge.checkpoint.reader import read_source_state
+from deltaforge.checkpoint.reader import read_source_states, source_key
 from deltaforge.checkpoint.snapshot_requests import (
     SnapshotRequest,
     read_snapshot_requests,
@@ -23,7 +23,9 @@ from deltaforge.config.patterns import TablePattern
 from deltaforge.config.steps import path_text
 from deltaforge.control import child
 from deltaforge.control.options import ServeOptions
+from deltaforge.control.shards import said_of, shard_asked, shards_of
 from deltaforge.core.errors import BusyError, ControlError, NotFoundError, SpecError
+from deltaforge.core.lanes import ONE_LOG
 from deltaforge.core.snapshot import JobStatus
 from deltaforge.core.snapshot_view import state_views
 from deltaforge.runtime.paths import PipelinePaths
@@ -53,6 +55,7 @@ class SnapshotBody(StrictModel):
     sinks: list[str] | None = Field(None, min_length=1, max_length=MAX_TABLES)
     max_rows_per_second: int | None = Field(None, ge=1, le=MAX_RATE)
     truncate_first: bool = False
+    shard: str | None = None
 
 
 class SnapshotService:
@@ -76,11 +79,13 @@ class SnapshotService:
 
     async def list(self, name: str) -> list[dict[str, Any]]:
         """All jobs of a pipeline; see :func:`snapshot_views`."""
-        return await snapshot_views(self._get(name).supervisor.paths)
+        pipeline = self._get(name)
+        return await snapshot_views(pipeline.supervisor.paths, shards_of(pipeline))
 
     async def find(self, name: str, job_id: str) -> dict[str, Any]:
         """One of them; see :func:`snapshot_view`."""
-        return await snapshot_view(self._get(name).supervisor.paths, job_id)
+        pipeline = self._get(name)
+        return await snapshot_view(pipeline.supervisor.paths, job_id, shards_of(pipeline))
 
     async def request(self, name: str, body: Any) -> dict[str, Any]:
         """Copy tables; see :func:`request_snapshot`.
@@ -102,12 +107,16 @@ class SnapshotService:
 
     async def change(self, name: str, job_id: str, change: SnapshotChange) -> dict[str, Any]:
         """Pause, resume or cancel one; see :func:`change_snapshot`."""
-        return await self._change(name, lambda pipeline: change_snapshot(pipeline.supervisor.paths, job_id, change))
+
+        async def run(pipeline: Pipeline) -> dict[str, Any]:
+            return await change_snapshot(pipeline.supervisor.paths, job_id, change, shards_of(pipeline))
+
+        return await self._change(name, run)
 
 
-async def snapshot_views(paths: PipelinePaths) -> list[dict[str, Any]]:
+async def snapshot_views(paths: PipelinePaths, shards: Sequence[str] = (ONE_LOG,)) -> list[dict[str, Any]]:
     """The jobs of a pipeline: those that are not over in their order, then the others, the newest first. From its
-    process; if none runs, as they were saved, and what waits for the next start.
+    process; if none runs, as they were saved, and what waits for the next start. Shard by shard.
 
     Raises:
         BusyError: Its process does not answer.
@@ -115,23 +124,28 @@ async def snapshot_views(paths: PipelinePaths) -> list[dict[str, Any]]:
     """
     jobs = await _live_views(paths)
     if jobs is None:
-        state = await asyncio.to_thread(read_source_state, paths.recovery)
-        jobs = state_views(state.snapshot if state else None)
+        states = await asyncio.to_thread(read_source_states, paths.recovery)
+        of_shards = {shard: state.snapshot for shard in shards if (state := states.get(source_key(shard))) is not None}
+        jobs = [{**job, **said_of(shard)} for shard, state in of_shards.items() for job in state_views(state)]
     known = {job["id"] for job in jobs}
-    asked = await asyncio.to_thread(read_snapshot_requests, paths.snapshot_requests)
-    waiting = [request.view() for request in asked if request.id not in known]
-    at = next((n for n, job in enumerate(jobs) if job["status"] in IS_OVER), len(jobs))
-    return [*jobs[:at], *waiting, *jobs[at:]]
+    asked = [(shard, each) for shard in shards for each in await asyncio.to_thread(_asked, paths.of_log(shard))]
+    waiting = [{**request.view(), **said_of(shard)} for shard, request in asked if request.id not in known]
+    going_on = [job for job in jobs if job["status"] not in IS_OVER]
+    return [*going_on, *waiting, *(job for job in jobs if job["status"] in IS_OVER)]
 
 
-async def snapshot_view(paths: PipelinePaths, job_id: str) -> dict[str, Any]:
+def _asked(paths: PipelinePaths) -> list[SnapshotRequest]:
+    return read_snapshot_requests(paths.snapshot_requests)
+
+
+async def snapshot_view(paths: PipelinePaths, job_id: str, shards: Sequence[str] = (ONE_LOG,)) -> dict[str, Any]:
     """One job.
 
     Raises:
         NotFoundError: There is none of that id.
         BusyError: See :func:`snapshot_views`.
     """
-    for job in await snapshot_views(paths):
+    for job in await snapshot_views(paths, shards):
         if job["id"] == job_id:
             return job
     raise NotFoundError(f"pipeline {paths.name} has no snapshot {job_id[:64]!r}")
@@ -151,18 +165,23 @@ async def request_snapshot(document: PipelineSpec, paths: PipelinePaths, body: A
         BusyError: The process does not answer; it may have taken the request all the same.
     """
     request = request_from_body(body, document)
+    shard = shard_asked(document, body.get("shard"))
     if not child.is_alive(paths):
         paths.create()
-        await asyncio.to_thread(write_snapshot_request, paths.snapshot_requests, request)
+        of_log = paths.of_log(shard)
+        of_log.make_log_root()
+        await asyncio.to_thread(write_snapshot_request, of_log.snapshot_requests, request)
         log.info("snapshot %s of pipeline %s waits for its next start", request.id, paths.name)
         if not child.is_alive(paths):
-            return request.view()
+            return {**request.view(), **said_of(shard)}
     # also of a process that began just now: it may have looked for requests before there was this one
-    job: dict[str, Any] = (await _ask(paths, "snapshot", request=request))["job"]
+    job: dict[str, Any] = (await _ask(paths, "snapshot", request=request, shard=shard))["job"]
     return job
 
 
-async def change_snapshot(paths: PipelinePaths, job_id: str, change: SnapshotChange) -> dict[str, Any]:
+async def change_snapshot(
+    paths: PipelinePaths, job_id: str, change: SnapshotChange, shards: Sequence[str] = (ONE_LOG,)
+) -> dict[str, Any]:
     """Pause, resume or cancel a job.
 
     Raises:
@@ -173,9 +192,10 @@ async def change_snapshot(paths: PipelinePaths, job_id: str, change: SnapshotCha
     if child.is_alive(paths):
         job: dict[str, Any] = (await _ask(paths, f"snapshot_{change}", id=job_id))["job"]
         return job
-    job = await snapshot_view(paths, job_id)
+    job = await snapshot_view(paths, job_id, shards)
     if job["status"] == "requested" and change == "cancel":
-        await asyncio.to_thread(remove_snapshot_request, paths.snapshot_requests, job_id)
+        of_log = paths.of_log(job.get("shard", ONE_LOG))
+        await asyncio.to_thread(remove_snapshot_request, of_log.snapshot_requests, job_id)
         return {**job, "status": "cancelled"}
     if job["status"] == _DONE[change]:
         return job

@@ -23,6 +23,7 @@ import msgspec
 from deltaforge.checkpoint.snapshot_requests import SnapshotRequest
 from deltaforge.config.secret import redacted
 from deltaforge.core.errors import DeltaForgeError, NotFoundError, SpecError
+from deltaforge.core.lanes import ONE_LOG
 from deltaforge.observability.logging import set_level
 from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.snapshot_control import SnapshotChange
@@ -145,7 +146,8 @@ def _snapshot(pipeline: RunningPipeline, command: str, request: dict[str, Any]) 
     if command == "snapshots":
         return {"jobs": snapshots.views()}
     if command == "snapshot":
-        return {"job": snapshots.request(msgspec.convert(request.get("request"), SnapshotRequest))}
+        asked = msgspec.convert(request.get("request"), SnapshotRequest)
+        return {"job": snapshots.request(asked, str(request.get("shard") or ONE_LOG))}
     return {"job": snapshots.change(str(request.get("id")), _CHANGES[command])}
 
 

@@ -19,10 +19,10 @@ from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.crossing import Arrivals
 from deltaforge.runtime.dead_letters import RetryRequest, SharedDeadLetters
 from deltaforge.runtime.delivery import Delivery
+from deltaforge.runtime.log_snapshots import LogSnapshots
 from deltaforge.runtime.router import Router
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.sink_worker import SinkWorker
-from deltaforge.runtime.snapshot_control import SnapshotControl
 from deltaforge.runtime.source import LogPartition
 from deltaforge.runtime.spools import Spools
 from deltaforge.runtime.tap import Tap
@@ -113,7 +113,7 @@ class RunningPipeline:
         return delivery
 
     @property
-    def snapshots(self) -> SnapshotControl:
+    def snapshots(self) -> LogSnapshots:
         """The jobs that copy tables.
 
         Raises:
@@ -121,7 +121,7 @@ class RunningPipeline:
         """
         if self.source is None:
             raise ControlError("no tables can be copied by this process", hint="ask again once the pipeline runs")
-        return self.source.snapshots
+        return LogSnapshots({shard: source.snapshots for shard, source in list(self.sources.items())})
 
     def set_paused(self, *, is_paused: bool) -> None:
         """Stop or go on reading. The connection, keepalives and epochs go on either way. Shards that are paused by

@@ -56,21 +56,24 @@ def status(pipeline: RunningPipeline) -> dict[str, Any]:
         "events_read": sum(each.reader.events_read for each in logs),
         "python_rows": pipeline.info.metrics.python_row_counts(),
         "checkpoints": lane_status.checkpoint_views(pipeline.deliveries),
-        "snapshots": [{key: job[key] for key in _IN_STATUS} for job in _jobs_to_watch(snapshot_views(pipeline))],
+        "snapshots": [_in_status(job) for job in _jobs_to_watch(snapshot_views(pipeline))],
     }
 
 
 def snapshot_views(pipeline: RunningPipeline) -> list[dict[str, Any]]:
     """The snapshots of the pipeline; none where its source is not in this process."""
-    sources = list(pipeline.sources.values())
-    return [view for source in sources for view in source.snapshots.views()]
+    return pipeline.snapshots.views() if pipeline.sources else []
 
 
 def _jobs_to_watch(jobs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Those that are not over, and the last one that ended, if it failed."""
-    ended = [job for job in jobs if job["status"] not in _GOING_ON]
+    """Those that are not over, and the last one that ended of each log, if it failed."""
     active = [job for job in jobs if job["status"] in _GOING_ON]
-    return active + [job for job in ended[:1] if job["status"] == "failed"]
+    last_ended = {job.get("shard"): job for job in reversed(jobs) if job["status"] not in _GOING_ON}
+    return active + [job for job in last_ended.values() if job["status"] == "failed"]
+
+
+def _in_status(job: dict[str, Any]) -> dict[str, Any]:
+    return {key: job[key] for key in (*_IN_STATUS, "shard") if key in job}
 
 
 def say_what_was_delivered(pipeline: RunningPipeline) -> None:
