@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from deltaforge.checkpoint.identity import FailoverLog
+from deltaforge.core.errors import SourceError
 from deltaforge.core.event import EventIds
 from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.json_text import encode_json
@@ -27,6 +28,7 @@ from deltaforge.sources.base import BatchLimits, SourceContext
 from deltaforge.sources.mysql.spec import MysqlSourceSpec
 from deltaforge.sources.postgres.spec import PostgresSourceSpec
 from deltaforge.storage.memory import MemoryStorage
+from tests.routing import router_of
 from tests.spooling import PackedTables, assert_spooled_alike
 
 ENCODERS = [
@@ -39,6 +41,7 @@ ENCODERS = [
     )
 ]
 
+LANES = 3
 ROW_IDS = EventIds.of("mysql", "server", "snapshot|job|d.t")
 
 
@@ -90,6 +93,8 @@ class StreamReader:
             for batch in self.stream.poll(0.1):
                 assert_kernel_equals_python(batch)
                 assert_spooled_alike(batch, self._packed_tables, ENCODERS)
+                for _, part in router_of(LANES, mode="key")([("delivery", batch)]):
+                    assert_spooled_alike(part, self._packed_tables, ENCODERS)
                 events += batch.events()
                 self.position = batch.position
                 self.batches.append(batch)
@@ -113,11 +118,37 @@ def assert_kernel_equals_python(batch):
     """Values, keys, events, samples and row ids that the kernel makes of rows are those of the Python decoders."""
     events_of_groups = [python_events(group) for group in batch.groups]
     assert_encoded_alike(batch, [event for events in events_of_groups for event in events])
+    assert_split_alike(batch, events_of_groups)
     for group, events in zip(batch.groups, events_of_groups, strict=True):
         assert group.touched_rows(ROW_IDS) == touched_rows(events, ROW_IDS)
         if kernel is not None and group.table is not None:
             assert_sampled_alike(group, events)
             assert_rendered_alike(group, events)
+
+
+def assert_split_alike(batch, events_of_groups):
+    """Lanes that the kernel finds in the bytes of rows are those of their events, and its parts have the same values."""
+    events = [event for events in events_of_groups for event in events]
+    columns = {column.name for group in batch.groups if group.table for column in group.table.schema.columns[:20]}
+    values = [ENCODERS[0].encode(event) for event in events]
+    for sharding in (
+        {"mode": "table"},
+        {"mode": "key"},
+        *({"mode": "key", "key": column} for column in sorted(columns)),
+    ):
+        router = router_of(LANES, **sharding)
+        try:
+            lanes = [router.lane_of(event) for event in events]
+        except SourceError:
+            with pytest.raises(SourceError):
+                router([("delivery", batch)])
+            continue
+        for lane, (_, part) in enumerate(router([("delivery", batch)])):
+            wanted = [value for value, number in zip(values, lanes, strict=True) if number == lane]
+            assert list(part.encoded(ENCODERS[0])) == wanted
+            if sharding == {"mode": "key"}:
+                own = [event for event, number in zip(events, lanes, strict=True) if number == lane]
+                assert_encoded_alike(part, own)
 
 
 def assert_encoded_alike(batch, events):

@@ -1,7 +1,7 @@
 # What Python sees of the compiled kernel. What it means stands in the sources; a test compares names and signatures.
 # Where a Mapping is asked for, only a dict will do.
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Literal, TypeAlias, final
 
@@ -295,6 +295,14 @@ def row_sample(
     groups: list[EventGroup], columns: Sequence[str], seen: int, warmup: int, rate: int, max_depth: int
 ) -> RowSample | None: ...
 def xadd_commands(group: EventGroup, values: EncodedValues, targets: object, index: int) -> bytes | None: ...
+def split_groups(
+    groups: list[EventGroup],
+    start: int,
+    parts: list[list[EventGroup]],
+    column: str | None,
+    lane_of: Callable[[ChangeEvent], int],
+    known: dict[Hashable, int],
+) -> int: ...
 def pack_groups(groups: list[EventGroup], start: int) -> tuple[bytes, list[CapturedTable], int]: ...
 def unpack_groups(data: bytes, tables: list[CapturedTable]) -> list[RowGroup]: ...
 def copy_data(messages: Iterable[bytes]) -> CopyData: ...

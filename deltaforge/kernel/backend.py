@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from deltaforge.core.batch import EncodedValues, EventGroup
+from deltaforge.core.event import ChangeEvent
 from deltaforge.core.template import Part
 from deltaforge.kernel.captured import CapturedTable, OpenTransaction
 from deltaforge.protocol.mysql.result_rows import ResultColumn
@@ -140,6 +141,20 @@ class Backend(Protocol):
 
     def xadd_commands(self, group: EventGroup, values: EncodedValues, targets: Targets, index: int, /) -> bytes | None:
         """The Redis commands that add the events of a group, the first of which is at ``index``, to their streams."""
+
+    def split_groups(  # noqa: PLR0913 - see Router
+        self,
+        groups: list[EventGroup],
+        start: int,
+        parts: list[list[EventGroup]],
+        column: str | None,
+        lane_of: Callable[[ChangeEvent], int],
+        known: dict[Hashable, int],
+        /,
+    ) -> int:
+        """Add the groups from ``start`` on to the parts of their lanes; where the first group stands that is left to
+        Python. Rows go by a column or by the primary key, or where they have none, by their table, which is noted.
+        """
 
     def pack_groups(self, groups: list[EventGroup], start: int, /) -> tuple[bytes, Sequence[CapturedTable], int]:
         """The groups from ``start`` on as plain bytes, with the tables that they name by number, and where the first

@@ -123,6 +123,11 @@ def xadd_commands(*_: object) -> None:
     """No commands are made."""
 
 
+def split_groups(_groups: list[EventGroup], start: int, *_: object) -> int:
+    """No group is split."""
+    return start
+
+
 def pack_groups(_groups: list[EventGroup], start: int) -> tuple[bytes, list[CapturedTable], int]:
     """No group is packed."""
     return b"", [], start

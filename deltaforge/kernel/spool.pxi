@@ -7,6 +7,7 @@
 #   WITH_TRANSACTION (else that of the group before): 24 bytes prefix of event ids, commit_ms if it HAS_COMMIT, size and
 #             bytes of the GTID
 #   numbers   place of its table, rows, ts_ms, ordinal; MySQL: server id, end position; PostgreSQL: xid
+#   WITH_NUMBERS: the number of each row, less that of the one before
 #   WITH_TEXT (else as before): size and bytes of the file's name or the LSN
 #   MySQL     bit sets of the columns, those that are there; size and bytes of the rows
 #   PostgreSQL   4 bytes per message, little-endian: its size with its frame; the messages with their frames
@@ -28,6 +29,7 @@ cdef enum:
     WITH_TEXT = 16
     WITH_BEFORE = 32
     WITH_AFTER = 64
+    WITH_NUMBERS = 128
     MAX_NUMBERS = 160   # bytes of flags, op, id prefix and eleven numbers of a group at most
     MAX_MESSAGES_BYTES = 0x7FFFFFFF
 
@@ -60,6 +62,8 @@ cdef Py_ssize_t _most_bytes(RowGroup group) noexcept:
     """What a packed group takes at most."""
     cdef Facts* facts = &group.facts
     cdef Py_ssize_t size = MAX_NUMBERS + len(group.transaction._gtid) + _text_of(facts).size
+    if facts.numbers != NULL:
+        size += 5 * facts.count
     if facts.is_mysql:
         return size + 2 * ((facts.layout.count + 7) // 8) + (facts.end - facts.data)
     return size + 4 * facts.count + <Py_ssize_t>(facts.offsets[facts.count] - facts.offsets[0])
@@ -88,6 +92,7 @@ cdef void _put_group(Output* out, RowGroup group, RowGroup last, Py_ssize_t tabl
     cdef Transaction transaction = group.transaction
     cdef Text text = _text_of(facts), known
     cdef int flags = IS_MYSQL if facts.is_mysql else 0
+    cdef Py_ssize_t n
     if last is None:
         flags |= WITH_TRANSACTION | WITH_TEXT
     else:
@@ -104,6 +109,8 @@ cdef void _put_group(Output* out, RowGroup group, RowGroup last, Py_ssize_t tabl
         flags |= WITH_BEFORE
     if facts.after != NULL:
         flags |= WITH_AFTER
+    if facts.numbers != NULL:
+        flags |= WITH_NUMBERS
     put_byte(out, flags)
     put_byte(out, facts.op)
     if flags & WITH_TRANSACTION:
@@ -120,6 +127,9 @@ cdef void _put_group(Output* out, RowGroup group, RowGroup last, Py_ssize_t tabl
         put_number(out, facts.pos)
     else:
         put_number(out, facts.xid)
+    if flags & WITH_NUMBERS:
+        for n in range(facts.count):
+            put_number(out, facts.numbers[n] - (facts.numbers[n - 1] if n else 0))
     if flags & WITH_TEXT:
         put_sized(out, text.data, text.size)
     _put_rows(out, facts)
@@ -242,7 +252,7 @@ cdef class BlockReader:
         cdef Py_ssize_t count
         cdef int64_t ts_ms
         cdef uint64_t ordinal
-        if op != c"c" and op != c"u" and op != c"d" and op != c"r" or flags > 127:
+        if op != c"c" and op != c"u" and op != c"d" and op != c"r":
             raise self._broken("an unknown kind of rows")
         if flags & WITH_TRANSACTION:
             self._begin(flags & HAS_COMMIT)
@@ -274,12 +284,31 @@ cdef class BlockReader:
                 raise self._broken("rows of another database than their table's")
         self._plan, self._is_mysql = plan, is_mysql
 
+    cdef _find_numbers(self, RowGroup group, int flags, Py_ssize_t count):
+        """The numbers of the rows of a part."""
+        cdef uint32_t* numbers
+        cdef uint64_t number = 0
+        cdef Py_ssize_t n
+        if not flags & WITH_NUMBERS:
+            return
+        if count > self._end - self._at:
+            raise self._broken("more rows than there are bytes")
+        group._numbers = PyBytes_FromStringAndSize(NULL, count * sizeof(uint32_t))
+        numbers = <uint32_t*><char*>group._numbers
+        for n in range(count):
+            number += self._number(0xFFFFFFFF)
+            if number > 0xFFFFFFFF:
+                raise self._broken("a row of impossible number")
+            numbers[n] = <uint32_t>number
+        group.facts.numbers = numbers
+
     cdef _place_rows(self, RowGroup group, int flags, Py_ssize_t count, int64_t ts_ms, uint64_t ordinal):
         """Complete a group of a MySQL row event."""
         cdef Facts* facts = &group.facts
         cdef Py_ssize_t bitmap = (self._plan.layout.count + 7) // 8
         cdef uint32_t server_id = self._number(0xFFFFFFFF)
         cdef uint64_t pos = self._number(0xFFFFFFFFFFFFFFFF), size
+        self._find_numbers(group, flags, count)
         if flags & WITH_TEXT:
             self._file = self._text(False)
         elif self._file is None:
@@ -303,6 +332,7 @@ cdef class BlockReader:
         cdef const uint8_t* data
         cdef uint64_t total = 0, size
         cdef Py_ssize_t n
+        self._find_numbers(group, flags, count)
         if flags & WITH_TEXT:
             self._lsn = self._text(True)
         elif self._lsn is None:

@@ -8,9 +8,10 @@ from collections.abc import Hashable
 from deltaforge.checkpoint.reader import delivery_key, stream_key
 from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
 from deltaforge.core.errors import DeltaForgeError, RecordError, SourceError
-from deltaforge.core.event import ChangeEvent, RowImage
+from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, RowImage
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.routing import row_key_bytes
+from deltaforge.kernel import backend
 from deltaforge.runtime.panics import told
 from deltaforge.runtime.run_info import RunInfo
 
@@ -48,19 +49,30 @@ class Router:
 
     def _split(self, batch: Batch) -> list[Batch]:
         parts: list[list[EventGroup]] = [[] for _ in range(self._count)]
-        for group in batch.groups:
-            table = group.table
-            if self._is_by_key or table is None:
-                for event in group.events():
-                    parts[self.lane_of(event)].append(DecodedGroup([event]))
-                continue
+        groups, at = list(batch.groups), 0
+        if len(self._known) >= MAX_KNOWN_TABLES:
+            self._known.clear()
+        while at < len(groups):
+            if self._is_by_key:
+                at = backend.split_groups(groups, at, parts, self._column, self.lane_of, self._known)
+            if at < len(groups):
+                self._add(groups[at], parts)
+                at += 1
+        return [_part(batch, groups) for groups in parts]
+
+    def _add(self, group: EventGroup, parts: list[list[EventGroup]]) -> None:
+        table = group.table
+        if not self._is_by_key and table is not None:
             lane = self._known.get(table)
             if lane is None:
-                if len(self._known) >= MAX_KNOWN_TABLES:
-                    self._known.clear()
-                lane = self._known[table] = self._hashed(group.head().source.qualified_table.encode())
+                lane = self._known[table] = self.lane_of(group.head())
             parts[lane].append(group)
-        return [_part(batch, groups) for groups in parts]
+            return
+        of_lanes: dict[int, list[ChangeEvent]] = {}
+        for event in group.events():
+            of_lanes.setdefault(self.lane_of(event), []).append(event)
+        for lane, events in of_lanes.items():
+            parts[lane].append(group if len(events) == group.event_count else DecodedGroup(events))
 
     def lane_of(self, event: ChangeEvent) -> int:
         """Number of the lane that gets an event.
@@ -101,9 +113,9 @@ def _value_of(event: ChangeEvent, column: str) -> bytes | None:
     if event.source.connector == "postgresql" and column not in schema.primary_key:
         raise _unknown(event, column, "make it part of the replica identity: a delete holds nothing else")
     older: RowImage = event.before or image
-    if column not in image and column not in older:
+    value = image.get(column, older.get(column, UNCHANGED_TOAST))
+    if value == UNCHANGED_TOAST:
         raise _unknown(event, column, "set binlog_row_image=FULL")
-    value = image[column] if column in image else older[column]
     if value is None and event.zero_dates:
         value = event.zero_dates.get(column)
     try:

@@ -46,6 +46,7 @@ cdef class RowGroup:
     cdef bytes _data       # what the pointers in facts point into
     cdef bytes _before
     cdef bytes _after
+    cdef bytes _numbers
     cdef bytes _file
     cdef bytes _lsn
     cdef CopyData _copy
@@ -217,10 +218,11 @@ cdef class RowGroup:
         mapper = self.table.mapper
         event = mapper.events(self._part(row))[0]
         mapper.count_python_rows("value", 1)
+        number = row_number(facts, row)
         if facts.is_mysql:
-            event.source.row = row
+            event.source.row = number
         if facts.is_mysql or facts.op == c"r":
-            event.event_id = event_id(event, self.transaction.ids, facts.ordinal, row)
+            event.event_id = event_id(event, self.transaction.ids, facts.ordinal, number)
         event.tx_end = facts.is_tx_end and row == facts.count - 1
         return event
 
@@ -231,6 +233,7 @@ cdef class RowGroup:
         part._data, part._before, part._after = self._data, self._before, self._after
         part._file, part._lsn, part._copy = self._file, self._lsn, self._copy
         part.facts.count = 1
+        part.facts.numbers = NULL
         if self.facts.is_mysql:
             self._known = KnownRow(self.facts.data, row, row_begin(&self.facts, row, &self._known))
             part.facts.data = self._known.begin
@@ -238,7 +241,7 @@ cdef class RowGroup:
             part._skipped = part.facts.data - self.facts.data
         else:
             part.facts.offsets += row
-            part.facts.ordinal += row
+            part.facts.ordinal += row_number(&self.facts, row)
         return part
 
     def head(self):

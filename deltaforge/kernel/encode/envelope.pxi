@@ -40,6 +40,7 @@ cdef struct Facts:
     const char* id_prefix    # 24 characters
     bint is_tx_end
     Layout* layout
+    const uint32_t* numbers  # of the rows of a part, in the whole group; NULL: it is whole
     const uint32_t* offsets  # PostgreSQL: where each message begins, and where the last one ends
     Text source_head, source_table, tail, uri, subject, identity
 
@@ -48,10 +49,16 @@ cdef inline bint holds_before(char op) noexcept nogil:
     return op == c"u" or op == c"d"
 
 
+cdef inline uint64_t row_number(Facts* facts, uint64_t row) noexcept nogil:
+    """The number of a row among those that came together with it."""
+    return row if facts.numbers == NULL else facts.numbers[row]
+
+
 cdef inline uint64_t event_number(Facts* facts, uint64_t row) noexcept nogil:
     """The last twelve digits of an event id, other than that of a copied row: see ``EventIds.at``."""
-    cdef uint64_t ordinal = facts.ordinal if facts.is_mysql else facts.ordinal + row
-    return (ordinal & 0xFFFFFF) << 24 | ordinal >> 24 | (row if facts.is_mysql else 0)
+    cdef uint64_t number = row_number(facts, row)
+    cdef uint64_t ordinal = facts.ordinal if facts.is_mysql else facts.ordinal + number
+    return (ordinal & 0xFFFFFF) << 24 | ordinal >> 24 | (number if facts.is_mysql else 0)
 
 
 cdef void _put_source(Output* out, Facts* facts) noexcept nogil:
@@ -227,7 +234,7 @@ cdef const uint8_t* put_event(
         return at
     put(out, frame.text.data, frame.cut)
     if facts.is_mysql:
-        put_uint(out, row)
+        put_uint(out, row_number(facts, row))
     put(out, frame.text.data + frame.cut, frame.text.size - frame.cut)
     if is_copy:
         put_row_id(out, key.row_id)
@@ -261,7 +268,7 @@ cdef void find_place_id(Digest* digest, Facts* facts, uint64_t row, uint8_t* row
     cdef Output place = output_in(text, sizeof(text))
     put_uint(&place, facts.ordinal)
     put_byte(&place, 46)
-    put_uint(&place, row)
+    put_uint(&place, row_number(facts, row))
     add_to_digest(digest, text, place.size)
     end_digest(digest, row_id, 16)
 

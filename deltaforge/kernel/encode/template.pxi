@@ -366,7 +366,7 @@ cdef Holding _put_fact(Output* out, Facts* facts, Py_ssize_t row, PieceKind kind
     elif kind == BINLOG_POS and facts.is_mysql:
         put_uint(out, facts.pos)
     elif kind == BINLOG_ROW and facts.is_mysql:
-        put_uint(out, row)
+        put_uint(out, row_number(facts, row))
     else:
         return NOTHING
     return HELD

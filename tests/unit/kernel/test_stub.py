@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(compiled is None, reason=description)
 FOLDER = Path(inspect.getfile(compiled)).parent if compiled else Path()
 # Inside the module; what Cython adds; the type of reports; what Python cannot see of a compiled class (see below).
 ALLOWED = r"""
-.*\.(BlockReader|TableProgram|DATETIME_BYTES|TIME_BYTES|KafkaReport)
+.*\.(BlockReader|LaneFinder|TableProgram|DATETIME_BYTES|TIME_BYTES|KafkaReport)
 .*\.__(reduce|setstate)_cython__
 .*\.__test__
 .*\.__init__

@@ -1,29 +1,21 @@
 """Where an event goes: by its table, its key or a column, and nothing else."""
 
 import zlib
-from types import SimpleNamespace
+from functools import partial
 
 import pytest
 
 from deltaforge.core.batch import Batch
 from deltaforge.core.errors import SourceError
 from deltaforge.core.event import ChangeEvent, SourceInfo
-from deltaforge.core.lanes import ONE_LOG, lanes_of
 from deltaforge.core.positions import NOWHERE
 from deltaforge.core.table import Column, TableId, TableSchema
-from deltaforge.runtime.ending import Ending
-from deltaforge.runtime.router import Router
-from deltaforge.spec.model import ShardingSpec
+from tests.routing import router_of
 
 COUNT = 5
+router = partial(router_of, COUNT)
 ORDERS = TableSchema(TableId("d", None, "orders"), (Column("id", "int"), Column("buyer", "int")), ("id",))
 LOG = TableSchema(TableId("d", None, "log"), (Column("text", "text"),))
-
-
-def router(**sharding):
-    sharding = ShardingSpec(count=COUNT, **sharding)
-    spec = SimpleNamespace(lanes=lambda: lanes_of((ONE_LOG,), COUNT), spec=SimpleNamespace(sharding=sharding))
-    return Router(SimpleNamespace(spec=spec, ending=Ending(), panics=None))
 
 
 def event(schema, op, before, after, connector="mysql"):
