@@ -10,7 +10,7 @@ PARALLEL = --require-servers -n $(or $(JOBS),4) --dist worksteal
 # Where it is set, each of the thousands of processes that tests start would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan snapshot-model servers test-full integration faults golden docs check demo bench bench-peers chaos clean changelog lock audit deploy-check dist
+.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan snapshot-model servers test-full integration faults golden docs check demo bench bench-peers chaos chaos-hosts clean changelog lock audit deploy-check dist
 
 setup: $(READY)
 KERNEL := pyproject.toml setup.py $(wildcard deltaforge/kernel/*.p* deltaforge/kernel/*/*.p*)
@@ -112,6 +112,11 @@ chaos: servers
 	$(BIN)/python -m benchmarks.chaos --kills $(or $(KILLS),25) --seed $(or $(SEEDS),1) --jobs $(or $(JOBS),2) \
 	  $(if $(KEEP),--keep $(KEEP)) $(if $(LAYOUTS),$(LAYOUT),--picture docs/images/chaos.svg)
 LAYOUT = $(if $(filter pairs,$(LAYOUTS)),--pairs,--layout $(LAYOUTS)) --name chaos-layouts
+
+# The wire between two machines (network namespaces: needs root and iproute2) is cut again and again.
+chaos-hosts: servers
+	@command -v ip >/dev/null || { echo "needs iproute2: apt-get install -y iproute2" >&2; exit 1; }
+	$(BIN)/python -m benchmarks.chaos_hosts --cuts $(or $(CUTS),3) --seed $(or $(SEED),1)
 
 # Needs a Java runtime and Maven; says how to get them.
 bench-peers: servers

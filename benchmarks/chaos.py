@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import random
 import sys
 import tempfile
 import time
@@ -23,10 +24,11 @@ from pathlib import Path
 
 from benchmarks import report
 from benchmarks.chaos_crew import kept, run_all
-from benchmarks.chaos_layouts import ONE, Layout, layout_of, pairs_of
+from benchmarks.chaos_layouts import ONE, Layout, layout_of
 from benchmarks.chaos_round import Plan
 from benchmarks.chaos_sinks import SINKS
 from benchmarks.chaos_timeline import Round
+from tests.combinations import combined
 
 SOURCES = ("mysql", "mariadb", "postgres")
 LANES = (("one", 1), ("table", 2), ("key", 3))
@@ -72,7 +74,9 @@ def _plans(options: argparse.Namespace) -> list[Plan]:
     for seed in options.seed:
         choices = [options.source, options.sink, options.copies]
         if options.pairs:
-            chosen = pairs_of([*choices, LANES, PROCESSES, WORKERS, SHARDS], seed)
+            rng = random.Random(seed)
+            axes = [*choices, LANES, PROCESSES, WORKERS, SHARDS]
+            chosen = combined(*(rng.sample(list(axis), len(axis)) for axis in axes))
             plans += [
                 Plan(source, sink, seed, options.kills, copies == "yes", Layout(*lanes, processes, workers, shards))
                 for source, sink, copies, lanes, processes, workers, shards in chosen

@@ -1,14 +1,12 @@
-"""How a pipeline of a chaos round is laid out: lanes, processes, workers, shards; and few layouts that try every pair.
+"""How a pipeline of a chaos round is laid out: lanes, processes, workers, shards.
 
 ``key3-2x1-s2``: three lanes of each log by key, two processes of one worker each, two shards.
 """
 
 from __future__ import annotations
 
-import itertools
-import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -79,23 +77,3 @@ def layout_of(name: str) -> Layout:
         raise ValueError(f"{name} is no layout, as key3-2x1-s2 is one")
     mode, lanes, processes, workers, shards = found.groups()
     return Layout(mode, int(lanes or 1), int(processes), int(workers), int(shards or 1))
-
-
-def pairs_of(choices: Sequence[Sequence[Any]], seed: int) -> list[tuple[Any, ...]]:
-    """Few combinations in which every two values of two lists come together at least once.
-
-    Greedy: of all combinations, in the order that the seed gives them, the one with the most pairs that are missing.
-    """
-    everything = [*itertools.product(*choices)]
-    random.Random(seed).shuffle(everything)
-    missing = set().union(*map(_pairs, everything))
-    found = []
-    while missing:
-        best = max(everything, key=lambda each: len(missing & _pairs(each)))
-        found.append(best)
-        missing -= _pairs(best)
-    return found
-
-
-def _pairs(values: tuple[Any, ...]) -> set[tuple[Any, ...]]:
-    return set(itertools.combinations(enumerate(values), 2))

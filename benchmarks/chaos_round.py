@@ -116,7 +116,7 @@ def _of_shards(shards: dict[str, Any], urls: list[str], source: dict[str, Any]) 
     own = {"dsn", "slot", "tables"}
     parts = [source_of(each, url=url)["config"] for each, url in zip(shards.values(), urls, strict=True)]
     listed = [
-        {"id": shard, **{name: value for name, value in part.items() if name in own and value != []}}
+        {"id": shard, **{name: value for name, value in part.items() if name in own}}
         for shard, part in zip(shards, parts, strict=True)
     ]
     shared = {name: value for name, value in source["config"].items() if name not in own}

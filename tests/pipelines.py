@@ -68,9 +68,11 @@ class PipelineProcess:
         return self._process.wait(timeout=timeout_secs)
 
     def kill(self):
-        """SIGKILL, as a crash would."""
+        """SIGKILL, as a crash would. What else belongs to it ends with it, and is waited for."""
         self._process.kill()
         self._process.wait()
+        if self.runtime[0] > 1:
+            wait_for(lambda: self.pids() == [self.pid], interval_secs=0.02)
 
     def stop(self):
         """Drain, save, end; returns the exit code."""

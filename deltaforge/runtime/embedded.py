@@ -22,6 +22,7 @@ from deltaforge.observability.logging import configure
 from deltaforge.runtime.dataflow import build_dataflow
 from deltaforge.runtime.first_start import check_has_store
 from deltaforge.runtime.launcher import run_info_of
+from deltaforge.runtime.links import cluster_addresses, limit_silence
 from deltaforge.runtime.resets import new_sinks
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.running import RunningPipeline
@@ -55,6 +56,7 @@ def flow_of_file(document: Path, state_dir: Path) -> Dataflow:
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: info.ending.stop())
+    limit_silence(cluster_addresses(sys.argv[1:], os.environ))
     return build_dataflow(RunningPipeline(info))
 
 

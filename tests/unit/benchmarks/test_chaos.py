@@ -4,11 +4,12 @@ import itertools
 import msgspec
 import pytest
 
-from benchmarks.chaos import _failure_text
+from benchmarks.chaos import SOURCES, _failure_text, _plans
 from benchmarks.chaos_crew import kept
-from benchmarks.chaos_layouts import layout_of, pairs_of
+from benchmarks.chaos_layouts import layout_of
 from benchmarks.chaos_readers import FollowedFile
 from benchmarks.chaos_round import Plan
+from benchmarks.chaos_sinks import SINKS
 from benchmarks.chaos_timeline import Fault, Round
 from deltaforge.core.positions import PostgresPosition
 from tests.trial import Death, assert_repeated_after_saved
@@ -83,14 +84,16 @@ def test_every_lane_of_every_shard_has_a_file():
     assert (layout_of("table2-1x1").lane_names, layout_of("one-2x1").lane_names) == ([".0", ".1"], [""])
 
 
-def test_few_combinations_have_every_pair_of_values():
-    choices = ["abc", "defgh", "ij", "klm", "no"]
-    found = pairs_of(choices, 1)
-    assert len(found) < 25
-    for first, second in itertools.combinations(range(len(choices)), 2):
-        pairs = {(each[first], each[second]) for each in found}
-        assert pairs == set(itertools.product(choices[first], choices[second]))
-    assert pairs_of(choices, 1) == found
+def test_pairs_bring_every_two_values_together_in_few_rounds():
+    options = argparse.Namespace(
+        seed=[1, 2], source=[*SOURCES], sink=[*SINKS], copies=["no", "yes"], pairs=True, kills=3
+    )
+    plans = _plans(options)
+    assert 30 <= len(plans) < 60
+    kinds = {(plan.source, plan.layout.mode) for plan in plans if plan.seed == 2}
+    assert kinds == set(itertools.product(SOURCES, ("one", "table", "key")))
+    assert {plan.layout.processes for plan in plans if plan.sink == "kafka"} == {1, 2, 3}
+    assert _plans(options) == plans
 
 
 def test_a_followed_file_gives_whole_lines_and_none_twice(tmp_path):
