@@ -131,7 +131,7 @@ class Trial:
         self._strands = strands
         self._ends_of_writing = []
 
-    def begin(self, *, gap_secs=0.002):
+    def begin(self, *, gap_secs=0.01):
         """Start the pipeline, then the workload in a thread, with gaps between its transactions: what is written as
         fast as it can be takes the longer to be judged, and shows nothing more.
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import importlib
 import os
 from pathlib import Path
@@ -154,7 +155,10 @@ def _serve(args: argparse.Namespace) -> int:
         token_file=args.token_file,
         stop_grace_secs=stop_secs_of(os.environ) + KILL_AFTER_SECS,
     )
+    gc.disable()  # none of what is imported is garbage
     # By name: the engine does not know the API that is built on it.
     server = importlib.import_module("api.server")
+    gc.freeze()
+    gc.enable()
     code: int = server.serve(options)
     return code

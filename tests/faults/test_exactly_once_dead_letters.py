@@ -3,6 +3,7 @@
 All comparisons are those of a reader of committed messages.
 """
 
+import os
 import random
 import signal
 import threading
@@ -29,7 +30,7 @@ CLIENT = {
     "topic": {"batch.size": 40_000},
 }
 SPLIT = {"max_tx_bytes": 30_000, "max_events": 500}
-KILLS = 5
+KILLS = int(os.environ.get("DELTAFORGE_KILLS", "3"))
 
 
 class Destination(ExactlyOnceDestination):

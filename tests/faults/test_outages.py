@@ -70,7 +70,7 @@ def test_a_slow_sink_holds_the_source_back_and_gets_everything_once(trial, datab
     proxy = fault_proxy(redis_server.port)
     trial = trial(RedisDestination(redis_server, database.name, port=proxy.port), seed=9, batch={"max_events": 50})
     proxy.throttle(60_000)
-    trial.begin()
+    trial.begin(gap_secs=0.002)
     pause(4)
     trial.end_writing()
     assert len(trial.destination.events()) < trial.workload.committed_count, "the sink was not slow"
