@@ -2,6 +2,7 @@
 
 Requests: ``{"cmd": "status" | "pause" | "resume" | "stop" | "metrics" | "log_level" | "reload_schemas" |
 "retry_dead_letters" | "snapshot" | "snapshots" | "snapshot_pause" | "snapshot_resume" | "snapshot_cancel"}``.
+With several processes each has a socket. Any of them answers for all; with ``"alone": true`` for itself.
 After the answer to ``{"cmd": "tail"}`` the events follow that pass, see
 :mod:`deltaforge.runtime.tap`, until the connection is closed. The socket is a Unix one that only the owner can open.
 """
@@ -16,7 +17,7 @@ import socketserver
 import sys
 import threading
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -27,8 +28,12 @@ from deltaforge.core.lanes import ONE_LOG
 from deltaforge.observability.logging import set_level
 from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.snapshot_control import SnapshotChange
-from deltaforge.runtime.status import metrics_text, status
+from deltaforge.runtime.status import metrics_text, part_of, status
 from deltaforge.runtime.tap import Listener, TailRequest
+
+if TYPE_CHECKING:
+    from deltaforge.runtime.cluster_answers import ClusterAnswers
+    from deltaforge.runtime.cluster_tail import ClusterListener
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +62,7 @@ class _Handler(socketserver.StreamRequestHandler):
                 if listener is not None:
                     listener.close()
 
-    def _tail(self, listener: Listener) -> None:
+    def _tail(self, listener: Listener | ClusterListener) -> None:
         """Send what passes until it ends, or the reader has left or reads nothing for long."""
         self.connection.settimeout(STALLED_SECS)
         with suppress(OSError):
@@ -81,6 +86,11 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
         self._pipeline = pipeline
         self._path = pipeline.info.socket_path
         self._path.unlink(missing_ok=True)
+        self._cluster: ClusterAnswers | None = None
+        if pipeline.info.cluster.processes > 1:
+            from deltaforge.runtime.cluster_answers import ClusterAnswers
+
+            self._cluster = ClusterAnswers(pipeline.info, self._answer_alone)
         old_mask = os.umask(0o177)
         try:
             super().__init__(str(self._path), _Handler)
@@ -88,15 +98,18 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
             os.umask(old_mask)
         threading.Thread(target=self.serve_forever, args=(0.2,), name="control-socket", daemon=True).start()
 
-    def answer(self, line: bytes) -> tuple[dict[str, Any], Listener | None]:
+    def answer(self, line: bytes) -> tuple[dict[str, Any], Listener | ClusterListener | None]:
         """The answer to one request line, and whom the events follow to, if it asks for them. Never raises."""
         try:
             request = msgspec.json.decode(line, type=dict[str, Any])
+            is_alone = self._cluster is None or request.get("alone")
             if request.get("cmd") == "tail":
-                return {"ok": True}, self._pipeline.tap.open(msgspec.convert(request.get("request"), TailRequest))
-            return {"ok": True, **self._run(request)}, None
+                return {"ok": True}, self._listener(request, is_alone=bool(is_alone))
+            if self._cluster is not None and not is_alone:
+                return self._cluster.answer(request), None
+            return self._answer_alone(request), None
         except (msgspec.MsgspecError, DeltaForgeError, ValueError) as error:
-            return {"ok": False, "error": redacted(str(error)), "kind": _kind(error)}, None
+            return _refusal(error), None
 
     def close(self) -> None:
         """Stop serving and remove the socket."""
@@ -108,10 +121,23 @@ class ControlSocket(socketserver.ThreadingUnixStreamServer):
         del request, client_address
         log.debug("control client went away: %s", sys.exc_info()[1])
 
+    def _answer_alone(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What this process answers for itself; never raises."""
+        try:
+            return {"ok": True, **self._run(request)}
+        except (msgspec.MsgspecError, DeltaForgeError, ValueError) as error:
+            return _refusal(error)
+
+    def _listener(self, request: dict[str, Any], *, is_alone: bool) -> Listener | ClusterListener:
+        wanted = msgspec.convert(request.get("request"), TailRequest)
+        if is_alone or self._cluster is None:
+            return self._pipeline.tap.open(wanted)
+        return self._cluster.listen(self._pipeline.tap.open(wanted), wanted)
+
     def _run(self, request: dict[str, Any]) -> dict[str, Any]:
         pipeline, command = self._pipeline, request.get("cmd")
         if command == "status":
-            return status(pipeline)
+            return status(pipeline) if self._cluster is None else {**status(pipeline), **part_of(pipeline)}
         if command == "metrics":
             return {"metrics": metrics_text(pipeline)}
         if command == "reload_schemas":
@@ -149,6 +175,10 @@ def _snapshot(pipeline: RunningPipeline, command: str, request: dict[str, Any]) 
         asked = msgspec.convert(request.get("request"), SnapshotRequest)
         return {"job": snapshots.request(asked, str(request.get("shard") or ONE_LOG))}
     return {"job": snapshots.change(str(request.get("id")), _CHANGES[command])}
+
+
+def _refusal(error: Exception) -> dict[str, Any]:
+    return {"ok": False, "error": redacted(str(error)), "kind": _kind(error)}
 
 
 def _kind(error: Exception) -> str:

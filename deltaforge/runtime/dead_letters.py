@@ -46,6 +46,8 @@ class PipelineDeadLetters:
     def __init__(self, info: RunInfo, limits: DeadLetterLimits) -> None:
         self._storage = SqliteStorage(storage_path_of(info.paths, info.storage_path))
         self._pipeline = info.name
+        sinks = info.spec.spec.sinks if info.cluster.processes > 1 else []
+        self._elsewhere = {sink.config.id for sink in sinks}  # what has no lane here has one in another process
         try:
             self.letters = DeadLetters(self._storage.queue, limits, info.metrics)
         except StorageError:
@@ -61,7 +63,8 @@ class PipelineDeadLetters:
             worker_of: Whose thread writes an event to a sink.
 
         Returns:
-            ``{"seq", "event_id", "sink_id", "status", "error"}`` of each: ``delivered``, ``truncated`` or ``failed``.
+            ``{"seq", "event_id", "sink_id", "status", "error"}`` of each: ``delivered``, ``truncated``, ``failed``, or
+            ``elsewhere``: another process of the pipeline delivers its lane.
 
         Raises:
             StorageError: The queue cannot be read, or holds no such entry.
@@ -91,6 +94,8 @@ class PipelineDeadLetters:
         except StorageError as error:
             return "truncated" if entry.payload_truncated else "failed", str(error)
         worker = worker_of(entry.meta.sink_id, event)
+        if worker is None and entry.meta.sink_id in self._elsewhere:
+            return "elsewhere", None
         if worker is None:
             return "failed", f"the pipeline has no sink {entry.meta.sink_id} any more"
         # Somebody else may have asked for it at the same time.

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +43,23 @@ class Peers:
         Returns:
             The answer of each, in the order of their numbers; None: it does not answer, or is not there yet.
         """
-        if not self._sockets:
-            return []
-        line = msgspec.json.encode({**request, "alone": True}) + b"\n"
-        with ThreadPoolExecutor(min(MAX_AT_A_TIME, len(self._sockets)), "peers") as pool:
-            return [*pool.map(lambda path: _asked(path, line, answer_secs), self._sockets)]
+        askers = self.askers(answer_secs=answer_secs)
+        if len(askers) < 2:
+            return [ask(request) for ask in askers]
+        with ThreadPoolExecutor(min(MAX_AT_A_TIME, len(askers)), "peers") as pool:
+            return [*pool.map(lambda ask: ask(request), askers)]
+
+    def askers(self, *, answer_secs: float = ANSWER_SECS) -> list[Callable[[dict[str, Any]], dict[str, Any] | None]]:
+        """What asks one of them, for each."""
+        return [partial(_asked, path, answer_secs) for path in self._sockets]
+
+    def sockets(self) -> list[Path]:
+        """Where they can be asked."""
+        return [*self._sockets]
 
 
-def _asked(path: Path, line: bytes, answer_secs: float) -> dict[str, Any] | None:
+def _asked(path: Path, answer_secs: float, request: dict[str, Any]) -> dict[str, Any] | None:
+    line = msgspec.json.encode({**request, "alone": True}) + b"\n"
     try:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(answer_secs)

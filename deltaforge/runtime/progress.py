@@ -9,6 +9,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Self, TextIO, cast
 
 from deltaforge.observability.logging import written_to
@@ -28,6 +29,13 @@ class Progress:
 
     def __init__(self, pipeline: RunningPipeline) -> None:
         self._pipeline = pipeline
+        self._status: Callable[[], dict[str, Any]] = lambda: status(pipeline)
+        self._snapshots: Callable[[], list[dict[str, Any]]] = lambda: snapshot_views(pipeline)
+        if pipeline.info.cluster.processes > 1:
+            from deltaforge.runtime.cluster_answers import answers_of
+
+            whole = answers_of(pipeline)
+            self._status, self._snapshots = whole.status, whole.snapshots
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
         self._last = (time.monotonic(), 0)
@@ -43,15 +51,15 @@ class Progress:
     def _run(self) -> None:
         if not self._has_terminal():
             while not self._done.wait(LOG_SECS):
-                now = status(self._pipeline)
+                now = self._status()
                 log.info("%s", "  ".join([self._line(now), *map(job_line, now["snapshots"])]))
             return
         below, bars = StatusBelow(sys.stderr), SnapshotBars()
         with written_to(cast("TextIO", below)):
             while not self._done.wait(TERMINAL_SECS):
                 width, _ = shutil.get_terminal_size()
-                rows = bars.rows(snapshot_views(self._pipeline), time.monotonic(), width=width)
-                below.show(self._line(status(self._pipeline)), rows)
+                rows = bars.rows(self._snapshots(), time.monotonic(), width=width)
+                below.show(self._line(self._status()), rows)
             below.show("")
 
     def _has_terminal(self) -> bool:

@@ -60,6 +60,11 @@ def status(pipeline: RunningPipeline) -> dict[str, Any]:
     }
 
 
+def part_of(pipeline: RunningPipeline) -> dict[str, int]:
+    """How much of the pipeline is in this process: what its status speaks of."""
+    return {"log_count": len(pipeline.sources), "lane_count": len(pipeline.deliveries)}
+
+
 def snapshot_views(pipeline: RunningPipeline) -> list[dict[str, Any]]:
     """The snapshots of the pipeline; none where its source is not in this process."""
     return pipeline.snapshots.views() if pipeline.sources else []
