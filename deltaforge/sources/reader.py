@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 POLL_SECS = 0.2
 KEEP_ALIVE_SECS = 0.2
 RELOAD_SECS = 60.0
+CHUNK_ROOM_BYTES = 512 << 10
+"""A chunk of a snapshot is queued behind so much at most: what the log has next has to wait for it."""
 
 
 class LogReader:
@@ -290,7 +292,7 @@ class LogReader:
         """Chunks leave between two polls, where no transaction is open; the log goes first."""
         snapshots.awaits_rest = bool(self._repeat_count)
         while not (self._is_tx_open or self._repeat_count or self._is_stopping or self._position is None):
-            has_room = self._queue_bytes * 2 <= self._max_queue_bytes
+            has_room = self._queue_bytes <= min(CHUNK_ROOM_BYTES, self._max_queue_bytes // 2)
             batch = snapshots.next_batch(copyable(stream), self._position, has_room=has_room)
             if batch is None:
                 break

@@ -96,6 +96,7 @@ class Copying:
 
     def note(self, batch: Batch, provisional: Collection[str]) -> None:
         """A batch of the log leaves for the sinks. ``provisional``: see :meth:`CopyableLog.provisional`."""
+        self.work.turns.note_log(batch.received_at)
         for table, note in self._notes.add(batch, provisional):
             run = self.work.run_of(table) if note.incomplete else None
             if run is not None and run.plan is not None:
@@ -124,7 +125,8 @@ class Copying:
                 self._gone(run, "it is not there, not published, or has no columns")
 
     def next_batch(self, stream: CopyableLog, position: Position, now: float) -> Batch | None:
-        """The next chunk that may leave at a place of the log, or None."""
+        """The next chunk that may leave at a place of the log, or None. There is room for one."""
+        self.work.turns.note_room(now)
         if self._again and self._is_lost(self._again[0]):
             return passed_over(self._again.popleft(), self._ledger, position, now)
         batch = next_emptied(self.work.tables, self._again, self._ledger, self.work.job, position, now)
@@ -197,6 +199,7 @@ class Copying:
         )
         copy = self._change(run, lambda copy: states.delivered(copy, mark, what))
         self._ledger.set(states.numbered(self._ledger.state, mark.number))
+        self.work.turns.note_chunk(row_count, now)
         self._counts.delivered(run.title, what, is_reread=bool(mark.reread), now=now)
         self._let_go(ready, run)
         self.waits.over(run.name)

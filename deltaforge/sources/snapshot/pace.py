@@ -6,6 +6,11 @@ from collections import deque
 
 SEEN_SECS = 30.0
 BURST_SECS = 1.0
+TURN_SECS = 0.03
+"""So long a chunk may keep the sinks busy while the log has changes for them, too."""
+LOG_IS_BUSY_SECS = 1.0
+LEAST_ROWS = 500
+"""Fewer rows at a time cost the server more than they help."""
 
 
 class Pace:
@@ -27,6 +32,36 @@ class Pace:
         """Rows were read."""
         if self.rows_per_second is not None:
             self._paid_at = max(self._paid_at, now - BURST_SECS) + row_count / self.rows_per_second
+
+
+class Turns:
+    """How large a chunk may be while the log is busy: its changes wait for the chunks that left before them."""
+
+    def __init__(self) -> None:
+        self._log_at = self._left_at = -LOG_IS_BUSY_SECS
+        self._left_count = 0
+        self._row_secs = 0.0
+
+    def note_log(self, now: float) -> None:
+        """Changes have come."""
+        self._log_at = now
+
+    def note_chunk(self, row_count: int, now: float) -> None:
+        """A chunk leaves."""
+        self._left_count, self._left_at = row_count, now
+
+    def note_room(self, now: float) -> None:
+        """There is room for another one."""
+        if self._left_count:
+            secs = (now - self._left_at) / self._left_count
+            self._row_secs = (self._row_secs + secs) / 2 if self._row_secs else secs
+            self._left_count = 0
+
+    def max_rows(self, now: float) -> int | None:
+        """Of a chunk; None: no bound."""
+        if now - self._log_at >= LOG_IS_BUSY_SECS or not self._row_secs:
+            return None
+        return max(LEAST_ROWS, int(TURN_SECS / self._row_secs))
 
 
 class Rate:

@@ -172,10 +172,9 @@ class TableRun:
             raise SourceError(f"{self.title} is not planned", kind="other")
         return self.plan, self.captured.table, self.ids
 
-    def max_rows(self, chunk_size: int, rows_per_second: int | None) -> int:
+    def max_rows(self, bound: int) -> int:
         """Of the next chunk."""
-        rows = int(CHUNK_BYTES / self.row_bytes) if self.row_bytes else FIRST_ROWS
-        return max(1, min(chunk_size, rows, rows_per_second or rows))
+        return max(1, min(bound, int(CHUNK_BYTES / self.row_bytes) if self.row_bytes else FIRST_ROWS))
 
     def fraction(self, copy: TableCopy, row_count: int) -> float | None:
         """About how much of the table is delivered with so many rows more."""

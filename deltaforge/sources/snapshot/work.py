@@ -9,7 +9,7 @@ from deltaforge.core.snapshot import ChunkMark, SnapshotJob, Stripe, TableCopy
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import SnapshotConfig
 from deltaforge.sources.snapshot.base import ChunkRequest, Mark
-from deltaforge.sources.snapshot.pace import Pace
+from deltaforge.sources.snapshot.pace import Pace, Turns
 from deltaforge.sources.snapshot.tables import CHUNK_BYTES, MAX_CHUNK_BYTES, REREAD_KEYS, TableRun, Wait
 from deltaforge.sources.snapshot.tasks import ListTables, PlanTable, ReadChunk, SplitStripe, Task
 
@@ -27,6 +27,7 @@ class Work:
         ready_count, ready_bytes: Chunks that were read and not delivered.
         newest: What all chunks that are asked for from now on have seen at least.
         since: What was delivered before notes were taken.
+        turns: How large a chunk may be at present.
         floors: What each chunk that is being read has seen at least.
     """
 
@@ -34,6 +35,7 @@ class Work:
         self._config = config
         self.job = job
         bounds = [bound for bound in (config.max_rows_per_second, job.max_rows_per_second) if bound is not None]
+        self.turns = Turns()
         self.pace = Pace(min(bounds) if bounds else None)
         self.epoch = 0
         self.tables: list[TableRun] = []
@@ -129,7 +131,7 @@ class Work:
                 continue
             if run.busy_count >= self.stripe_count:
                 continue
-            task = self._reread(run, copy_of(run), now) or self._stripe(run)
+            task = self._reread(run, copy_of(run), now) or self._stripe(run, now)
             if task is not None:
                 return task
         return None
@@ -148,7 +150,7 @@ class Work:
         request = self._request(run, None, None, REREAD_KEYS, copy.reread[:REREAD_KEYS])
         return self._started(run, None, request)
 
-    def _stripe(self, run: TableRun) -> ReadChunk | SplitStripe | None:
+    def _stripe(self, run: TableRun, now: float) -> ReadChunk | SplitStripe | None:
         free = next(((n, stripe) for n, stripe in enumerate(run.stripes) if stripe.is_free), None)
         if free is None or run.plan is None:
             return None
@@ -158,7 +160,8 @@ class Work:
             run.wants_split = False
             left = Stripe(stripe.read_to, stripe.end)
             return SplitStripe(self.epoch, run.name, run.round, number, run.plan, left)
-        max_rows = run.max_rows(self._config.chunk_size, self.pace.rows_per_second)
+        bounds = (self._config.chunk_size, self.pace.rows_per_second, self.turns.max_rows(now))
+        max_rows = run.max_rows(min(bound for bound in bounds if bound is not None))
         return self._started(run, number, self._request(run, stripe.read_to, stripe.end, max_rows, ()))
 
     def _request(
