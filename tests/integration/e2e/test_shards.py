@@ -1,12 +1,12 @@
 """Several databases as shards of one source, in one pipeline."""
 
-import json
 from contextlib import ExitStack
 
 import pytest
 
 from deltaforge.checkpoint.reader import read_delivery_states, read_source_states
-from tests.pipelines import PipelineProcess, wait_for
+from tests.integration.e2e.test_rest import ControlPlane, document
+from tests.pipelines import PipelineProcess, file_events, file_sink, wait_for
 
 
 @pytest.fixture
@@ -24,32 +24,33 @@ def source_of(databases, **config):
     return {"type": "postgres", "config": {"id": "src", "publication": "pub", "tables": [], "shards": shards, **config}}
 
 
-def kafka_sink(broker, topic):
-    return {"type": "kafka", "config": {"id": "kafka", "brokers": broker.bootstrap, "topic": topic}}
-
-
 class Pipeline(PipelineProcess):
-    """Writes to a Kafka topic of its own."""
+    """Writes to a file for each shard."""
 
-    def __init__(self, folder, broker, topic, source, **spec):
-        super().__init__(folder, source, [kafka_sink(broker, topic)], **spec)
-        self.broker, self.topic = broker, topic
+    def __init__(self, folder, source, **spec):
+        super().__init__(folder, source, [file_sink(folder / "out.jsonl")], **spec)
+        self.folder = folder
 
     def rows(self):
-        """What arrived: the name of the source with the ids of its rows, in order."""
-        found = {}
-        for message in self.broker.messages(self.topic):
-            event = json.loads(message.value())
-            found.setdefault(event["source"]["name"], []).append(event["after"]["id"])
-        return found
+        return rows_in(self.folder)
+
+
+def rows_in(folder):
+    """What arrived: the name of the source with the ids of its rows, in order."""
+    found = {}
+    for path in sorted(folder.glob("out.*.jsonl")):
+        events = file_events(path)
+        assert {f"{event['source']['name']}" for event in events} <= {f"p.{path.name.split('.')[1]}"}
+        found |= {event["source"]["name"]: [each["after"]["id"] for each in events] for event in events[:1]}
+    return found
 
 
 def insert(database, *ids):
     database.execute(*(f"insert into t values ({number}, 'row {number}')" for number in ids))
 
 
-def test_two_databases_of_one_server_arrive_and_each_goes_on_at_its_place(databases, kafka, tmp_path):
-    pipeline = Pipeline(tmp_path, kafka, databases[0].name, source_of(databases))
+def test_two_databases_of_one_server_arrive_and_each_goes_on_at_its_place(databases, tmp_path):
+    pipeline = Pipeline(tmp_path, source_of(databases))
     try:
         pipeline.start()
         for number, database in enumerate(databases):
@@ -87,8 +88,8 @@ def is_read_up_to_the_end(status):
     return all(shard.get("lag_bytes") == 0 and shard["events_read"] for shard in shards_of(status).values())
 
 
-def test_a_shard_is_paused_by_itself_and_each_shows_where_it_is(databases, kafka, tmp_path):
-    pipeline = Pipeline(tmp_path, kafka, databases[0].name, source_of(databases))
+def test_a_shard_is_paused_by_itself_and_each_shows_where_it_is(databases, tmp_path):
+    pipeline = Pipeline(tmp_path, source_of(databases))
     try:
         pipeline.start()
         pipeline.ask("pause", shard="s0")
@@ -125,8 +126,8 @@ def drop_slot(database):
     database.execute(f"select pg_drop_replication_slot('s_{database.name}')")
 
 
-def test_a_shard_that_is_lost_stops_the_pipeline_or_stands_alone(databases, kafka, tmp_path):
-    pipeline = Pipeline(tmp_path, kafka, databases[0].name, source_of(databases))
+def test_a_shard_that_is_lost_stops_the_pipeline_or_stands_alone(databases, tmp_path):
+    pipeline = Pipeline(tmp_path, source_of(databases))
     try:
         pipeline.start()
         insert(databases[0], 1)
@@ -155,3 +156,90 @@ def test_a_shard_that_is_lost_stops_the_pipeline_or_stands_alone(databases, kafk
         assert pipeline.log_text().count("source failed: ") == 3
     finally:
         pipeline.end()
+
+
+@pytest.fixture
+def plane(tmp_path):
+    plane = ControlPlane(tmp_path).start()
+    yield plane
+    plane.stop()
+
+
+def call(plane, method, path, body=None, *, expected=200, **options):
+    status, answer = plane.call(method, path, body, **options)
+    assert status == expected, answer
+    return answer
+
+
+MERGE = {"Content-Type": "application/merge-patch+json"}
+
+
+def test_shards_come_and_go_over_rest_and_nothing_is_lost(plane, databases, tmp_path):
+    insert(databases[0], 1)
+    insert(databases[1], 11)
+    source = source_of(databases, snapshot={"mode": "initial"})
+    both = source["config"]["shards"]
+    both[0]["dsn"] = both[0]["dsn"].replace(f":{databases[0].server.password}@", ":***@")
+    refused = call(
+        plane, "POST", "/pipelines", document(source, file_sink(tmp_path / "out.jsonl"), name="p"), expected=400
+    )
+    assert "spec.source.config.shards[0].dsn: holds only the redacted form" in refused["message"]
+
+    source["config"]["shards"] = source_of(databases)["config"]["shards"][:1]
+    shown = call(plane, "POST", "/pipelines", document(source, file_sink(tmp_path / "out.jsonl"), name="p"))
+    (shard,) = shown["spec"]["spec"]["source"]["config"]["shards"]
+    assert (shard["id"], ":***@" in shard["dsn"]) == ("s0", True)
+    wait_for(lambda: rows_in(tmp_path) == {"p.s0": [1]})  # copied
+
+    patch = {"spec": {"source": {"config": {"shards": [shard, source_of(databases)["config"]["shards"][1]]}}}}
+    call(plane, "PATCH", "/pipelines/p", patch, headers=MERGE)
+    wait_for(lambda: rows_in(tmp_path) == {"p.s0": [1], "p.s1": [11]})  # a first start of its own
+    jobs = call(plane, "GET", "/pipelines/p/snapshots")
+    assert sorted((job["shard"], job["kind"]) for job in jobs) == [("s0", "initial"), ("s1", "initial")]
+    wait_for(lambda: {job["status"] for job in call(plane, "GET", "/pipelines/p/snapshots")} == {"completed"})
+    (table,) = call(plane, "GET", "/pipelines/p/schemas")
+    assert (table["table"], [*table["shards"].values()]) == ("t", [["s0", "s1"]])
+    assert len(call(plane, "GET", "/pipelines/p/schemas/public/t/versions?shard=s1")) == 1
+    call(plane, "GET", "/pipelines/p/schemas?shard=s2", expected=400)
+
+    patch["spec"]["source"]["config"]["shards"] = [shard]
+    call(plane, "PATCH", "/pipelines/p", patch, headers=MERGE)
+    insert(databases[0], 2)
+    insert(databases[1], 12)
+    wait_for(lambda: rows_in(tmp_path) == {"p.s0": [1, 2], "p.s1": [11]})
+    assert [each["id"] for each in call(plane, "GET", "/pipelines/p")["ops"]["shards"]] == ["s0"]
+
+    patch["spec"]["source"]["config"]["shards"] = [shard, source_of(databases)["config"]["shards"][1]]
+    call(plane, "PATCH", "/pipelines/p", patch, headers=MERGE)
+    wait_for(lambda: rows_in(tmp_path) == {"p.s0": [1, 2], "p.s1": [11, 12]})  # it goes on, and copies nothing again
+
+    call(plane, "POST", "/pipelines/p/pause?shard=s0")
+    insert(databases[0], 3)
+    insert(databases[1], 13)
+    wait_for(lambda: rows_in(tmp_path) == {"p.s0": [1, 2], "p.s1": [11, 12, 13]})
+    call(plane, "POST", "/pipelines/p/resume?shard=s0")
+    wait_for(lambda: rows_in(tmp_path)["p.s0"] == [1, 2, 3])
+    asked = {"tables": ["public.t"], "shard": "s1"}
+    assert (
+        "say which shard" in call(plane, "POST", "/pipelines/p/snapshots", {"tables": ["*"]}, expected=400)["message"]
+    )
+    job = call(plane, "POST", "/pipelines/p/snapshots", asked, expected=202)
+    assert (job["shard"], job["kind"]) == ("s1", "ad_hoc")
+    wait_for(lambda: sorted(rows_in(tmp_path)["p.s1"]) == [11, 11, 12, 12, 13, 13])
+
+    wait_for(lambda: all(each.get("lag_bytes") == 0 for each in call(plane, "GET", "/pipelines/p/checkpoints")))
+    call(plane, "POST", "/pipelines/p/stop")
+    saved = {each["lane"]: each["position"] for each in call(plane, "GET", "/pipelines/p/checkpoints")}
+    call(plane, "POST", "/pipelines/p/checkpoints/reset", {"to": saved["s0"]}, expected=400)
+    call(plane, "POST", "/pipelines/p/checkpoints/reset", {"to": "earliest", "shard": "s2"}, expected=400)
+    call(plane, "POST", "/pipelines/p/checkpoints/reset", {"to": "latest", "shard": "s0", "snapshot": True})
+    assert call(plane, "GET", "/pipelines/p")["ops"]["pending_reset"] == {
+        "shards": {"s0": {"to": "latest", "snapshot": True}}
+    }
+    before = len(rows_in(tmp_path)["p.s1"])
+    call(plane, "POST", "/pipelines/p/resume")
+    wait_for(lambda: sorted(rows_in(tmp_path)["p.s0"]) == [1, 1, 2, 2, 3, 3])
+    assert len(rows_in(tmp_path)["p.s1"]) == before
+    assert "pending_reset" not in call(plane, "GET", "/pipelines/p")["ops"]
+    call(plane, "DELETE", "/pipelines/p?drop_slot=true", expected=204)
+    assert databases[0].rows("select slot_name from pg_replication_slots where slot_name like 's\\_%'") == []
