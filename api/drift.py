@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quart import Blueprint, Response, current_app, jsonify
+from quart import Blueprint, Response, current_app, jsonify, request
 
 from api.query import flag
 from deltaforge.control.shapes import DriftView
@@ -11,7 +11,7 @@ blueprint = Blueprint("drift", __name__, url_prefix="/pipelines/<name>/drift")
 
 
 async def _view(name: str) -> DriftView:
-    view: DriftView = await current_app.extensions["service"].drift(name)
+    view: DriftView = await current_app.extensions["service"].drift(name, request.args.get("shard"))
     return view
 
 

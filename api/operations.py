@@ -85,6 +85,7 @@ _SHARD = Parameter("shard", "Only this shard of the source; the pipeline runs.",
 _OF_SHARD = Parameter(
     "shard", "As this shard of the source has it; else: as the first that has it.", {"type": "string"}
 )
+_ONE_SHARD = Parameter("shard", "Only of this shard of the source; else of all as one.", {"type": "string"})
 _MOVE = Operation(c.PipeInfo, errors=(400, 404, 409), query=(_SHARD,))
 _SNAPSHOT = Operation(s.Snapshot, errors=(404, 409, 503))
 _LEVEL = Operation(c.LogLevel, body=c.LogLevel, errors=(400, 415))
@@ -162,22 +163,32 @@ OPERATIONS: Mapping[str, Operation] = {
     "GET /pipelines/{name}/schemas/{database}/{table}/versions": Operation(
         list[c.SchemaVersionInfo], errors=(400, 404), query=(_OF_SHARD,)
     ),
-    "GET /pipelines/{name}/sensing/schemas": Operation(list[c.SensedSummary], errors=(404, 409)),
+    "GET /pipelines/{name}/sensing/schemas": Operation(
+        list[c.SensedSummary], errors=(400, 404, 409), query=(_ONE_SHARD,)
+    ),
     "GET /pipelines/{name}/sensing/schemas/{table}": Operation(
         c.SensedSchema,
         errors=(400, 404, 409),
-        query=(_number("depth", "Levels of field names.", 1, 100), _flag("stats", "What was counted of each field.")),
+        query=(
+            _number("depth", "Levels of field names.", 1, 100),
+            _flag("stats", "What was counted of each field."),
+            _ONE_SHARD,
+        ),
     ),
-    "GET /pipelines/{name}/sensing/schemas/{table}/json-schema": Operation(dict[str, Any], errors=(404, 409)),
+    "GET /pipelines/{name}/sensing/schemas/{table}/json-schema": Operation(
+        dict[str, Any], errors=(400, 404, 409), query=(_ONE_SHARD,)
+    ),
     "GET /pipelines/{name}/sensing/schemas/{table}/classifications": Operation(
-        c.Classifications, errors=(400, 404, 409), query=(_flag("examples", "Some of the keys that are data."),)
+        c.Classifications,
+        errors=(400, 404, 409),
+        query=(_flag("examples", "Some of the keys that are data."), _ONE_SHARD),
     ),
-    "GET /pipelines/{name}/sensing/stats": Operation(c.SensingStats, errors=(404, 409)),
+    "GET /pipelines/{name}/sensing/stats": Operation(c.SensingStats, errors=(400, 404, 409), query=(_ONE_SHARD,)),
     "GET /pipelines/{name}/drift": Operation(
-        list[c.Drift], errors=(400, 404), query=(_flag("kinds", "The kind of each drift, and null rates."),)
+        list[c.Drift], errors=(400, 404), query=(_flag("kinds", "The kind of each drift, and null rates."), _ONE_SHARD)
     ),
     "GET /pipelines/{name}/drift/{table}": Operation(
-        c.Drift, errors=(400, 404), query=(_flag("kinds", "The kind of each drift, and null rates."),)
+        c.Drift, errors=(400, 404), query=(_flag("kinds", "The kind of each drift, and null rates."), _ONE_SHARD)
     ),
     "GET /pipelines/{name}/journal/dlq": Operation(
         list[c.DeadLetter],

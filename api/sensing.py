@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from quart import Blueprint, Response, current_app, jsonify
+from quart import Blueprint, Response, current_app, jsonify, request
 
 from api.query import flag, number
 from deltaforge.control.shapes import SensingView
@@ -13,7 +13,7 @@ blueprint = Blueprint("sensing", __name__, url_prefix="/pipelines/<name>/sensing
 
 
 async def _view(name: str) -> SensingView:
-    view: SensingView = await current_app.extensions["service"].sensing(name)
+    view: SensingView = await current_app.extensions["service"].sensing(name, request.args.get("shard"))
     return view
 
 

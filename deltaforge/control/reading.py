@@ -15,10 +15,11 @@ from deltaforge.control.options import ServeOptions
 from deltaforge.control.pipeline import Pipeline
 from deltaforge.control.schemas import SourceSchemas
 from deltaforge.control.shapes import DriftView, SensingView, read_shapes
-from deltaforge.control.shards import shards_of
+from deltaforge.control.shards import shards_asked, shards_of
 from deltaforge.control.skips import skip_views, skips_in_ops
 from deltaforge.control.streams import PipelineStreams
 from deltaforge.core.errors import CheckpointError, PipelineNotFoundError
+from deltaforge.sensing.state import SensingState
 from deltaforge.storage.base import Storage
 
 log = logging.getLogger(__name__)
@@ -84,20 +85,24 @@ class RegisteredPipelines:
         """The event that holds a pipeline up, and those that were let pass."""
         return await skip_views(self.get(name).supervisor.paths)
 
-    async def sensing(self, name: str) -> SensingView:
+    async def sensing(self, name: str, shard: str | None = None) -> SensingView:
         """What schema sensing knows, from the recovery store: also when nothing runs.
 
         Raises:
             ControlError: Sensing is off, or its results are not to be shown.
         """
         pipeline = self.get(name)
-        state = await asyncio.to_thread(read_shapes, pipeline.supervisor.paths.recovery)
+        state = await self._shapes(pipeline, shard)
         return SensingView(name, pipeline.parsed.spec.spec.schema_sensing, state)
 
-    async def drift(self, name: str) -> DriftView:
+    async def drift(self, name: str, shard: str | None = None) -> DriftView:
         """What drift detection counted, from the recovery store."""
-        pipeline = self.get(name)
-        return DriftView(name, await asyncio.to_thread(read_shapes, pipeline.supervisor.paths.recovery))
+        return DriftView(name, await self._shapes(self.get(name), shard))
+
+    async def _shapes(self, pipeline: Pipeline, shard: str | None) -> SensingState:
+        """What is saved of all shards as one, or of one of them."""
+        shards = shards_of(pipeline) if shard is None else shards_asked(pipeline.parsed.spec, shard)
+        return await asyncio.to_thread(read_shapes, pipeline.supervisor.paths.recovery, shards)
 
     async def ops(self, name: str) -> dict[str, Any]:
         """The operational part of a single pipeline's view."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from deltaforge.checkpoint.reader import read_sensing_states
 from deltaforge.core.errors import ControlError, NotFoundError
+from deltaforge.core.lanes import ONE_LOG
 from deltaforge.sensing.drift_state import TableDrift
 from deltaforge.sensing.field_list import add_statistics, field_rows
 from deltaforge.sensing.json_schema import json_schema
@@ -17,15 +18,17 @@ from deltaforge.sensing.sensor import Path as KeyPath
 from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sensing.shape import Shape
 from deltaforge.sensing.state import SensingState, decode_sensing_state, merged
+from deltaforge.sensing.united import united
 
 
-def read_shapes(recovery_dir: Path) -> SensingState:
-    """The saved state; an empty one when nothing was saved yet.
+def read_shapes(recovery_dir: Path, shards: Sequence[str] = (ONE_LOG,)) -> SensingState:
+    """The saved state of these shards as one; an empty one when nothing was saved yet.
 
     Raises:
         CheckpointError: It cannot be read.
     """
-    return merged(map(decode_sensing_state, read_sensing_states(recovery_dir)))
+    states = list(map(decode_sensing_state, read_sensing_states(recovery_dir)))
+    return united(merged(state for state in states if state.log == shard) for shard in shards)
 
 
 class SensingView:

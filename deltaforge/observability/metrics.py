@@ -161,6 +161,7 @@ class PipelineMetrics:
         self.schema_cache_misses_alias = self._counter("schema_cache_misses", "As schema_sensing_cache_misses.", table)
         self.schema_evolutions = self._counter("schema_evolutions", "Sensed schemas that changed.", table)
         self.pipeline_evolutions = self._counter("pipeline_evolutions", "Sensed schemas that changed.", ("pipeline",))
+        self._sensed: dict[str, tuple[int, int]] = {}
         self.schema_tables = self._gauge("schema_tables_total", "Sensed schemas.", ("pipeline",))
         self.schema_dynamic_maps = self._gauge("schema_dynamic_maps_total", "Objects with dynamic keys.", ("pipeline",))
         self.schema_sensing_seconds = self._histogram(
@@ -202,6 +203,13 @@ class PipelineMetrics:
             self.shard_lag_seconds.labels(*labels).set(lag_seconds)
         if lag_bytes is not None:
             self.shard_lag_bytes.labels(*labels).set(lag_bytes)
+
+    def show_sensed(self, shard: str, schema_count: int, dynamic_count: int) -> None:
+        """What is sensed of a log: the gauges have the sums over all of them."""
+        self._sensed[shard] = (schema_count, dynamic_count)
+        schemas, dynamic = map(sum, zip(*self._sensed.values(), strict=True))
+        self.schema_tables.labels(self.pipeline).set(schemas)
+        self.schema_dynamic_maps.labels(self.pipeline).set(dynamic)
 
     def count_python_rows(self, reason: str, count: int) -> None:
         """Count rows that the compiled kernel left to the Python decoders, by reason. In any thread."""

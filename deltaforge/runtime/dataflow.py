@@ -36,7 +36,7 @@ def build_dataflow(pipeline: RunningPipeline, resets: Mapping[str, ResetRequest]
     flow = Dataflow(FLOW_ID)
     batches = op.input(SOURCE_STEP, flow, LogSource(info, resets, pipeline.read_log))
     if info.spec.spec.schema_sensing.enabled:
-        sharded = op.flat_map_batch(SHARDS_STEP, batches, TableShards())
+        sharded = op.flat_map_batch(SHARDS_STEP, batches, TableShards(info.spec.shards()))
         batches = op.stateful_batch(SENSING_STEP, sharded, SensingStep(info, pipeline.arrivals).logic)
     if info.spec.lanes()[0].count > 1:
         batches = op.flat_map_batch(ROUTE_STEP, batches, Router(info))

@@ -55,7 +55,7 @@ class BatchSensing:
             "max_depth": settings.deep_inspect.max_depth,
         }
         self.shapes = PipelineSensing(settings, state)
-        self.metrics = SensingMetrics(info.metrics, self.shapes)
+        self.metrics = SensingMetrics(info.metrics, self.shapes, state.log)
         self._tables: dict[Hashable, _Table] = {}
         self._replay = ResumeFilter(state.progress) if state.progress else None
         self._read: SinkProgress | None = None  # how far the log is read; behind what is counted in a replay

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import Counter, Histogram
 
+from deltaforge.core.lanes import ONE_LOG
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sensing.pipeline import PipelineSensing
 
@@ -14,9 +15,11 @@ class SensingMetrics:
     Args:
         metrics: Of the pipeline.
         sensing: Whose caches and keys are reported.
+        log: Of which shard.
     """
 
-    def __init__(self, metrics: PipelineMetrics, sensing: PipelineSensing) -> None:
+    def __init__(self, metrics: PipelineMetrics, sensing: PipelineSensing, log: str = ONE_LOG) -> None:
+        self._log = log
         self._metrics = metrics
         self._sensing = sensing
         self._stage = metrics.stage_latency.labels(metrics.pipeline, "schema_sensing", "limits")
@@ -62,8 +65,7 @@ class SensingMetrics:
         self._observed.clear()
         keys = [key for key in self._sensing.keys() if key.sequence]  # noqa: SIM118 - not a mapping
         dynamic = sum(path.judgement.has_dynamic_fields for key in keys for path in key.judged_paths().values())
-        self._metrics.schema_tables.labels(self._metrics.pipeline).set(len(keys))
-        self._metrics.schema_dynamic_maps.labels(self._metrics.pipeline).set(dynamic)
+        self._metrics.show_sensed(self._log, len(keys), dynamic)
 
     def _note_cache(self, table: str) -> None:
         metrics, labels = self._metrics, (self._metrics.pipeline, self._metrics.table_label(table))

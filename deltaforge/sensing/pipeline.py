@@ -40,6 +40,7 @@ class PipelineSensing:
         state = state or SensingState()
         self.settings = settings
         self.progress = state.progress
+        self._log = state.log
         self.drift = PipelineDrift(state.drift)
         self._tables = state.tables
         self._sensors = {
@@ -66,7 +67,7 @@ class PipelineSensing:
             if table not in self._encoded and table in self._tables:
                 self._encoded[table] = encode_part(self._tables[table])
         encoded = {table: self._encoded[table] for table in tables if table in self._encoded}
-        return encode_parts(progress, encoded, self.drift.encoded(tables))
+        return encode_parts(progress, encoded, self.drift.encoded(tables), self._log)
 
     def name_of(self, qualifier: str, table: str) -> str:
         """What a table is called here: its bare name, or ``qualifier.table`` if a table of another database or

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 import msgspec
 
 from deltaforge.core.errors import CheckpointError
+from deltaforge.core.lanes import ONE_LOG
 from deltaforge.core.resume import SinkProgress
 from deltaforge.sensing.drift_state import TableDrift
 from deltaforge.sensing.sensor import KeyState
@@ -42,9 +43,11 @@ class SensingState(msgspec.Struct, kw_only=True):
 
     Attributes:
         progress: Which events of the log are counted: a replay must not count them again. Of the pipeline alone.
+        log: Of a source with shards: which one's.
     """
 
     v: int = VERSION
+    log: str = ONE_LOG
     progress: SinkProgress | None = None
     tables: dict[str, TableState] = {}
     drift: dict[str, TableDrift] = {}
@@ -59,6 +62,7 @@ class _Encoded(msgspec.Struct):
     progress: SinkProgress | None
     tables: dict[str, msgspec.Raw]
     drift: dict[str, msgspec.Raw]
+    log: str | msgspec.UnsetType = msgspec.UNSET
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -66,9 +70,11 @@ _decode = msgspec.msgpack.Decoder(SensingState).decode
 _decode_version = msgspec.msgpack.Decoder(_Version).decode
 
 
-def encode_parts(progress: SinkProgress | None, tables: dict[str, msgspec.Raw], drift: dict[str, msgspec.Raw]) -> bytes:
+def encode_parts(
+    progress: SinkProgress | None, tables: dict[str, msgspec.Raw], drift: dict[str, msgspec.Raw], log: str = ONE_LOG
+) -> bytes:
     """The bytes of one key."""
-    return _encode(_Encoded(VERSION, progress, tables, drift))
+    return _encode(_Encoded(VERSION, progress, tables, drift, log or msgspec.UNSET))
 
 
 NOTHING = encode_parts(None, {}, {})
@@ -80,12 +86,12 @@ def shard_of(table: str) -> int:
 
 
 def merged(states: Iterable[SensingState]) -> SensingState:
-    """The state of a pipeline out of those of all its keys. A table that several of them have, as after a move from a
+    """The state of a log out of those of all its keys. A table that several of them have, as after a move from a
     cluster to one process, is the one that has counted more.
     """
     whole = SensingState()
     for state in states:
-        whole.progress = whole.progress or state.progress
+        whole.progress, whole.log = whole.progress or state.progress, state.log or whole.log
         for table, known in state.tables.items():
             if table not in whole.tables or known.row_count > whole.tables[table].row_count:
                 whole.tables[table] = known

@@ -56,8 +56,6 @@ def _unbuilt_blocks(spec: PipelineBody) -> Iterator[Fault]:
         yield Fault("spec.schema_sensing.output.emit_events", message)
     if spec.sharding is not None:
         yield from _unbuilt_sharding(spec.sharding)
-    if spec.source.config.shards and spec.schema_sensing.enabled:
-        yield Fault("spec.schema_sensing.enabled", "is not available with shards in this version; set it to false")
     policy = spec.connection_policy
     if policy is not None and policy.default_mode not in (None, "dedicated"):
         message = "connections are never shared in this version; use dedicated or leave it out"

@@ -8,7 +8,7 @@ import pytest
 
 from deltaforge.checkpoint.reader import SENSING_KEY, read_sensing_states, sensing_shard_key
 from deltaforge.control.shapes import read_shapes
-from deltaforge.runtime.sensing_step import TableShards
+from deltaforge.runtime.sensing_step import TableShard, TableShards
 from deltaforge.sensing.settings import SchemaSensing
 from deltaforge.sensing.state import SHARDS, decode_sensing_state, shard_of
 from deltaforge.testing.fakes import RecordingSink, ScriptedStream
@@ -87,10 +87,13 @@ def test_a_run_without_a_batch_leaves_what_was_saved(tmp_path):
 def test_only_the_first_batch_of_a_run_and_the_tables_of_a_batch_are_saved():
     stream, shards = ManyTables(100), TableShards()
     stream.open(None)
-    first = [value for _, value in shards([("k", batch) for batch in stream.poll(0)])]
-    assert first[1:] == list(range(SHARDS))
-    later = list(shards([("k", batch) for _ in range(2) for batch in stream.poll(0)]))
-    assert [key for key, _ in later] == ["k", sensing_shard_key(shard_of("t2")), "k", sensing_shard_key(shard_of("t3"))]
+    first = [value for _, value in shards([(SENSING_KEY, batch) for batch in stream.poll(0)])]
+    assert first[1:] == [TableShard("", number) for number in range(SHARDS)]
+    later = list(shards([(SENSING_KEY, batch) for _ in range(2) for batch in stream.poll(0)]))
+    assert [key for key, _ in later] == [
+        *(SENSING_KEY, sensing_shard_key(shard_of("t2"))),
+        *(SENSING_KEY, sensing_shard_key(shard_of("t3"))),
+    ]
 
 
 def as_of_version_1(store):

@@ -5,6 +5,8 @@ from contextlib import ExitStack
 import pytest
 
 from deltaforge.checkpoint.reader import read_delivery_states, read_source_states
+from deltaforge.control.shapes import SensingView, read_shapes
+from deltaforge.sensing.settings import SchemaSensing
 from tests.integration.e2e.test_rest import ControlPlane, document
 from tests.pipelines import PipelineProcess, file_events, file_sink, wait_for
 
@@ -118,6 +120,37 @@ def test_a_shard_is_paused_by_itself_and_each_shows_where_it_is(databases, tmp_p
             assert f'deltaforge_source_events_total{{op="c",pipeline="p",source="src@{name}"' in metrics
         assert pipeline.ask("pause", shard="other")["kind"] == "not_found"
         assert pipeline.stop() == 0, pipeline.log()
+    finally:
+        pipeline.end()
+
+
+def sensed(pipeline, *shards):
+    """Rows that were counted, and the fields of the JSON column with whether they may be missing."""
+    state = read_shapes(pipeline.paths.recovery, shards)
+    view = SensingView("p", SchemaSensing(enabled=True), state)
+    fields = {field["name"]: field["optional"] for field in view.schema("j:doc")["fields"]}
+    return state.tables["j"].row_count, view.schema("j:doc")["event_count"], fields
+
+
+def test_what_is_sensed_of_a_shard_is_counted_once_and_shown_as_one(databases, tmp_path):
+    sensing = {"enabled": True, "high_cardinality": {"enabled": False}}
+    pipeline = Pipeline(tmp_path, source_of(databases), schema_sensing=sensing)
+    for database in databases:
+        database.execute("create table j (id int primary key, doc jsonb)")
+    try:
+        pipeline.start()
+        for number, database in enumerate(databases):
+            doc = f'{{"a": 1, "b{number}": 2}}'
+            database.execute(f"insert into j select n, '{doc}' from generate_series(1, {number + 2}) n")
+        wait_for(lambda: {name: len(ids) for name, ids in pipeline.rows().items()} == {"p.s0": 2, "p.s1": 3})
+        pipeline.kill()  # what is counted stands where the log is read from again
+        pipeline.start()
+        databases[0].execute("insert into j values (9, '{}')")
+        wait_for(lambda: 9 in pipeline.rows()["p.s0"])
+        assert pipeline.stop() == 0, pipeline.log()
+        assert sensed(pipeline, "s0") == (3, 3, {"a": True, "b0": True})
+        assert sensed(pipeline, "s1") == (3, 3, {"a": False, "b1": False})
+        assert sensed(pipeline, "s0", "s1") == (6, 6, {"a": True, "b0": True, "b1": True})
     finally:
         pipeline.end()
 
