@@ -20,7 +20,7 @@ from benchmarks.chaos_timeline import Round, Timeline
 from benchmarks.servers import Servers
 from tests.copies import copied, repeated_rows
 from tests.fixtures.fault_proxy import FaultProxy
-from tests.trial import Trial, source_of
+from tests.trial import Trial, source_of, source_of_shards
 
 GAP_SECS = 0.005
 """Between transactions."""
@@ -89,7 +89,7 @@ def _opened(servers: Servers, plan: Plan, place: tuple[Path, Round], opened: Exi
     shards = dict(zip(layout.shard_ids or [""], databases, strict=True))
     source = source_of(databases[0], url=urls[0], **snapshot)
     if layout.shard_ids:
-        source = _of_shards(shards, urls, source)
+        source = source_of_shards(shards, urls, **snapshot)
     seed = rng.randrange(1 << 30)
     trial = Trial(
         databases[0],
@@ -109,18 +109,6 @@ def _opened(servers: Servers, plan: Plan, place: tuple[Path, Round], opened: Exi
     timeline = opened.enter_context(Timeline(trial, destinations.required, found))
     proxies = source_proxies, destinations.proxy
     return Faults(trial, timeline, rng, plan.sink, proxies=proxies, copies=copies), destinations
-
-
-def _of_shards(shards: dict[str, Any], urls: list[str], source: dict[str, Any]) -> dict[str, Any]:
-    """The source with the databases as shards of it, each behind its proxy."""
-    own = {"dsn", "slot", "tables"}
-    parts = [source_of(each, url=url)["config"] for each, url in zip(shards.values(), urls, strict=True)]
-    listed = [
-        {"id": shard, **{name: value for name, value in part.items() if name in own}}
-        for shard, part in zip(shards, parts, strict=True)
-    ]
-    shared = {name: value for name, value in source["config"].items() if name not in own}
-    return {**source, "config": {**shared, "shards": listed}}
 
 
 def _batch(rng: random.Random) -> dict[str, Any]:

@@ -18,6 +18,25 @@ def source_of(database, **changes):
     return (mysql_source if database.server.scheme == "mysql" else postgres_source)(database, **changes)
 
 
+def source_of_shards(shards, urls=None, **changes):
+    """Databases of one kind as shards of one source.
+
+    Args:
+        shards: The databases, by id.
+        urls: Of each, if not its own.
+        changes: Of the source.
+    """
+    own = ("dsn", "slot", "tables")
+    urls = urls or [database.url() for database in shards.values()]
+    parts = [source_of(database, url=url) for database, url in zip(shards.values(), urls, strict=True)]
+    listed = [
+        {"id": shard, **{name: part["config"][name] for name in own if name in part["config"]}}
+        for shard, part in zip(shards, parts, strict=True)
+    ]
+    above = {name: value for name, value in parts[0]["config"].items() if name not in own}
+    return {**parts[0], "config": {**above, "shards": listed, **changes}}
+
+
 def is_delivered(database, destination, consumer=None):
     """Whether a consumer's tables are those of the database. With a consumer from before, not while more arrives."""
     events = destination.events()
