@@ -156,6 +156,7 @@ class SkipRequest(TypedDict):
 
     position: dict[str, Any]
     reason: str
+    shard: NotRequired[str]
 
 
 class Skips(TypedDict):

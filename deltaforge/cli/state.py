@@ -26,6 +26,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add_document(skip)
     add_state_dir(skip)
     skip.add_argument("--at", metavar="FILE:POS", help="where the event ends, as the error says")
+    skip.add_argument("--shard", metavar="ID", help="which shard of the source stands there")
     skip.add_argument("--reason", metavar="TEXT", help="why it may be left out; kept and logged")
     skip.set_defaults(verb=_skip)
 
@@ -33,6 +34,7 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add_document(take_over)
     add_state_dir(take_over)
     take_over.add_argument("--table", metavar="DATABASE.TABLE", required=True, help="as the error names it")
+    take_over.add_argument("--shard", metavar="ID", help="of which shard of the source, if it has some")
     take_over.set_defaults(verb=_take_over)
 
 
@@ -77,17 +79,19 @@ def _skip(args: argparse.Namespace) -> int:
     from deltaforge.control.skips import add_skip, skip_views
     from deltaforge.runtime.paths import PipelinePaths
 
-    paths = PipelinePaths(args.state_dir, load(args).spec.metadata.name)
+    document = load(args).spec
+    paths, shards = PipelinePaths(args.state_dir, document.metadata.name), document.shards()
     if args.at is None:
         if args.reason is not None:
             raise SpecError("--reason is for the event that --at names", hint="give --at too")
-        print(json.dumps(asyncio.run(skip_views(paths)), indent=2))  # noqa: T201 - the output of the command
+        print(json.dumps(asyncio.run(skip_views(paths, shards)), indent=2))  # noqa: T201 - the output of the command
         return 0
     file, _, pos = args.at.rpartition(":")
     if not file or not pos.isdigit():
         raise SpecError(f"--at is {args.at!r}, expected FILE:POS", hint="as the error of the pipeline says")
     body = {"position": {"file": file, "pos": int(pos)}, "reason": args.reason or ""}
-    print(asyncio.run(add_skip(paths, body))["message"])  # noqa: T201 - the output of the command
+    body |= {"shard": args.shard} if args.shard else {}
+    print(asyncio.run(add_skip(paths, body, shards))["message"])  # noqa: T201 - the output of the command
     return 0
 
 
@@ -95,11 +99,13 @@ def _take_over(args: argparse.Namespace) -> int:
     import asyncio
 
     from deltaforge.control.schemas import take_over
+    from deltaforge.control.shards import shard_asked
     from deltaforge.runtime.paths import PipelinePaths
 
     database, _, table = args.table.partition(".")
     if not database or not table:
         raise SpecError(f"--table is {args.table!r}, expected DATABASE.TABLE")
-    paths = PipelinePaths(args.state_dir, load(args).spec.metadata.name)
+    document = load(args).spec
+    paths = PipelinePaths(args.state_dir, document.metadata.name).of_log(shard_asked(document, args.shard))
     print(asyncio.run(take_over(paths, database, table))["message"])  # noqa: T201 - the output of the command
     return 0

@@ -83,7 +83,8 @@ class RegisteredPipelines:
 
     async def skips(self, name: str) -> dict[str, Any]:
         """The event that holds a pipeline up, and those that were let pass."""
-        return await skip_views(self.get(name).supervisor.paths)
+        pipeline = self.get(name)
+        return await skip_views(pipeline.supervisor.paths, shards_of(pipeline))
 
     async def sensing(self, name: str, shard: str | None = None) -> SensingView:
         """What schema sensing knows, from the recovery store: also when nothing runs.
@@ -121,7 +122,7 @@ class RegisteredPipelines:
             "lag_seconds": live.get("lag_seconds"),
             **{key: live[key] for key in ("lag_bytes",) if key in live},
             **pending_reset(pipeline.supervisor.paths, shards_of(pipeline)),
-            **skips_in_ops(pipeline.supervisor.paths),
+            **skips_in_ops(pipeline.supervisor.paths, shards_of(pipeline)),
         }
         source = live.get("source") or {}
         source_error = source.get("last_error")

@@ -22,7 +22,7 @@ from deltaforge.control.orphans import end_orphan, folders_of
 from deltaforge.control.pipeline import Pipeline
 from deltaforge.control.reading import RegisteredPipelines
 from deltaforge.control.registrations import Registrations, SourceIds, accepted
-from deltaforge.control.shards import ShardService
+from deltaforge.control.shards import ShardService, shards_of
 from deltaforge.control.skips import add_skip
 from deltaforge.control.snapshots import SnapshotService
 from deltaforge.control.supervisor import Supervisor
@@ -172,7 +172,7 @@ class PipelineService(RegisteredPipelines):
             SpecError: The body is wrong.
             ControlError: The pipeline does not stand at that event.
         """
-        return await self._change(name, lambda pipeline: add_skip(pipeline.supervisor.paths, body))
+        return await self._change(name, lambda p: add_skip(p.supervisor.paths, body, shards_of(p)))
 
     async def _change(self, name: str, action: Callable[[Pipeline], Awaitable[T]]) -> T:
         """Change one that is registered; see :meth:`Changes.alone`.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from deltaforge.checkpoint.reader import read_source_state
+from deltaforge.checkpoint.reader import read_source_states, source_key
 from deltaforge.core.errors import DeltaForgeError
+from deltaforge.core.lanes import ONE_LOG
 from deltaforge.core.positions import Position
 from deltaforge.doctor import files, kafka, machine, mysql, postgres, redis, snapshots, standard_output
 from deltaforge.doctor.finding import Check, Finding, Notes, Subject
@@ -54,13 +56,18 @@ def examine(
     paths = PipelinePaths(state_dir, document.spec.metadata.name)
     spec = document.spec
     here = Notes(f"document {spec.metadata.name}", {**machine.CHECKS, **TIME})
-    position = _saved(paths, here)
-    subject = Subject(spec, paths, position, holder_of(paths.lock) is not None, clock, patience_secs)
-    source, sinks = spec.spec.source, spec.spec.sinks
+    positions = _saved(paths, here)
+    first = positions.get(source_key(ONE_LOG))
+    subject = Subject(spec, paths, first, holder_of(paths.lock) is not None, clock, patience_secs)
+    logs = [
+        replace(
+            subject, spec=spec.of_shard(shard), paths=paths.of_log(shard), position=positions.get(source_key(shard))
+        )
+        for shard in spec.shards()
+    ]
     parts = [
-        _part("source", SOURCES[source.type], source.config, subject),
-        *([_copy(source.config, subject)] if snapshots.is_wanted(subject) else []),
-        *(_part("sink", SINKS[sink.type], sink.config, subject) for sink in sinks),
+        *(part for log in logs for part in _source(log)),
+        *(_part("sink", SINKS[sink.type], sink.config, subject) for sink in spec.spec.sinks),
     ]
     unknown = [text for text in document.warnings if "environment variable" not in text]
     _together(
@@ -69,11 +76,18 @@ def examine(
     return [finding for notes, _ in [(here, None), *parts] for finding in notes.findings]
 
 
-def _saved(paths: PipelinePaths, notes: Notes) -> Position | None:
+def _saved(paths: PipelinePaths, notes: Notes) -> dict[str, Position]:
+    """Where each log goes on."""
     with notes.of("state.saved"):
-        state = read_source_state(paths.recovery)
-        return state.position if state is not None else None
-    return None
+        return {key: state.position for key, state in read_source_states(paths.recovery).items()}
+    return {}
+
+
+def _source(log: Subject) -> Iterator[tuple[Notes, Callable[[], None]]]:
+    source = log.spec.spec.source
+    yield _part("source", SOURCES[source.type], source.config, log)
+    if snapshots.is_wanted(log):
+        yield _copy(source.config, log)
 
 
 def _part(kind: str, module: ModuleType, config: Any, subject: Subject) -> tuple[Notes, Callable[[], None]]:

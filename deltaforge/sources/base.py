@@ -90,6 +90,10 @@ class SourceConfig(StrictModel):
         own = {name: getattr(shard, name) for name in shard.model_fields_set}
         return self.model_copy(update={**own, "id": f"{self.id}@{shard_id}", "shards": None})
 
+    def reads_alone(self) -> Iterable[str]:
+        """What only one reader at a time may have of its server, in words; not of a source with shards."""
+        return ()
+
     @model_validator(mode="wrap")
     @classmethod
     def _with_shards(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:

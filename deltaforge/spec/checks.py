@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from deltaforge.sources.base import SourceConfig
 from deltaforge.spec.faults import Fault
 from deltaforge.spec.model import PipelineBody, PipelineSpec, QuorumPolicy
 
@@ -11,7 +12,12 @@ from deltaforge.spec.model import PipelineBody, PipelineSpec, QuorumPolicy
 def faults_of(document: PipelineSpec) -> list[Fault]:
     """Everything in the document that contradicts something else in it."""
     spec = document.spec
-    return [*_repeated_ids(spec), *_impossible_quorum(spec), *_unknown_producers(spec)]
+    return [
+        *_repeated_ids(spec),
+        *_read_twice(spec.source.config),
+        *_impossible_quorum(spec),
+        *_unknown_producers(spec),
+    ]
 
 
 def _repeated_ids(spec: PipelineBody) -> Iterator[Fault]:
@@ -26,6 +32,15 @@ def _repeated_ids(spec: PipelineBody) -> Iterator[Fault]:
             if first_of.setdefault(found, number) < number:
                 first = path.format(first_of[found])
                 yield Fault(f"spec.{path.format(number)}", f"id `{found}` is already used by spec.{first}")
+
+
+def _read_twice(config: SourceConfig) -> Iterator[Fault]:
+    """Shards that would take something of a server from each other."""
+    reader_of: dict[str, str] = {}
+    for number, shard in enumerate(config.shards or ()):
+        for found in config.of_shard(shard.id).reads_alone():
+            if (other := reader_of.setdefault(found, shard.id)) != shard.id:
+                yield Fault(f"spec.source.config.shards[{number}]", f"{found} is that of shard `{other}` already")
 
 
 def _impossible_quorum(spec: PipelineBody) -> Iterator[Fault]:

@@ -66,3 +66,8 @@ class MysqlSourceConfig(SourceConfig):
 
     def local_uses(self) -> Iterator[LocalUse]:
         return _uses_of(self.dsn) if "dsn" in self.model_fields_set else iter(())
+
+    def reads_alone(self) -> Iterator[str]:
+        from deltaforge.sources.mysql.client import server_id_of
+
+        yield f"replica id {server_id_of(self.id)}, which follows from the ids of source and shard,"

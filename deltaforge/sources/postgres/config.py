@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
-from deltaforge.core.errors import CheckpointError
+from deltaforge.core.errors import CheckpointError, SourceError
 from deltaforge.core.positions.postgres import lsn_from_text
 from deltaforge.sources.base import ShardConfig, SourceConfig
 
@@ -97,3 +97,12 @@ class PostgresSourceConfig(SourceConfig):
 
     def local_uses(self) -> Iterator[LocalUse]:
         return _uses_of(self.dsn) if "dsn" in self.model_fields_set else iter(())
+
+    def reads_alone(self) -> Iterator[str]:
+        from deltaforge.sources.postgres.session import addresses_of
+
+        try:
+            for host, port in addresses_of(self.dsn.get_secret_value()):
+                yield f"slot {self.slot} of {host}:{port}"
+        except SourceError:  # with variables in it: not known yet
+            return
