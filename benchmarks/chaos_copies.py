@@ -51,10 +51,12 @@ class Copies:
         """Ask for one more copy of some tables, which the rate makes last."""
         self._count += 1
         table = self._rng.choice(["*", "items"])
-        schema = "public" if self._trial.database.server.scheme == "postgres" else self._trial.database.name
+        logs = self._trial.logs
+        log = logs[0] if len(logs) == 1 else self._rng.choice(logs)
+        schema = "public" if log.database.server.scheme == "postgres" else log.database.name
         request: dict[str, Any] = {"id": f"copy{self._count}", "tables": [f"{schema}.{table}"]}
         request["max_rows_per_second"] = rows_per_second
-        answer = self._answer("snapshot", request=request)
+        answer = self._answer("snapshot", request=request, **({"shard": log.shard} if log.shard else {}))
         assert "job" in answer, answer
 
     def wait(self) -> None:
