@@ -6,7 +6,8 @@ The file holds documents with their secrets, so it is made readable by its owner
 returns: rows that refer to an entry may leave at once, and an event that is in a queue need not be read again.
 
 Several processes share the file (the control plane and its pipelines): each statement, and each ``extend``, is one
-transaction, and a process that finds the file locked waits up to ``BUSY_TIMEOUT_SECS``.
+transaction, and a process that finds the file locked waits up to ``BUSY_TIMEOUT_SECS``. Where processes of other
+machines may have it, too, there is no WAL, and every write is an fsync: see :mod:`.network_files`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from deltaforge.core.errors import StorageError
 from deltaforge.storage.base import LogEntry, QueueEntry, Slot
+from deltaforge.storage.network_files import may_be_shared
 from deltaforge.storage.private_files import FILE, close_to_others, make_folders
 
 BUSY_TIMEOUT_SECS = 5.0
@@ -61,8 +63,12 @@ class SqliteDatabase:
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_TIMEOUT_SECS, isolation_level=None, check_same_thread=False
             )
-            self._connection.execute("pragma journal_mode=wal")
-            self._connection.execute("pragma synchronous=normal")
+            self._usual = "normal"
+            if may_be_shared(path):
+                self._leave_wal()
+            else:
+                self._connection.execute("pragma journal_mode=wal")
+            self._connection.execute(f"pragma synchronous={self._usual}")
             self._connection.executescript(_SCHEMA)
 
     def run(self, statement: str, *values: str | bytes | float | None) -> tuple[list[tuple[object, ...]], int]:
@@ -83,7 +89,15 @@ class SqliteDatabase:
                 with connection:  # commits, or rolls back after an error
                     return [connection.execute(statement, row).fetchone()[0] for row in rows]
             finally:
-                connection.execute("pragma synchronous=normal")
+                connection.execute(f"pragma synchronous={self._usual}")
+
+    def _leave_wal(self) -> None:
+        """What would be ``normal`` with a write-ahead log may break a file without one. The mode is in the file: it is
+        left by whoever comes first, and needs that nobody else has the file open then.
+        """
+        self._usual = "full"
+        if self._connection.execute("pragma journal_mode").fetchone()[0] == "wal":
+            self._connection.execute("pragma journal_mode=delete")
 
     def close(self) -> None:
         """Close the file."""
