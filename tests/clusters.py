@@ -14,9 +14,11 @@ from tests.fixtures.ports import free_addresses
 from tests.oracle import has
 from tests.pipelines import file_events, file_sink, wait_for
 
+FLOW = "flows.pipeline:get_flow"
+
 
 class Cluster:
-    """Its first sink is a file for each lane.
+    """Its first sink is a file for each lane, if nothing else is said.
 
     Args:
         folder: For everything.
@@ -24,36 +26,41 @@ class Cluster:
         lane_count: 1: no sharding.
         mode: Of the sharding.
         part_count: Files of the recovery store.
-        sinks: More of them.
+        sink: The first one; ``sinks``: more of them.
+        flow: Makes the dataflow of a document.
         spec: More of the document.
     """
 
-    def __init__(self, folder, source, lane_count, *, mode="key", part_count=1, sinks=(), **spec):
-        self._folder, self.lane_count = folder, lane_count
-        spec |= {"source": source, "processors": [], "sinks": [file_sink(folder / "out.jsonl"), *sinks]}
+    def __init__(self, folder, source, lane_count, *, mode="key", part_count=1, sink=None, sinks=(), flow=FLOW, **spec):
+        self._folder, self.lane_count, self._flow = folder, lane_count, flow
+        spec |= {"source": source, "processors": [], "sinks": [sink or file_sink(folder / "out.jsonl"), *sinks]}
         if lane_count > 1:
             spec["sharding"] = {"mode": mode, "count": lane_count}
         self._document = folder / "p.json"
         self._document.write_text(json.dumps({"metadata": {"name": "p", "tenant": "acme"}, "spec": spec}))
         self.recovery = folder / "recovery"
-        self.recovery.mkdir()
-        command = [sys.executable, "-m", "bytewax.recovery", str(self.recovery), str(part_count)]
-        subprocess.run(command, check=True)
+        if not self.recovery.exists():
+            self.recovery.mkdir()
+            command = [sys.executable, "-m", "bytewax.recovery", str(self.recovery), str(part_count)]
+            subprocess.run(command, check=True)
         self.paths = PipelinePaths(folder / "state", "p")
         self.processes = []
         self._deaths = []
 
-    def start(self, process_count=1, worker_count=1):
+    def start(self, process_count=1, worker_count=1, environment=None, stdout=None):
         """Start all processes."""
-        flow = f"flows.pipeline:get_flow('{self._document}')"
+        flow = f"{self._flow}('{self._document}')"
         command = [sys.executable, "-m", "bytewax.run", flow, "-r", str(self.recovery), "-s", "1", "-b", "0"]
         command += ["-w", str(worker_count)]
         addresses = ";".join(free_addresses(process_count))
-        environment = {**os.environ, "DELTAFORGE_STATE_DIR": str(self.paths.state_dir), "RUST_BACKTRACE": "0"}
+        environment = {**os.environ, **(environment or {}), "RUST_BACKTRACE": "0"}
+        environment["DELTAFORGE_STATE_DIR"] = str(self.paths.state_dir)
         with (self._folder / "log").open("ab") as log:
             for number in range(process_count):
                 place = ["-i", str(number), "-a", addresses] if process_count > 1 else []
-                self.processes.append(subprocess.Popen([*command, *place], stdout=log, stderr=log, env=environment))
+                self.processes.append(
+                    subprocess.Popen([*command, *place], stdout=stdout or log, stderr=log, env=environment)
+                )
         return self
 
     def stop(self):
