@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import msgspec
+
 from deltaforge.core.resume import SinkProgress
 from deltaforge.core.snapshot import ChunkMark
+
+
+class LaneSays(msgspec.Struct, frozen=True):
+    """What is known of a lane in its own process: its sinks that will speak, those that have, and what they said."""
+
+    lane: int
+    expected: tuple[str, ...]
+    heard: tuple[str, ...]
+    marks: tuple[ChunkMark, ...]
 
 
 class ChunksAhead:
@@ -17,7 +28,7 @@ class ChunksAhead:
     spoken. Called from any thread.
 
     Args:
-        lane_count: Of the log.
+        lane_count: How many lanes of the log have to be there before anything is known.
 
     Attributes:
         saved: Number of the last chunk that a saved state knows; set by whoever saves.
@@ -40,6 +51,21 @@ class ChunksAhead:
             self._marks.update({mark.number: mark for mark in progress.chunks})
         self._heard.add((lane, sink_id))
 
+    def of_lanes(self) -> list[LaneSays]:
+        """What the lanes of this process say, for the process that reads the log."""
+        expected, heard = list(self._expected.items()), list(self._heard)
+        marks = self.marks(0)  # read last: whoever was heard has put its own there before
+        return [
+            LaneSays(lane, tuple(sinks), tuple(sink_id for number, sink_id in heard if number == lane), marks)
+            for lane, sinks in expected
+        ]
+
+    def take(self, says: LaneSays) -> None:
+        """What a lane of another process says."""
+        self._marks.update({mark.number: mark for mark in says.marks})
+        self._heard.update((says.lane, sink_id) for sink_id in says.heard)
+        self._expected[says.lane] = frozenset(says.expected)
+
     def waiting_for(self) -> str | None:
         """What has to be waited for, in words; None: all of them have spoken."""
         if len(self._expected) < self._lane_count:
@@ -50,4 +76,5 @@ class ChunksAhead:
 
     def marks(self, after: int) -> tuple[ChunkMark, ...]:
         """The chunks behind a number that a sink has, in the order of their numbers."""
-        return tuple(self._marks[number] for number in sorted(self._marks) if number > after)
+        marks = dict(self._marks)
+        return tuple(marks[number] for number in sorted(marks) if number > after)

@@ -42,7 +42,7 @@ _CHANGES: dict[str, SnapshotChange] = {
     "snapshot_resume": "resume",
     "snapshot_cancel": "cancel",
 }
-_SNAPSHOT_COMMANDS = {"snapshot", "snapshots", *_CHANGES}
+_SNAPSHOT_COMMANDS = {"snapshot", "snapshots", "chunks_ahead", *_CHANGES}
 STALLED_SECS = 30.0
 """A reader of events that takes nothing for so long is sent away."""
 
@@ -168,6 +168,8 @@ def _set_paused(pipeline: RunningPipeline, shard: Any, *, is_paused: bool) -> No
 
 def _snapshot(pipeline: RunningPipeline, command: str, request: dict[str, Any]) -> dict[str, Any]:
     """Snapshots: ask for one, list them, pause, resume or cancel one."""
+    if command == "chunks_ahead":  # of another process of the pipeline
+        return {"lanes": pipeline.chunks_ahead(str(request.get("shard") or ONE_LOG))}
     snapshots = pipeline.snapshots
     if command == "snapshots":
         return {"jobs": snapshots.views()}

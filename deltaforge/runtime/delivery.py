@@ -103,7 +103,8 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
             raise
         ahead.expect((worker.id for worker in self.workers if worker.keeps_progress), info.lane.number)
         self._barrier = Barrier(info, self.feeds)
-        self._has_saved = self._has_chunk = False
+        self._has_saved = False
+        self._chunk = self._known_chunk = 0  # the newest of this epoch, and of those before
         self._is_first = info.paths.first_delivery.exists()
         requests.ask_while(self._wants_barrier, info.lane.number)
 
@@ -153,7 +154,7 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
             with self._aborting():
                 batch = self._arrivals.arrived(item)
                 batch.reader_count = len(self.feeds)
-                self._has_chunk = self._has_chunk or batch.chunk is not None
+                self._chunk = batch.chunk.number if batch.chunk is not None else self._chunk
                 self._barrier.hand_over(batch)
             if self._tap.is_listened:
                 self._tap.offer(batch)
@@ -167,6 +168,7 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
             return self._state_before_reset
         began = time.monotonic()
         self._requests.held()
+        self._ahead.saved = max(self._ahead.saved, self._known_chunk)  # the epochs before are saved: see the source
         self._count_saved()
         with self._aborting():
             self._barrier.wait()
@@ -174,9 +176,9 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
             self._info.ownership.check()  # keep an epoch from being saved that belongs to somebody else by now
         self._info.metrics.stage_latency.labels(self._info.name, "commit", "timer").observe(time.monotonic() - began)
         reached("between_ack_and_save")
-        if self._has_chunk:
+        if self._chunk > self._known_chunk:
             reached("between_chunk_ack_and_save")
-        self._has_chunk = False
+        self._known_chunk = max(self._known_chunk, self._chunk)
         sinks = self.checkpoints()
         self._has_saved = bool(sinks or spools)
         if not self._has_saved:

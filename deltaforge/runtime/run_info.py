@@ -76,6 +76,11 @@ class RunInfo:
         return self.paths.member_outcome(self.cluster.process)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether all logs and lanes are known to be in this process."""
+        return self.cluster.processes == 1 and not self.is_embedded
+
+    @property
     def name(self) -> str:
         """``metadata.name``."""
         return self.spec.metadata.name

@@ -11,7 +11,7 @@ import msgspec
 from deltaforge.checkpoint.reset import ResetRequest
 from deltaforge.checkpoint.spooled_batch import TableSchemaCodec
 from deltaforge.checkpoint.state import DeliveryState, SourceState
-from deltaforge.core.chunks_ahead import ChunksAhead
+from deltaforge.core.chunks_ahead import ChunksAhead, LaneSays
 from deltaforge.core.errors import ControlError, NotFoundError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.lanes import Lane, source_name
@@ -19,6 +19,7 @@ from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.crossing import Arrivals
 from deltaforge.runtime.dead_letters import RetryRequest, SharedDeadLetters
 from deltaforge.runtime.delivery import Delivery
+from deltaforge.runtime.lanes_elsewhere import hear_lanes_elsewhere
 from deltaforge.runtime.log_snapshots import LogSnapshots
 from deltaforge.runtime.router import Router
 from deltaforge.runtime.run_info import RunInfo
@@ -54,7 +55,8 @@ class RunningPipeline:
         self.deliveries: dict[Lane, Delivery] = {}
         lanes = info.spec.lanes()
         self._requests = {lane.shard: BarrierRequests(lane.count) for lane in lanes}
-        self._ahead = {lane.shard: ChunksAhead(lane.count) for lane in lanes}
+        is_asked = info.is_whole or any(sink.config.keeps_progress for sink in info.spec.spec.sinks)
+        self._ahead = {lane.shard: ChunksAhead(lane.count if is_asked else 0) for lane in lanes}
         self.sinks_to_fill: dict[str, list[str]] = {}
         self._turns = LogTurns()
         self._is_paused = info.starts_paused
@@ -83,6 +85,7 @@ class RunningPipeline:
     ) -> LogPartition:
         """Bytewax has placed a log here; see :class:`LogPartition`."""
         shard = info.lane.shard
+        hear_lanes_elsewhere(info, self._ahead[shard])
         source = self.sources[shard] = LogPartition(
             info,
             self._requests[shard],
@@ -122,6 +125,11 @@ class RunningPipeline:
         if self.source is None:
             raise ControlError("no tables can be copied by this process", hint="ask again once the pipeline runs")
         return LogSnapshots({shard: source.snapshots for shard, source in list(self.sources.items())})
+
+    def chunks_ahead(self, shard: str) -> list[LaneSays]:
+        """What the sinks of a log's lanes that are here have of snapshots."""
+        ahead = self._ahead.get(shard)
+        return ahead.of_lanes() if ahead is not None else []
 
     def set_paused(self, *, is_paused: bool) -> None:
         """Stop or go on reading. The connection, keepalives and epochs go on either way. Shards that are paused by

@@ -72,6 +72,11 @@ class SinkConfig(StrictModel):
     spool: SpoolConfig = Field(default_factory=SpoolConfig, description="For sinks that are not waited for.")
     filter: SinkFilter | None = Field(None, description="Which events this sink gets; all when absent.")
 
+    @property
+    def keeps_progress(self) -> bool:
+        """Whether the sink is a :class:`ProgressStore`."""
+        return False
+
 
 def _parsed(text: str) -> str:
     Template.parse(text)

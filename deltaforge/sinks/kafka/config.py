@@ -78,6 +78,10 @@ class KafkaSinkConfig(EncodedSinkConfig):
         description="librdkafka settings of producers; they win over those of this sink. None that loads code.",
     )
 
+    @property
+    def keeps_progress(self) -> bool:
+        return self.exactly_once
+
     @model_validator(mode="after")
     def _does_a_message_fit(self) -> KafkaSinkConfig:
         largest = self._largest_message_kbytes()

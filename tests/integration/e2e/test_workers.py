@@ -4,9 +4,18 @@ import random
 
 import pytest
 
+from deltaforge.observability.kill_points import VARIABLE
 from tests.clusters import Cluster, in_log_order
-from tests.destinations import RedisDestination
+from tests.destinations import ExactlyOnceDestination, RedisDestination
 from tests.pipelines import mysql_source, postgres_source, wait_for
+from tests.snapshots import (
+    add_items,
+    assert_nothing_twice,
+    copied_ids,
+    create_items,
+    pipeline_with_snapshot,
+    wait_until_copied,
+)
 from tests.workload import Consumer, Workload, assert_ordered_without_gap, selected
 
 LANES = 4
@@ -76,3 +85,22 @@ def test_one_store_serves_any_number_of_workers_and_processes(make_cluster, mysq
     lanes = cluster.lane_events()
     assert all(assert_ordered_without_gap(events) == 0 for events in lanes)
     assert all(len(events) > 20 for events in lanes)
+
+
+def test_a_copy_that_lanes_of_another_process_are_ahead_with_is_delivered_once(tmp_path, mysql_database, kafka):
+    create_items(mysql_database, 300)
+    destination = ExactlyOnceDestination(kafka, mysql_database.name)
+    two = {"sharding": {"mode": "key", "count": 2}, "runtime": {"processes": 2}}
+    pipeline = pipeline_with_snapshot(tmp_path, mysql_database, [destination.sink], **two)
+    try:
+        pipeline.start(waits=False, environment={VARIABLE: "between_chunk_ack_and_save:1"})
+        assert pipeline.wait_code() != 0
+        pipeline.start()
+        wait_until_copied(pipeline)
+        add_items(mysql_database, [301])
+        wait_for(lambda: [event for event in destination.events() if event["op"] == "c"])
+        assert pipeline.stop() == 0
+    finally:
+        pipeline.end()
+    assert sorted(copied_ids(destination.events())) == list(range(1, 301))
+    assert_nothing_twice(destination.events())
