@@ -15,7 +15,7 @@ from rich.progress import Progress
 from benchmarks import report
 from benchmarks.latency import Load
 from benchmarks.servers import Servers
-from benchmarks.snapshot import tables
+from benchmarks.snapshot import killed, tables
 from benchmarks.snapshot.copying import Copy, copy, database_cpu_secs, settings
 from benchmarks.snapshot.load import Loaded, measure
 from benchmarks.snapshot.readers import read_all
@@ -24,6 +24,8 @@ SOURCES = ["mysql", "mariadb", "postgres"]
 SINKS = ["null", "kafka", "kafka-eos"]
 COPY_HEADS = ["Source", "Table", "Sink", "Connections", "Rows", "Rows/s", "CPU s per million", "database's", "Secs",
               "Peak RSS", "RSS by quarter"]  # fmt: skip
+KILLED_HEADS = ["Source", "Connections", "Rows", "Rows/s", "RSS at 10, 50, 100 % of the rows (MB)", "Peak RSS",
+                "Saved at the kill", "Came again"]  # fmt: skip
 LOAD_HEADS = ["Source", "Connections", "Written rows/s", "Copied rows/s", "p50", "p99", "max", "CPU"]
 
 
@@ -45,6 +47,7 @@ def main() -> None:
     readings: list[Reading] = []
     copies: list[Copy] = []
     loads: list[Loaded] = []
+    kills: list[killed.Killed] = []
     with Servers() as servers, report.progress_bars() as progress:
         versions = {source: servers.version(source) for source in options.source}
         if "copy" in options.measure:
@@ -55,16 +58,20 @@ def main() -> None:
                 copies.append(_small(servers, source, options))
             if "load" in options.measure:
                 loads += _loads(servers, source, options, progress)
-    text = _text(readings, copies, loads)
+            if "killed" in options.measure:
+                with servers.get(source).fresh_database() as database:
+                    tables.fill(database, "bulk", options.rows, progress)
+                    kills += [killed.measure(database, source, count, options.rows) for count in options.connections]
+    text = "\n\n".join(part for part in (_text(readings, copies, loads), _killed(kills)) if part)
     print(text)
-    document: dict[str, Any] = {"readings": readings, "copies": copies, "loads": loads}
+    document: dict[str, Any] = {"readings": readings, "copies": copies, "loads": loads, "kills": kills}
     report.save(options.name, "benchmarks.snapshot", document, text, **versions)
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.snapshot", description=__doc__)
     measures = ["copy", "tables", "load"]
-    parser.add_argument("--measure", nargs="+", default=measures, choices=measures)
+    parser.add_argument("--measure", nargs="+", default=measures, choices=[*measures, "killed"])
     parser.add_argument("--source", nargs="+", default=["mysql", "postgres"], choices=SOURCES)
     parser.add_argument("--kind", nargs="+", default=["bulk"], choices=tables.KINDS, help="shape of the rows")
     parser.add_argument("--sink", nargs="+", default=SINKS, choices=SINKS)
@@ -179,6 +186,18 @@ def _text(readings: list[Reading], copies: list[Copy], loads: list[Loaded]) -> s
         ]  # fmt: skip
         parts.append(report.table(LOAD_HEADS, cells))
     return "\n\n".join(parts)
+
+
+def _killed(found: list[killed.Killed]) -> str:
+    if not found:
+        return ""
+    rows = [
+        [each.source, str(each.connections), f"{each.rows:,}", f"{each.rows_per_sec:,.0f}",
+         " / ".join(f"{value:.0f}" for value in each.rss_mb), f"{each.peak_rss_mb:.0f} MB", f"{each.saved:,}",
+         f"{each.again:,}"]
+        for each in found
+    ]  # fmt: skip
+    return report.table(KILLED_HEADS, rows)
 
 
 def _cells(found: list[Copy]) -> list[str]:

@@ -137,6 +137,9 @@ class ChunkReader(Protocol):
     def split(self, plan: TablePlan, stripe: Stripe) -> Cursor | None:
         """A cursor about in the middle of what is left of a stripe; None if it is not worth it."""
 
+    def kept_secs(self) -> float | None:
+        """For how long the server keeps its log, at least; None: no time is set."""
+
     def close(self) -> None:
         """Disconnect. Never raises."""
 

@@ -1,5 +1,7 @@
 """How tables would be copied: what an examination says of real servers."""
 
+from contextlib import contextmanager
+
 import pytest
 
 from deltaforge.doctor import examine
@@ -9,6 +11,17 @@ from tests.set_ups import mysql_set_up, postgres_set_up
 def said(case, check):
     findings = examine(case.document(), case.folder / "state", patience_secs=10)
     return [(finding.level, finding.what, finding.remedy) for finding in findings if finding.check == check]
+
+
+@contextmanager
+def kept_for(database, secs):
+    """The server keeps its log for so long."""
+    ((before,),) = database.rows("select @@global.binlog_expire_logs_seconds")
+    database.execute(f"set global binlog_expire_logs_seconds = {secs}")
+    try:
+        yield
+    finally:
+        database.execute(f"set global binlog_expire_logs_seconds = {before}")
 
 
 @pytest.mark.parametrize(
@@ -29,6 +42,11 @@ def test_the_plan_has_every_table_and_what_to_expect(request, server, method, tm
         assert (level, what.startswith("1 table, about 2,")) == ("ok", True), what
         assert what.endswith("; expect 4 min or less")
         assert {entry.name for entry in tmp_path.iterdir()} == set()
+        if server == "mysql":  # 250 s of the time for which a log is kept
+            for kept, said_of_it in ((600, 0), (400, "half"), (300, "80 %")):
+                with kept_for(case.database, kept):
+                    found = [what for level, what, _ in said(case, "snapshot.plan") if level == "warning"]
+                assert [f"may take {said_of_it} " in what for what in found] == [True] * bool(said_of_it), found
 
 
 def test_a_table_that_must_not_be_read_is_an_error_with_its_remedy(postgres, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -45,6 +46,7 @@ _TABLES = """
 select table_schema, table_name from information_schema.tables
  where table_type in ('BASE TABLE', 'SYSTEM VERSIONED') order by table_schema, table_name
 """
+_KEPT = "show global variables where variable_name in ('binlog_expire_logs_seconds', 'expire_logs_days')"
 _SIZE = "select table_rows, data_length from information_schema.tables where table_schema = %s and table_name = %s"
 
 
@@ -65,6 +67,7 @@ class MysqlChunkReader:
         self._server: ServerSettings | None = None
         self._sights: Sights | None = None
         self._plans = SavedPlans(MysqlPlan)
+        self._edges: dict[tuple[TableName, str], int | None] = {}
 
     def tables(self) -> list[TableName]:
         with self._errors():
@@ -106,7 +109,9 @@ class MysqlChunkReader:
             sight = sights.before(rows.query)
             images, row_count, last = self._images(rows, request, plan)
             high = sights.after(self._connected().query, sight)  # another connection, if the read was cut
-            return self._chunk(request, sight, high, images, row_count, self._reached(request, plan, last))
+            to = self._reached(request, plan, last)
+            chunk = self._chunk(request, sight, high, images, row_count, to)
+            return replace(chunk, fraction=self._fraction(request, plan.key, to))
 
     def unsettled(self, mark: Mark, since: object) -> str | None:
         if not isinstance(mark, MysqlMark) or not isinstance(since, Since):
@@ -125,6 +130,13 @@ class MysqlChunkReader:
             return None
         with self._errors():
             return next(iter(self._bounds(plan.table, key, stripe, 2)), None)
+
+    def kept_secs(self) -> float | None:
+        with self._errors():
+            rows = self._connected().query(_KEPT)
+        found = {str(name).lower(): float(value) for name, value in rows}
+        secs = found.get("binlog_expire_logs_seconds", 0.0) or found.get("expire_logs_days", 0.0) * 86400
+        return secs or None
 
     def close(self) -> None:
         rows, self._rows, self._sights = self._rows, None, None
@@ -186,6 +198,30 @@ class MysqlChunkReader:
             return None
         places = {name: place for place, (name, _) in enumerate(request.captured.columns)}
         return cursor_of([column.value_of(last[places[column.name]]) for column in plan.key.columns])
+
+    def _fraction(self, request: ChunkRequest, key: Key | None, to: Cursor | None) -> float | None:
+        """How much of its stripe lies before a cursor, as far as keys are spread evenly. The edges of the table are
+        looked up once.
+        """
+        if to is None:
+            return 1.0
+        if key is None or request.high is not None or not key.columns[0].is_integer or key.columns[0].falls:
+            return None
+        reached = int(values_of(to)[0])
+        begins = (int(values_of(stripe.at)[0]) for stripe in request.plan.stripes if stripe.at is not None)
+        first = max((begin for begin in begins if begin < reached), default=None)
+        first = self._known_edge(request, key, None, "asc") if first is None else first
+        last = self._known_edge(request, key, request.end, "desc")
+        if first is None or last is None or last <= first:
+            return None
+        return min(0.99, max(0.0, (reached - first) / (last - first)))
+
+    def _known_edge(self, request: ChunkRequest, key: Key, cursor: Cursor | None, order: str) -> int | None:
+        place = (request.plan.table, order)
+        if cursor is None and place in self._edges:
+            return self._edges[place]
+        edge = self._edge(request.plan.table, key, cursor, order)
+        return edge if cursor is not None else self._edges.setdefault(place, edge)
 
     def _chunk(  # noqa: PLR0913 - what was read
         self, request: ChunkRequest, sight: Sight, high: MysqlPosition, images: bytes, row_count: int, to: Cursor | None

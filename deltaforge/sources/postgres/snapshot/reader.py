@@ -166,6 +166,9 @@ class PostgresChunkReader:
         own = self._plans.of(plan)
         return own.middle(Place.of(stripe.at), None if stripe.end is None else Place.of(stripe.end))
 
+    def kept_secs(self) -> float | None:
+        return None  # a slot holds its log, up to a size: each table is compared with it
+
     def close(self) -> None:
         if self._connection is not None:
             self._connection.close()
