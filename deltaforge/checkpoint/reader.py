@@ -15,6 +15,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NoReturn
 
+from msgspec import UNSET
+
 from deltaforge.checkpoint.state import (
     DeliveryState,
     SinkCheckpoint,
@@ -96,8 +98,12 @@ def read_delivery_state(recovery_dir: Path) -> DeliveryState | None:
 
 
 def read_delivery_states(recovery_dir: Path) -> dict[str, DeliveryState]:
-    """What the sinks of each lane have, by :func:`delivery_key`. Raises as :func:`read_checkpoints`."""
-    return {key: decode_delivery_state(data) for key, data in _states(recovery_dir, DELIVERY_STEP).items()}
+    """What the sinks of each lane have, by :func:`delivery_key`, for the last cut into lanes that has saved anything.
+    Raises as :func:`read_checkpoints`.
+    """
+    states = {key: decode_delivery_state(data) for key, data in _states(recovery_dir, DELIVERY_STEP).items()}
+    eras = {key: 0 if state.era is UNSET else state.era for key, state in states.items()}
+    return {key: state for key, state in states.items() if eras[key] == max(eras.values())}
 
 
 def saved_keys(recovery_dir: Path, step: str) -> set[str]:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from deltaforge.core.errors import CheckpointError
 from deltaforge.core.positions import Position, is_same_place
@@ -77,6 +78,8 @@ class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
     ``spools`` has the sinks that do not hold the barrier. ``members`` are the ids of all sinks of the document: any
     other is new.
 
+    ``era`` says of which cut into lanes it is; unset: of a pipeline that never had more than one.
+
     ``generation`` is that of the pipeline; ``sink_generations`` has the sinks that were set back alone since it
     began.
     """
@@ -89,6 +92,7 @@ class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
     reset_id: str = ""
     spools: dict[str, SpoolMark] = {}
     members: list[str] = []
+    era: int | UnsetType = UNSET
 
     def knows(self, sink_id: str) -> bool:
         """Whether the sink was part of the pipeline when this was saved."""

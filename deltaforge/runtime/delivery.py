@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import msgspec
 from bytewax.outputs import FixedPartitionedSink, StatefulSinkPartition
+from msgspec import UNSET
 from prometheus_client import Histogram
 
 from deltaforge.checkpoint.reader import DELIVERY_STEP, delivery_key
@@ -28,6 +29,7 @@ from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.crossing import Arrivals, PackedBatch
 from deltaforge.runtime.dead_letters import SharedDeadLetters
 from deltaforge.runtime.first_start import first_delivery, note_delivery_saved
+from deltaforge.runtime.lane_layout import era_of, in_era
 from deltaforge.runtime.panics import told
 from deltaforge.runtime.resting import RestingSink, resting_keys
 from deltaforge.runtime.run_info import RunInfo
@@ -84,10 +86,12 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
         self._ahead = ahead
         self._state_before_reset = state_before_reset
         ids = [sink.config.id for sink in info.spec.spec.sinks]
-        fresh = DeliveryState(source_id="", sinks=[], generation=uuid.uuid4().hex, members=ids)
+        era = era_of(info.paths) or UNSET
+        fresh = DeliveryState(source_id="", sinks=[], generation=uuid.uuid4().hex, members=ids, era=era)
         if state is None:
             fresh = first_delivery(info.paths, fresh)
-        self._state = (state or fresh).with_members(ids, lambda: uuid.uuid4().hex)
+        known = (state or fresh).with_members(ids, lambda: uuid.uuid4().hex)
+        self._state = msgspec.structs.replace(known, era=era)
         self._unmarked = unmarked_files(info, [sink_id for sink_id in ids if state and state.knows(sink_id)])
         acked = {sink.sink_id: sink for sink in self._state.sinks}
         self.dead_letters = letters.open()
@@ -231,7 +235,7 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
         """
         if (failure := self._barrier.failure()) is not None:
             raise failure
-        return self._has_saved and (
+        return (self._has_saved or bool(self._state.spools)) and (
             self._is_first or self._spools.has_others or any(feed.wants_barrier() for feed in self.feeds)
         )
 
@@ -303,10 +307,11 @@ class DeliverySink(FixedPartitionedSink[Batch | PackedBatch, bytes | None]):
             return RestingSink(resume_state)
         info = self._infos[for_part]
         info.paths.make_log_root()
-        reset = self._resets.get(info.lane.shard)
+        reset, era = self._resets.get(info.lane.shard), era_of(info.paths)
         if reset is None:
-            return self._deliver(info, decode_delivery_state(resume_state) if resume_state else None, None)
-        state = readable(decode_delivery_state, resume_state)
+            state = in_era(decode_delivery_state(resume_state) if resume_state else None, era)
+            return self._deliver(info, state, None)
+        state = in_era(readable(decode_delivery_state, resume_state), era)
         if state is not None and state.reset_id == reset.id:
             return self._deliver(info, state, None)
         if state is None:  # none, or nobody can read it: no sink has a position

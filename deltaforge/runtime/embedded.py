@@ -21,6 +21,7 @@ from deltaforge.core.errors import SpecError
 from deltaforge.observability.logging import configure
 from deltaforge.runtime.dataflow import build_dataflow
 from deltaforge.runtime.first_start import check_has_store
+from deltaforge.runtime.lane_layout import settle_layout
 from deltaforge.runtime.launcher import run_info_of
 from deltaforge.runtime.links import cluster_addresses, limit_silence
 from deltaforge.runtime.resets import new_sinks
@@ -53,6 +54,8 @@ def flow_of_file(document: Path, state_dir: Path) -> Dataflow:
             f"pipeline {info.name} has to begin elsewhere than at its saved position",
             hint="start it once with `deltaforge run`, which saves where it begins",
         )
+    info.paths.outcome.unlink(missing_ok=True)  # of a run of ours: it says nothing of the end of this one
+    settle_layout(info, None)
     if threading.current_thread() is threading.main_thread():
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: info.ending.stop())

@@ -100,16 +100,17 @@ def keep_first_position(paths: PipelinePaths, state: SourceState) -> None:
 
 def first_delivery(paths: PipelinePaths, fresh: DeliveryState) -> DeliveryState:
     """As what a lane delivers for which nothing is saved: ``fresh``, or what an earlier start of it kept that was
-    killed before it had saved anything. Durable when this returns.
+    killed before it had saved anything, with the same cut into lanes. Durable when this returns.
 
     Raises:
         CheckpointError: What was kept cannot be read.
         StorageError: The file cannot be written.
     """
     kept = _kept(paths.first_delivery, decode_delivery_state)
-    if kept is None:
-        _keep(paths.first_delivery, fresh)
-    return kept or fresh
+    if kept is not None and kept.era == fresh.era:
+        return kept
+    _keep(paths.first_delivery, fresh)
+    return fresh
 
 
 def note_delivery_saved(paths: PipelinePaths) -> None:

@@ -29,7 +29,8 @@ from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.runtime.cluster import cluster_of
 from deltaforge.runtime.ending import CLOSE_SECS, Ending, stop_secs_of
 from deltaforge.runtime.flow_run import prepare, run_flow
-from deltaforge.runtime.outcome import Outcome
+from deltaforge.runtime.lane_layout import settle_layout
+from deltaforge.runtime.outcome import Outcome, read_outcome
 from deltaforge.runtime.panics import Panics
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.runtime.progress import Progress
@@ -119,11 +120,13 @@ def run(
             info.ownership.held(paths, info.storage_path, lock_descriptor),
             stop_on_signals(ending, paths.outcome),
         ):
+            before = read_outcome(paths.outcome)
             paths.outcome.unlink(missing_ok=True)
             resets = resets_of_start(info)
             pipeline.sinks_to_fill = {shard: new_sinks(of_log, "snapshot") for shard, of_log in info.logs().items()}
             socket = ControlSocket(pipeline)
             try:
+                settle_layout(info, before)
                 log.info("pipeline %s starts", info.name)
                 _run_flow(pipeline, resets, epoch_secs)
             except DeltaForgeError as error:

@@ -27,6 +27,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     is_crash: bool = False
     at: float | None = None
 
+    @property
+    def is_clean(self) -> bool:
+        """Whether the run was stopped, and everything that it had read was acked and saved."""
+        return self.status == "stopped" and not self.message
+
     @classmethod
     def of(cls, failure: DeltaForgeError | None, *, at: float | None = None) -> Outcome:
         """The outcome of a run that ended with ``failure``, or cleanly without one.

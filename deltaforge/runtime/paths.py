@@ -87,6 +87,11 @@ class PipelinePaths:
         return self.root / "learned.db"
 
     @property
+    def lanes(self) -> Path:
+        """Into which lanes the pipeline is split, if it ever was."""
+        return self.root / "lanes.json"
+
+    @property
     def outcome(self) -> Path:
         """How the last process of this pipeline ended."""
         return self.root / "outcome.json"

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 import uuid
 
-from deltaforge.checkpoint.reader import delivery_key, read_delivery_states
+from deltaforge.checkpoint.reader import read_delivery_states, stream_key
 from deltaforge.checkpoint.reset import ResetRequest, read_reset, write_reset
-from deltaforge.core.lanes import lanes_of
 from deltaforge.core.positions import LogEdge
 from deltaforge.runtime.run_info import RunInfo
 
@@ -48,10 +47,8 @@ def new_sinks(info: RunInfo, start: str) -> list[str]:
     Raises:
         CheckpointError: The saved state cannot be read.
     """
-    saved = read_delivery_states(info.paths.recovery)
-    states = [
-        saved[key] for lane in lanes_of((info.lane.shard,), info.lane.count) if (key := delivery_key(lane)) in saved
-    ]
+    saved, key = read_delivery_states(info.paths.recovery), stream_key(info.lane.shard)
+    states = [state for lane, state in saved.items() if lane == key or lane.startswith(f"{key}#")]
     if not states:
         return []
     configs = [sink.config for sink in info.spec.spec.sinks if sink.config.start == start]
