@@ -10,12 +10,14 @@ first row need not wait for the epoch.
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from deltaforge.checkpoint.durable import write_durably
+from deltaforge.checkpoint.reader import read_source_states
 from deltaforge.checkpoint.state import (
     DeliveryState,
     SourceState,
@@ -26,6 +28,8 @@ from deltaforge.checkpoint.state import (
 from deltaforge.core.errors import CheckpointError, SpecError
 from deltaforge.runtime.paths import PipelinePaths, unwritable
 from deltaforge.storage.private_files import make_folders
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -72,6 +76,28 @@ def check_first_start(paths: PipelinePaths) -> None:
             hint=f"start with the recovery store of before (that of `deltaforge run` is {paths.recovery});"
             f" to begin anew, remove {paths.started}",
         )
+
+
+def check_goes_on(paths: PipelinePaths, keys: Collection[str]) -> None:
+    """Check that a pipeline of which positions are saved goes on at one of them: shards may come and go.
+
+    Args:
+        paths: Of the pipeline.
+        keys: Of the logs that it reads now.
+
+    Raises:
+        CheckpointError: All logs that it reads now are others, or the store cannot be read.
+    """
+    saved = read_source_states(paths.recovery)
+    if saved and saved.keys().isdisjoint(keys):
+        known = ", ".join(sorted(state.source_id for state in saved.values()))
+        raise CheckpointError(
+            f"positions of pipeline {paths.name} are saved for {known}, and it reads none of these any more: what was"
+            " written since would be lost",
+            hint="give source and shards their old ids, create a pipeline with a new name, or reset the checkpoint",
+        )
+    for key in sorted(saved.keys() - keys):
+        log.warning("%s is not read any more: its position is kept, and its slot, if it has one", saved[key].source_id)
 
 
 def note_started(paths: PipelinePaths) -> None:

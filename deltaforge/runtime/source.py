@@ -20,7 +20,13 @@ from deltaforge.core.positions import Position
 from deltaforge.core.snapshot import SnapshotState
 from deltaforge.observability.kill_points import reached
 from deltaforge.runtime.barrier_requests import BarrierRequests
-from deltaforge.runtime.first_start import check_first_start, first_position, keep_first_position, note_started
+from deltaforge.runtime.first_start import (
+    check_first_start,
+    check_goes_on,
+    first_position,
+    keep_first_position,
+    note_started,
+)
 from deltaforge.runtime.log_reading import copies_at_start, reading_of
 from deltaforge.runtime.panics import told
 from deltaforge.runtime.resting import RestingSource, resting_keys
@@ -320,6 +326,8 @@ class LogSource(FixedPartitionedSource[KeyedBatch, bytes | None]):
         self._read_log = read_log
         self._infos = {source_key(shard): of_log for shard, of_log in info.logs().items()}
         self._resting = resting_keys(info.paths.recovery, SOURCE_STEP, self._infos)
+        if self._resting and not resets:
+            check_goes_on(info.paths, self._infos)
 
     def list_parts(self) -> list[str]:
         return [*self._infos, *self._resting]

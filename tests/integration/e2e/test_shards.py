@@ -74,6 +74,11 @@ def test_two_databases_of_one_server_arrive_and_each_goes_on_at_its_place(databa
         wait_for(lambda: sum(map(len, pipeline.rows().values())) == 8)
         assert pipeline.stop() == 0, pipeline.log()
         assert pipeline.rows() == {"p.s0": [0, 1, 2, 3], "p.s1": [10, 11, 12, 13]}
+        config = pipeline.document["spec"]["source"]["config"]
+        config |= {**config.pop("shards")[0], "id": "src"}  # the first shard, as a source without shards
+        outcome = pipeline.start(waits=False).wait()
+        assert (outcome.kind, outcome.status) == ("checkpoint", "failed")
+        assert "src@s0, src@s1, and it reads none of these any more" in outcome.message
     finally:
         pipeline.end()
 
