@@ -20,12 +20,12 @@ def database(request):
         yield database
 
 
-def lane_of(event):
+def lane_of(event, count=LANES):
     """Where an event belongs: by the key that Kafka messages have."""
     table = event["source"]["table"]
     image = event["after"] or event["before"]
     key = {name: image[name] for name in KEYS[table]}
-    return zlib.crc32(json.dumps(key, ensure_ascii=False, separators=(",", ":")).encode()) % LANES
+    return zlib.crc32(json.dumps(key, ensure_ascii=False, separators=(",", ":")).encode()) % count
 
 
 def begin(trial, *, pause_secs=0.002):
@@ -33,8 +33,8 @@ def begin(trial, *, pause_secs=0.002):
     trial.begin(gap_secs=pause_secs)
 
 
-def by_lane(events):
-    lanes = [[event for event in events if lane_of(event) == lane] for lane in range(LANES)]
+def by_lane(events, count=LANES):
+    lanes = [[event for event in events if lane_of(event, count) == lane] for lane in range(count)]
     assert all(lanes), [len(lane) for lane in lanes]
     return lanes
 
@@ -52,10 +52,31 @@ def test_files_of_lanes_lose_nothing_over_kills(trial, tmp_path):
     assert [{*map(lane_of, events)} for events in destination.streams()] == [{0}, {1}, {2}]
 
 
+@pytest.mark.parametrize("database", ["mysql"], indirect=True)
 def test_kafka_lanes_repeat_nothing_over_kills(trial, kafka, database):
     destination = ExactlyOnceDestination(kafka, database.name)
     destination.streams = lambda: by_lane(destination.events())
     trial = trial(destination, sharding=BY_KEY, batch={"max_tx_bytes": 2000, "max_events": 20})
     begin(trial)
     trial.kill_at_random(random.Random(SEED), 2)
+    assert trial.finish().repeated_count == 0
+
+
+@pytest.mark.parametrize("database", ["postgres"], indirect=True)
+def test_exactly_once_holds_over_another_number_of_lanes(trial, kafka, database):
+    destination = ExactlyOnceDestination(kafka, database.name)
+    destination.streams = lambda: by_lane(destination.events(), 6)  # each of them in one lane of 3, and in one of 2
+    trial = trial(destination, sharding=BY_KEY)
+    begin(trial)
+    pipeline, sharding = trial.pipeline, trial.pipeline.document["spec"]["sharding"]
+    trial.kill()
+    pipeline.document["spec"]["sharding"] = {**sharding, "count": 2}
+    refused = pipeline.start(waits=False).wait()
+    assert (refused.status, refused.retry) == ("failed", "never")
+    assert "from 3 lanes by key to 2 lanes by key: the run before did not end with a stop" in refused.message
+    pipeline.document["spec"]["sharding"] = sharding
+    pipeline.start()
+    assert pipeline.stop() == 0, pipeline.log()
+    pipeline.document["spec"]["sharding"] = {**sharding, "count": 2}
+    pipeline.start().wait_until(lambda status: [each["lane"] for each in status["checkpoints"]] == ["0", "1"])
     assert trial.finish().repeated_count == 0

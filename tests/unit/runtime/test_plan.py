@@ -1,6 +1,12 @@
 import pytest
 
-from deltaforge.runtime.plan import explain
+from deltaforge.checkpoint.reader import SHARDS_STEP
+from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.runtime.dataflow import build_dataflow
+from deltaforge.runtime.paths import PipelinePaths
+from deltaforge.runtime.plan import explain, steps_of
+from deltaforge.runtime.run_info import RunInfo
+from deltaforge.runtime.running import RunningPipeline
 from deltaforge.spec import parse_document
 
 
@@ -54,3 +60,38 @@ def test_plan_shows_what_is_read_sensed_and_kept():
     assert "-->|publication pub<br/>slot slot_1| reading" in picture
     assert "reading --> batching[batching<br/>2000 events]" in picture
     assert "source --> sensing[sensing<br/>drift] --> delivery[delivery<br/>barrier]" in picture
+
+
+def split_document(count, **source):
+    config = {"id": "s", "dsn": "mysql://u:p@h/d", "tables": [], **source}
+    spec = {
+        "source": {"type": "mysql", "config": config},
+        "processors": [],
+        "sinks": [{"type": "file", "config": {"id": "a", "path": "/a", "required": False}}],
+        "schema_sensing": {"enabled": True},
+        "sharding": {"mode": "key", "count": count},
+    }
+    return parse_document({"metadata": {"name": "p", "tenant": "t"}, "spec": spec}).spec
+
+
+def test_plan_shows_lanes_and_shards():
+    shards = [{"id": name, "dsn": f"mysql://u:p@{name}/d"} for name in ("eu", "us")]
+    spec = split_document(2, shards=shards)
+    text = explain(spec, mermaid=False)
+    assert "lanes     2 by key of each of 2 logs" in text
+    assert "  shard     us" in text
+    picture = explain(spec, mermaid=True)
+    assert 'log1[("mysql<br/>s@us")] --> reading' in picture
+    assert "source --> sensing[sensing<br/>drift] --> route{by key} --> delivery0" in picture
+    assert 'route --> delivery3["delivery, barrier<br/>us#1"]' in picture
+    assert picture.count("[(spool)]") == 4
+    assert 'delivery3["delivery, barrier<br/>61 more"]' in explain(split_document(64), mermaid=True)
+
+
+def test_plan_has_the_steps_of_the_dataflow(tmp_path):
+    for count in (1, 3):
+        spec = split_document(count)
+        info = RunInfo(spec, PipelinePaths(tmp_path, "p"), PipelineMetrics("p"))
+        flow = build_dataflow(RunningPipeline(info))
+        names = [step.step_name for step in flow.substeps]
+        assert [name for name in names if name != SHARDS_STEP] == steps_of(spec)
