@@ -7,11 +7,13 @@ nothing is kept; ``slow`` burns 50 µs of CPU for each event besides, as a trans
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import statistics
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,11 +25,12 @@ from benchmarks import orders, report
 from benchmarks.processes import cpu_secs
 from benchmarks.servers import NullTarget, Servers
 from tests.clusters import Cluster
-from tests.pipelines import mysql_source, wait_for
+from tests.pipelines import PipelineProcess, mysql_source, wait_for
 
-POLL_SECS = 0.02
+POLL_SECS = 0.1
 SLOW_US = 50
 SENSING = {"enabled": True}
+_DELIVERED = re.compile(r"^deltaforge_sink_events_total\{[^}]*\} (\S+)$", re.MULTILINE)
 
 
 class Case(NamedTuple):
@@ -96,17 +99,36 @@ class Drains:
     def drain(self, case: Case, rows: int) -> Figures:
         """Drain it from its beginning."""
         self._count += 1
+        if case.work == "sensing":
+            return self._drain_by_launcher(case, rows)
         folder = self._folder / str(self._count)
         shutil.copytree(self._folder / f"origin-{case.lanes}", folder)
         shutil.rmtree(folder / "counts")
-        sensing = {"schema_sensing": SENSING} if case.work == "sensing" else {}
-        cluster = self._cluster(folder, case.lanes, **sensing)
+        cluster = self._cluster(folder, case.lanes)
         try:
             self._start(cluster, case)
-            figures = _measured(cluster, folder / "counts", rows)
+            pids = [process.pid for process in cluster.processes]
+            figures = _measured(lambda: _counted(folder / "counts"), pids, rows)
             cluster.stop()
         finally:
             cluster.end()
+            shutil.rmtree(folder)
+        return figures
+
+    def _drain_by_launcher(self, case: Case, rows: int) -> Figures:
+        """As a pipeline with ``spec.runtime``."""
+        folder = self._folder / str(self._count)
+        shutil.copytree(self._folder / f"origin-{case.lanes}", folder)
+        spec: dict[str, Any] = {"runtime": {"processes": case.processes}, "schema_sensing": SENSING}
+        if case.lanes > 1:
+            spec["sharding"] = {"mode": "key", "count": case.lanes}
+        pipeline = PipelineProcess(folder, self._source, [NullTarget().sink], **spec)
+        try:
+            pipeline.start(stdout=subprocess.DEVNULL)
+            figures = _measured(lambda: _delivered_by(pipeline), [pipeline.pid], rows)
+            pipeline.stop()
+        finally:
+            pipeline.end()
             shutil.rmtree(folder)
         return figures
 
@@ -116,30 +138,32 @@ class Drains:
         return Cluster(folder, self._source, lanes, sink=sink, flow="benchmarks.worker_flow:get_flow", **spec)
 
     def _start(self, cluster: Any, case: Case) -> None:
-        folder = cluster.recovery.parent / "counts"
         environment = {
-            "DELTAFORGE_BENCH_COUNTS": str(folder),
+            "DELTAFORGE_BENCH_COUNTS": str(cluster.folder / "counts"),
             "DELTAFORGE_BENCH_SINK_US": str(SLOW_US if case.work == "slow" else 0),
         }
         cluster.start(case.processes, case.workers, environment, subprocess.DEVNULL)
 
 
-def _measured(cluster: Any, counts: Path, rows: int) -> Figures:
-    pids = [process.pid for process in cluster.processes]
-    while not (first := _delivered(counts)):
+def _measured(delivered: Callable[[], int], pids: list[int], rows: int) -> Figures:
+    while not (first := delivered()):
         time.sleep(POLL_SECS)
-    began, cpu_began, delivered = time.monotonic(), sum(map(cpu_secs, pids)), first
-    while delivered < rows:
+    began, cpu_began, count = time.monotonic(), sum(map(cpu_secs, pids)), first
+    while count < rows:
         time.sleep(POLL_SECS)
-        delivered = _delivered(counts)
+        count = delivered()
     secs, cpu = time.monotonic() - began, sum(map(cpu_secs, pids)) - cpu_began
-    assert delivered == rows, f"{delivered} events, expected {rows}"
+    assert count == rows, f"{count} events, expected {rows}"
     assert rows > first, f"{rows} rows are too few to measure"
     return Figures(rows_per_sec=round((rows - first) / secs), cpu_secs_per_million=round(cpu / (rows - first) * 1e6, 2))
 
 
-def _delivered(counts: Path) -> int:
+def _counted(counts: Path) -> int:
     return sum(sum(map(int, path.read_bytes().split(b"\n")[:-1])) for path in counts.iterdir())
+
+
+def _delivered_by(pipeline: PipelineProcess) -> int:
+    return sum(int(float(count)) for count in _DELIVERED.findall(pipeline.ask("metrics")["metrics"]))
 
 
 def _result(case: Case, rows: int, rounds: list[Figures]) -> Result:

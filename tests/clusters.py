@@ -32,18 +32,18 @@ class Cluster:
     """
 
     def __init__(self, folder, source, lane_count, *, mode="key", part_count=1, sink=None, sinks=(), flow=FLOW, **spec):
-        self._folder, self.lane_count, self._flow = folder, lane_count, flow
+        self.folder, self.lane_count, self._flow = folder, lane_count, flow
         spec |= {"source": source, "processors": [], "sinks": [sink or file_sink(folder / "out.jsonl"), *sinks]}
         if lane_count > 1:
             spec["sharding"] = {"mode": mode, "count": lane_count}
         self._document = folder / "p.json"
         self._document.write_text(json.dumps({"metadata": {"name": "p", "tenant": "acme"}, "spec": spec}))
-        self.recovery = folder / "recovery"
+        self.paths = PipelinePaths(folder / "state", "p")
+        self.recovery = self.paths.recovery
         if not self.recovery.exists():
-            self.recovery.mkdir()
+            self.recovery.mkdir(parents=True)
             command = [sys.executable, "-m", "bytewax.recovery", str(self.recovery), str(part_count)]
             subprocess.run(command, check=True)
-        self.paths = PipelinePaths(folder / "state", "p")
         self.processes = []
         self._deaths = []
 
@@ -55,7 +55,7 @@ class Cluster:
         addresses = ";".join(free_addresses(process_count))
         environment = {**os.environ, **(environment or {}), "RUST_BACKTRACE": "0"}
         environment["DELTAFORGE_STATE_DIR"] = str(self.paths.state_dir)
-        with (self._folder / "log").open("ab") as log:
+        with (self.folder / "log").open("ab") as log:
             for number in range(process_count):
                 place = ["-i", str(number), "-a", addresses] if process_count > 1 else []
                 self.processes.append(
@@ -91,7 +91,7 @@ class Cluster:
 
     def lane_path(self, number):
         """The file of a lane."""
-        return self._folder / (f"out.{number}.jsonl" if self.lane_count > 1 else "out.jsonl")
+        return self.folder / (f"out.{number}.jsonl" if self.lane_count > 1 else "out.jsonl")
 
     def lane_events(self):
         """What each lane has written."""
@@ -116,7 +116,7 @@ class Cluster:
 
     def log(self):
         """What the processes said."""
-        return (self._folder / "log").read_text(errors="replace")
+        return (self.folder / "log").read_text(errors="replace")
 
     def _saved(self):
         """At a crash: what the recovery store says, and the events that were there."""

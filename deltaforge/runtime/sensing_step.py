@@ -6,7 +6,9 @@ under which its batches come, and one is of each shard of its tables. A first st
 batch changes. Bytewax hands a step all its saved states before the first item.
 
 Only one thread may look at what is known, that of the log's key. In a run with several workers the tables of a
-shard that is placed with another one are saved under the log's key.
+shard that is placed with another one are saved under the log's key. With several processes the log's key is one that
+Bytewax places where the log is read, so that no batch has to leave its process to be looked at; what was saved under
+other keys, elsewhere, is read from the recovery store.
 """
 
 from __future__ import annotations
@@ -15,17 +17,18 @@ import logging
 import operator
 import threading
 import time
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 from bytewax.operators import StatefulBatchLogic
 
-from deltaforge.checkpoint.reader import sensing_shard_key, stream_key
+from deltaforge.checkpoint.reader import read_sensing_states, sensing_shard_key, source_key, stream_key
 from deltaforge.core.batch import Batch, EventGroup
 from deltaforge.core.errors import DeltaForgeError, unforeseen
 from deltaforge.core.lanes import ONE_LOG, shard_suffix
 from deltaforge.runtime.crossing import Arrivals, PackedBatch
 from deltaforge.runtime.panics import told
+from deltaforge.runtime.placement import key_at, worker_of_part
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.sensing import MAX_KNOWN_TABLES, BatchSensing
 from deltaforge.sensing.state import NOTHING, SHARDS, SensingState, decode_sensing_state, merged, shard_of
@@ -55,10 +58,12 @@ class TableShards:
 
     Args:
         logs: The shards of the source.
+        keys: Of the logs in this step, see :func:`log_keys`.
     """
 
-    def __init__(self, logs: Iterable[str] = (ONE_LOG,)) -> None:
+    def __init__(self, logs: Iterable[str] = (ONE_LOG,), keys: Mapping[str, str] | None = None) -> None:
         self._logs = {stream_key(log): log for log in logs}
+        self._keys = keys or {key: key for key in self._logs}
         self._known: dict[Hashable, int] = {}
         self._begun: set[str] = set()
 
@@ -66,8 +71,8 @@ class TableShards:
         for key, batch in items:
             log, is_first = self._logs[key], key not in self._begun
             if is_first and log:
-                yield key, TableShard(log, WHOLE_LOG)
-            yield key, batch
+                yield self._keys[key], TableShard(log, WHOLE_LOG)
+            yield self._keys[key], batch
             shards: Iterable[int] = range(SHARDS) if is_first else self._shards(batch)
             self._begun.add(key)
             for shard in shards:
@@ -90,6 +95,26 @@ class TableShards:
             self._known.clear()
         shard = self._known[table] = shard_of(group.head().source.table)
         return shard
+
+
+def log_keys(info: RunInfo) -> dict[str, str]:
+    """The key of each log in the step of sensing, by its :func:`~deltaforge.checkpoint.reader.stream_key`: the same,
+    but where that would be placed in another process than the log.
+    """
+    cluster, logs = info.cluster, info.spec.shards()
+    keys = {stream_key(log): stream_key(log) for log in logs}
+    if not has_whole_store(info):
+        return keys
+    count, sources = cluster.processes * cluster.workers, [source_key(log) for log in logs]
+    return {
+        stream_key(log): key_at(stream_key(log), worker_of_part(source_key(log), sources, count), count)
+        for log in logs
+    }  # fmt: skip
+
+
+def has_whole_store(info: RunInfo) -> bool:
+    """Whether there are several processes, each of which can read what all of them save."""
+    return info.cluster.processes > 1 and not info.is_embedded
 
 
 class LogSensing:
@@ -147,13 +172,19 @@ class SensingStep:
         self.info = info
         self.arrivals = arrivals
         self._logs: dict[str, LogSensing] = {}
+        self._is_read = has_whole_store(info)
+        for data in read_sensing_states(info.paths.recovery) if self._is_read else ():
+            self._found(data)
 
     def logic(self, state: bytes | None) -> SensingLogic:
         """Of one key."""
-        if state is not None:
-            saved = decode_sensing_state(state)
-            self.of_log(saved.log).saved.append(saved)
+        if state is not None and not self._is_read:
+            self._found(state)
         return SensingLogic(self, state)
+
+    def _found(self, data: bytes) -> None:
+        saved = decode_sensing_state(data)
+        self.of_log(saved.log).saved.append(saved)
 
     def of_log(self, log: str) -> LogSensing:
         """What is known of one log."""

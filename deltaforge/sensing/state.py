@@ -91,7 +91,7 @@ def merged(states: Iterable[SensingState]) -> SensingState:
     """
     whole = SensingState()
     for state in states:
-        whole.progress, whole.log = whole.progress or state.progress, state.log or whole.log
+        whole.progress, whole.log = _farther(whole.progress, state.progress), state.log or whole.log
         for table, known in state.tables.items():
             if table not in whole.tables or known.row_count > whole.tables[table].row_count:
                 whole.tables[table] = known
@@ -99,6 +99,15 @@ def merged(states: Iterable[SensingState]) -> SensingState:
             if table not in whole.drift or drift.events_analyzed > whole.drift[table].events_analyzed:
                 whole.drift[table] = drift
     return whole
+
+
+def _farther(one: SinkProgress | None, other: SinkProgress | None) -> SinkProgress | None:
+    """A log's key may have had another name, in a run with other processes."""
+    if one is None or other is None:
+        return one or other
+    if one.position == other.position:
+        return max(one, other, key=lambda progress: (progress.open_count, progress.chunk))
+    return other if one.position.is_behind(other.position) else one
 
 
 def decode_sensing_state(data: bytes) -> SensingState:

@@ -4,10 +4,12 @@ import random
 
 import pytest
 
+from deltaforge.checkpoint.reader import read_sensing_states
 from deltaforge.observability.kill_points import VARIABLE
+from deltaforge.sensing.state import decode_sensing_state, merged
 from tests.clusters import Cluster, in_log_order
 from tests.destinations import ExactlyOnceDestination, RedisDestination
-from tests.pipelines import mysql_source, postgres_source, wait_for
+from tests.pipelines import PipelineProcess, file_events, file_sink, mysql_source, postgres_source, wait_for
 from tests.snapshots import (
     add_items,
     assert_nothing_twice,
@@ -104,3 +106,24 @@ def test_a_copy_that_lanes_of_another_process_are_ahead_with_is_delivered_once(t
         pipeline.end()
     assert sorted(copied_ids(destination.events())) == list(range(1, 301))
     assert_nothing_twice(destination.events())
+
+
+def test_what_is_sensed_counts_each_row_once_whatever_processes_there_are(tmp_path, mysql_database):
+    mysql_database.execute(*(f"create table t{n} (id int primary key, doc json)" for n in range(6)))
+    source = mysql_source(mysql_database)
+    pipeline = PipelineProcess(tmp_path, source, [file_sink(tmp_path / "out.jsonl")], schema_sensing={"enabled": True})
+
+    def counts():
+        found = merged(map(decode_sensing_state, read_sensing_states(pipeline.paths.recovery)))
+        return {table: known.row_count for table, known in found.tables.items()}
+
+    try:
+        for number, processes in enumerate((1, 2, 1), 1):
+            pipeline.document["spec"]["runtime"] = {"processes": processes}
+            pipeline.start()
+            mysql_database.execute(*(f"insert into t{n} values ({number}, '[1]')" for n in range(6)))
+            wait_for(lambda number=number: len(file_events(tmp_path / "out.jsonl")) == 6 * number)
+            assert pipeline.stop() == 0
+            assert counts() == {f"t{n}": number for n in range(6)}
+    finally:
+        pipeline.end()
