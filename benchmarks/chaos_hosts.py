@@ -2,9 +2,9 @@
 
 The machines are network namespaces: root is needed, and ``ip``. Each runs a process of one Bytewax cluster, as
 ``python -m bytewax.run`` starts it, and starts it again when it ends, as an orchestrator would. Both reach database and
-broker all the while; between them everything is lost for some time, or a process is killed. What must hold: the cluster
-ends by itself, comes back, and in the end every committed change has come, in the order of its key, and with Kafka
-exactly once none of them twice.
+broker all the while; between them everything is lost for some time, or one process is killed or asked to end. What must
+hold: the cluster ends by itself, comes back, and in the end every committed change has come, in the order of its key,
+and with Kafka exactly once none of them twice.
 """
 
 from __future__ import annotations
@@ -126,7 +126,9 @@ class HostsProcess:
 def main() -> int:
     """Exit code 1 if a rule was broken."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.chaos_hosts", description=__doc__)
-    parser.add_argument("--cuts", type=int, default=6, help="of the wire; a process is killed as often")
+    parser.add_argument(
+        "--cuts", type=int, default=6, help="of the wire; a process is killed, and one asked to end, as often"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--source", default="postgres", choices=["postgres", "mysql", "mariadb"])
     parser.add_argument("--sink", default=EXACT, choices=["kafka", EXACT, "redis", "file"])
@@ -176,6 +178,12 @@ def _run(options: argparse.Namespace, servers: Servers, folder: Path, opened: Ex
         secs = pipeline.wait_until_ended()
         trial.note_death()
         print(f"process {victim} killed: the other one ended after {secs:.1f} s", flush=True)
+        pipeline.start()
+        _flows(trial, f"after kill {number}")
+        pipeline.processes[1 - victim].terminate()  # as when its machine is to be emptied
+        secs = pipeline.wait_until_ended()
+        trial.note_death()
+        print(f"process {1 - victim} asked to end: both have after {secs:.1f} s", flush=True)
         pipeline.start()
     _flows(trial, "at the end")
     verdict = trial.finish()
