@@ -65,6 +65,8 @@ class Faults:
             self._choices += [(20, self._point_of_the_spool)]
         if trial.pipeline.runtime != (1, 1):
             self._choices += [(40, self._kill_one), (10, self._stop), (10, self._rescale)]
+        if "sharding" in trial.pipeline.document["spec"] and sink in (EXACT, "kafka", "redis"):
+            self._choices.append((15, self._other_lanes))  # of files each lane has its own, and over these is no order
         if len(self._source_proxies) > 1:
             self._choices += [(15, self._shard_away), (10, self._kill_in_shard_away)]
 
@@ -180,6 +182,19 @@ class Faults:
         self.trial.stop()
         self.trial.pipeline.document["spec"]["runtime"] = {"processes": processes, "workers": workers}
         self.trial.pipeline.start()
+
+    def _other_lanes(self) -> None:
+        """Stop, and go on with another number of lanes; if something is left to deliver, with those that there were."""
+        sharding = self.trial.pipeline.document["spec"]["sharding"]
+        before, sharding["count"] = sharding["count"], self._rng.randint(1, 4)
+        self.timeline.note("other lanes", f"{before} to {sharding['count']}")
+        self.trial.stop()
+        self.trial.pipeline.start(waits=False)
+        if not self.trial.pipeline.is_running():
+            assert "cannot be cut anew" in self.trial.pipeline.log(), self.trial.pipeline.log()
+            self.timeline.note("lanes refused", "")
+            sharding["count"] = before
+            self.trial.pipeline.start()
 
     def _shard_away(self) -> None:
         """The server of one shard is away for a while, and the others go on."""

@@ -31,6 +31,8 @@ KINDS = {
     "large": ("^", "#9a9a9a", "large transaction"),
     "stop": ("s", "#9a9a9a", "stop and start"),
     "rescale": ("D", "#9a9a9a", "other processes and workers"),
+    "other lanes": ("d", "#9a9a9a", "another number of lanes"),
+    "lanes refused": ("1", "#9a9a9a", "that, refused"),
     "shard away": ("v", "#2e7d4f", "a shard's server away"),
 }
 PANEL_INCHES = (4.8, 2.0)

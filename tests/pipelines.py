@@ -56,6 +56,17 @@ class PipelineProcess:
         """Of all its processes, the first one's at first."""
         return [self.pid, *sorted(pid for pid in pipeline_processes(self.paths.state_dir) if pid != self.pid)]
 
+    def is_running(self):
+        """Wait until it runs, or has ended by itself; whether it runs."""
+        wait_for(lambda: self._process.poll() is not None or self._says_it_runs(), interval_secs=0.05)
+        return self._process.poll() is None
+
+    def _says_it_runs(self):
+        try:
+            return self.ask("status")["state"] == "running"
+        except (OSError, ValueError):
+            return False
+
     def wait_until_running(self):
         """Wait until it says so."""
         self.wait_until(lambda status: status["state"] == "running")
