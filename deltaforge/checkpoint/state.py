@@ -67,10 +67,6 @@ class SpoolMark(msgspec.Struct, frozen=True, omit_defaults=True):
     position: Position
     is_detached: bool = False
 
-    def is_detached_at(self, position: Position | None) -> bool:
-        """Whether the sink was given up at a place, however an operator writes it."""
-        return self.is_detached and position is not None and is_same_place(position, self.position)
-
 
 class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
     """The acked position of every sink. ``reset_id``: as in :class:`SourceState`; both are saved together.
@@ -121,7 +117,8 @@ class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
         Args:
             reset_id: Of the reset; also the new generation, the same however often the start is repeated.
             sink_id: The one sink that is set back; None: all of them.
-            to: Where reading begins. A sink that was given up just there gets what waits for it, and goes on.
+            to: Where reading begins. A sink that was given up there, or further on and has not got what is before it,
+                gets what waits for it, and goes on: lanes are given up at places of their own.
         """
         if sink_id is None:
             members = self.members
@@ -129,7 +126,8 @@ class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
                 source_id=self.source_id, sinks=[], generation=reset_id, reset_id=reset_id, members=members
             )
         mark = self.spools.get(sink_id)
-        if mark is not None and mark.is_detached_at(to):
+        acked = next((sink.position for sink in self.sinks if sink.sink_id == sink_id), None)
+        if mark is not None and mark.is_detached and _goes_on(mark.position, acked, to):
             attached = msgspec.structs.replace(mark, is_detached=False)
             return msgspec.structs.replace(self, spools={**self.spools, sink_id: attached}, reset_id=reset_id)
         return msgspec.structs.replace(
@@ -139,6 +137,14 @@ class DeliveryState(msgspec.Struct, frozen=True, kw_only=True):
             sink_generations={**self.sink_generations, sink_id: reset_id},
             reset_id=reset_id,
         )
+
+
+def _goes_on(given_up: Position, acked: Position | None, to: Position | None) -> bool:
+    """Whether a sink gets what waits for it. What is read from ``to`` on does not have all of that."""
+    if to is None:
+        return False
+    has_gap = acked is None or acked.is_behind(to) is True
+    return is_same_place(to, given_up) or (has_gap and to.is_behind(given_up) is True)
 
 
 T = TypeVar("T", SourceState, DeliveryState)

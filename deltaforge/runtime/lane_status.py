@@ -19,6 +19,15 @@ def feeds(deliveries: Deliveries) -> list[SinkFeed]:
     return [feed for _, delivery in _in_order(deliveries) for feed in delivery.feeds]
 
 
+def show_spools(deliveries: Deliveries) -> None:
+    """Bring the gauges of spools up to date."""
+    of_sinks: dict[str, list[SinkFeed]] = {}
+    for feed in feeds(deliveries):
+        of_sinks.setdefault(feed.id, []).append(feed)
+    for of_sink in of_sinks.values():
+        of_sink[0].meter.show([feed.stock() for feed in of_sink])
+
+
 def errors(deliveries: Deliveries) -> dict[str, str]:
     """What is wrong with each sink that is not healthy in every lane, with the lanes, if there are several."""
     found: dict[str, dict[str, list[str]]] = {}

@@ -17,7 +17,7 @@ from deltaforge.core.resume import ResumeFilter, SinkProgress
 from deltaforge.observability.threads import show_thread_name
 from deltaforge.runtime.ending import THREADS_SECS
 from deltaforge.runtime.sink_worker import SinkWorker
-from deltaforge.runtime.spool_meter import SpoolMeter
+from deltaforge.runtime.spool_meter import SpoolMeter, SpoolStock
 from deltaforge.sinks.base import SpoolConfig
 
 log = logging.getLogger(__name__)
@@ -71,7 +71,7 @@ class SinkFeed:
         self.worker = worker
         self._spool = spool
         self._config = config
-        self._meter = meter
+        self.meter = meter
         self.is_follower = is_follower
         self._position = mark.position if mark else None
         self._replay = ResumeFilter(SinkProgress(mark.position)) if mark else None
@@ -197,11 +197,11 @@ class SinkFeed:
             has_all = self.is_live and not self._handed
             return has_all or self._first() > saved.first
 
-    def show(self) -> None:
-        """Bring the gauges up to date. From any thread."""
+    def stock(self) -> SpoolStock:
+        """What waits in the spool. From any thread."""
         with self._changed:
             self._remove_acked()
-            self._meter.show(self._spool, self._waiting_count, is_detached=self.is_detached)
+            return SpoolStock(self._waiting_count, self._spool.byte_count, self.is_detached)
 
     def begin_close(self) -> None:
         """Have the threads end."""
@@ -285,7 +285,7 @@ class SinkFeed:
         start = self._tx_start or self._spool.end
         self._spool.append(batch)
         self._waiting_count += batch.event_count
-        self._meter.written(batch.event_count)
+        self.meter.written(batch.event_count)
         self._tx_start = None if batch.is_tx_end else start
         if batch.is_tx_end:
             self._end = self._spool.end

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from deltaforge.checkpoint.spool import Spool
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from deltaforge.observability.metrics import PipelineMetrics
+
+
+class SpoolStock(NamedTuple):
+    """What waits in one spool."""
+
+    event_count: int
+    byte_count: int
+    is_detached: bool
 
 
 class SpoolMeter:
@@ -18,10 +28,11 @@ class SpoolMeter:
         """So many events were written down."""
         self._metrics.spool_written.labels(*self._labels).inc(event_count)
 
-    def show(self, spool: Spool, event_count: int, *, is_detached: bool) -> None:
-        """How much waits at a barrier."""
-        metrics, labels, size = self._metrics, self._labels, spool.byte_count
-        metrics.spool_events.labels(*labels).set(event_count)
-        metrics.spool_size.labels(*labels).set(size)
-        metrics.spool_saturation_ratio.labels(*labels).set(size / self._max_bytes)
-        metrics.spool_detached.labels(*labels).set(is_detached)
+    def show(self, stocks: Sequence[SpoolStock]) -> None:
+        """How much waits now: in the spools of a sink, which has one for each lane."""
+        metrics, labels = self._metrics, self._labels
+        metrics.spool_events.labels(*labels).set(sum(stock.event_count for stock in stocks))
+        metrics.spool_size.labels(*labels).set(sum(stock.byte_count for stock in stocks))
+        fullest = max(stock.byte_count for stock in stocks)
+        metrics.spool_saturation_ratio.labels(*labels).set(fullest / self._max_bytes)
+        metrics.spool_detached.labels(*labels).set(any(stock.is_detached for stock in stocks))

@@ -86,8 +86,7 @@ def say_what_was_delivered(pipeline: RunningPipeline) -> None:
     if not pipeline.deliveries:
         return
     places = {found.sink_id: found.position.view() for _, found in lane_status.checkpoints(pipeline.deliveries)}
-    for feed in lane_status.feeds(pipeline.deliveries):
-        feed.show()
+    lane_status.show_spools(pipeline.deliveries)
     value_of = pipeline.info.metrics.registry.get_sample_value
     for sink in pipeline.info.spec.spec.sinks:
         labels = {"pipeline": pipeline.info.name, "sink": sink.config.id}
@@ -116,10 +115,10 @@ def metrics_text(pipeline: RunningPipeline) -> str:
     metrics.show_table_lags(time.time())
     _show_snapshots(pipeline)
     _count_dead_letters(pipeline)
+    lane_status.show_spools(pipeline.deliveries)
     errors = lane_status.errors(pipeline.deliveries)
     is_up: dict[str, bool] = {}
     for feed in lane_status.feeds(pipeline.deliveries):
-        feed.show()
         is_up[feed.id] = is_up.get(feed.id, feed.id not in errors) and feed.worker.is_open
     for sink_id, is_sink_up in is_up.items():
         metrics.sink_up.labels(name, sink_id).set(is_sink_up)

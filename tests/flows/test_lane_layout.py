@@ -13,6 +13,7 @@ from deltaforge.runtime import lane_layout
 from deltaforge.runtime.lane_layout import era_of, settle_layout
 from deltaforge.runtime.lane_status import feeds
 from deltaforge.runtime.outcome import Outcome
+from deltaforge.runtime.status import metrics_text
 from deltaforge.spec.model import ShardingSpec
 from deltaforge.testing.fakes import RecordingSink, ScriptedStream, fail_on
 from tests.flows.running import FakePipeline, run
@@ -106,3 +107,12 @@ def test_a_sink_that_keeps_its_progress_has_to_have_been_stopped(tmp_path, monke
     monkeypatch.undo()
     pipeline_of(tmp_path, 2, 30, outcome=KILLED)  # a sink that does not is written to again, as ever
     assert era_of(pipeline.paths) == 2
+
+
+def test_gauges_of_spools_are_those_of_all_lanes(tmp_path):
+    down = lambda _: RecordingSink(fail_on("open", *range(1, 100)))  # noqa: E731 - a sink of each lane
+    pipeline, _ = pipeline_of(tmp_path, 3, 30, make=down, optional=frozenset({"a"}))
+    written = pipeline.info.metrics.spool_written.labels("p", "a")
+    run(pipeline, until=lambda: written._value.get() >= 30)
+    lines = metrics_text(pipeline.running).splitlines()
+    assert 'deltaforge_sink_spool_events{pipeline="p",sink="a"} 30.0' in lines

@@ -61,6 +61,7 @@ class Client:
         self._retries = metrics.kafka_retries.labels(*labels)
         self._queue_messages = metrics.kafka_queue_messages.labels(*labels)
         self._queue_bytes = metrics.kafka_queue_bytes.labels(*labels)
+        self._queued = 0, 0  # messages and bytes, as the statistics said last
         self._retry_count = 0
         self._failures: dict[str, FailedError] = {}
         self._trouble: Trouble | None = None
@@ -222,7 +223,14 @@ class Client:
         """Throw away what waits, disconnect and end the thread. Nothing may be called after it."""
         self._is_closing.set()
         self._thread.join()
+        self._note_queue(0, 0)
         self._driver.close()
+
+    def _note_queue(self, messages: int, size: int) -> None:
+        """What waits in the client: lanes have one each, and the metrics have all of it."""
+        self._queue_messages.inc(messages - self._queued[0])
+        self._queue_bytes.inc(size - self._queued[1])
+        self._queued = messages, size
 
     def _refusal(self, refused: RefusedError, topic: str, value: bytes | None) -> FailedError:
         error = FailedError(refused.name, refused.text, value, topic=topic, index=refused.index)
@@ -312,8 +320,7 @@ class Client:
 
     def _on_statistics(self, text: str) -> None:
         statistics = msgspec.json.decode(text, type=_Statistics)
-        self._queue_messages.set(statistics.msg_cnt)
-        self._queue_bytes.set(statistics.msg_size)
+        self._note_queue(statistics.msg_cnt, statistics.msg_size)
         retry_count = sum(broker.txretries for broker in statistics.brokers.values())
         self._retries.inc(max(0, retry_count - self._retry_count))
         self._retry_count = retry_count

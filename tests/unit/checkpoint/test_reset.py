@@ -128,6 +128,14 @@ def test_a_sink_that_was_given_up_keeps_what_waits_however_the_place_is_written(
     assert (attached.first, attached.end, attached.is_detached) == (mark.first, mark.end, False)
 
 
+def test_a_lane_that_was_given_up_further_on_keeps_what_nothing_else_has():
+    mark = SpoolMark(SpoolPlace(1, 8), SpoolPlace(7, 9000), PostgresPosition(300), is_detached=True)
+    acked = SinkCheckpoint("a", PostgresPosition(100), datetime.now(UTC))
+    for sinks, to, keeps in (([acked], 200, True), ([], 200, True), ([acked], 100, False), ([acked], 301, False)):
+        state = DeliveryState(source_id="s", sinks=sinks, spools={"a": mark})
+        assert ("a" in state.after_reset("r", "a", PostgresPosition(to)).spools) == keeps
+
+
 def test_file_holds_the_newest_request_until_that_one_is_saved(tmp_path):
     path = tmp_path / "reset.json"
     assert read_reset(path) is None
