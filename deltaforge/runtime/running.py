@@ -155,18 +155,14 @@ class RunningPipeline:
         source.set_paused(is_paused=is_paused or self._is_paused)
 
     def reload_schemas(self, tables: list[tuple[str, str]] | None) -> list[dict[str, Any]]:
-        """Read table definitions from the source's catalog again; see :meth:`LogReader.reload`.
+        """Read table definitions from the source's catalog again; see :meth:`LogReader.reload`. Of a shard that is away
+        one row says so, without a table.
 
         Raises:
             ControlError: The source runs in another process of the cluster, or is not connected.
         """
         self._reader_here()
-        found = []
-        for shard, source in list(self.sources.items()):
-            said = {"shard": shard} if shard else {}
-            found += [{**msgspec.structs.asdict(table), **said} for table in source.reader.reload(tables)]
-            source.snapshots.look()
-        return found
+        return [row for shard, source in list(self.sources.items()) for row in _reloaded(shard, source, tables)]
 
     def retry_dead_letters(self, request: dict[str, Any]) -> list[dict[str, Any]]:
         """Deliver dead letters again; see :meth:`PipelineDeadLetters.retry`.
@@ -219,3 +215,14 @@ class RunningPipeline:
         info = self.info
         codec: TableSchemaCodec = info.spec.spec.source.table_codec(name, info.tenant, info.metrics.count_python_rows)
         return codec
+
+
+def _reloaded(shard: str, source: LogPartition, tables: list[tuple[str, str]] | None) -> list[dict[str, Any]]:
+    try:
+        rows = [msgspec.structs.asdict(table) for table in source.reader.reload(tables)]
+    except ControlError as error:
+        if not shard:
+            raise
+        rows = [{"database": "", "table": "", "status": "error", "changed": False, "error": str(error)}]
+    source.snapshots.look()
+    return [{**row, "shard": shard} if shard else row for row in rows]

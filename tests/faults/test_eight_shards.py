@@ -5,6 +5,7 @@ from contextlib import ExitStack
 import pytest
 
 from deltaforge.checkpoint.reader import read_source_states
+from deltaforge.control.reading import troubles_of
 from tests.combinations import IS_FULL
 from tests.databases import begin_log_anew
 from tests.pipelines import PipelineProcess, file_events, file_sink, wait_for
@@ -115,6 +116,9 @@ def test_eight_shards_over_two_processes_and_one_server_that_goes_and_comes_back
         states = {name: each["state"] for name, each in pipeline.figures(status).items()}
         assert states == {shard.name: "running" for shard in shards[:-1]} | {LAST: "reconnecting"}
         assert f"shard {LAST}: " in status["source"]["last_error"]
+        assert {*troubles_of(status)} == {f"shard {LAST}"}
+        reloaded = {(row["shard"], row["table"], row["status"]) for row in pipeline.ask("reload_schemas")["tables"]}
+        assert reloaded == {(shard.name, "t", "ok") for shard in shards[:-1]} | {(LAST, "", "error")}
         away["come"]()
         shards[-1].insert()
         wait_for(pipeline.has_all)

@@ -33,6 +33,13 @@ class Pipeline(PipelineProcess):
         super().__init__(folder, source, [file_sink(folder / "out.jsonl")], **spec)
         self.folder = folder
 
+    def start(self, *, waits=True, **options):
+        """A shard is not waited for by the others: what is written before its slot is there is not in its log."""
+        super().start(waits=waits, **options)
+        if waits:
+            self.wait_until(lambda status: set(states_of(status).values()) <= {"running", "paused"})
+        return self
+
     def rows(self):
         return rows_in(self.folder)
 
