@@ -36,6 +36,7 @@ class Result(msgspec.Struct, kw_only=True):
     rss_mb: list[float]
     stall_secs: float = 0
     rss_stalled_mb: float | None = None
+    lanes: int = 1
 
 
 class Drain:
@@ -46,8 +47,8 @@ class Drain:
         self._source, self._workload, self._rows = source, workload, rows
         self._progress = progress
 
-    def run(self, sink: str, stall_secs: float = 0) -> Result:
-        """Write the backlog, drain it, and count what came out.
+    def run(self, sink: str, stall_secs: float = 0, lanes: int = 1) -> Result:
+        """Write the backlog, drain it in so many lanes by key, and count what came out.
 
         Raises:
             AssertionError: The destination does not hold every change, or holds one twice without a reason.
@@ -58,10 +59,13 @@ class Drain:
                 target = self._target(sink, database.name, folder)
                 database.execute(orders.table("postgres" if self._source == "postgres" else "mysql", self._workload))
                 pipeline = self._pipeline(folder, database, target)
+                if lanes > 1:
+                    pipeline.document["spec"]["sharding"] = {"mode": "key", "count": lanes}
                 try:
                     pipeline.start().stop()  # saves the position that the backlog begins at
                     self._write(database)
                     result = self._drain(pipeline, target, sink, stall_secs)
+                    result.lanes = lanes
                     pipeline.stop()
                 finally:
                     pipeline.end()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import sys
+from collections.abc import Sequence
 
 from benchmarks import orders, report
 from benchmarks.drain import Drain, Result
@@ -21,8 +22,11 @@ def main() -> int:
         for source in options.source:
             for sink in options.sink:
                 drain = Drain(servers, source, options.workload, options.rows, progress)
-                rounds = [drain.run(sink, options.stall_secs) for _ in range(options.rounds)]
-                results.append(_median(rounds))
+                rounds = [
+                    [drain.run(sink, options.stall_secs, lanes) for lanes in options.lanes]
+                    for _ in range(options.rounds)
+                ]
+                results += map(_median, zip(*rounds, strict=True))
     text = _table(results)
     print(text)
     report.save(options.name, "benchmarks.run", {"results": results}, text)
@@ -37,15 +41,18 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--workload", default="bulk", choices=orders.WORKLOADS, help="shape of the rows")
     parser.add_argument("--rows", type=int, default=200_000, help="changes in the backlog")
     parser.add_argument("--rounds", type=int, default=1, help="the median by rate of so many is kept")
+    parser.add_argument("--lanes", nargs="+", type=int, default=[1], help="lanes by key, one count after the other")
     parser.add_argument("--stall-secs", type=float, default=0, help="stop the sink that long halfway (redis only)")
     parser.add_argument("--name", default="drain", help="first part of the result's file name")
     options = parser.parse_args()
     if options.stall_secs and options.sink != ["redis"]:
         parser.error("--stall-secs needs --sink redis")
+    if options.lanes != [1] and "file" in options.sink:
+        parser.error("--lanes needs a --sink whose lanes go to one place")
     return options
 
 
-def _median(rounds: list[Result]) -> Result:
+def _median(rounds: Sequence[Result]) -> Result:
     middle = statistics.median_low(result.rows_per_sec for result in rounds)
     return next(result for result in rounds if result.rows_per_sec == middle)
 
@@ -58,7 +65,8 @@ def _cells(r: Result) -> list[str]:
     quarters = " ".join(f"{value:.0f}" for value in r.rss_mb)
     stalled = f"{r.stall_secs:.0f} s, {r.rss_stalled_mb:.0f} MB" if r.rss_stalled_mb else ""
     figures = [f"{r.rows_per_sec:,.0f}", str(r.cpu_secs_per_million), f"{r.peak_rss_mb:.0f} MB", f"{quarters} MB"]
-    return [r.source, r.sink, r.workload, f"{r.rows:,}", *figures, stalled]
+    source = f"{r.source}, {r.lanes} lanes" if r.lanes > 1 else r.source
+    return [source, r.sink, r.workload, f"{r.rows:,}", *figures, stalled]
 
 
 if __name__ == "__main__":
