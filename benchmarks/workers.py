@@ -1,7 +1,8 @@
 """``python -m benchmarks.workers``: what more workers and processes gain, and what they cost.
 
 Each case drains one backlog of MySQL, in interleaved rounds; figures are medians. The sink encodes and writes to where
-nothing is kept; ``slow`` burns 50 µs of CPU for each event besides, as a transform or a client in Python would.
+nothing is kept; ``slow`` burns 50 µs of CPU for each event besides, as a transform or a client in Python would: there a
+tenth of the backlog is enough.
 """
 
 from __future__ import annotations
@@ -53,6 +54,10 @@ CASES = [
     Case("sensing", 1, 2, 1),
     Case("sensing", 2, 2, 1),
 ]
+
+
+def _wanted(case: Case, rows: int) -> int:
+    return rows // 10 if case.work == "slow" else rows
 
 
 class Figures(msgspec.Struct, kw_only=True):
@@ -108,7 +113,7 @@ class Drains:
         try:
             self._start(cluster, case)
             pids = [process.pid for process in cluster.processes]
-            figures = _measured(lambda: _counted(folder / "counts"), pids, rows)
+            figures = _measured(lambda: _counted(folder / "counts"), pids, _wanted(case, rows))
             cluster.stop()
         finally:
             cluster.end()
@@ -125,7 +130,7 @@ class Drains:
         pipeline = PipelineProcess(folder, self._source, [NullTarget().sink], **spec)
         try:
             pipeline.start(stdout=subprocess.DEVNULL)
-            figures = _measured(lambda: _delivered_by(pipeline), [pipeline.pid], rows)
+            figures = _measured(lambda: _delivered_by(pipeline, case.processes), [pipeline.pid], rows)
             pipeline.stop()
         finally:
             pipeline.end()
@@ -153,23 +158,27 @@ def _measured(delivered: Callable[[], int], pids: list[int], rows: int) -> Figur
         time.sleep(POLL_SECS)
         count = delivered()
     secs, cpu = time.monotonic() - began, sum(map(cpu_secs, pids)) - cpu_began
-    assert count == rows, f"{count} events, expected {rows}"
     assert rows > first, f"{rows} rows are too few to measure"
-    return Figures(rows_per_sec=round((rows - first) / secs), cpu_secs_per_million=round(cpu / (rows - first) * 1e6, 2))
+    return Figures(
+        rows_per_sec=round((count - first) / secs), cpu_secs_per_million=round(cpu / (count - first) * 1e6, 2)
+    )
 
 
 def _counted(counts: Path) -> int:
     return sum(sum(map(int, path.read_bytes().split(b"\n")[:-1])) for path in counts.iterdir())
 
 
-def _delivered_by(pipeline: PipelineProcess) -> int:
-    return sum(int(float(count)) for count in _DELIVERED.findall(pipeline.ask("metrics")["metrics"]))
+def _delivered_by(pipeline: PipelineProcess, processes: int) -> int:
+    """Each process says for itself: to merge what they say takes time that is not the drain's."""
+    sockets = [pipeline.paths.socket, *map(pipeline.paths.member_socket, range(1, processes))]
+    texts = [pipeline.ask("metrics", path=path, alone=True)["metrics"] for path in sockets]
+    return sum(int(float(count)) for text in texts for count in _DELIVERED.findall(text))
 
 
 def _result(case: Case, rows: int, rounds: list[Figures]) -> Result:
     return Result(
         **case._asdict(),
-        rows=rows,
+        rows=_wanted(case, rows),
         rows_per_sec=statistics.median(figures.rows_per_sec for figures in rounds),
         cpu_secs_per_million=statistics.median(figures.cpu_secs_per_million for figures in rounds),
         rounds=rounds,
@@ -196,17 +205,24 @@ def _run(options: argparse.Namespace, servers: Servers, progress: Progress) -> l
     return [_result(case, options.rows, rounds) for case, rounds in found.items()]
 
 
+def _row(result: Result) -> list[str]:
+    counts = [str(result.lanes), str(result.processes), str(result.workers)]
+    return [result.work, *counts, f"{result.rows_per_sec:,.0f}", f"{result.cpu_secs_per_million:.2f}"]
+
+
 def main() -> None:
     """Prints a table, and writes a file of results."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.workers", description=__doc__)
     parser.add_argument("--work", nargs="+", default=["slow", "plain", "sensing"], choices=["slow", "plain", "sensing"])
-    parser.add_argument("--rows", type=int, default=200_000, help="changes in the backlog")
+    parser.add_argument("--rows", type=int, default=800_000, help="changes in the backlog")
     parser.add_argument("--rounds", type=int, default=3, help="drains of each case")
     options = parser.parse_args()
     with Servers() as servers, report.progress_bars() as progress:
         results = _run(options, servers, progress)
-    for result in results:
-        print(result)
+        heads = ("Work", "Lanes", "Processes", "Workers each", "Rows/s", "CPU s per million")
+        text = report.table(heads, [_row(result) for result in results])
+        print(text)
+        report.save("workers", "benchmarks.workers", {"results": results}, text, mysql=servers.version("mysql"))
 
 
 if __name__ == "__main__":

@@ -99,12 +99,13 @@ class PipelineProcess:
         if self._process is not None and self._process.poll() is None:
             self.kill()
 
-    def ask(self, command, **more):
+    def ask(self, command, *, path=None, **more):
+        """Ask the pipeline, or one of its processes by the path of its socket."""
         import socket
 
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(10)
-            client.connect(str(self.paths.socket))
+            client.connect(str(path or self.paths.socket))
             client.sendall(json.dumps({"cmd": command, **more}).encode() + b"\n")
             return json.loads(client.makefile("rb").readline())
 
