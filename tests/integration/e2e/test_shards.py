@@ -203,6 +203,29 @@ def test_a_shard_that_is_lost_stops_the_pipeline_or_stands_alone(databases, tmp_
         pipeline.end()
 
 
+def test_a_shard_that_nobody_may_read_is_read_once_that_is_mended(databases, tmp_path):
+    role = f"r_{databases[0].name}"
+    databases[0].execute(f"create role {role} superuser password 'x'")
+    source = source_of(databases, shard_failure="go_on")
+    source["config"]["shards"][0]["dsn"] = databases[0].url(user=role, password="x")
+    pipeline = Pipeline(tmp_path, source)
+    try:
+        pipeline.start(waits=False)
+        status = pipeline.wait_until(lambda status: states_of(status) == {"s0": "failed", "s1": "running"})
+        assert "s0: " in status["source"]["last_error"]
+        insert(databases[1], 11)
+        wait_for(lambda: pipeline.rows() == {"p.s1": [11]})
+        databases[0].execute(f"alter role {role} login")
+        pipeline.ask("resume", shard="s0")
+        pipeline.wait_until(lambda status: set(states_of(status).values()) == {"running"})
+        insert(databases[0], 1)
+        wait_for(lambda: pipeline.rows() == {"p.s0": [1], "p.s1": [11]})
+        assert pipeline.stop() == 0, pipeline.log()
+    finally:
+        pipeline.end()
+        databases[0].execute(f"drop role {role}")
+
+
 @pytest.fixture
 def plane(tmp_path):
     plane = ControlPlane(tmp_path).start()
