@@ -16,11 +16,12 @@ class SavedPlans(Generic[P]):
     """Decodes :attr:`TablePlan.detail`, once for the chunks of a table that follow each other.
 
     Args:
-        kind: The struct that the source made the plan of.
+        decoder: Of the struct that the source made the plan of. It is made when its module is imported: a decoder that
+            several threads make of one struct for the first time ends the process inside msgspec (0.22).
     """
 
-    def __init__(self, kind: type[P]) -> None:
-        self._kind = kind
+    def __init__(self, decoder: msgspec.json.Decoder[P]) -> None:
+        self._decoder = decoder
         self._last: tuple[str, P] | None = None
 
     def of(self, plan: TablePlan) -> P:
@@ -31,7 +32,7 @@ class SavedPlans(Generic[P]):
         """
         if self._last is None or self._last[0] != plan.detail:
             try:
-                self._last = plan.detail, msgspec.json.decode(plan.detail, type=self._kind)
+                self._last = plan.detail, self._decoder.decode(plan.detail)
             except msgspec.MsgspecError as exc:
                 name = ".".join(plan.table)
                 raise SourceError(f"the saved plan of table {name} cannot be read: {exc}", kind="checkpoint") from exc

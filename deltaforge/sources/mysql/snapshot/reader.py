@@ -57,6 +57,9 @@ class MysqlPlan(msgspec.Struct, frozen=True, omit_defaults=True):
     key: Key | None = None
 
 
+_plan_decoder = msgspec.json.Decoder(MysqlPlan)
+
+
 class MysqlChunkReader:
     """One connection. Opened by its first use, and again after an error."""
 
@@ -66,7 +69,7 @@ class MysqlChunkReader:
         self._rows: RowsConnection | None = None
         self._server: ServerSettings | None = None
         self._sights: Sights | None = None
-        self._plans = SavedPlans(MysqlPlan)
+        self._plans = SavedPlans(_plan_decoder)
         self._edges: dict[tuple[TableName, str], int | None] = {}
 
     def tables(self) -> list[TableName]:

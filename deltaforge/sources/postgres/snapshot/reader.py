@@ -33,6 +33,7 @@ from deltaforge.sources.postgres.snapshot.range_size import RangeSize
 from deltaforge.sources.snapshot.base import Chunk, ChunkRequest, Mark, TablePlan
 from deltaforge.sources.snapshot.plans import SavedPlans
 
+_plan_decoder = msgspec.json.Decoder(CopyPlan)
 CUT_BYTES = 64 << 20
 """A chunk that has so many bytes is given up, and a smaller one read."""
 
@@ -83,7 +84,7 @@ class PostgresChunkReader:
         self._config = config
         self._captures = captured_tables(config.tables)
         self._connection: CopyConnection | None = None
-        self._plans = SavedPlans(CopyPlan)
+        self._plans = SavedPlans(_plan_decoder)
         self._sizes: dict[tuple[int, str | None], RangeSize] = {}  # a condition leaves fewer rows on a page
         self._at_work: tuple[Since | None, frozenset[int]] = (
             None,

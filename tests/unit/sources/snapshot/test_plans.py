@@ -1,0 +1,25 @@
+"""Saved plans, decoded by several threads that copy side by side."""
+
+import subprocess
+import sys
+
+RACE = """
+import sys, threading
+from deltaforge.sources.mysql.snapshot import reader as mysql
+from deltaforge.sources.postgres.snapshot import reader as postgres
+sys.setswitchinterval(1e-6)
+begins = threading.Barrier(8)
+def decode():
+    begins.wait()
+    mysql._plan_decoder.decode('{"digest": "d", "key": null}')
+    postgres._plan_decoder
+threads = [threading.Thread(target=decode) for _ in range(8)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+"""
+
+
+def test_threads_decode_plans_side_by_side_from_the_first_one_on():
+    """Where several threads have msgspec look into one struct for the first time, the process ends inside it."""
+    for _ in range(3):
+        assert subprocess.run([sys.executable, "-c", RACE], check=False).returncode == 0
