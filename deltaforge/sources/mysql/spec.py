@@ -35,6 +35,8 @@ class MysqlSourceSpec(StrictModel):
         """Packs the tables of a pipeline of this source."""
         from deltaforge.sources.mysql.table_codec import MysqlTableSchemaCodec
 
+        _load()
+
         return MysqlTableSchemaCodec(name, tenant, count_python_rows)
 
     def reads_from(self) -> dict[str, str]:
@@ -47,3 +49,12 @@ class MysqlSourceSpec(StrictModel):
 
     def drop_slot(self, timeout_secs: float) -> None:
         """Nothing is there to be dropped."""
+
+
+def _load() -> None:
+    """Import what connects, with its client library. Called before there are threads: those that read logs and those
+    that copy tables would do it at a time, and see the library half loaded.
+    """
+    from deltaforge.sources.mysql.snapshot import reader, stream
+
+    del reader, stream

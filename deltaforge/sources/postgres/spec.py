@@ -40,6 +40,8 @@ class PostgresSourceSpec(StrictModel):
         """Packs the tables of a pipeline of this source."""
         from deltaforge.sources.postgres.table_codec import PostgresTableSchemaCodec
 
+        _load()
+
         return PostgresTableSchemaCodec(name, tenant, count_python_rows)
 
     def reads_from(self) -> dict[str, str]:
@@ -57,3 +59,13 @@ class PostgresSourceSpec(StrictModel):
         from deltaforge.sources.postgres.remains import drop_slot
 
         drop_slot(self.config.dsn.get_secret_value(), self.config.slot, timeout_secs)
+
+
+def _load() -> None:
+    """Import what connects, with its client library. Called before there are threads: those that read logs and those
+    that copy tables would do it at a time, and see the library half loaded.
+    """
+    from deltaforge.sources.postgres import stream
+    from deltaforge.sources.postgres.snapshot import reader
+
+    del reader, stream
