@@ -33,6 +33,7 @@ from tests.trial import Trial, pause, source_of
 LAYOUT = Layout("key", 4, processes=2)
 PORT = 2101
 MOST_SECS = 120.0
+GRACE_SECS = 30.0
 
 
 class HostsProcess:
@@ -91,6 +92,15 @@ class HostsProcess:
         for process in self.processes.values():
             process.wait(timeout=MOST_SECS)
         return time.monotonic() - began
+
+    def drain(self, number: int) -> None:
+        """Its machine is to be emptied: it is asked to end, and killed if it has not by then."""
+        process = self.processes[number]
+        process.terminate()
+        try:
+            process.wait(timeout=GRACE_SECS)
+        except subprocess.TimeoutExpired:
+            process.kill()
 
     def keep_up(self) -> None:
         """Start again what has ended, as an orchestrator does."""
@@ -180,7 +190,7 @@ def _run(options: argparse.Namespace, servers: Servers, folder: Path, opened: Ex
         print(f"process {victim} killed: the other one ended after {secs:.1f} s", flush=True)
         pipeline.start()
         _flows(trial, f"after kill {number}")
-        pipeline.processes[1 - victim].terminate()  # as when its machine is to be emptied
+        pipeline.drain(1 - victim)
         secs = pipeline.wait_until_ended()
         trial.note_death()
         print(f"process {1 - victim} asked to end: both have after {secs:.1f} s", flush=True)
