@@ -5,7 +5,7 @@ READY := .venv/.ready
 DEMO_READY := .venv/.demo-ready
 PYTEST := $(BIN)/pytest -q
 # Tests against servers wait more than they work: JOBS of them at a time, each process with servers of its own.
-PARALLEL = --require-servers -n $(or $(JOBS),4) --dist worksteal
+PARALLEL = --require-servers -n $(or $(JOBS),5) --dist worksteal
 
 # Where it is set, each of the thousands of processes that tests start would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
