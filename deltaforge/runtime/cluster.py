@@ -43,6 +43,12 @@ class Cluster:
         """Numbers of the other processes."""
         return [number for number in range(self.processes) if number != self.process]
 
+    @property
+    def near(self) -> list[int]:
+        """Those of them on this machine: under the same host name."""
+        hosts = [address.rpartition(":")[0] for address in self.addresses]
+        return [number for number in self.others if not hosts or hosts[number] == hosts[self.process]]
+
 
 ALONE = Cluster()
 

@@ -1,14 +1,12 @@
 """A pipeline inside somebody else's Bytewax run: ``python -m bytewax.run``, a notebook, a test.
 
-Bytewax's own launcher decides about workers, processes and recovery; we only listen to signals. One
-pipeline must not be run twice at a time: that is up to the caller here, since the processes of one
-cluster share a pipeline.
+Bytewax's own launcher decides about workers, processes and recovery. Under ``python -m bytewax.run`` its process 0 owns
+the pipeline, and each has a control socket; elsewhere that one pipeline is not run twice at a time is up to the caller.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 from dataclasses import replace
@@ -19,11 +17,13 @@ from bytewax.dataflow import Dataflow
 from deltaforge.checkpoint.reset import read_reset
 from deltaforge.core.errors import SpecError
 from deltaforge.observability.logging import configure
+from deltaforge.runtime.bytewax_process import begin, cluster_of_command, heed_signals, serve
 from deltaforge.runtime.dataflow import build_dataflow
-from deltaforge.runtime.first_start import check_has_store
+from deltaforge.runtime.first_start import check_has_store, is_bytewax_run
 from deltaforge.runtime.lane_layout import settle_layout
 from deltaforge.runtime.launcher import run_info_of
 from deltaforge.runtime.links import cluster_addresses, limit_silence
+from deltaforge.runtime.panics import Panics
 from deltaforge.runtime.resets import new_sinks
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.running import RunningPipeline
@@ -46,9 +46,11 @@ def flow_of_file(document: Path, state_dir: Path) -> Dataflow:
         CheckpointError: The saved state cannot be read.
     """
     configure(os.environ)
-    info = replace(run_info_of(load_file(document, dict(os.environ)), state_dir), is_embedded=True, panics=None)
+    info = run_info_of(load_file(document, dict(os.environ)), state_dir)
     check_has_store(sys.argv[1:], os.environ)
+    info = replace(info, is_embedded=True, panics=Panics(is_quiet=False), cluster=cluster_of_command())
     info.paths.create()
+    end = begin(info) if is_bytewax_run() else None
     if any(map(_begins_elsewhere, info.logs().values())):
         raise SpecError(
             f"pipeline {info.name} has to begin elsewhere than at its saved position",
@@ -57,10 +59,12 @@ def flow_of_file(document: Path, state_dir: Path) -> Dataflow:
     info.paths.outcome.unlink(missing_ok=True)  # of a run of ours: it says nothing of the end of this one
     settle_layout(info, None)
     if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: info.ending.stop())
+        heed_signals(info)
     limit_silence(cluster_addresses(sys.argv[1:], os.environ))
-    return build_dataflow(RunningPipeline(info))
+    pipeline = RunningPipeline(info)
+    if end is not None:
+        serve(pipeline, end)
+    return build_dataflow(pipeline)
 
 
 def _begins_elsewhere(info: RunInfo) -> bool:

@@ -41,6 +41,12 @@ _HINT = (
 )
 
 
+def is_bytewax_run() -> bool:
+    """Whether ``python -m bytewax.run`` is what runs here."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return spec is not None and spec.name == RUNNER
+
+
 def check_has_store(arguments: Sequence[str], environment: Mapping[str, str]) -> None:
     """Check that ``python -m bytewax.run``, if that is what runs here, was given a recovery store.
 
@@ -51,8 +57,7 @@ def check_has_store(arguments: Sequence[str], environment: Mapping[str, str]) ->
     Raises:
         SpecError: It was not: nothing would keep the position.
     """
-    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-    if spec is None or spec.name != RUNNER:
+    if not is_bytewax_run():
         return
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("-r", "--recovery-directory", default=environment.get(STORE_VARIABLE))

@@ -78,7 +78,7 @@ def run_flow(pipeline: RunningPipeline, resets: dict[str, ResetRequest], epoch_s
         if all(text in str(error) for text in _PORT_TAKEN):
             raise PortTakenError("the port of this process is taken by somebody else", kind="io") from error
         cause = info.panics.cause if info.panics is not None else None
-        if cluster.addresses and info.ending.failure is None and cause is None and _is_lost(error):
+        if cluster.addresses and info.ending.failure is None and cause is None and is_lost(error):
             return True
         info.ending.fail(reason_of(cause or error))
     return False
@@ -109,5 +109,6 @@ def reason_of(error: BaseException) -> DeltaForgeError:
     return SourceError(f"the dataflow failed unexpectedly: {unforeseen(error)}", crash=True)
 
 
-def _is_lost(error: BaseException) -> bool:
+def is_lost(error: BaseException) -> bool:
+    """Whether this is how Bytewax says that another process has ended."""
     return any(text in str(error) for text in _LOST)

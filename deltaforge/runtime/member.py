@@ -21,10 +21,11 @@ from deltaforge.runtime.outcome import Outcome
 from deltaforge.runtime.ownership import BEAT, LeashedOwnership
 from deltaforge.runtime.panics import Panics
 from deltaforge.runtime.paths import PipelinePaths
-from deltaforge.runtime.peers import Peers, stop_together
+from deltaforge.runtime.peers import Peers
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.running import RunningPipeline
 from deltaforge.runtime.stop_signals import stop_on_signals
+from deltaforge.runtime.stop_together import stop_together
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ def run_member(name: str, state_dir: Path) -> int:
 
 def _run(pipeline: RunningPipeline, job: MemberJob) -> int:
     info, is_lost = pipeline.info, False
-    with stop_on_signals(info.ending, info.outcome_path), stop_together(info.ending, Peers(info)):
+    with stop_on_signals(info.ending, info.outcome_path), stop_together(pipeline, Peers(info)):
         socket = ControlSocket(pipeline)
         try:
             is_lost = run_flow(pipeline, job.resets, job.epoch_secs, job.cluster)

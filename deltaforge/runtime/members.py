@@ -29,9 +29,10 @@ from deltaforge.runtime.cluster import Cluster, held_addresses
 from deltaforge.runtime.flow_run import PortTakenError, run_flow
 from deltaforge.runtime.outcome import ElsewhereError, Outcome, read_outcome
 from deltaforge.runtime.ownership import BEAT
-from deltaforge.runtime.peers import Peers, stop_together
+from deltaforge.runtime.peers import Peers
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.running import RunningPipeline
+from deltaforge.runtime.stop_together import stop_together
 from deltaforge.spec import PipelineSpec
 from deltaforge.spec.remote import RemoteRules
 
@@ -90,7 +91,7 @@ def lead(pipeline: RunningPipeline, resets: dict[str, ResetRequest], epoch_secs:
     for left in reversed(range(PORT_TRIES)):
         with held_addresses(info.cluster.processes) as addresses:
             placed = replace(info.cluster, addresses=addresses)
-            with stop_together(info.ending, Peers(info)), Members(info, replace(job, cluster=placed)) as members:
+            with stop_together(pipeline, Peers(info)), Members(info, replace(job, cluster=placed)) as members:
                 try:
                     is_lost = run_flow(pipeline, resets, epoch_secs, placed)
                 except PortTakenError as error:

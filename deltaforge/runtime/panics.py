@@ -34,11 +34,15 @@ R = TypeVar("R")
 class Panics:
     """The standard error of the process, which may be set aside once.
 
+    Args:
+        is_quiet: Set it aside; else it is not ours.
+
     Attributes:
         cause: The first exception that left our code; Bytewax loses it where there are several workers.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_quiet: bool = True) -> None:
+        self._is_quiet = is_quiet
         self.cause: BaseException | None = None
         self._kept: IO[bytes] | None = None
         self._stderr = -1
@@ -46,7 +50,7 @@ class Panics:
     def expect(self, error: BaseException) -> None:
         """An exception is about to reach Bytewax."""
         self.cause = self.cause or error
-        if self._kept is None:
+        if self._is_quiet and self._kept is None:
             self._kept = tempfile.TemporaryFile()  # noqa: SIM115 - closed in `over`
             sys.stderr.flush()
             self._stderr = os.dup(_STDERR)

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import logging
 import socket
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from deltaforge.runtime.ending import Ending
 from deltaforge.runtime.run_info import RunInfo
 
 log = logging.getLogger(__name__)
@@ -25,10 +22,10 @@ MAX_AT_A_TIME = 8
 
 
 class Peers:
-    """Those of the pipeline whose run ``info`` is of, without this process."""
+    """Those of the pipeline whose run ``info`` is of, without this process, on this machine."""
 
     def __init__(self, info: RunInfo) -> None:
-        self._sockets = [info.paths.member_socket(number) for number in info.cluster.others]
+        self._sockets = [info.paths.member_socket(number) for number in info.cluster.near]
 
     def __len__(self) -> int:
         return len(self._sockets)
@@ -70,28 +67,3 @@ def _asked(path: Path, answer_secs: float, request: dict[str, Any]) -> dict[str,
     except (OSError, msgspec.MsgspecError) as error:
         log.debug("process at %s does not answer: %s", path.name, error)
         return None
-
-
-@contextmanager
-def stop_together(ending: Ending, peers: Peers) -> Iterator[None]:
-    """While it is open: once this process stops or fails, the others stop as well. A dataflow ends when all of its
-    logs have ended, wherever they are read.
-    """
-    if not len(peers):
-        yield
-        return
-    is_left = threading.Event()
-
-    def tell() -> None:
-        ending.is_near.wait()
-        while not is_left.is_set() and None in peers.ask({"cmd": "stop"}):
-            is_left.wait(AGAIN_SECS)
-
-    teller = threading.Thread(target=tell, name="stop-together", daemon=True)
-    teller.start()
-    try:
-        yield
-    finally:
-        is_left.set()
-        ending.is_near.set()
-        teller.join(ANSWER_SECS)

@@ -12,7 +12,7 @@ from deltaforge.checkpoint.reset import ResetRequest
 from deltaforge.checkpoint.spooled_batch import TableSchemaCodec
 from deltaforge.checkpoint.state import DeliveryState, SourceState
 from deltaforge.core.chunks_ahead import ChunksAhead, LaneSays
-from deltaforge.core.errors import ControlError, NotFoundError
+from deltaforge.core.errors import ControlError, DeltaForgeError, NotFoundError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.lanes import Lane, source_name
 from deltaforge.runtime.barrier_requests import BarrierRequests
@@ -188,6 +188,15 @@ class RunningPipeline:
             for worker in delivery.workers
         ]
         return next((worker for worker in workers if worker.id == sink_id), None)
+
+    def look_at_lanes(self) -> None:
+        """Note why a sink has ended whose log is read in another process: nothing may come that would meet it."""
+        for shard, requests in self._requests.items():
+            if shard not in self.sources:
+                try:
+                    requests.is_open()
+                except DeltaForgeError as error:
+                    self.info.ending.fail(error)
 
     def close(self) -> None:
         """End the threads of the parts that Bytewax has not closed: it closes none after an exception."""
