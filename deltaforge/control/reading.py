@@ -15,7 +15,7 @@ from deltaforge.control.options import ServeOptions
 from deltaforge.control.pipeline import Pipeline
 from deltaforge.control.schemas import SourceSchemas
 from deltaforge.control.shapes import DriftView, SensingView, read_shapes
-from deltaforge.control.shards import shards_asked, shards_of
+from deltaforge.control.shards import lanes_of, shards_asked, shards_of
 from deltaforge.control.skips import skip_views, skips_in_ops
 from deltaforge.control.streams import PipelineStreams
 from deltaforge.core.errors import CheckpointError, PipelineNotFoundError
@@ -77,7 +77,7 @@ class RegisteredPipelines:
     async def checkpoints(self, name: str) -> builtins.list[dict[str, Any]]:
         """The saved position of each sink, from the recovery store: also when nothing runs."""
         pipeline = self.get(name)
-        live, lanes = await pipeline.supervisor.live(), pipeline.parsed.spec.lanes()
+        live, lanes = await pipeline.supervisor.live(), lanes_of(pipeline)
         recovery_dir = pipeline.supervisor.paths.recovery
         return checkpoint_views(await asyncio.to_thread(read_lane_checkpoints, recovery_dir, lanes), live)
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from deltaforge.core.errors import ControlError, SpecError
-from deltaforge.core.lanes import ONE_LOG
+from deltaforge.core.lanes import ONE_LANE, ONE_LOG, Lane
 from deltaforge.spec import PipelineSpec
 
 if TYPE_CHECKING:
@@ -45,6 +45,11 @@ class ShardService:
 def shards_of(pipeline: Pipeline) -> tuple[str, ...]:
     """All of a registered pipeline; of a refused document nobody knows them."""
     return (ONE_LOG,) if pipeline.fault else pipeline.parsed.spec.shards()
+
+
+def lanes_of(pipeline: Pipeline) -> tuple[Lane, ...]:
+    """All of a registered pipeline; of a refused document nobody knows them."""
+    return (ONE_LANE,) if pipeline.fault else pipeline.parsed.spec.lanes()
 
 
 def shards_asked(document: PipelineSpec, shard: Any) -> tuple[str, ...]:

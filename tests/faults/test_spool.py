@@ -44,6 +44,7 @@ def test_a_sink_that_was_away_gets_everything_in_order_in_the_same_run_and_holds
     wait_for(redis.events)
     proxy.down()
     trial.pipeline.wait_until(lambda status: "redis" in status["sink_errors"])
+    wait_for(lambda: read_source_state(trial.pipeline.paths.recovery))
     before = read_source_state(trial.pipeline.paths.recovery).position
     pause(3)
     trial.end_writing()

@@ -64,6 +64,6 @@ if [ ! -d data/mysql ]; then
     keep_pristine data "$PRISTINE"
   fi
 fi
-rm -f "$PIDFILE"
+rm -f "$PIDFILE" socket.lock  # of one that was killed: it may still be in the table of processes, and mysqld would take it for alive
 setsid "${MYSQLD[@]}" "$@" </dev/null >out 2>&1 &
 wait_listening "$PORT" $! log

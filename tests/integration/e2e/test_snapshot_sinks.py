@@ -169,7 +169,7 @@ def test_memory_flat_stalled_sink(postgres_database, redis_server, fault_proxy, 
             return before == read_rows(pipeline)
 
         wait_for(stands_still)
-        assert 10_000 <= read_rows(pipeline) < 300_000
+        assert 0 < read_rows(pipeline) < 300_000
         assert memory_kib(pipeline.pid) < 200_000
     finally:
         pipeline.end()

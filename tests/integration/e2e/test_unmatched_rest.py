@@ -27,6 +27,7 @@ def test_a_pattern_without_a_table_is_in_ops_and_health_until_there_is_one(contr
     status, health = control_plane.call("GET", "/health")
     assert (status, health["status"]) == (200, "healthy")
     assert health["unmatched_patterns"] == {"orders-cdc": shown()}
-    assert 'deltaforge_source_unmatched_patterns{pipeline="orders-cdc"' in control_plane.call("GET", "/metrics")[1]
+    gauge = 'deltaforge_source_unmatched_patterns{pipeline="orders-cdc"'
+    wait_for(lambda: gauge in control_plane.call("GET", "/metrics")[1])
     mysql_database.execute("create table items (id int primary key)", "insert into items values (1)")
     wait_for(lambda: set(shown()) == {patterns[1]})

@@ -162,7 +162,7 @@ def test_lock_timeout_behind_alter(database, copier, monkeypatch):
 def test_statement_timeout_and_killed_query_retry(database, copier):
     database.execute(
         "create table t (id int primary key)", "insert into t values (1)", "create publication pub for all tables",
-        f"alter database {database.name} set statement_timeout = '1ms'",
+        f"alter database {database.name} set statement_timeout = '10ms'",
     )  # fmt: skip
     copy = copier()
     request = copy.request(copy.plan("t"))
