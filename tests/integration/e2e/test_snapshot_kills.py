@@ -43,6 +43,14 @@ def is_copied(pipeline):
     return bool(jobs) and all(job.status == "completed" for job in jobs)
 
 
+def finish_at_full_speed(pipeline):
+    """Run it without the bound of its copy until that is completed, then stop it."""
+    del pipeline.document["spec"]["source"]["config"]["snapshot"]["max_rows_per_second"]
+    pipeline.start()
+    wait_until_copied(pipeline)
+    assert pipeline.stop() == 0
+
+
 def test_never_ack_before_chunk_is_saved(database, tmp_path):
     create_items(database, 400)
     destination = FileDestination(tmp_path)
@@ -52,10 +60,7 @@ def test_never_ack_before_chunk_is_saved(database, tmp_path):
             die(pipeline, point, 1 if point == POINTS[-1] else 3)
             assert saved_rows(pipeline) <= len(set(copied_ids(destination.events())))
             assert not is_copied(pipeline)
-        del pipeline.document["spec"]["source"]["config"]["snapshot"]["max_rows_per_second"]
-        pipeline.start()
-        wait_until_copied(pipeline)
-        assert pipeline.stop() == 0
+        finish_at_full_speed(pipeline)
     finally:
         pipeline.end()
     events = destination.events()
@@ -78,10 +83,7 @@ def test_truncate_first_over_kills(mysql_database, tmp_path):
         wait_for(lambda: saved_rows(pipeline))
         pipeline.kill()  # and now it is, and rows behind it
         assert not is_copied(pipeline)
-        del pipeline.document["spec"]["source"]["config"]["snapshot"]["max_rows_per_second"]
-        pipeline.start()
-        wait_until_copied(pipeline)
-        assert pipeline.stop() == 0
+        finish_at_full_speed(pipeline)
     finally:
         pipeline.end()
     events = destination.events()

@@ -14,6 +14,7 @@ from deltaforge.sources.postgres.spec import PostgresSourceSpec
 from tests.copied_chunks import copied_events, copier_of
 from tests.fixtures.database import Database, PostgresServer
 from tests.fixtures.fix_servers import private_servers
+from tests.pipelines import wait_for
 from tests.reading import postgres_reader, readers_of
 
 OPTIONS = ("-c", "max_prepared_transactions=5", "-c", "wal_writer_delay=10s", "-c", "autovacuum=off")
@@ -247,6 +248,7 @@ def primary_and_standby(server_room):
                 servers[0].create("shop")
         primary, standby = (Database(server, "shop") for server in servers)
         primary.execute("create table t (id int primary key, v int)", "create publication pub for all tables")
+        wait_for(lambda: standby.rows("select 1 from pg_publication"))  # it is replayed there, too
         yield primary, standby
 
 
