@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import platform
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import Metric
-from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from deltaforge import __version__
@@ -19,6 +18,7 @@ from deltaforge.control.service import PipelineService
 from deltaforge.core.errors import ControlError
 from deltaforge.observability.metrics import LATENCY_BUCKETS
 from deltaforge.observability.process import ProcessMetrics
+from deltaforge.runtime.merging import merged_metrics
 
 MAX_LABELS, MAX_LABEL_CHARS = 32, 200
 """Of a document's labels, so many are shown, and so much of each."""
@@ -54,9 +54,7 @@ class ControlMetrics:
         """Prometheus text; each family stands once, whatever the number of pipelines."""
         answers = await asyncio.gather(*(self._of_child(p.name) for p in self._service.list([])))
         own = generate_latest(self._registry).decode()
-        merged = CollectorRegistry()
-        merged.register(_Merged([own, *answers]))
-        return generate_latest(merged).decode()
+        return merged_metrics([own, *answers])
 
     async def _of_child(self, name: str) -> str:
         try:
@@ -109,19 +107,3 @@ def label_names(labels: dict[str, str]) -> dict[str, str]:
     for key, value in sorted(labels.items())[:MAX_LABELS]:
         named.setdefault(f"label_{_NO_LABEL.sub('_', key)}"[:MAX_LABEL_CHARS], value[:MAX_LABEL_CHARS])
     return named
-
-
-class _Merged(Collector):
-    """Families of several expositions, those of one name made one."""
-
-    def __init__(self, texts: Iterable[str]) -> None:
-        self._texts = texts
-
-    def collect(self) -> Iterator[Metric]:
-        families: dict[str, Metric] = {}
-        for text in self._texts:
-            for family in text_string_to_metric_families(text):
-                known = families.setdefault(family.name, family)
-                if known is not family:
-                    known.samples.extend(family.samples)
-        yield from families.values()

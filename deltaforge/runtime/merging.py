@@ -99,8 +99,8 @@ def merged_status(parts: Sequence[Answer | None], shards: Sequence[str]) -> Answ
 
 
 def merged_metrics(texts: Iterable[str]) -> str:
-    """Prometheus text of all processes: counters and histograms are summed, gauges as :data:`SUMMED`, :data:`LEAST` and
-    :data:`MOST` say.
+    """Prometheus text of several processes, each family once: counters and histograms are summed, gauges as
+    :data:`SUMMED`, :data:`LEAST` and :data:`MOST` say. Series that differ in a label stay apart.
     """
     registry = CollectorRegistry()
     registry.register(_Merged(list(texts)))
