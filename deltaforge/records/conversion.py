@@ -1,0 +1,51 @@
+"""What becomes of a column's value in a record."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+
+class Form(IntEnum):
+    """The form that a value takes in a record. The kernel goes by the numbers.
+
+    Values come from the JSON values of row images (contract 03 section 4, "ours") in Python, and from the bytes of the
+    log in the kernel; both give the same.
+    """
+
+    BOOLEAN = 0  # bool
+    INTEGER = 1  # int of any width
+    SINGLE = 2  # float of 32 bits
+    DOUBLE = 3  # float of 64 bits; of a decimal: the nearest
+    TEXT = 4  # str: the text of the image, of a decimal its digits
+    JSON_TEXT = 5  # str: the image's value as JSON
+    BYTES = 6  # bytes
+    DAYS = 7  # int: of a date since 1970
+    MILLIS = 8  # int: of a time since midnight, or of a date and time since 1970
+    MICROS = 9  # the same
+    NANOS = 10  # the same
+    DECIMAL = 11  # bytes: two's complement, big-endian, of the value times 10^scale
+    VARIABLE_DECIMAL = 12  # struct {scale, value}
+    BITS = 13  # bytes, little-endian, `size` of them
+    INTERVAL_MICROS = 14  # int
+    ZONED_TEXT = 15  # str: ISO 8601 in UTC with Z, digits as Java's DateTimeFormatter writes them
+    GEOMETRY = 16  # struct {wkb, srid}
+    POINT = 17  # struct {x, y, wkb, srid}
+    ARRAY = 18  # list of `items`
+    MAP = 19  # dict of texts
+
+
+class Conversion(msgspec.Struct, frozen=True):
+    """A form with its settings.
+
+    Attributes:
+        scale: DECIMAL: digits after the point.
+        size: BITS: bytes.
+        items: ARRAY: of its items.
+    """
+
+    form: Form
+    scale: int = 0
+    size: int = 0
+    items: Conversion | None = None

@@ -1,0 +1,84 @@
+"""The steps of a plan, taken in Python: what the kernel's way is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, RowImage
+from deltaforge.records.conversion import Conversion
+from deltaforge.records.facts import fact_of
+from deltaforge.records.plan import Bytes, Fact, FactStep, IfTransaction, ImageStep, PlannedColumn, RecordPlan, Step
+from deltaforge.records.values import converted
+from deltaforge.records.writers import AvroWriter, JsonWriter, ValueWriter
+
+_WRITERS: dict[str, ValueWriter] = {"json": JsonWriter(), "avro": AvroWriter()}
+
+
+class RecordMessage(NamedTuple):
+    """What is sent. ``key`` None: it has none; ``value`` None: a tombstone."""
+
+    key: bytes | None
+    value: bytes | None
+
+
+def value_of(plan: RecordPlan, event: ChangeEvent) -> bytes:
+    """The value of an event.
+
+    Raises:
+        ValueError: A value does not fit its form; names the column.
+    """
+    return b"".join(_taken(plan, plan.value, event, _WRITERS[plan.writer]))
+
+
+def key_of(plan: RecordPlan, image: RowImage) -> bytes | None:
+    """The key of the row that an image is of; None: it has none.
+
+    Raises:
+        ValueError: As :func:`value_of`, or the log does not hold the key.
+    """
+    if plan.key is None:
+        return None
+    columns = b"".join(_columns(plan.key, image, _WRITERS[plan.writer]))
+    return plan.key_prefix + columns + plan.key_suffix
+
+
+def _taken(plan: RecordPlan, steps: Sequence[Step], event: ChangeEvent, writer: ValueWriter) -> Iterable[bytes]:
+    for step in steps:
+        match step:
+            case Bytes(data):
+                yield data
+            case FactStep():
+                value = fact_of(event, step.fact)
+                yield step.null if value is None else step.prefix + writer.value(Conversion(step.form), value)
+            case ImageStep():
+                image = event.before if step.is_before else event.after
+                if image is None:
+                    yield step.null
+                else:
+                    yield step.prefix
+                    yield from _columns(plan.columns, image, writer)
+                    yield step.suffix
+            case IfTransaction():
+                if fact_of(event, Fact.TOTAL_ORDER) is None:
+                    yield step.null
+                else:
+                    yield from _taken(plan, step.steps, event, writer)
+
+
+def _columns(columns: Sequence[PlannedColumn], image: RowImage, writer: ValueWriter) -> Iterable[bytes]:
+    for column in columns:
+        yield column.name
+        if column.column not in image:
+            yield column.missing
+            continue
+        value: Any = image[column.column]
+        if value is None:
+            yield column.null
+        elif value == UNCHANGED_TOAST:
+            yield column.unavailable
+        else:
+            try:
+                yield column.prefix + writer.value(column.conversion, converted(column.conversion, value))
+            except (ValueError, TypeError, ArithmeticError) as exc:
+                raise ValueError(f"column {column.column}: {exc}") from exc
