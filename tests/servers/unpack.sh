@@ -67,13 +67,18 @@ for deb in "$PREFIX.debs"/*.deb; do
 done
 rm -rf "$PREFIX.debs"
 
+# links to files of the system's own folders are to those of PREFIX
+find "$PREFIX" -lname '/*' | while read -r link; do
+  target=$(readlink "$link")
+  if [ -e "$PREFIX$target" ]; then ln -sfn "$PREFIX$target" "$link"; fi
+done
 LIBRARIES=$(dirname "$(find "$PREFIX/usr/lib" -name libc.so.6 | head -n 1)")
 LOADER=$(find "$LIBRARIES/" "$PREFIX/usr/lib64/" -name 'ld-linux*' | head -n 1)
 shopt -s nullglob
-find "$PREFIX"/usr/{bin,sbin} "$PREFIX"/usr/lib/postgresql/*/bin -type f -perm -100 |
+find "$PREFIX"/usr/{bin,sbin} "$PREFIX"/usr/lib/{postgresql,jvm}/*/bin "$PREFIX"/usr/lib/jvm/*/lib/jspawnhelper -type f -perm -100 |
   while read -r program; do
     "${PATCHELF:-patchelf}" --print-interpreter "$program" >/dev/null 2>&1 || continue # a script, or static
-    "${PATCHELF:-patchelf}" --force-rpath --set-rpath "$LIBRARIES:$PREFIX/usr/lib/mysql/private" \
+    "${PATCHELF:-patchelf}" --force-rpath --set-rpath "$LIBRARIES:$PREFIX/usr/lib/mysql/private:\$ORIGIN/../lib" \
       --set-interpreter "$LOADER" "$program"
   done
 chmod -R a+rX "$PREFIX"
