@@ -34,6 +34,25 @@ class Form(IntEnum):
     POINT = 17  # struct {x, y, wkb, srid}
     ARRAY = 18  # list of `items`
     MAP = 19  # dict of texts
+    # What the kernel leaves to Python:
+    WRAPPED_INTEGER = 20  # int: of an unsigned one, the signed one that has the same 64 bits
+    BASE64 = 21  # str: of bytes
+    BASE64_URL = 22  # str: in the letters of URLs
+    HEX = 23  # str: in lower case
+    ISO_DATE = 24  # str
+    ISO_TIME = 25  # str
+    ISO_STAMP = 26  # str
+    ISO_INTERVAL = 27  # str
+    ZONED_TIME = 28  # str: a time in UTC with Z
+    BIT = 29  # bool: of `bit(1)`
+    MONEY = 30  # bytes: as DECIMAL
+    MONEY_TEXT = 31  # str
+    MONEY_DOUBLE = 32  # float
+    TEXT_BYTES = 33  # bytes: of the text of the image
+    LABEL = 34  # int: place among `labels`
+    DAY_MILLIS = 35  # int: MILLIS of a time that is one of a day
+    DAY_MICROS = 36  # int: MICROS of a time that is one of a day
+    NUMBER_TEXT = 37  # str: the digits of an integer
 
 
 class Conversion(msgspec.Struct, frozen=True):
@@ -41,11 +60,13 @@ class Conversion(msgspec.Struct, frozen=True):
 
     Attributes:
         scale: DECIMAL: digits after the point.
-        size: BITS: bytes.
+        size: BITS: bytes; 0: as many as a value needs.
         items: ARRAY: of its items.
+        labels: LABEL: in the order of their declaration.
     """
 
     form: Form
     scale: int = 0
     size: int = 0
     items: Conversion | None = None
+    labels: tuple[str, ...] = ()

@@ -13,10 +13,25 @@ from deltaforge.core.json_text import encode_json
 from deltaforge.records.conversion import Conversion, Form
 
 INTEGERS = frozenset(
-    {Form.INTEGER, Form.DAYS, Form.MILLIS, Form.MICROS, Form.NANOS, Form.INTERVAL_MICROS},
+    {Form.INTEGER, Form.DAYS, Form.MILLIS, Form.MICROS, Form.NANOS, Form.INTERVAL_MICROS, Form.WRAPPED_INTEGER}
+    | {Form.LABEL, Form.DAY_MILLIS, Form.DAY_MICROS},
 )
-TEXTS = frozenset({Form.TEXT, Form.JSON_TEXT, Form.ZONED_TEXT})
-BINARIES = frozenset({Form.BYTES, Form.DECIMAL, Form.BITS})
+TEXTS = frozenset(
+    {
+        Form.TEXT,
+        Form.JSON_TEXT,
+        Form.ZONED_TEXT,
+        Form.BASE64,
+        Form.BASE64_URL,
+        Form.HEX,
+        Form.MONEY_TEXT,
+        Form.NUMBER_TEXT,
+    }
+    | {Form.ISO_DATE, Form.ISO_TIME, Form.ISO_STAMP, Form.ISO_INTERVAL, Form.ZONED_TIME},
+)
+BINARIES = frozenset({Form.BYTES, Form.DECIMAL, Form.BITS, Form.MONEY, Form.TEXT_BYTES})
+BOOLEANS = frozenset({Form.BOOLEAN, Form.BIT})
+DOUBLES = frozenset({Form.DOUBLE, Form.MONEY_DOUBLE})
 
 
 class ValueWriter(Protocol):
@@ -33,7 +48,7 @@ class JsonWriter:
         form = conversion.form
         if form in BINARIES:
             return b'"' + base64.b64encode(value) + b'"'
-        if form in (Form.SINGLE, Form.DOUBLE):
+        if form is Form.SINGLE or form in DOUBLES:
             return _json_float(value)
         if form is Form.ARRAY:
             return b"[" + b",".join(b"null" if v is None else self.value(_items(conversion), v) for v in value) + b"]"
@@ -55,11 +70,11 @@ class AvroWriter:
             return avro_bytes(str(value).encode())
         if form in BINARIES:
             return avro_bytes(value)
-        if form is Form.BOOLEAN:
+        if form in BOOLEANS:
             return b"\x01" if value else b"\x00"
         if form is Form.SINGLE:
             return struct.pack("<f", value)
-        if form is Form.DOUBLE:
+        if form in DOUBLES:
             return struct.pack("<d", value)
         return self._nested(conversion, value)
 
