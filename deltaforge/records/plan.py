@@ -52,27 +52,33 @@ class Bytes(NamedTuple):
 
 
 class FactStep(NamedTuple):
-    """A fact: ``prefix`` and the value, or where there is none, ``null``.
+    """A fact: ``prefix``, the value and ``suffix``, or where there is none, ``null``.
 
     Attributes:
         form: INTEGER, TEXT or BOOLEAN.
         prefix: Before a value: the branch of Avro's union.
-        null: Instead of prefix and value.
+        null: Instead of prefix, value and suffix.
     """
 
     fact: Fact
     form: Form
     prefix: bytes = b""
     null: bytes = b""
+    suffix: bytes = b""
 
 
 class ImageStep(NamedTuple):
-    """A row image: ``prefix``, the columns of the plan and ``suffix``, or where the event has none, ``null``."""
+    """A row image: ``prefix``, its columns and ``suffix``, or where the event has none, ``null``.
+
+    Attributes:
+        columns: As :attr:`RecordPlan.columns`, where this image has others; None: it has those.
+    """
 
     is_before: bool
     prefix: bytes = b""
     suffix: bytes = b""
     null: bytes = b""
+    columns: tuple[PlannedColumn, ...] | None = None
 
 
 class IfTransaction(NamedTuple):
@@ -94,7 +100,8 @@ class PlannedColumn(NamedTuple):
         conversion: Of its values.
         name: JSON: ``,"id":``, without the comma where it is the first; Avro: nothing.
         prefix: Before a value: the branch of Avro's union.
-        null: For NULL: JSON ``null``; of a column that cannot be null in the record, its default, or zero.
+        null: For NULL: JSON ``null``; of a column that cannot be null in the record, its default, or zero. Empty, as
+            ``missing`` and ``unavailable`` may be: such a row is not for this plan.
         missing: Where the image does not have the column.
         unavailable: For a TOAST value that the log does not hold.
     """

@@ -15,6 +15,10 @@ from deltaforge.records.writers import AvroWriter, JsonWriter, ValueWriter
 _WRITERS: dict[str, ValueWriter] = {"json": JsonWriter(), "avro": AvroWriter()}
 
 
+class UnplannedError(ValueError):
+    """The plan has no bytes for an event: a value is not there, and the record cannot say so."""
+
+
 class RecordMessage(NamedTuple):
     """What is sent. ``key`` None: it has none; ``value`` None: a tombstone."""
 
@@ -50,14 +54,17 @@ def _taken(plan: RecordPlan, steps: Sequence[Step], event: ChangeEvent, writer: 
                 yield data
             case FactStep():
                 value = fact_of(event, step.fact)
-                yield step.null if value is None else step.prefix + writer.value(Conversion(step.form), value)
+                if value is None:
+                    yield step.null
+                else:
+                    yield step.prefix + writer.value(Conversion(step.form), value) + step.suffix
             case ImageStep():
                 image = event.before if step.is_before else event.after
                 if image is None:
                     yield step.null
                 else:
                     yield step.prefix
-                    yield from _columns(plan.columns, image, writer)
+                    yield from _columns(plan.columns if step.columns is None else step.columns, image, writer)
                     yield step.suffix
             case IfTransaction():
                 if fact_of(event, Fact.TOTAL_ORDER) is None:
@@ -70,15 +77,21 @@ def _columns(columns: Sequence[PlannedColumn], image: RowImage, writer: ValueWri
     for column in columns:
         yield column.name
         if column.column not in image:
-            yield column.missing
+            yield _planned(column, column.missing)
             continue
         value: Any = image[column.column]
         if value is None:
-            yield column.null
+            yield _planned(column, column.null)
         elif value == UNCHANGED_TOAST:
-            yield column.unavailable
+            yield _planned(column, column.unavailable)
         else:
             try:
                 yield column.prefix + writer.value(column.conversion, converted(column.conversion, value))
             except (ValueError, TypeError, ArithmeticError) as exc:
                 raise ValueError(f"column {column.column}: {exc}") from exc
+
+
+def _planned(column: PlannedColumn, stands_for_it: bytes) -> bytes:
+    if not stands_for_it:
+        raise UnplannedError(f"column {column.column}: its value is not there, and the record cannot say so")
+    return stands_for_it
