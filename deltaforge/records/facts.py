@@ -32,6 +32,7 @@ _FACTS: dict[Fact, Callable[[ChangeEvent], Any]] = {
     Fact.BINLOG_ROW: lambda event: event.source.row,
     Fact.TX_ID: lambda event: event.source.txId,
     Fact.COMMIT_LSN_TEXT: lambda event: event.source.lsn,
+    Fact.XMIN: lambda event: event.source.xmin,
     Fact.EVENT_ID: lambda event: event.event_id,
     Fact.NATIVE_TRANSACTION_ID: lambda event: event.transaction.id if event.transaction else None,
 }

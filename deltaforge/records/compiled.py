@@ -1,0 +1,33 @@
+"""What the compilers of records make of a table, for encodings of every kind."""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+from deltaforge.records.plan import Bytes, RecordPlan
+from deltaforge.records.schema import Schema
+
+
+class Compiled(NamedTuple):
+    """A table's plan and the schemas of its messages; the plan writes no ids of schemas.
+
+    Attributes:
+        key: None: messages have no key.
+    """
+
+    plan: RecordPlan
+    value: Schema
+    key: Schema | None
+
+
+def schema_prefix(schema_id: int) -> bytes:
+    """What stands before a message whose schema is in a registry: a zero and the id, big-endian."""
+    return struct.pack(">bI", 0, schema_id)
+
+
+def with_schema_ids(plan: RecordPlan, value_id: int, key_id: int | None) -> RecordPlan:
+    """The plan with the ids of the schemas before values and keys."""
+    value = (Bytes(schema_prefix(value_id)), *plan.value)
+    key_prefix = b"" if key_id is None else schema_prefix(key_id)
+    return plan._replace(value=value, key_prefix=key_prefix + plan.key_prefix)
