@@ -153,6 +153,7 @@ def assert_split_alike(batch, events_of_groups):
 
 def assert_encoded_alike(batch, events):
     assert wire(batch.events()) == wire(events)
+    assert [event.origin for event in batch.events()] == [event.origin for event in events]
     for encoder in ENCODERS:
         values = batch.encoded(encoder)
         for value, event in zip(values, events, strict=True):

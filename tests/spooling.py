@@ -7,8 +7,11 @@ from deltaforge.core.errors import DeltaForgeError
 from deltaforge.kernel import compiled as kernel
 from deltaforge.runtime.crossing import Arrivals
 
-PLACE = ("op", "event_count", "tx_end", "ts_ms", "ordinal", "null_date_count")
-PLACE_OF = {"mysql": ("server_id", "pos", "file"), "postgresql": ("lsn", "xid")}
+PLACE = ("op", "event_count", "tx_end", "ts_ms", "ordinal", "null_date_count", "commit_us", "marks", "orders")
+PLACE_OF = {
+    "mysql": ("server_id", "pos", "file", "begin_pos", "query"),
+    "postgresql": ("lsn", "xid", "message_lsns"),
+}
 
 
 class PackedTables:
@@ -88,5 +91,5 @@ def place_of(group):
     transaction = group.transaction
     names = PLACE + PLACE_OF[group.head().source.connector]
     return [getattr(group, name) for name in names] + [
-        transaction.gtid, transaction.commit_ms, transaction.ids.at(7), group.table.schema, group.table.sequence,
+        transaction.gtid, transaction.commit_us, transaction.thread, transaction.last_commit_lsn, transaction.ids.at(7), group.table.schema, group.table.sequence,
     ]  # fmt: skip

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from deltaforge.core.errors import StorageError, UnsupportedValueError
-from deltaforge.core.event import ChangeEvent, Op, Routing, SourceInfo, Transaction
+from deltaforge.core.event import ChangeEvent, Op, Origin, Routing, SourceInfo, Transaction
 from deltaforge.core.exact_number import exact_number
 from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.json_text import encode_json, is_unicode
@@ -52,6 +52,7 @@ class SpooledEvent(msgspec.Struct, array_like=True):
     routing: Routing | None
     zero_dates: dict[str, str] | None = None
     old_zero_dates: dict[str, str] | None = None
+    origin: Origin | None = None
 
 
 class SpooledEvents(msgspec.Struct, array_like=True, tag="events"):
@@ -94,6 +95,7 @@ def spooled_events(events: Iterable[ChangeEvent], *, looks_at_all: bool) -> Spoo
                 event.routing,
                 event.zero_dates,
                 event.old_zero_dates,
+                event.origin,
             )
         )
     return SpooledEvents(schemas.all, found)
@@ -132,6 +134,7 @@ def restored_events(spooled: SpooledEvents) -> Sequence[ChangeEvent]:
                 routing=event.routing,
                 zero_dates=event.zero_dates,
                 old_zero_dates=event.old_zero_dates,
+                origin=event.origin,
             )
         )
     return events

@@ -8,7 +8,7 @@ from collections.abc import Set as AbstractSet
 from typing import Protocol, Self, overload
 
 from deltaforge.core.errors import RecordError
-from deltaforge.core.event import ChangeEvent, EventIds
+from deltaforge.core.event import ChangeEvent, EventIds, SnapshotMark, mark_events, number_events
 from deltaforge.core.positions import Position
 from deltaforge.core.routing import row_key_bytes
 from deltaforge.core.row_ids import TouchedRows, touched_rows, without_rows
@@ -96,6 +96,18 @@ class HeldEvents:
 
     def events(self) -> Sequence[ChangeEvent]:
         return self._events
+
+    def mark(
+        self, every: SnapshotMark | None = None, first: SnapshotMark | None = None, last: SnapshotMark | None = None
+    ) -> None:
+        """Say what copied rows are among those of their copy: all of them, the first, the last."""
+        mark_events(self._events, every, first, last)
+
+    def number(self, total: int, table: int) -> None:
+        """Give the events, all of one table, their numbers in the transaction and among those of the table: the first
+        has these, from 1.
+        """
+        number_events(self._events, total, table)
 
     def touched_rows(self, ids: EventIds) -> TouchedRows:
         return touched_rows(self._events, ids)

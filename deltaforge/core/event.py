@@ -8,6 +8,7 @@ inside JSON columns that a float cannot hold are :class:`decimal.Decimal` and ar
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -71,8 +72,48 @@ class Routing(msgspec.Struct):
     headers: dict[str, str] = {}
 
 
+SnapshotMark = Literal["first", "first_in_data_collection", "last_in_data_collection", "last", "incremental"]
+"""What the row of a copy is among those of its copy, where it is more than one of them."""
+
+
+class LoggedMessage(msgspec.Struct):
+    """A message that was written into the log of PostgreSQL, as it stands there."""
+
+    prefix: str
+    content: bytes
+    is_transactional: bool
+
+
+class Origin(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What the log says of an event beside its native form. Never on the wire; other envelopes ask for it.
+
+    Attributes:
+        ts_us: The commit's time in microseconds, as far as the log has it.
+        thread: MySQL: the connection that began the transaction.
+        query: The statement that changed the row, where the log has it and somebody asks for it.
+        pos_begin: MySQL: where the row event begins.
+        lsn: PostgreSQL: of the row's own message.
+        last_commit_lsn: PostgreSQL: where the transaction before this one ended, of those that were sent.
+        snapshot: Of a copied row.
+        message: What a logical message holds.
+        total_order: The event's number in its transaction, from 1; None where nobody counts.
+        table_order: The same among the events of its table.
+    """
+
+    ts_us: int | None = None
+    thread: int | None = None
+    query: str | None = None
+    pos_begin: int | None = None
+    lsn: int | None = None
+    last_commit_lsn: int | None = None
+    snapshot: SnapshotMark | None = None
+    message: LoggedMessage | None = None
+    total_order: int | None = None
+    table_order: int | None = None
+
+
 class ChangeEvent(msgspec.Struct, kw_only=True):
-    """One row change. The wire form is made by the envelopes; ``schema`` and ``routing`` stay inside.
+    """One row change. The wire form is made by the envelopes; ``schema``, ``routing`` and ``origin`` stay inside.
 
     ``schema`` is the definition the row was decoded with; None for logical messages. ``zero_dates`` are key columns
     whose value is null because a part of the date is zero, as the server prints them: a key tells rows apart.
@@ -98,6 +139,7 @@ class ChangeEvent(msgspec.Struct, kw_only=True):
     routing: Routing | None = None
     zero_dates: dict[str, str] | None = None
     old_zero_dates: dict[str, str] | None = None
+    origin: Origin | None = None
 
     def key(self) -> RowImage | None:
         """The primary key columns of the row, in key order; None without a key or an image.
@@ -115,6 +157,24 @@ class ChangeEvent(msgspec.Struct, kw_only=True):
         if self.zero_dates:
             key |= {name: text for name, text in self.zero_dates.items() if key.get(name, text) is None}
         return key
+
+
+def mark_events(
+    events: Sequence[ChangeEvent], every: SnapshotMark | None, first: SnapshotMark | None, last: SnapshotMark | None
+) -> None:
+    """Say what copied rows are among those of their copy: all of them, the first, the last."""
+    marks = [every] * len(events)
+    marks[0] = first or every
+    marks[-1] = last or marks[-1]
+    for event, mark in zip(events, marks, strict=True):
+        event.origin = msgspec.structs.replace(event.origin or Origin(), snapshot=mark)
+
+
+def number_events(events: Sequence[ChangeEvent], total: int, table: int) -> None:
+    """Give events of one table their numbers in the transaction and among those of the table: the first has these."""
+    for row, event in enumerate(events):
+        origin = event.origin or Origin()
+        event.origin = msgspec.structs.replace(origin, total_order=total + row, table_order=table + row)
 
 
 class EventIds:

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from deltaforge.core.errors import StorageError, UnsupportedValueError
-from deltaforge.core.event import ChangeEvent, Routing, SourceInfo
+from deltaforge.core.event import ChangeEvent, Origin, Routing, SourceInfo
 from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.table import TableSchema
@@ -34,8 +34,8 @@ MAX_BRACKETS = 200
 
 
 class Entry(msgspec.Struct):
-    """An entry as it is stored. ``event`` is native JSON, on disk also as a JSON string; ``schema``, ``routing`` and
-    ``zero_dates`` are for a retry, never shown.
+    """An entry as it is stored. ``event`` is native JSON, on disk also as a JSON string; ``schema``, ``routing``,
+    ``zero_dates`` and ``origin`` are for a retry, never shown.
     """
 
     timestamp: int
@@ -48,6 +48,7 @@ class Entry(msgspec.Struct):
     schema: TableSchema | None = None
     routing: Routing | None = None
     zero_dates: dict[str, str] | None = None
+    origin: Origin | None = None
 
     @property
     def identity(self) -> tuple[str, str] | None:
@@ -99,6 +100,7 @@ def entry_of(event: ChangeEvent, meta: Meta, *, pipeline: str, max_bytes: int, n
         schema=schema,
         routing=routing,
         zero_dates=event.zero_dates,
+        origin=event.origin,
     )
 
 
@@ -146,6 +148,7 @@ def event_of(entry: Entry) -> ChangeEvent:
     except (ValueError, msgspec.MsgspecError, RecursionError, UnsupportedValueError) as exc:
         raise StorageError(f"the stored event cannot be read: {exc}") from exc
     event.schema, event.routing, event.zero_dates = entry.schema, entry.routing, entry.zero_dates
+    event.origin = entry.origin
     return event
 
 

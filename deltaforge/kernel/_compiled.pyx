@@ -14,11 +14,12 @@ from libc.string cimport memchr, memcmp, memcpy, memmove, memset
 
 from collections import Counter
 from functools import lru_cache
+from typing import get_args
 
 import msgspec
 
 from deltaforge.core.errors import ProtocolError
-from deltaforge.core.event import ChangeEvent, EventIds
+from deltaforge.core.event import ChangeEvent, EventIds, Origin, SnapshotMark
 from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.json_text import encode_json, is_unicode
 from deltaforge.core.row_ids import TouchedRows, event_id, touched_rows
@@ -62,3 +63,4 @@ include "librdkafka/functions.pxi"
 include "librdkafka/rows.pxi"
 include "librdkafka/producer.pxi"
 include "spool.pxi"
+include "spool_reader.pxi"

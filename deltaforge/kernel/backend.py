@@ -83,7 +83,7 @@ class Backend(Protocol):
     """What can be asked without knowing which decoders run. None, or nothing taken, is left to Python."""
 
     def Transaction(
-        self, connector: str, origin: str, identity: str, gtid: str, commit_ms: int | None, /
+        self, connector: str, origin: str, identity: str, gtid: str, commit_us: int | None, /
     ) -> OpenTransaction: ...
 
     def split_packets(self, buffer: bytearray, at: int, size: int, /) -> tuple[list[bytes], int]:
@@ -100,9 +100,13 @@ class Backend(Protocol):
         server_id: int,
         file: str,
         pos: int,
+        begin_pos: int = 0,
+        query: str | None = None,
         /,
     ) -> native.RowGroup | None:
-        """The rows of a row event, to be decoded when somebody asks. ``pos`` is the end of the event."""
+        """The rows of a row event, to be decoded when somebody asks. ``pos`` is the end of the event, ``begin_pos`` its
+        beginning; ``query`` is the statement that it is of, if somebody asks for it.
+        """
 
     def ResultRows(self, columns: Sequence[ResultColumn], /) -> ResultRows:
         """For rows of a result with these columns."""

@@ -13,17 +13,25 @@ class OpenTransaction(Protocol):
 
     Attributes:
         ordinal: Changes so far, captured or not: ids do not depend on the capture list.
+        thread: MySQL: the connection that began it, once that is known.
+        last_commit_lsn: PostgreSQL: where the transaction before it ended; 0 when that is not known.
     """
 
     ordinal: int
+    thread: int | None
+    last_commit_lsn: int
 
     @property
     def gtid(self) -> str:
         """The one GTID; empty without GTIDs."""
 
     @property
+    def commit_us(self) -> int | None:
+        """Commit time where it began, in microseconds; None when the log does not say."""
+
+    @property
     def commit_ms(self) -> int | None:
-        """Commit time where it began; None when the log does not say."""
+        """The same in milliseconds."""
 
     @property
     def savepoints(self) -> dict[str, int]:

@@ -240,6 +240,11 @@ cdef RowGroup _without(RowGroup group, row_ids):
         return None
     rest = _images_of(group, kept) if facts.is_mysql else _inserts_of(group, kept)
     rest.facts.ordinal, rest.facts.is_tx_end = facts.ordinal, facts.is_tx_end
+    rest.facts.all_marks = facts.all_marks
+    if kept[0] == 0:
+        rest.facts.first_mark = facts.first_mark
+    if kept[len(kept) - 1] == facts.count - 1:
+        rest.facts.last_mark = facts.last_mark
     return rest
 
 
@@ -296,7 +301,7 @@ cdef RowGroup _of_images(
     facts.data = <const uint8_t*><const char*>images
     facts.end = facts.data + len(images)
     group._data = images
-    return group if group._place(plan, transaction, ts_ms, server_id, file, pos) else None
+    return group if group._place(plan, transaction, ts_ms, server_id, file, pos, pos, None) else None
 
 
 def mysql_copied_rows(

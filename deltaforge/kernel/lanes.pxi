@@ -203,7 +203,11 @@ cdef class LaneFinder:
             return None
         part = RowGroup.__new__(RowGroup)
         part.facts, part.transaction, part._plan = group.facts, group.transaction, group._plan
-        part._file, part._lsn = group._file, group._lsn
+        part._file, part._lsn, part._query = group._file, group._lsn, group._query
+        if self._lanes[0] != lane:
+            part.facts.first_mark = 0
+        if self._lanes[facts.count - 1] != lane:
+            part.facts.last_mark = 0
         if facts.before != NULL:
             part._before = PyBytes_FromStringAndSize(<const char*>facts.before, bitmap)
             part.facts.before = <const uint8_t*><const char*>part._before

@@ -13,21 +13,30 @@ class Transaction:
     Attributes:
         ordinal: Changes so far, captured or not: ids do not depend on the capture list.
         savepoints: Names to the number of groups before them.
+        thread: The connection that began it, once that is known.
+        last_commit_lsn: Where the transaction before it ended; 0 when that is not known.
 
     Args:
         connector: ``mysql`` or ``postgresql``; part of event ids.
         origin: Where it began: the source of its GTID, else the server.
         identity: The GTID, ``file:pos`` of the first event, or the commit LSN.
         gtid: The one GTID; empty without GTIDs.
-        commit_ms: Commit time where it began; None when the log does not say.
+        commit_us: Commit time where it began, in microseconds; None when the log does not say.
     """
 
-    def __init__(self, connector: str, origin: str, identity: str, gtid: str, commit_ms: int | None) -> None:
+    def __init__(self, connector: str, origin: str, identity: str, gtid: str, commit_us: int | None) -> None:
         self.gtid = gtid
-        self.commit_ms = commit_ms
+        self.commit_us = commit_us
+        self.thread: int | None = None
+        self.last_commit_lsn = 0
         self.ordinal = 0
         self.savepoints: dict[str, int] = {}
         self.ids = EventIds.of(connector, origin, identity)
+
+    @property
+    def commit_ms(self) -> int | None:
+        """The same in milliseconds."""
+        return None if self.commit_us is None else self.commit_us // 1000
 
 
 def split_packets(_buffer: bytearray, at: int, _size: int) -> tuple[list[bytes], int]:

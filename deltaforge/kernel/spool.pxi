@@ -3,10 +3,12 @@
 # A block is its groups one after the other. Numbers are base 128 varints, lowest bits first; signed ones have the sign in
 # their lowest bit. A group:
 #   byte      flags, see below
-#   byte      op: c, u, d or r
+#   byte      op: c, u, d or r; with its highest bit what is marked with * is there, which older versions did not write
 #   WITH_TRANSACTION (else that of the group before): 24 bytes prefix of event ids, commit_ms if it HAS_COMMIT, size and
-#             bytes of the GTID
+#             bytes of the GTID; * microseconds of the commit if it HAS_COMMIT, thread and one more or 0, end of the last one
 #   numbers   place of its table, rows, ts_ms, ordinal; MySQL: server id, end position; PostgreSQL: xid
+#   *         byte of what is there, see below; MySQL: bytes of the event (signed); numbers in the transaction; marks, a
+#             byte each; size and bytes of the query
 #   WITH_NUMBERS: the number of each row, less that of the one before
 #   WITH_TEXT (else as before): size and bytes of the file's name or the LSN
 #   MySQL     bit sets of the columns, those that are there; size and bytes of the rows
@@ -30,7 +32,12 @@ cdef enum:
     WITH_BEFORE = 32
     WITH_AFTER = 64
     WITH_NUMBERS = 128
-    MAX_NUMBERS = 160   # bytes of flags, op, id prefix and eleven numbers of a group at most
+    WITH_ORIGIN = 128   # of the op
+    WITH_ORDERS = 1     # of the origin
+    WITH_MARKS = 2
+    WITH_QUERY = 4
+    SAME_QUERY = 8
+    MAX_NUMBERS = 240   # bytes of flags, op, id prefix, marks and eighteen numbers of a group at most
     MAX_MESSAGES_BYTES = 0x7FFFFFFF
 
 
@@ -61,7 +68,7 @@ cdef inline Text _text_of(Facts* facts) noexcept nogil:
 cdef Py_ssize_t _most_bytes(RowGroup group) noexcept:
     """What a packed group takes at most."""
     cdef Facts* facts = &group.facts
-    cdef Py_ssize_t size = MAX_NUMBERS + len(group.transaction._gtid) + _text_of(facts).size
+    cdef Py_ssize_t size = MAX_NUMBERS + len(group.transaction._gtid) + _text_of(facts).size + facts.query.size
     if facts.numbers != NULL:
         size += 5 * facts.count
     if facts.is_mysql:
@@ -86,17 +93,40 @@ cdef void _put_rows(Output* out, Facts* facts) noexcept nogil:
     put(out, facts.data - FRAME_BYTES + facts.offsets[0], facts.offsets[facts.count] - facts.offsets[0])
 
 
+cdef void _put_origin(Output* out, Facts* facts, Facts* last) noexcept nogil:
+    """What only records ask for; ``last`` are the facts of the group before, or NULL."""
+    cdef int flags = WITH_ORDERS if facts.total_order else 0
+    if facts.all_marks or facts.first_mark or facts.last_mark:
+        flags |= WITH_MARKS
+    if facts.query.data != NULL:
+        flags |= SAME_QUERY if last != NULL and last.query.data != NULL and _is_equal(&last.query, &facts.query) else WITH_QUERY
+    put_byte(out, flags)
+    if facts.is_mysql:
+        put_signed(out, <int64_t>(facts.pos - facts.begin_pos))
+    if flags & WITH_ORDERS:
+        put_number(out, facts.total_order)
+        put_number(out, facts.table_order)
+    if flags & WITH_MARKS:
+        put_byte(out, facts.all_marks)
+        put_byte(out, facts.first_mark)
+        put_byte(out, facts.last_mark)
+    if flags & WITH_QUERY:
+        put_sized(out, facts.query.data, facts.query.size)
+
+
 cdef void _put_group(Output* out, RowGroup group, RowGroup last, Py_ssize_t table) noexcept:
     """Pack a group; ``last`` is the one before it, or None."""
     cdef Facts* facts = &group.facts
     cdef Transaction transaction = group.transaction
+    cdef Facts* before = NULL
     cdef Text text = _text_of(facts), known
     cdef int flags = IS_MYSQL if facts.is_mysql else 0
     cdef Py_ssize_t n
     if last is None:
         flags |= WITH_TRANSACTION | WITH_TEXT
     else:
-        known = _text_of(&last.facts)
+        before = &last.facts
+        known = _text_of(before)
         if last.transaction is not transaction:
             flags |= WITH_TRANSACTION
         if last.facts.is_mysql != facts.is_mysql or not _is_equal(&known, &text):
@@ -112,12 +142,16 @@ cdef void _put_group(Output* out, RowGroup group, RowGroup last, Py_ssize_t tabl
     if facts.numbers != NULL:
         flags |= WITH_NUMBERS
     put_byte(out, flags)
-    put_byte(out, facts.op)
+    put_byte(out, facts.op | WITH_ORIGIN)
     if flags & WITH_TRANSACTION:
         put(out, transaction.id_prefix, 24)
         if flags & HAS_COMMIT:
-            put_signed(out, transaction._commit_ms)
+            put_signed(out, milliseconds_of(transaction._commit_us))
         put_sized(out, <const char*>transaction._gtid, len(transaction._gtid))
+        if flags & HAS_COMMIT:
+            put_number(out, transaction._commit_us - milliseconds_of(transaction._commit_us) * 1000)
+        put_number(out, transaction._thread)
+        put_number(out, transaction.last_commit_lsn)
     put_number(out, table)
     put_number(out, facts.count)
     put_signed(out, facts.ts_ms)
@@ -127,6 +161,7 @@ cdef void _put_group(Output* out, RowGroup group, RowGroup last, Py_ssize_t tabl
         put_number(out, facts.pos)
     else:
         put_number(out, facts.xid)
+    _put_origin(out, facts, before)
     if flags & WITH_NUMBERS:
         for n in range(facts.count):
             put_number(out, facts.numbers[n] - (facts.numbers[n - 1] if n else 0))
@@ -168,213 +203,3 @@ def pack_groups(list groups not None, Py_ssize_t start):
     packed = <object>block
     Py_DECREF(packed)
     return packed, tables, stop
-
-
-cdef class BlockReader:
-    """Unpacks one block. Every number, size and text in it is checked; rows are counted as when they came."""
-
-    cdef bytes _data
-    cdef list _tables
-    cdef const uint8_t* _at
-    cdef const uint8_t* _end
-    cdef Transaction _transaction
-    cdef bytes _file
-    cdef bytes _lsn
-    cdef RowPlan _plan        # of the group before, whose columns are known to be of its database
-    cdef bint _is_mysql
-
-    cdef _broken(self, str what):
-        return ProtocolError(f"{what} in a packed row group", offset=self._at - <const uint8_t*><const char*>self._data)
-
-    cdef const uint8_t* _take(self, uint64_t size) except NULL:
-        """The next ``size`` bytes."""
-        cdef const uint8_t* begin = self._at
-        if size > <uint64_t>(self._end - begin):
-            raise self._broken(f"{size} bytes where fewer are left")
-        self._at += size
-        return begin
-
-    cdef uint64_t _number(self, uint64_t most) except? 0:
-        cdef uint64_t value = 0
-        cdef int shift = 0
-        cdef uint8_t byte = 128
-        while byte & 128:
-            if self._at >= self._end or shift > 63:
-                raise self._broken("a number that is cut or too long")
-            byte = self._at[0]
-            self._at += 1
-            value |= <uint64_t>(byte & 127) << shift
-            shift += 7
-        if value > most:
-            raise self._broken("a number that is too large")
-        return value
-
-    cdef int64_t _signed(self) except? 0:
-        cdef uint64_t value = self._number(0xFFFFFFFFFFFFFFFF)
-        return <int64_t>(value >> 1) ^ -<int64_t>(value & 1)
-
-    cdef bytes _text(self, bint is_plain):
-        """A text. ``is_plain``: one that stands in JSON as it is."""
-        cdef Py_ssize_t size = self._number(0xFFFF)
-        cdef const uint8_t* data = self._take(size)
-        cdef Py_ssize_t n
-        cdef bytes text = PyBytes_FromStringAndSize(<const char*>data, size)
-        if is_plain:
-            for n in range(size):
-                if data[n] < 32 or data[n] > 126 or data[n] == 34 or data[n] == 92:
-                    raise self._broken("text that is no identifier")
-        else:
-            try:
-                text.decode()
-            except UnicodeDecodeError:
-                raise self._broken("text that is not UTF-8") from None
-        return text
-
-    cdef _begin(self, bint has_commit):
-        """The transaction of the next groups."""
-        cdef Transaction transaction = Transaction.__new__(Transaction)
-        cdef const uint8_t* prefix = self._take(24)
-        cdef int n
-        for n in range(24):
-            if not (48 <= prefix[n] <= 57 or 97 <= prefix[n] <= 102 or prefix[n] == 45):
-                raise self._broken("an event id with other than hexadecimal digits")
-        memcpy(transaction.id_prefix, prefix, 24)
-        transaction._has_commit = has_commit
-        if has_commit:
-            transaction._commit_ms = self._signed()
-        transaction._gtid = self._text(True)
-        self._transaction = transaction
-
-    cdef RowGroup _group(self):
-        cdef RowGroup group = RowGroup.__new__(RowGroup)
-        cdef int flags = self._take(1)[0]
-        cdef char op = self._take(1)[0]
-        cdef Py_ssize_t count
-        cdef int64_t ts_ms
-        cdef uint64_t ordinal
-        if op != c"c" and op != c"u" and op != c"d" and op != c"r":
-            raise self._broken("an unknown kind of rows")
-        if flags & WITH_TRANSACTION:
-            self._begin(flags & HAS_COMMIT)
-        elif self._transaction is None:
-            raise self._broken("no transaction")
-        self._find_plan(self._number(0xFFFFFFFF), flags & IS_MYSQL)
-        count, ts_ms = self._number(MAX_MESSAGES_BYTES), self._signed()
-        ordinal = self._number(0xFFFFFFFFFFFFFFFF)
-        group.facts.op, group.facts.is_tx_end = op, flags & IS_TX_END != 0
-        group._data = self._data   # keeps it
-        if flags & IS_MYSQL:
-            self._place_rows(group, flags, count, ts_ms, ordinal)
-        else:
-            self._place_messages(group, flags, count, ts_ms, ordinal)
-        return group
-
-    cdef _find_plan(self, uint64_t place, bint is_mysql):
-        cdef RowPlan plan
-        cdef int n
-        if place >= <uint64_t>len(self._tables):
-            raise self._broken("a table that was not given")
-        plan = self._tables[place].plan
-        if plan is None:
-            raise self._broken("a table without a plan")
-        if plan is self._plan and is_mysql == self._is_mysql:
-            return
-        for n in range(plan.layout.count):
-            if plan.layout.columns[n].kind != DECLINED and is_mysql != (plan.layout.columns[n].kind < PG_TEXT):
-                raise self._broken("rows of another database than their table's")
-        self._plan, self._is_mysql = plan, is_mysql
-
-    cdef _find_numbers(self, RowGroup group, int flags, Py_ssize_t count):
-        """The numbers of the rows of a part."""
-        cdef uint32_t* numbers
-        cdef uint64_t number = 0
-        cdef Py_ssize_t n
-        if not flags & WITH_NUMBERS:
-            return
-        if count > self._end - self._at:
-            raise self._broken("more rows than there are bytes")
-        group._numbers = PyBytes_FromStringAndSize(NULL, count * sizeof(uint32_t))
-        numbers = <uint32_t*><char*>group._numbers
-        for n in range(count):
-            number += self._number(0xFFFFFFFF)
-            if number > 0xFFFFFFFF:
-                raise self._broken("a row of impossible number")
-            numbers[n] = <uint32_t>number
-        group.facts.numbers = numbers
-
-    cdef _place_rows(self, RowGroup group, int flags, Py_ssize_t count, int64_t ts_ms, uint64_t ordinal):
-        """Complete a group of a MySQL row event."""
-        cdef Facts* facts = &group.facts
-        cdef Py_ssize_t bitmap = (self._plan.layout.count + 7) // 8
-        cdef uint32_t server_id = self._number(0xFFFFFFFF)
-        cdef uint64_t pos = self._number(0xFFFFFFFFFFFFFFFF), size
-        self._find_numbers(group, flags, count)
-        if flags & WITH_TEXT:
-            self._file = self._text(False)
-        elif self._file is None:
-            raise self._broken("no file")
-        if flags & WITH_BEFORE:
-            facts.before = self._take(bitmap)
-        if flags & WITH_AFTER:
-            facts.after = self._take(bitmap)
-        size = self._number(0xFFFFFFFFFFFFFFFF)
-        facts.data = self._take(size)
-        facts.end = self._at
-        self._transaction.ordinal = ordinal
-        if not group._place(self._plan, self._transaction, ts_ms, server_id, self._file, pos) or facts.count != count:
-            raise self._broken("rows that do not fit their table")
-
-    cdef _place_messages(self, RowGroup group, int flags, Py_ssize_t count, int64_t ts_ms, uint64_t ordinal):
-        """Complete a group of pgoutput messages."""
-        cdef CopyData copy = CopyData.__new__(CopyData)   # holds where they begin, not the messages
-        cdef uint32_t xid = self._number(0xFFFFFFFF)
-        cdef const uint8_t* sizes
-        cdef const uint8_t* data
-        cdef uint64_t total = 0, size
-        cdef Py_ssize_t n
-        self._find_numbers(group, flags, count)
-        if flags & WITH_TEXT:
-            self._lsn = self._text(True)
-        elif self._lsn is None:
-            raise self._broken("no LSN")
-        if flags & (WITH_BEFORE | WITH_AFTER) or not count:
-            raise self._broken("an unknown kind of rows")
-        sizes = self._take(4 * <uint64_t>count)
-        copy._offsets = <uint32_t*>malloc((count + 1) * sizeof(uint32_t))
-        if copy._offsets == NULL:
-            raise MemoryError
-        copy._offsets[0] = 0
-        for n in range(count):
-            size = little(sizes + 4 * n, 4)
-            total += size
-            if size < FRAME_BYTES or total > MAX_MESSAGES_BYTES:
-                raise self._broken("a message of impossible size")
-            copy._offsets[n + 1] = <uint32_t>total
-        data = self._take(total)
-        for n in range(count):
-            if not is_whole_row(
-                &self._plan.layout, group.facts.op, data + copy._offsets[n] + FRAME_BYTES, data + copy._offsets[n + 1]
-            ):
-                raise self._broken("rows that do not fit their table")
-        group._place_messages(copy, 0, count, group.facts.op, self._plan, self._transaction, ts_ms, xid, self._lsn)
-        group.facts.data, group.facts.ordinal = data + FRAME_BYTES, ordinal
-
-
-def unpack_groups(bytes data not None, list tables not None):
-    """The groups of a block. They share its bytes, and those of one transaction share that.
-
-    Args:
-        data: What :func:`pack_groups` gave.
-        tables: The captured tables at the places that it gave them.
-
-    Raises:
-        ProtocolError: The bytes are no such block, or not of these tables.
-    """
-    cdef BlockReader reader = BlockReader.__new__(BlockReader)
-    reader._data, reader._tables = data, tables
-    reader._at = <const uint8_t*><const char*>data
-    reader._end = reader._at + len(data)
-    groups = []
-    while reader._at < reader._end:
-        groups.append(reader._group())
-    return groups

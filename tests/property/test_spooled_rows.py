@@ -23,7 +23,20 @@ from tests.spooling import PackedTables, assert_spooled_alike
 
 MYSQL = MysqlSourceSpec.model_construct(type="mysql")
 POSTGRES = PostgresSourceSpec.model_construct(type="postgres")
-PLACES = [(1_700_000_000_123, 7, "binlog.000001", 4711), (-5, 2**32 - 1, 'b\u00fc"g.1', 2**40)]
+PLACES = [
+    (1_700_000_000_123, 7, "binlog.000001", 4711, 4000, None),
+    (1_700_000_000_123, 7, "binlog.000001", 4711, 4000, "update t"),
+    (-5, 2**32 - 1, 'b\u00fc"g.1', 2**40, 2**41, "\u00fc"),
+]
+MARKS = [(None, None, None), (None, "first", "last"), ("incremental", None, None)]
+
+
+def decorate(rnd, group):
+    """Give a group what a copy and a count of its transaction say of it."""
+    group.mark(*rnd.choice(MARKS))
+    if rnd.random() < 0.5:
+        group.number(rnd.randint(1, 2**40), rnd.randint(1, 99))
+    return group
 
 
 def mysql_batch(rnd, case_count=4):
@@ -31,11 +44,13 @@ def mysql_batch(rnd, case_count=4):
     groups = []
     for _ in range(case_count):
         case = mysql_rows.Case(rnd, 0)
-        transaction = backend.Transaction("mysql", "s", f"f:{rnd.random()}", case.gtid, rnd.choice((None, 17, -1)))
+        transaction = backend.Transaction("mysql", "s", f"f:{rnd.random()}", case.gtid, rnd.choice((None, 17_004, -1)))
+        transaction.thread = rnd.choice((None, 0, 2**32 - 1))
         for _ in range(rnd.randint(1, 3)):
             transaction.ordinal += rnd.randint(1, 300)
             try:
                 groups.append(row_group(case.table, case.rows, transaction, rnd.choice(PLACES)))
+                decorate(rnd, groups[-1])
             except DeltaForgeError:  # a value that nothing can decode
                 continue
         if groups:
@@ -48,11 +63,12 @@ def postgres_batch(rnd, case_count=4):
     for _ in range(case_count):
         case = postgres_rows.Case(rnd, 0)
         lsn, xid = rnd.choice(("0/1", "FFFFFFFF/1A")), rnd.choice((0, 9, 2**32 - 1))
-        transaction = backend.Transaction("postgresql", "sys", lsn, "", None)
+        transaction = backend.Transaction("postgresql", "sys", lsn, "", rnd.choice((None, 17_004)))
+        transaction.last_commit_lsn = rnd.choice((0, 2**64 - 1))
         if kernel is not None:
             block = kernel.copy_data([b"w" + bytes(24) + message for message in case.messages])
             _, group, _, _ = block.rows(0, {77: case.table}, transaction, 1_700_000_000_123, xid, lsn.encode())
-            groups += [group] if group is not None else []
+            groups += [decorate(rnd, group)] if group is not None else []
         place = RowPlace(transaction, transaction.ordinal, 1_700_000_000_123, xid, lsn)
         for message in case.messages[:1]:
             place.ordinal += 1

@@ -199,6 +199,7 @@ cdef class TransactionScanner:
                 if not self._is_begin(&event):
                     return index
                 has_begun = True
+                transaction._thread = little(event.data + HEADER_BYTES, 4) + 1
             elif event.type == XID_EVENT:
                 break
             elif event.type == TABLE_MAP_EVENT and event.size >= HEADER_BYTES + 8:
@@ -268,7 +269,7 @@ cdef class TransactionScanner:
             commit_us = little(body + 42, 7)
             if commit_us >> 55:
                 commit_us = little(body + 49, 7) if size >= 56 else 0
-        transaction._has_commit, transaction._commit_ms = commit_us != 0, commit_us // 1000
+        transaction._has_commit, transaction._commit_us = commit_us != 0, commit_us
         return transaction
 
     cdef Transaction _begun_mariadb(self, Event* event, uint64_t* number):
@@ -361,8 +362,12 @@ cdef class TransactionScanner:
         group.facts.data = at + 1 + bitmap * (2 if is_update else 1)
         group.facts.end = end
         group._data = item
-        ts_ms = transaction._commit_ms if transaction._has_commit else <int64_t>event.timestamp * 1000
-        if not group._place(plan, transaction, ts_ms, event.server_id, self._file, event.end_pos):
+        ts_ms = <int64_t>event.timestamp * 1000
+        if transaction._has_commit:
+            ts_ms = milliseconds_of(transaction._commit_us)
+        if not group._place(
+            plan, transaction, ts_ms, event.server_id, self._file, event.end_pos, event.end_pos - event.length, None
+        ):
             return None
         return group
 

@@ -84,9 +84,9 @@ cdef class CopyData:
         self._op, self._plan = op, plan
         return stop
 
-    def transactions(self, index, tables, origin, ahead, room, open_room):
+    def transactions(self, index, tables, origin, ahead, room, open_room, last_commit=0):
         """Its transactions of nothing but rows: see :class:`CopyTransactions`."""
-        return CopyTransactions(self, index, tables, origin, ahead, room, open_room)
+        return CopyTransactions(self, index, tables, origin, ahead, room, open_room, last_commit)
 
     def rows(
         self, Py_ssize_t index, dict tables not None, Transaction transaction not None, int64_t ts_ms, uint32_t xid,

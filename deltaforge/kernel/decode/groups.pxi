@@ -1,9 +1,5 @@
 # Rows that wait to be decoded: a group is one row event, or a run of pgoutput messages of one table and kind.
 
-cdef enum:
-    FRAME_BYTES = 25   # XLogData before the message: w, start, end, time
-
-
 _NATIVE = JsonForm("native")
 _decode_events = msgspec.json.Decoder(ChangeEvent).decode_lines
 _decode_json = msgspec.json.Decoder().decode
@@ -49,6 +45,7 @@ cdef class RowGroup:
     cdef bytes _numbers
     cdef bytes _file
     cdef bytes _lsn
+    cdef bytes _query
     cdef CopyData _copy
     cdef list _events
     cdef KnownRow _known   # the row that was asked for last
@@ -106,6 +103,9 @@ cdef class RowGroup:
         facts.ts_ms, facts.xid, facts.ordinal = ts_ms, xid, transaction.ordinal + 1
         facts.has_row_ids = op == c"r" and tells_rows_apart(&plan.layout)
         facts.lsn = Text(lsn, len(lsn))
+        facts.copy_lsn = lsn_of(&facts.lsn) if op == c"r" else 0
+        facts.last_commit_lsn = transaction.last_commit_lsn
+        facts.commit_us = transaction._commit_us if transaction._has_commit else ts_ms * 1000
         facts.id_prefix = transaction.id_prefix
         _set_texts(facts, plan.texts)
         self._plan, self.transaction, self._lsn, self._copy = plan, transaction, lsn, copy
@@ -132,6 +132,48 @@ cdef class RowGroup:
         return found
 
     @property
+    def message_lsns(self):
+        """PostgreSQL: the LSN of each row's own message; 0 where it is not known."""
+        cdef Facts* facts = &_placed(self).facts
+        cdef Py_ssize_t n
+        return [] if facts.is_mysql else [row_lsn(facts, n) for n in range(facts.count)]
+
+    @property
+    def commit_us(self):
+        return self.facts.commit_us
+
+    @property
+    def begin_pos(self):
+        return self.facts.begin_pos
+
+    @property
+    def query(self):
+        return None if self._query is None else self._query.decode()
+
+    @property
+    def marks(self):
+        """What the rows are among those of their copy: each of them, the first, the last."""
+        cdef Facts* facts = &self.facts
+        return _SNAPSHOT_MARKS[facts.all_marks], _SNAPSHOT_MARKS[facts.first_mark], _SNAPSHOT_MARKS[facts.last_mark]
+
+    def mark(self, every=None, first=None, last=None):
+        """Say what the rows are among those of their copy."""
+        cdef Facts* facts = &_placed(self).facts
+        facts.all_marks, facts.first_mark = _SNAPSHOT_MARKS.index(every), _SNAPSHOT_MARKS.index(first)
+        facts.last_mark = _SNAPSHOT_MARKS.index(last)
+        self._events = None
+
+    @property
+    def orders(self):
+        """The numbers of the first row of the whole group in its transaction and among those of its table, or None."""
+        return (self.facts.total_order, self.facts.table_order) if self.facts.total_order else None
+
+    def number(self, uint64_t total, uint64_t table):
+        """Give the first row of the whole group its numbers, from 1."""
+        self.facts.total_order, self.facts.table_order = total, table
+        self._events = None
+
+    @property
     def rows(self):
         """The rows as the Python decoder wants them."""
         cdef Facts* facts = &_placed(self).facts
@@ -150,7 +192,8 @@ cdef class RowGroup:
         return int.from_bytes(PyBytes_FromStringAndSize(<const char*>bits, (count + 7) // 8), "little")
 
     cdef bint _place(
-        self, RowPlan plan, Transaction transaction, int64_t ts_ms, uint32_t server_id, bytes file, uint64_t pos
+        self, RowPlan plan, Transaction transaction, int64_t ts_ms, uint32_t server_id, bytes file, uint64_t pos,
+        uint64_t begin_pos, bytes query,
     ) noexcept:
         """Complete a group whose op, bytes and bit sets are set. False if its rows are not plain."""
         cdef Facts* facts = &self.facts
@@ -167,6 +210,11 @@ cdef class RowGroup:
             return False
         facts.has_row_ids = facts.op == c"r" and tells_rows_apart(&plan.layout)
         facts.ts_ms, facts.server_id, facts.pos, facts.ordinal = ts_ms, server_id, pos, transaction.ordinal
+        facts.begin_pos, facts.thread = begin_pos, transaction._thread
+        facts.commit_us = transaction._commit_us if transaction._has_commit else ts_ms * 1000
+        if query is not None:
+            facts.query = Text(query, len(query))
+            self._query = query
         facts.file = Text(file, len(file))
         facts.gtid = Text(transaction._gtid, len(transaction._gtid))
         facts.id_prefix = transaction.id_prefix
@@ -192,6 +240,7 @@ cdef class RowGroup:
         cdef list events = [], found
         cdef Py_ssize_t row = 0
         schema = self.table.schema
+        origin = self._origin(0) if self._is_alike() else None
         while row < self.facts.count:
             encoded = EncodedEvents()
             encoded._stops_at_decimals = True
@@ -199,7 +248,8 @@ cdef class RowGroup:
             found = _decode_events(encoded.lines())
             for event in found:
                 event.schema = schema
-            events += found
+                event.origin = origin if origin is not None else self._origin(len(events))
+                events.append(event)
             if at == 1:
                 break
             events.append(self.event(row))
@@ -224,14 +274,39 @@ cdef class RowGroup:
         if facts.is_mysql or facts.op == c"r":
             event.event_id = event_id(event, self.transaction.ids, facts.ordinal, number)
         event.tx_end = facts.is_tx_end and row == facts.count - 1
+        event.origin = self._origin(row)
         return event
+
+    cdef bint _is_alike(self) noexcept:
+        """Whether the origins of all rows are equal."""
+        cdef Facts* facts = &self.facts
+        return facts.is_mysql and not facts.total_order and not facts.first_mark and not facts.last_mark
+
+    cdef _origin(self, Py_ssize_t row):
+        """The origin of a row."""
+        cdef Facts* facts = &self.facts
+        cdef uint64_t number = row_number(facts, row), lsn
+        mark = _SNAPSHOT_MARKS[row_mark(facts, row)]
+        total = facts.total_order + number if facts.total_order else None
+        in_table = facts.table_order + number if facts.total_order else None
+        if facts.is_mysql:
+            thread = facts.thread - 1 if facts.thread else None
+            return Origin(
+                ts_us=facts.commit_us, thread=thread, query=self.query, pos_begin=facts.begin_pos, snapshot=mark,
+                total_order=total, table_order=in_table,
+            )
+        lsn = row_lsn(facts, row)
+        return Origin(
+            ts_us=facts.commit_us, lsn=lsn or None, last_commit_lsn=facts.last_commit_lsn or None, snapshot=mark,
+            total_order=total, table_order=in_table,
+        )
 
     cdef RowGroup _part(self, Py_ssize_t row):
         """The group of one row."""
         cdef RowGroup part = RowGroup.__new__(RowGroup)
         part.facts, part.transaction, part._plan = self.facts, self.transaction, self._plan
         part._data, part._before, part._after = self._data, self._before, self._after
-        part._file, part._lsn, part._copy = self._file, self._lsn, self._copy
+        part._file, part._lsn, part._copy, part._query = self._file, self._lsn, self._copy, self._query
         part.facts.count = 1
         part.facts.numbers = NULL
         if self.facts.is_mysql:
@@ -286,7 +361,8 @@ cdef inline void _set_texts(Facts* facts, TableTexts texts) noexcept:
 
 
 def mysql_group(
-    table, rows, Transaction transaction not None, int64_t ts_ms, uint32_t server_id, str file not None, uint64_t pos
+    table, rows, Transaction transaction not None, int64_t ts_ms, uint32_t server_id, str file not None, uint64_t pos,
+    uint64_t begin_pos=0, str query=None,
 ):
     """A lazy group of a row event; None if the Python decoder has to look at it.
 
@@ -295,6 +371,8 @@ def mysql_group(
         rows: The :class:`Rows`.
         transaction: Its open transaction; ``ordinal`` is that of this event.
         ts_ms, server_id, file, pos: The event's place, ``pos`` being its end.
+        begin_pos: Where it begins.
+        query: The statement that it is of, if somebody asks for it.
     """
     cdef RowGroup group = RowGroup.__new__(RowGroup)
     cdef Facts* facts = &group.facts
@@ -312,4 +390,5 @@ def mysql_group(
     before, after = rows.before.to_bytes(size, "little"), rows.after.to_bytes(size, "little")
     facts.before, facts.after = <const uint8_t*><const char*>before, <const uint8_t*><const char*>after
     group._data, group._before, group._after = data, before, after
-    return group if group._place(plan, transaction, ts_ms, server_id, file.encode(), pos) else None
+    text = None if query is None else query.encode()
+    return group if group._place(plan, transaction, ts_ms, server_id, file.encode(), pos, begin_pos, text) else None

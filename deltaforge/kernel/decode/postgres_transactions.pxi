@@ -32,6 +32,7 @@ cdef class CopyTransactions:
         ahead: Where versions of tables begin that Python has to look for.
         room: Events and bytes until the batch is full.
         open_room: Events and bytes of a transaction that is not cut yet.
+        last_commit: Where the transaction before the first one ended; 0 when that is not known.
     """
 
     cdef readonly Py_ssize_t stop            # index behind the last one taken
@@ -49,12 +50,13 @@ cdef class CopyTransactions:
     cdef dict _tables
     cdef uint64_t _ahead
     cdef Py_ssize_t _open_events, _open_bytes
+    cdef uint64_t _last_commit
     cdef uint8_t _text[96]                   # postgresql|{system identifier}|{commit LSN}
     cdef Py_ssize_t _origin_size
 
     def __cinit__(
         self, CopyData block not None, Py_ssize_t index, dict tables not None, bytes origin not None, uint64_t ahead,
-        tuple room not None, tuple open_room not None,
+        tuple room not None, tuple open_room not None, uint64_t last_commit=0,
     ):
         cdef Py_ssize_t stop, room_events, room_bytes
         room_events, room_bytes = room
@@ -62,6 +64,7 @@ cdef class CopyTransactions:
             raise IndexError(index)
         self._block, self._tables, self._ahead = block, tables, ahead
         self._open_events, self._open_bytes = open_room
+        self._last_commit = last_commit
         self.groups, self.counts, self.stop = [], [], index
         self._origin_size = len(origin)
         memcpy(self._text, <const char*>origin, len(origin))
@@ -115,6 +118,8 @@ cdef class CopyTransactions:
             return index
         transaction = Transaction.__new__(Transaction)
         transaction._gtid = b""
+        transaction._has_commit, transaction._commit_us = True, micros + EPOCH_OFFSET_US
+        transaction.last_commit_lsn = self._last_commit
         while True:
             stop = block._run(at, self._tables)
             if stop == at:
@@ -142,6 +147,7 @@ cdef class CopyTransactions:
         self.event_count += events
         self.byte_count += size
         self.end_lsn, self.xid = big(commit + 10, 8), xid
+        self._last_commit = self.end_lsn
         self.commit_ms = (micros + EPOCH_OFFSET_US) // 1000
         self.received = max(self.received, big(commit - FRAME_BYTES + 1, 8))
         return at + 1

@@ -1,5 +1,28 @@
 # The source transaction of rows that wait to be decoded.
 
+cdef inline int64_t milliseconds_of(int64_t micros) noexcept nogil:
+    """Rounded down, also before 1970."""
+    return micros // 1000 - (micros % 1000 < 0)
+
+
+cdef uint64_t lsn_of(Text* text) noexcept nogil:
+    """The LSN whose text this is; 0: it is none."""
+    cdef uint64_t lsn = 0, half = 0
+    cdef Py_ssize_t n
+    cdef uint8_t letter
+    for n in range(text.size):
+        letter = text.data[n]
+        if letter == 47:
+            lsn, half = half << 32, 0
+        elif 48 <= letter <= 57:
+            half = half << 4 | <uint64_t>(letter - 48)
+        elif 65 <= letter <= 70:
+            half = half << 4 | <uint64_t>(letter - 55)
+        else:
+            return 0
+    return lsn | half
+
+
 @cython.no_gc   # refers to nothing that could refer back
 cdef class Transaction:
     """The source transaction of some groups.
@@ -9,23 +32,25 @@ cdef class Transaction:
         origin: Where it began: the server, or the source of the GTID.
         identity: GTID, ``file:pos`` of the start, or the commit LSN: what event ids are made of.
         gtid: The GTID as text; empty without one.
-        commit_ms: Commit time where it began; None when the log does not say.
+        commit_us: Commit time where it began, in microseconds; None when the log does not say.
     """
 
     cdef public uint64_t ordinal   # row events and statements so far, captured or not
+    cdef public uint64_t last_commit_lsn   # PostgreSQL: where the one before it ended; 0 when that is not known
+    cdef uint64_t _thread          # MySQL: the connection that began it, and one more; 0 when that is not known
     cdef dict _savepoints
     cdef bytes _gtid
     cdef object _ids
-    cdef int64_t _commit_ms
+    cdef int64_t _commit_us
     cdef bint _has_commit
     cdef char id_prefix[24]
 
-    def __init__(self, str connector, str origin, str identity, str gtid not None, object commit_ms):
+    def __init__(self, str connector, str origin, str identity, str gtid not None, object commit_us):
         cdef bytes text = f"{connector}|{origin}|{identity}".encode()
         if self._gtid is not None:   # groups point into it
             raise ValueError("the transaction has its identity")
-        self._has_commit = commit_ms is not None
-        self._commit_ms = commit_ms if self._has_commit else 0
+        self._has_commit = commit_us is not None
+        self._commit_us = commit_us if self._has_commit else 0
         self._gtid = gtid.encode()
         put_id_prefix(self.id_prefix, <const uint8_t*><const char*>text, len(text))
 
@@ -34,8 +59,20 @@ cdef class Transaction:
         return self._gtid.decode()
 
     @property
+    def commit_us(self):
+        return self._commit_us if self._has_commit else None
+
+    @property
     def commit_ms(self):
-        return self._commit_ms if self._has_commit else None
+        return milliseconds_of(self._commit_us) if self._has_commit else None
+
+    @property
+    def thread(self):
+        return self._thread - 1 if self._thread else None
+
+    @thread.setter
+    def thread(self, object value):
+        self._thread = 0 if value is None else <uint64_t>(<uint32_t>value) + 1
 
     @property
     def savepoints(self):

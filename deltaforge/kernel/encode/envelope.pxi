@@ -1,7 +1,14 @@
 # The envelopes around row images. The oracle is deltaforge/envelopes with deltaforge/encodings/json.py.
 
+cdef enum:
+    FRAME_BYTES = 25   # XLogData before a pgoutput message: w, start, end, time
+
+
 cdef enum Shape:
     NATIVE, DEBEZIUM, CLOUDEVENTS
+
+
+_SNAPSHOT_MARKS = (None, *get_args(SnapshotMark))
 
 
 cdef class JsonForm:
@@ -43,6 +50,32 @@ cdef struct Facts:
     const uint32_t* numbers  # of the rows of a part, in the whole group; NULL: it is whole
     const uint32_t* offsets  # PostgreSQL: where each message begins, and where the last one ends
     Text source_head, source_table, tail, uri, subject, identity
+    # What only records ask for, see ``Origin`` in deltaforge/core/event.py.
+    int64_t commit_us        # as far as the log has it
+    uint64_t begin_pos       # MySQL: where the row event begins
+    uint64_t thread          # MySQL: and one more; 0: not known
+    Text query               # the statement; data NULL: not known
+    uint64_t last_commit_lsn # PostgreSQL: 0: not known
+    uint64_t copy_lsn        # PostgreSQL: of copied rows; those of the log have it in the frames of their messages
+    uint64_t total_order     # of the first row of the whole group, from 1; 0: nobody counts
+    uint64_t table_order
+    uint8_t all_marks        # places in _SNAPSHOT_MARKS, 0 for none: of every row
+    uint8_t first_mark       # of the first
+    uint8_t last_mark        # of the last
+
+
+cdef inline uint64_t row_lsn(Facts* facts, Py_ssize_t row) noexcept nogil:
+    """PostgreSQL: the LSN of a row's own message; 0: not known."""
+    if facts.op == c"r":
+        return facts.copy_lsn
+    return big(facts.data - FRAME_BYTES + facts.offsets[row] + 1, 8)
+
+
+cdef inline uint8_t row_mark(Facts* facts, Py_ssize_t row) noexcept nogil:
+    """The place in _SNAPSHOT_MARKS of what a row is among those of its copy."""
+    if facts.last_mark and row == facts.count - 1:
+        return facts.last_mark
+    return facts.first_mark if facts.first_mark and row == 0 else facts.all_marks
 
 
 cdef inline bint holds_before(char op) noexcept nogil:

@@ -259,7 +259,7 @@ def _query(body: bytes, *, is_compressed: bool = False, variables_at: int = 13) 
     if is_compressed:
         sql = inflate_mariadb(sql)
     if sql in _WORDS:
-        return Query(db, _WORDS[sql], error)
+        return Query(db, _WORDS[sql], error, thread=read_uint(body, 0, 4))
     session = decode_status_vars(take(body, variables_at, status_length))
     return Query(db, _text_of(sql, session.client_charset or "utf8mb4"), error, session, read_uint(body, 0, 4))
 

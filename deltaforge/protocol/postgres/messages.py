@@ -42,11 +42,16 @@ class Keepalive(msgspec.Struct, frozen=True):
 
 
 class Begin(msgspec.Struct, frozen=True):
-    """Start of a transaction. ``commit_lsn`` is the start of its commit record; time in ms since 1970."""
+    """Start of a transaction. ``commit_lsn`` is the start of its commit record; time in µs since 1970."""
 
     commit_lsn: int
-    commit_ms: int
+    commit_us: int
     xid: int
+
+    @property
+    def commit_ms(self) -> int:
+        """The time in ms."""
+        return self.commit_us // 1000
 
 
 class Commit(msgspec.Struct, frozen=True):
@@ -193,7 +198,7 @@ def name_of(data: bytes) -> str:
 
 def _begin(data: bytes) -> Begin:
     lsn, at, xid = _BEGIN(data, 1)
-    return Begin(lsn, (at + EPOCH_OFFSET_US) // 1000, xid)
+    return Begin(lsn, at + EPOCH_OFFSET_US, xid)
 
 
 def _commit(data: bytes) -> Commit:

@@ -10,7 +10,7 @@ import msgspec
 
 from deltaforge import __version__
 from deltaforge.core.errors import ProtocolError
-from deltaforge.core.event import ChangeEvent, Op, SourceInfo, Transaction
+from deltaforge.core.event import ChangeEvent, Op, Origin, SourceInfo, Transaction
 from deltaforge.core.row_ids import event_id
 from deltaforge.kernel import compiled
 from deltaforge.kernel.backend import RowPlan
@@ -85,6 +85,8 @@ class StatementPlace(msgspec.Struct):
     server_id: int
     file: str
     pos: int
+    begin_pos: int
+    query: str | None = None
 
 
 class LoggedRows(Protocol):
@@ -99,6 +101,8 @@ class LoggedRows(Protocol):
     server_id: int
     file: str
     pos: int
+    begin_pos: int
+    query: str | None
 
 
 class EventMapper:
@@ -191,6 +195,8 @@ class EventMapper:
         source, transaction = event.source, place.transaction
         event.ts_ms = source.ts_ms = place.ts_ms
         source.server_id, source.file, source.pos = place.server_id, place.file, place.pos
+        commit_us = place.ts_ms * 1000 if transaction.commit_us is None else transaction.commit_us
+        event.origin = Origin(ts_us=commit_us, thread=transaction.thread, query=place.query, pos_begin=place.begin_pos)
         event.event_id = transaction.ids.at(place.ordinal)
         if transaction.gtid:
             source.gtid, event.transaction = transaction.gtid, Transaction(transaction.gtid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from deltaforge.core.batch import DecodedGroup, EventGroup, HeldEvents
 from deltaforge.core.event import ChangeEvent, Op
@@ -15,8 +15,23 @@ from deltaforge.protocol.mysql.rows import Rows
 from deltaforge.sources.mysql.event_mapper import CapturedTable
 from deltaforge.sources.python_rows import PythonReason
 
-EventPlace = tuple[int, int, str, int]
-"""Time in ms, server id, file, end position."""
+
+class EventPlace(NamedTuple):
+    """Where a row event stands.
+
+    Attributes:
+        pos: Where it ends.
+        begin_pos: Where it begins.
+        query: The statement that it is of, if somebody asks for it.
+    """
+
+    ts_ms: int
+    server_id: int
+    file: str
+    pos: int
+    begin_pos: int = 0
+    query: str | None = None
+
 
 OPS: dict[str, Op] = {"write": "c", "update": "u", "partial_update": "u", "delete": "d"}
 
@@ -37,7 +52,7 @@ class RawRows:
         self.op = op or OPS[rows.kind]
         self.transaction = transaction
         self.ordinal = transaction.ordinal
-        self.ts_ms, self.server_id, self.file, self.pos = place
+        self.ts_ms, self.server_id, self.file, self.pos, self.begin_pos, self.query = EventPlace(*place)
 
 
 class RowGroup(RawRows, HeldEvents):
@@ -117,7 +132,7 @@ def copied_rows(
     if not images:
         return []
     columns = len(table.columns)
-    group = backend.mysql_copied_rows(table, images, transaction, *place)
+    group = backend.mysql_copied_rows(table, images, transaction, *EventPlace(*place)[:4])
     if group is not None:
         return [group]
     rows = Rows("write", 0, columns, 0, (1 << columns) - 1, images, 0)

@@ -42,7 +42,7 @@ from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, c
 from deltaforge.sources.mysql.config import MysqlSourceConfig
 from deltaforge.sources.mysql.event_mapper import CapturedTable, EventMapper, StatementPlace
 from deltaforge.sources.mysql.gate import Gate
-from deltaforge.sources.mysql.group import TableGroup, op_counts, row_group
+from deltaforge.sources.mysql.group import EventPlace, TableGroup, op_counts, row_group
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.loader import SchemaLoader
 from deltaforge.sources.mysql.reach import Reach
@@ -296,7 +296,7 @@ class MysqlStream:
         table = self._captured(table_map, MysqlPosition(self._file, outer.log_pos))
         if table is None:
             return
-        group = row_group(table, rows, tx, (self._ms(tx, header), header.server_id, self._file, outer.log_pos))
+        group = row_group(table, rows, tx, self._place(tx, header, outer))
         if group is not None:
             self._batcher.add(group, size, now)
             self._count_group(table.name, group)
@@ -313,8 +313,8 @@ class MysqlStream:
         statement = statement_of(query, self._dialect)
         meaning = EXACT.get(query.sql) or meaning_of(statement)
         if meaning is Meaning.BEGIN:
-            if self._tx is None:
-                self._begin("", self._server.uuid, outer, None)
+            tx = self._tx or self._begin("", self._server.uuid, outer, None)
+            tx.thread = query.thread
             self._is_begun = True
         elif meaning is Meaning.COMMIT:
             self._end(outer, now)
@@ -336,7 +336,7 @@ class MysqlStream:
     def _on_statement(self, meaning: Meaning, statement: Statement, header: Header, outer: Header, now: float) -> None:
         """DDL, or rows logged as a statement; outside of BEGIN it is a transaction of its own."""
         tx = self._tx or self._begin("", self._server.uuid, outer, None)
-        place = StatementPlace(tx, tx.ordinal + 1, self._ms(tx, header), header.server_id, self._file, outer.log_pos)
+        place = StatementPlace(tx, tx.ordinal + 1, *self._place(tx, header, outer))
         event = self._statements.act(meaning, statement, place)
         if event is not None:
             tx.ordinal += 1
@@ -350,15 +350,15 @@ class MysqlStream:
     ) -> OpenTransaction:
         self._is_begun = False
         identity = gtid or f"{self._file}:{outer.log_pos}"
-        self._tx = backend.Transaction("mysql", origin, identity, gtid, commit_us // 1000 if commit_us else None)
+        self._tx = backend.Transaction("mysql", origin, identity, gtid, commit_us or None)
         if is_xa:
             self._statements.xa.begun(self._tx)
         return self._tx
 
-    @staticmethod
-    def _ms(tx: OpenTransaction, header: Header) -> int:
-        """When the rows of an event were committed, as far as the log says."""
-        return tx.commit_ms if tx.commit_ms is not None else header.timestamp * 1000
+    def _place(self, tx: OpenTransaction, header: Header, outer: Header) -> EventPlace:
+        """Where a change stands, and when it was committed, as far as the log says."""
+        ms = tx.commit_ms if tx.commit_ms is not None else header.timestamp * 1000
+        return EventPlace(ms, header.server_id, self._file, outer.log_pos, outer.log_pos - outer.size)
 
     def _end(self, outer: Header, now: float) -> None:
         tx, self._tx, self._is_begun = self._tx, None, False

@@ -12,7 +12,16 @@ from msgspec import UNSET
 
 from deltaforge import __version__
 from deltaforge.core.errors import DeltaForgeError, ProtocolError, SchemaError, unforeseen
-from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, Op, RowImage, SourceInfo, Transaction
+from deltaforge.core.event import (
+    UNCHANGED_TOAST,
+    ChangeEvent,
+    LoggedMessage,
+    Op,
+    Origin,
+    RowImage,
+    SourceInfo,
+    Transaction,
+)
 from deltaforge.core.row_ids import event_id
 from deltaforge.kernel import compiled
 from deltaforge.kernel.backend import RowPlan
@@ -132,7 +141,8 @@ class CapturedTable:
 class RowPlace(msgspec.Struct):
     """Where in the log a message stands; groups of the kernel have the same attributes.
 
-    ``ordinal`` counts the messages of the transaction, ``lsn`` is that of its commit.
+    ``ordinal`` counts the messages of the transaction, ``lsn`` is that of its commit, ``message_lsn`` the
+    message's own, 0 where it is not known.
     """
 
     transaction: OpenTransaction
@@ -140,6 +150,7 @@ class RowPlace(msgspec.Struct):
     ts_ms: int
     xid: int
     lsn: str
+    message_lsn: int = 0
 
 
 class LoggedRows(Protocol):
@@ -147,6 +158,7 @@ class LoggedRows(Protocol):
 
     table: CapturedTable
     messages: list[bytes]
+    message_lsns: list[int]
     op: Op
     transaction: OpenTransaction
     ordinal: int
@@ -192,7 +204,7 @@ class EventMapper:
             return [self._copied(group, data, row) for row, data in enumerate(group.messages)]
         place = RowPlace(group.transaction, group.ordinal, group.ts_ms, group.xid, group.lsn)
         events = []
-        for data in group.messages:
+        for data, place.message_lsn in zip(group.messages, group.message_lsns, strict=True):
             events.append(self.row(group.table, decode_message(data), place))
             place.ordinal += 1
         return events
@@ -252,11 +264,11 @@ class EventMapper:
         self._put(event, place, number)
         return event
 
-    def message(self, schema: str, prefix: str, content: Any, place: RowPlace) -> ChangeEvent:
-        """The event of a logical message."""
-        event = self._event(schema, prefix, "c")
+    def message(self, schema: str, content: Any, message: LoggedMessage, place: RowPlace) -> ChangeEvent:
+        """The event of a logical message, whose content is JSON."""
+        event = self._event(schema, message.prefix, "c")
         event.after = content
-        self._put(event, place, 0)
+        self._put(event, place, 0).message = message
         return event
 
     def _event(self, schema: str, table: str, op: Op) -> ChangeEvent:
@@ -271,9 +283,17 @@ class EventMapper:
         )
         return ChangeEvent(before=None, after=None, source=source, op=op, ts_ms=0, tenant_id=self._tenant)
 
-    def _put(self, event: ChangeEvent, place: RowPlace | LoggedRows, number: int) -> None:
+    def _put(self, event: ChangeEvent, place: RowPlace | LoggedRows, number: int) -> Origin:
         """Put an event where a place or group stands."""
         event.ts_ms = event.source.ts_ms = place.ts_ms
         event.source.lsn, event.source.txId = place.lsn, place.xid or UNSET
         event.transaction = Transaction(str(place.xid)) if place.xid else None
-        event.event_id = place.transaction.ids.at(place.ordinal, number)
+        transaction = place.transaction
+        event.event_id = transaction.ids.at(place.ordinal, number)
+        lsn = place.message_lsn if isinstance(place, RowPlace) else place.message_lsns[0]
+        event.origin = Origin(
+            ts_us=place.ts_ms * 1000 if transaction.commit_us is None else transaction.commit_us,
+            lsn=lsn or None,
+            last_commit_lsn=transaction.last_commit_lsn or None,
+        )
+        return event.origin

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from deltaforge.core.batch import EventGroup, HeldEvents
 from deltaforge.core.event import ChangeEvent, Op
+from deltaforge.core.positions.postgres import lsn_from_text
 from deltaforge.kernel import backend
 from deltaforge.kernel.backend import CopyData
 from deltaforge.kernel.captured import OpenTransaction
@@ -34,6 +35,7 @@ class CopiedGroup(HeldEvents):
         self.transaction = transaction
         self.ordinal = transaction.ordinal
         self.ts_ms, self.lsn = ts_ms, lsn
+        self.message_lsns = [lsn_from_text(lsn)] * len(messages)
         super().__init__(table.mapper.events(self))
 
     def where(self, wants: Callable[[ChangeEvent], bool]) -> CopiedGroup | None:

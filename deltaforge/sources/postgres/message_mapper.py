@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.errors import ProtocolError, SchemaError
-from deltaforge.core.event import ChangeEvent
+from deltaforge.core.event import ChangeEvent, LoggedMessage
 from deltaforge.core.json_parse import parse_json_stored
 from deltaforge.core.positions.postgres import text_from_lsn
 from deltaforge.kernel import backend, compiled
@@ -37,6 +37,7 @@ class MessageMapper:
         begun: The begin of the newest transaction.
         transaction: What its event ids are made of.
         lsn: Of its commit, as text; ``lsn_bytes`` for the kernel.
+        last_commit: Where the newest transaction ended, of those that were sent; 0 when that is not known.
         id_origin: What the event ids of all transactions are made of, up to that text.
 
     Args:
@@ -61,13 +62,15 @@ class MessageMapper:
         self.transaction: OpenTransaction  # from the first begin on
         self.lsn = ""
         self.lsn_bytes = b""
+        self.last_commit = 0
 
     def begin(self, begin: Begin) -> None:
         """A transaction starts."""
         self.begun = begin
         self.lsn = text_from_lsn(begin.commit_lsn)
         self.lsn_bytes = self.lsn.encode()
-        self.transaction = backend.Transaction(CONNECTOR, self._system_id, self.lsn, "", None)
+        self.transaction = backend.Transaction(CONNECTOR, self._system_id, self.lsn, "", begin.commit_us)
+        self.transaction.last_commit_lsn = self.last_commit
 
     def opened(self) -> Begin:
         """The begin of the transaction that a message is in.
@@ -79,11 +82,12 @@ class MessageMapper:
             raise ProtocolError("row outside of a transaction")
         return self.begun
 
-    def events(self, message: Message) -> Iterator[ChangeEvent]:
+    def events(self, message: Message, lsn: int) -> Iterator[ChangeEvent]:
         """The events of a message inside the open transaction; none for tables that are not captured.
 
         Args:
             message: A row, a TRUNCATE or a logical message.
+            lsn: Its own.
 
         Raises:
             ProtocolError: A value is not in the form its type prints; names table and column.
@@ -97,11 +101,11 @@ class MessageMapper:
             table = self._table(message.relation)
             if table:
                 self._mapper.count_python_rows("no_kernel" if compiled is None else "first_row", 1)
-                yield self._mapper.row(table, message, self._place())
+                yield self._mapper.row(table, message, self._place(lsn))
         elif isinstance(message, Truncate):
-            yield from self._truncated(message)
+            yield from self._truncated(message, self._place(lsn))
         elif isinstance(message, LogicalMessage):
-            yield from self._message(message)
+            yield from self._message(message, self._place(lsn))
 
     def standalone(self, message: LogicalMessage, commit_ms: int) -> Iterator[ChangeEvent]:
         """The event of a message that belongs to no transaction: it is one of its own.
@@ -110,10 +114,11 @@ class MessageMapper:
             message: The log holds no time of it.
             commit_ms: That of the newest transaction before it.
         """
-        self.begin(Begin(message.lsn, commit_ms, 0))
+        self.begin(Begin(message.lsn, commit_ms * 1000, 0))
         # A message ends where the next record begins, which may be the commit of a transaction: ids are not of that.
         self.transaction = backend.Transaction(CONNECTOR, self._system_id, f"{self.lsn}|message", "", None)
-        yield from self.events(message)
+        self.transaction.last_commit_lsn = self.last_commit
+        yield from self.events(message, message.lsn)
 
     def _table(self, oid: int) -> CapturedTable | None:
         try:
@@ -121,16 +126,16 @@ class MessageMapper:
         except KeyError:
             raise SchemaError(f"row of relation {oid}, which was not defined") from None
 
-    def _truncated(self, message: Truncate) -> Iterator[ChangeEvent]:
+    def _truncated(self, message: Truncate, place: RowPlace) -> Iterator[ChangeEvent]:
         detail = {"sql": "TRUNCATE", "cascade": message.cascade, "restart_identity": message.restart_identity}
         for number, oid in enumerate(message.relations):
             table = self._table(oid)
             if table is not None:
-                event = self._mapper.truncate(table, self._place(), number)
-                event.ddl = detail
-                yield event
+                truncated = self._mapper.truncate(table, place, number)
+                truncated.ddl = detail
+                yield truncated
 
-    def _message(self, message: LogicalMessage) -> Iterator[ChangeEvent]:
+    def _message(self, message: LogicalMessage, place: RowPlace) -> Iterator[ChangeEvent]:
         try:
             content = parse_json_stored(message.content.decode())
         except (ProtocolError, UnicodeDecodeError):
@@ -138,8 +143,9 @@ class MessageMapper:
             return
         is_outbox = self._outbox is not None and self._outbox.matches("*", message.prefix)
         schema = "__outbox" if is_outbox else "__wal_message"
-        yield self._mapper.message(schema, message.prefix, content, self._place())
+        found = LoggedMessage(message.prefix, message.content, message.is_transactional)
+        yield self._mapper.message(schema, content, found, place)
 
-    def _place(self) -> RowPlace:
+    def _place(self, lsn: int) -> RowPlace:
         begun = self.opened()
-        return RowPlace(self.transaction, self.transaction.ordinal, begun.commit_ms, begun.xid, self.lsn)
+        return RowPlace(self.transaction, self.transaction.ordinal, begun.commit_ms, begun.xid, self.lsn, lsn)

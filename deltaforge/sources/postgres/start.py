@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from deltaforge.checkpoint.identity import ServerIdentity
+from deltaforge.core.errors import SourceError
 from deltaforge.core.positions import LogEdge, PostgresPosition
 from deltaforge.core.positions.postgres import lsn_from_text, text_from_lsn
 from deltaforge.sources.failover import FailoverCheck
@@ -61,3 +63,21 @@ def _first_start(config: PostgresSourceConfig, catalog: Catalog, earliest: int, 
     if isinstance(wanted, StartLsn):
         return max(earliest, lsn_from_text(wanted.lsn))
     return earliest if wanted == "earliest" else max(earliest, catalog.current_lsn())
+
+
+def wire_of(dsn: str, catalog: Catalog) -> ReplicationConnection:
+    """A replication connection.
+
+    Raises:
+        SourceError: The server has none for us, with what the catalog knows of the reason.
+    """
+    try:
+        return ReplicationConnection(dsn)
+    except SourceError:
+        catalog.check_replicates()  # the refusal of a connection has no SQLSTATE, and a text in the server's language
+        raise
+
+
+def server_of(position: PostgresPosition | None) -> ServerIdentity | None:
+    """The server that a position is of, as far as it says."""
+    return ServerIdentity(position.system_id, position.timeline) if position and position.system_id else None

@@ -42,7 +42,7 @@ from deltaforge.sources.postgres.message_mapper import CONNECTOR, MessageMapper
 from deltaforge.sources.postgres.publication import PublicationWatch
 from deltaforge.sources.postgres.relations import Relations
 from deltaforge.sources.postgres.snapshot.log import HASTEN_SECS, CopyableTables, have_flushed, read_since
-from deltaforge.sources.postgres.start import start_of
+from deltaforge.sources.postgres.start import server_of, start_of, wire_of
 from deltaforge.sources.postgres.unmatched import look_for_tables
 from deltaforge.sources.unmatched import PatternWatch
 
@@ -85,7 +85,7 @@ class PostgresStream:
         self._side = connect(dsn)
         catalog = self._catalog = Catalog(self._side)
         catalog.check_server(config.publication)
-        self._wire = _wire_of(dsn, catalog)
+        self._wire = wire_of(dsn, catalog)
         catalog.check_same_server(self._wire.server_start())
         self._status_secs = _status_secs(catalog.sender_timeout_secs())
         system_id, timeline = self._wire.identify()
@@ -93,7 +93,7 @@ class PostgresStream:
         # The timeline of a standby may change under us: its positions are of no timeline.
         current = ServerIdentity(system_id, 0 if is_standby else timeline)
         saved = position if isinstance(position, PostgresPosition) else None
-        failover = FailoverCheck(context, config, current, saved, _server_of(saved))
+        failover = FailoverCheck(context, config, current, saved, server_of(saved))
         with failover.reaching():
             start = start_of(config, (catalog, self._wire), position, failover, is_standby=is_standby)
         keeps_marker, count = config.toast == "marker", context.metrics.count_python_rows
@@ -117,6 +117,7 @@ class PostgresStream:
         commit_ms = (saved.commit_ms if saved else 0) or int(time.time() * 1000)
         self._resume = PostgresPosition(start, saved.tx_id if saved else None, system_id, current.timeline, commit_ms)
         self._received = self._confirmed = start
+        self._mapper.last_commit = saved.lsn if saved is not None else 0
         if loaded is not None:
             context.registry.record(loaded.definitions.values(), loaded.point)
         self._relations.look_ahead(start)
@@ -266,9 +267,8 @@ class PostgresStream:
         """
         mapper, batcher = self._mapper, self._batcher
         while index < block.count:
-            found = block.transactions(
-                index, self._relations.tables, mapper.id_origin, self._relations.ahead, batcher.room, batcher.open_room
-            )
+            room = batcher.room, batcher.open_room, mapper.last_commit
+            found = block.transactions(index, self._relations.tables, mapper.id_origin, self._relations.ahead, *room)
             if found.stop == index:
                 if not found.is_cut:
                     break
@@ -280,6 +280,7 @@ class PostgresStream:
             for table, op, count, _ in found.counts:
                 self._counts[table.name, op] += count
             self._resume_at(found.end_lsn, found.xid, now, found.commit_ms)
+            mapper.last_commit = found.end_lsn
             batcher.add_ended(found.groups, found.byte_count, found.event_count, now)
         return index
 
@@ -311,8 +312,8 @@ class PostgresStream:
                 self._xid = message.xid
             elif isinstance(message, Commit):
                 self._is_tx_open = False
-                begun = self._mapper.begun
-                self._move(message.end_lsn, self._xid, now, None if begun is None else begun.commit_ms)
+                self._mapper.last_commit = message.end_lsn
+                self._move(message.end_lsn, self._xid, now, self._mapper.opened().commit_ms)
             elif isinstance(message, Relation):
                 self._relations.describe(message)
                 self._watch.seen((message.schema, message.name))
@@ -327,7 +328,7 @@ class PostgresStream:
             else:
                 for oid in self._relations.undefined(message):
                     self._relations.define(oid, self._mapper.opened(), frame.start)
-                for event in self._mapper.events(message):
+                for event in self._mapper.events(message, frame.start):
                     self._add(event, len(frame.data), now)
         except ProtocolError as error:
             error.message = f"{error.message}; in the WAL at {text_from_lsn(frame.start)}"
@@ -383,18 +384,6 @@ class PostgresStream:
             self._relations.misses = 0
 
 
-def _wire_of(dsn: str, catalog: Catalog) -> ReplicationConnection:
-    try:
-        return ReplicationConnection(dsn)
-    except SourceError:
-        catalog.check_replicates()  # the refusal of a connection has no SQLSTATE, and a text in the server's language
-        raise
-
-
 def _status_secs(timeout_secs: float) -> float:
     """How often the server has to hear of us. It asks at half of its timeout, which we do not hear while paused."""
     return min(STATUS_SECS, timeout_secs / STATUSES_PER_TIMEOUT) if timeout_secs else STATUS_SECS
-
-
-def _server_of(position: PostgresPosition | None) -> ServerIdentity | None:
-    return ServerIdentity(position.system_id, position.timeline) if position and position.system_id else None

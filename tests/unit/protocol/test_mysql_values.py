@@ -32,7 +32,7 @@ def query(sql):
 
 def test_events_are_decoded():
     assert decode(event(16, struct.pack("<Q", 7))) == Xid(7)
-    assert decode(query(b"BEGIN")) == Query("db", "BEGIN", 0)
+    assert decode(query(b"BEGIN")) == Query("db", "BEGIN", 0, thread=1)
 
 
 def test_damaged_event_is_a_checksum_error():

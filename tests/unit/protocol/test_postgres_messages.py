@@ -41,7 +41,7 @@ ALL = [INSERT, UPDATE, DELETE, RELATION, TRUNCATE, BEGIN, COMMIT, MESSAGE]
 def test_messages_are_decoded():
     assert decode_message(INSERT) == Insert(7, [b"1", None, UNCHANGED, b""])
     assert decode_message(UPDATE) == Update(7, "K", [b"1"], [b"2"])
-    assert decode_message(BEGIN) == Begin(100, 946_684_800_000, 5)
+    assert decode_message(BEGIN) == Begin(100, 946_684_800_000_000, 5)
     assert decode_message(COMMIT) == Commit(100, 120, 946_684_800_000)
     assert decode_message(TRUNCATE) == Truncate((7, 8), cascade=True, restart_identity=True)
     assert decode_frame(b"k" + struct.pack(">QQB", 5, 0, 1)) == Keepalive(5, wants_reply=True)

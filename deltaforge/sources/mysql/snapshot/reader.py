@@ -21,7 +21,7 @@ from deltaforge.sources.mysql.catalog import load_table
 from deltaforge.sources.mysql.client import connect
 from deltaforge.sources.mysql.config import MysqlSourceConfig
 from deltaforge.sources.mysql.event_mapper import CapturedTable
-from deltaforge.sources.mysql.group import copied_rows
+from deltaforge.sources.mysql.group import EventPlace, copied_rows
 from deltaforge.sources.mysql.rows_connection import RowsConnection
 from deltaforge.sources.mysql.server import ServerSettings, read_settings
 from deltaforge.sources.mysql.snapshot.columns import copied_types
@@ -232,8 +232,8 @@ class MysqlChunkReader:
         uuid = self._settings().uuid
         if sight.mark.server != uuid:
             raise SourceError("the DSN leads to another server than before", kind="connect")
-        transaction = backend.Transaction("mysql", uuid, request.transaction, "", sight.ts_ms)
-        place = (sight.ts_ms, sight.server_id, high.file, high.pos)
+        transaction = backend.Transaction("mysql", uuid, request.transaction, "", sight.ts_ms * 1000)
+        place = EventPlace(sight.ts_ms, sight.server_id, high.file, high.pos, high.pos)
         rows = copied_rows(request.captured, images, transaction, place)
         return Chunk(request, rows, to, sight.mark, high, row_count, len(images))
 
