@@ -176,7 +176,7 @@ cdef class BlockReader:
         cdef Py_ssize_t bitmap = (self._plan.layout.count + 7) // 8
         cdef uint32_t server_id = self._number(0xFFFFFFFF)
         cdef uint64_t pos = self._number(0xFFFFFFFFFFFFFFFF), size
-        cdef int64_t event_size = self._origin(group, True) if has_origin else 0
+        cdef uint64_t begin_pos = pos - <uint64_t>self._origin(group, True) if has_origin else 0
         self._find_numbers(group, flags, count)
         if flags & WITH_TEXT:
             self._file = self._text(False)
@@ -191,7 +191,7 @@ cdef class BlockReader:
         facts.end = self._at
         self._transaction.ordinal = ordinal
         if not group._place(
-            self._plan, self._transaction, ts_ms, server_id, self._file, pos, pos - <uint64_t>event_size, group._query
+            self._plan, self._transaction, ts_ms, server_id, self._file, pos, begin_pos, group._query
         ) or facts.count != count:
             raise self._broken("rows that do not fit their table")
 

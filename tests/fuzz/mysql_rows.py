@@ -8,6 +8,7 @@ from deltaforge.core.batch import encode_each
 from deltaforge.core.errors import DeltaForgeError, UnsupportedValueError
 from deltaforge.kernel import backend, pure
 from deltaforge.protocol.mysql.rows import RowDecoder, Rows
+from deltaforge.protocol.mysql.types import Code, ColumnType
 from deltaforge.sources.mysql.event_mapper import CapturedTable, EventMapper
 from deltaforge.sources.mysql.group import RowGroup, row_group
 from tests.fuzz import mysql_input
@@ -80,3 +81,11 @@ def null_dates(rows: Rows, table: CapturedTable) -> tuple[int, int]:
 
 def _plain(make):
     return make("mysql", "server-1", "binlog.000001:4", "", None)
+
+
+def plain_table() -> CapturedTable:
+    """A table with one integer column, which is its key."""
+    columns = [("id", ColumnType(code=Code.LONG))]
+    return CapturedTable(
+        registered(mysql_input.schema_of(columns, ("id",))), columns, EventMapper("p", "acme"), is_outbox=False
+    )

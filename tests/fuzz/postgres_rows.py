@@ -121,3 +121,10 @@ class Case:
             text = (document_text(rnd) if is_random else rnd.choice(texts)).encode()
             data += b"t" + struct.pack(">I", len(text)) + text
         return data
+
+
+def plain_table() -> CapturedTable:
+    """A table with one integer column, which is its key."""
+    relation = Relation(7, "s", "t", "d", (RelationColumn("id", 23, -1, True),))
+    schema = TableSchema(TableId("d", "s", "t"), (Column("id", "integer"),), ("id",))
+    return CapturedTable(relation, registered(schema), {23: TypeInfo(23, "int4")}, EventMapper("p", "acme", "d"))

@@ -8,6 +8,7 @@ import pytest
 from deltaforge.checkpoint.spooled_batch import decode_batch, encode_batch
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import DeltaForgeError, ProtocolError, StorageError
+from deltaforge.core.event import Origin
 from deltaforge.core.positions import MysqlPosition, PostgresPosition
 from deltaforge.kernel import backend, description
 from deltaforge.kernel import compiled as kernel
@@ -172,3 +173,28 @@ def test_damaged_records_are_refused_or_read_as_something():
                 except StorageError:
                     refused += 1
     assert refused > 300
+
+
+OLD_MYSQL = bytes.fromhex(
+    "1f6338313963323262372d343437312d386361332d613138322d2203673a310002220307e72403622e310a00050000000006000000"
+)
+OLD_POSTGRES = bytes.fromhex(
+    "166361663630636235362d343161372d386539322d396562622d00000222010904302f34302700000027000000"
+    "7700000000000000300000000000000030000000000000000349000000074e000174000000013577000000000000"
+    "00300000000000000030000000000000000349000000074e0001740000000135"
+)
+
+
+@pytest.mark.skipif(kernel is None, reason=description)
+def test_blocks_without_origins_are_still_read():
+    """The blocks are those that the kernel made of the same rows before it knew of origins."""
+    [rows] = kernel.unpack_groups(OLD_MYSQL, [mysql_rows.plain_table()])
+    [run] = kernel.unpack_groups(OLD_POSTGRES, [postgres_rows.plain_table()])
+    assert [event.after for event in rows.events()] == [{"id": 5}, {"id": 6}]
+    assert {(event.source.pos, event.source.gtid, event.ts_ms) for event in rows.events()} == {(4711, "g:1", 17)}
+    assert {event.event_id for event in rows.events()} == {rows.transaction.ids.at(3, row) for row in range(2)}
+    assert [event.tx_end for event in rows.events()] == [False, True]
+    assert rows.head().origin == rows.events()[0].origin == Origin(ts_us=17_000)
+    assert [event.after for event in run.events()] == [{"id": 5}, {"id": 5}]
+    assert {(event.source.lsn, event.source.txId) for event in run.events()} == {("0/40", 9)}
+    assert run.events()[0].origin == Origin(ts_us=17_000, lsn=0x30)

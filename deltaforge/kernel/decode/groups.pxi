@@ -292,7 +292,7 @@ cdef class RowGroup:
         if facts.is_mysql:
             thread = facts.thread - 1 if facts.thread else None
             return Origin(
-                ts_us=facts.commit_us, thread=thread, query=self.query, pos_begin=facts.begin_pos, snapshot=mark,
+                ts_us=facts.commit_us, thread=thread, query=self.query, pos_begin=facts.begin_pos or None, snapshot=mark,
                 total_order=total, table_order=in_table,
             )
         lsn = row_lsn(facts, row)
@@ -371,7 +371,7 @@ def mysql_group(
         rows: The :class:`Rows`.
         transaction: Its open transaction; ``ordinal`` is that of this event.
         ts_ms, server_id, file, pos: The event's place, ``pos`` being its end.
-        begin_pos: Where it begins.
+        begin_pos: Where it begins; 0 if that is not known.
         query: The statement that it is of, if somebody asks for it.
     """
     cdef RowGroup group = RowGroup.__new__(RowGroup)

@@ -52,7 +52,7 @@ cdef struct Facts:
     Text source_head, source_table, tail, uri, subject, identity
     # What only records ask for, see ``Origin`` in deltaforge/core/event.py.
     int64_t commit_us        # as far as the log has it
-    uint64_t begin_pos       # MySQL: where the row event begins
+    uint64_t begin_pos       # MySQL: where the row event begins; 0: not known
     uint64_t thread          # MySQL: and one more; 0: not known
     Text query               # the statement; data NULL: not known
     uint64_t last_commit_lsn # PostgreSQL: 0: not known

@@ -196,7 +196,8 @@ class EventMapper:
         event.ts_ms = source.ts_ms = place.ts_ms
         source.server_id, source.file, source.pos = place.server_id, place.file, place.pos
         commit_us = place.ts_ms * 1000 if transaction.commit_us is None else transaction.commit_us
-        event.origin = Origin(ts_us=commit_us, thread=transaction.thread, query=place.query, pos_begin=place.begin_pos)
+        begin = place.begin_pos or None
+        event.origin = Origin(ts_us=commit_us, thread=transaction.thread, query=place.query, pos_begin=begin)
         event.event_id = transaction.ids.at(place.ordinal)
         if transaction.gtid:
             source.gtid, event.transaction = transaction.gtid, Transaction(transaction.gtid)

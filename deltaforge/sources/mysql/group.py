@@ -21,7 +21,7 @@ class EventPlace(NamedTuple):
 
     Attributes:
         pos: Where it ends.
-        begin_pos: Where it begins.
+        begin_pos: Where it begins; 0 if that is not known.
         query: The statement that it is of, if somebody asks for it.
     """
 
