@@ -158,6 +158,7 @@ def wire_of(event):
         event.ts_ms,
         event.tx_end,
         wire(event.source),
+        event.origin,
     )
 
 

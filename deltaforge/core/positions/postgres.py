@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from deltaforge.core.errors import CheckpointError
 from deltaforge.core.event import SourceInfo
@@ -27,7 +28,8 @@ class PostgresPosition(msgspec.Struct, frozen=True, tag_field="type", tag="postg
     It means something on the server ``system_id`` alone, up to where another timeline branched off ``timeline``
     (0: not known). ``system_id`` is empty where an operator gave it: it is then that of the server that is read.
     ``commit_ms`` is when the newest transaction before it was committed, as far as one was read, else when the reading
-    began (0: not known): the time of messages that the log has none for.
+    began (0: not known): the time of messages that the log has none for. ``commit_lsn`` is where that transaction ended;
+    unset: at ``lsn``.
     """
 
     lsn: int
@@ -35,6 +37,7 @@ class PostgresPosition(msgspec.Struct, frozen=True, tag_field="type", tag="postg
     system_id: str = ""
     timeline: int = 0
     commit_ms: int = 0
+    commit_lsn: int | UnsetType = UNSET
 
     SHAPE: ClassVar[str] = '{"lsn": "X/Y", "tx_id": number or null}'
     BEGINS: ClassVar[Mapping[LogEdge | None, str]] = {
@@ -42,6 +45,15 @@ class PostgresPosition(msgspec.Struct, frozen=True, tag_field="type", tag="postg
         LogEdge.LATEST: "at the end of the WAL as it is then: rows before it are not delivered",
         None: "at that position; it fails if the replication slot begins behind it",
     }
+
+    @property
+    def last_commit(self) -> int:
+        """Where the newest transaction before it ended, as far as one was read, else where the reading began."""
+        return self.lsn if self.commit_lsn is UNSET else self.commit_lsn
+
+    def after(self, last_commit: int) -> PostgresPosition:
+        """The position with where the newest transaction before it ended."""
+        return self if last_commit == self.lsn else msgspec.structs.replace(self, commit_lsn=last_commit)
 
     @property
     def order(self) -> tuple[int, int]:

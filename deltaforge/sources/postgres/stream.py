@@ -115,9 +115,10 @@ class PostgresStream:
         self._watch = PatternWatch(config.id, {"tables": self._relations.patterns})
         look_for_tables(self._side, config.publication, self._watch)
         commit_ms = (saved.commit_ms if saved else 0) or int(time.time() * 1000)
-        self._resume = PostgresPosition(start, saved.tx_id if saved else None, system_id, current.timeline, commit_ms)
+        tx_id, last_commit = (saved.tx_id, saved.last_commit) if saved else (None, start)
+        self._resume = PostgresPosition(start, tx_id, system_id, current.timeline, commit_ms).after(last_commit)
         self._received = self._confirmed = start
-        self._mapper.last_commit = saved.lsn if saved is not None else 0
+        self._mapper.last_commit = last_commit
         if loaded is not None:
             context.registry.record(loaded.definitions.values(), loaded.point)
         self._relations.look_ahead(start)
@@ -279,8 +280,8 @@ class PostgresStream:
             self._received = max(self._received, found.received)
             for table, op, count, _ in found.counts:
                 self._counts[table.name, op] += count
-            self._resume_at(found.end_lsn, found.xid, now, found.commit_ms)
             mapper.last_commit = found.end_lsn
+            self._resume_at(found.end_lsn, found.xid, now, found.commit_ms)
             batcher.add_ended(found.groups, found.byte_count, found.event_count, now)
         return index
 
@@ -346,7 +347,8 @@ class PostgresStream:
     def _resume_at(self, lsn: int, tx_id: int | None, now: float, commit_ms: int | None = None) -> None:
         known = self._resume
         at_ms = known.commit_ms if commit_ms is None else commit_ms
-        self._resume = PostgresPosition(lsn, tx_id, known.system_id, known.timeline, at_ms)
+        moved = PostgresPosition(lsn, tx_id, known.system_id, known.timeline, at_ms)
+        self._resume = moved.after(self._mapper.last_commit)
         self._moved_at = now
 
     def _send_status(self, wire: ReplicationConnection, *, wants_reply: bool) -> None:

@@ -238,6 +238,7 @@ def test_positions_behind_4_gib_are_counted_on(any_mysql_database, tmp_path, pre
     for event in expected.events:
         if event["source"]["file"] == start.file:
             event["source"]["pos"] += shift
+            event["origin"]["pos_begin"] += shift
     assert any(event["source"]["pos"] > 1 << 32 for event in expected.events)
     for observe in (by_event, by_transaction):
         found = replayed(observe.__name__, far, shift, observe)
