@@ -28,7 +28,7 @@ class PostgresPosition(msgspec.Struct, frozen=True, tag_field="type", tag="postg
     It means something on the server ``system_id`` alone, up to where another timeline branched off ``timeline``
     (0: not known). ``system_id`` is empty where an operator gave it: it is then that of the server that is read.
     ``commit_ms`` is when the newest transaction before it was committed, as far as one was read, else when the reading
-    began (0: not known): the time of messages that the log has none for. ``commit_lsn`` is where that transaction ended;
+    began (0: not known): the time of messages that the log has none for. ``commit_lsn`` is where that one ended;
     unset: at ``lsn``.
     """
 
