@@ -28,6 +28,7 @@ from deltaforge.sources.base import BatchLimits, SourceContext
 from deltaforge.sources.mysql.spec import MysqlSourceSpec
 from deltaforge.sources.postgres.spec import PostgresSourceSpec
 from deltaforge.storage.memory import MemoryStorage
+from tests.records import assert_records_alike
 from tests.routing import router_of
 from tests.spooling import PackedTables, assert_spooled_alike
 
@@ -124,6 +125,18 @@ def assert_kernel_equals_python(batch):
         if kernel is not None and group.table is not None:
             assert_sampled_alike(group, events)
             assert_rendered_alike(group, events)
+    assert_records_of_tables_alike(batch, events_of_groups)
+
+
+def assert_records_of_tables_alike(batch, events_of_groups):
+    """Records with the fields of every option, of all groups of a table at once."""
+    groups_of, events_of = {}, {}
+    for group, events in zip(batch.groups, events_of_groups, strict=True):
+        if kernel is not None and isinstance(group, kernel.RowGroup):
+            groups_of.setdefault(group.table, []).append(group)
+            events_of.setdefault(group.table, []).extend(events)
+    for table, groups in groups_of.items():
+        assert_records_alike(groups, events_of[table], events_of[table][0].source.connector)
 
 
 def assert_split_alike(batch, events_of_groups):

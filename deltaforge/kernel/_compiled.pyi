@@ -13,6 +13,7 @@ from deltaforge.kernel.captured import CapturedTable, OpenTransaction
 from deltaforge.protocol.mysql.result_rows import ResultColumn
 from deltaforge.protocol.mysql.rows import Rows
 from deltaforge.protocol.mysql.types import ColumnType
+from deltaforge.records.plan import RecordPlan
 
 KafkaReport: TypeAlias = (
     tuple[Literal["delivery"], tuple[str, str, str, bytes]]
@@ -123,6 +124,18 @@ class EncodedEvents:
     def lines(self) -> bytes: ...
     def append(self, value: bytes, key: bytes) -> None: ...
     def extend(self, groups: list[EventGroup], start: int, row: int, form: JsonForm) -> tuple[int, int]: ...
+    def extend_records(
+        self,
+        groups: list[EventGroup],
+        start: int,
+        row: int,
+        plan_of: Callable[[CapturedTable], RecordProgram | None],
+        now_ns: int,
+    ) -> tuple[int, int]: ...
+
+@final
+class RecordProgram:
+    def __init__(self, plan: RecordPlan, rows: RowPlan) -> None: ...
 
 class RowTemplate:
     def __init__(self, parts: tuple[Part, ...], is_strict: bool) -> None: ...

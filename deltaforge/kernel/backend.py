@@ -19,6 +19,7 @@ CopiedRows: TypeAlias = "native.CopiedRows"
 CopyData: TypeAlias = "native.CopyData"
 CopyReader: TypeAlias = "native.CopyReader"
 JsonForm: TypeAlias = "native.JsonForm"
+RecordProgram: TypeAlias = "native.RecordProgram"
 RowGroup: TypeAlias = "native.RowGroup"
 RowPlan: TypeAlias = "native.RowPlan"
 TableTexts: TypeAlias = "native.TableTexts"
@@ -189,6 +190,9 @@ class Compiled(Backend, Protocol):
 
     @property
     def KafkaRefusal(self) -> type[native.KafkaRefusal]: ...
+
+    @property
+    def RecordProgram(self) -> type[native.RecordProgram]: ...
 
     @property
     def RowGroup(self) -> type[native.RowGroup]: ...

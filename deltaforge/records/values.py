@@ -127,6 +127,8 @@ _POINT_SIZE = 21
 def _array(conversion: Conversion, value: Any) -> list[Any]:
     if conversion.items is None or not isinstance(value, list):
         raise ValueError("not an array")
+    if conversion.items.form is not Form.JSON_TEXT and any(isinstance(item, list) for item in value):
+        raise ValueError("an array of more than one dimension")
     return [None if item is None else converted(conversion.items, item) for item in value]
 
 

@@ -115,6 +115,20 @@ cdef class EncodedEvents:
             if start < stop:
                 return start, row
 
+    def extend_records(
+        self, list groups not None, Py_ssize_t start, Py_ssize_t row, plan_of not None, int64_t now_ns
+    ):
+        """Encode groups as records, from a row of the group at ``start`` on.
+
+        Args:
+            plan_of: Gives the :class:`RecordProgram` of a captured table; None leaves its groups to Python.
+            now_ns: What records have as the time at which they are encoded.
+
+        Returns:
+            As :meth:`extend`.
+        """
+        return _extend_records(self, groups, start, row, plan_of, now_ns)
+
     cdef Py_ssize_t _encode(self, Facts** todo, Py_ssize_t total, Py_ssize_t* row, JsonForm form) noexcept nogil:
         """The number of groups encoded, -1 without memory. ``row``: where the first begins, and where the last one ends that
         is not encoded whole.
