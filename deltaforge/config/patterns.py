@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from deltaforge.config.model import StrictModel
 
 _ANYTHING = ("*", "%")
+_NOT = "!"
 _MAX_LENGTH = 1024
 """More than two quoted names of any server can have."""
 _QUOTED = re.compile(r"`((?:[^`]|``)+)`|\"((?:[^\"]|\"\")+)\"")
@@ -32,8 +33,8 @@ class TablePatterns:
 
     A pattern is split at its first dot into qualifier (database or schema) and name. A half is ``*`` or
     ``%`` for anything, ends in one of them for a prefix, and is compared whole otherwise. A half in backticks
-    or double quotes is a name with whatever it holds, the quote itself doubled. An empty list means every
-    table. System schemas never match.
+    or double quotes is a name with whatever it holds, the quote itself doubled. What a pattern behind ``!`` matches
+    is left out, whatever the others say. A list with nothing to take means every table. System schemas never match.
 
     Args:
         patterns: As written in the document.
@@ -53,26 +54,27 @@ class TablePatterns:
     ) -> None:
         self.ignores_case = False
         self._system = system
-        self._patterns = {pattern: _split(pattern, default_qualifier) for pattern in patterns}
+        self._patterns = {p: _split(p, default_qualifier) for p in patterns if not p.startswith(_NOT)}
+        self._left_out = [_split(p[1:], default_qualifier) for p in patterns if p.startswith(_NOT)]
 
     def matches(self, qualifier: str, name: str) -> bool:
         """Whether the table ``qualifier.name`` is meant."""
-        if qualifier in self._system:
+        if self._is_left_out(qualifier, name):
             return False
-        return not self._patterns or any(self._is_meant(pattern, qualifier, name) for pattern in self._patterns)
+        return not self._patterns or any(self._is_meant(halves, qualifier, name) for halves in self._patterns.values())
 
     def unmatched(self, tables: Iterable[tuple[str, str]]) -> list[str]:
-        """The patterns that mean none of these tables."""
-        known = [table for table in tables if table[0] not in self._system]
-        return [pattern for pattern in self._patterns if not any(self._is_meant(pattern, *table) for table in known)]
+        """The patterns that mean none of these tables, or none that is not left out."""
+        known = [table for table in tables if not self._is_left_out(*table)]
+        return [p for p, halves in self._patterns.items() if not any(self._is_meant(halves, *table) for table in known)]
 
     @property
     def all(self) -> list[str]:
-        """The patterns as they are written."""
+        """The patterns of what is taken, as they are written."""
         return list(self._patterns)
 
     def alone(self, pattern: str) -> TablePatterns:
-        """One of the patterns, by itself."""
+        """One of :attr:`all`, by itself."""
         only = TablePatterns([], system=self._system)
         only._patterns = {pattern: self._patterns[pattern]}
         return only
@@ -82,8 +84,11 @@ class TablePatterns:
         left, _ = self._patterns[pattern]
         return None if left.is_prefix else left.text
 
-    def _is_meant(self, pattern: str, qualifier: str, name: str) -> bool:
-        left, right = self._patterns[pattern]
+    def _is_left_out(self, qualifier: str, name: str) -> bool:
+        return qualifier in self._system or any(self._is_meant(halves, qualifier, name) for halves in self._left_out)
+
+    def _is_meant(self, halves: tuple[_Half, _Half], qualifier: str, name: str) -> bool:
+        left, right = halves
         ignores_case = self.ignores_case
         return left.matches(qualifier, ignores_case=ignores_case) and right.matches(name, ignores_case=ignores_case)
 
@@ -94,7 +99,7 @@ def pattern_fault(pattern: str) -> str | None:
         return "a table pattern must not be empty"
     if len(pattern) > _MAX_LENGTH:
         return f"a table pattern has at most {_MAX_LENGTH} characters"
-    if any(not half.text and not half.is_prefix for half in _split(pattern, None)):
+    if any(not half.text and not half.is_prefix for half in _split(pattern.removeprefix(_NOT), None)):
         return f"table pattern {pattern!r} has an empty half; write * for anything"
     return None
 

@@ -164,7 +164,7 @@ def _postgres(parts: SplitResult, tables: Sequence[str], name: str) -> _Source:
 def _readable(patterns: Sequence[str], role: str) -> list[str]:
     """What lets a role copy the rows that are there: the schemas, if they are spelled out, else all of them."""
     schemas = dict.fromkeys(pattern.split(".", 1)[0] if "." in pattern else "public" for pattern in patterns)
-    if any(set(schema) & set('*%`"') for schema in schemas):
+    if any(set(schema) & set('*%`"!') for schema in schemas):
         return [f"grant pg_read_all_data to {role}"]
     named = ", ".join(map(_identifier, schemas))
     return [f"grant usage on schema {named} to {role}", f"grant select on all tables in schema {named} to {role}"]
@@ -173,7 +173,7 @@ def _readable(patterns: Sequence[str], role: str) -> list[str]:
 def _published(patterns: Sequence[str]) -> str:
     """What a publication has to name for these patterns: the tables, if they are spelled out."""
     tables = [pattern.split(".", 1) if "." in pattern else ["public", pattern] for pattern in patterns]
-    is_exact = all(half and not set(half) & set('*%`"') for table in tables for half in table)
+    is_exact = all(half and not set(half) & set('*%`"!') for table in tables for half in table)
     if not is_exact:
         return "all tables"
     return "table " + ", ".join(f"{_identifier(schema)}.{_identifier(table)}" for schema, table in tables)

@@ -37,6 +37,13 @@ CASES = [
     (["*.`a.b`"], "any", "a.b", True),
     (["`half"], "any", "`half", True),
     (["`a`b.c"], "`a`b", "c", True),
+    (["shop.*", "!shop.tmp_*"], "shop", "orders", True),
+    (["shop.*", "!shop.tmp_*"], "shop", "tmp_1", False),
+    (["!shop.tmp_*", "shop.tmp_1"], "shop", "tmp_1", False),
+    (["!shop.tmp_*"], "other", "tmp_1", True),
+    (["!shop.tmp_*"], "shop", "tmp_1", False),
+    (["!tmp"], "any", "tmp", False),
+    (["`!tmp`"], "any", "!tmp", True),
 ]
 
 
@@ -62,7 +69,19 @@ def test_the_default_qualifier_does_not_narrow_an_empty_list():
     assert TablePatterns([], default_qualifier="public").matches("other", "orders")
 
 
-@pytest.mark.parametrize("pattern", ["", " ", ".orders", "shop."])
+def test_a_pattern_is_unmatched_if_all_that_it_matches_is_left_out():
+    allowed = TablePatterns(["shop.orders", "shop.items", "!shop.o*"])
+    assert allowed.unmatched([("shop", "orders"), ("shop", "items")]) == ["shop.orders"]
+    assert allowed.all == ["shop.orders", "shop.items"]
+
+
+def test_what_is_left_out_follows_the_case_of_the_server():
+    allowed = TablePatterns(["shop.*", "!shop.Tmp*"])
+    allowed.ignores_case = True
+    assert not allowed.matches("SHOP", "TMP_1")
+
+
+@pytest.mark.parametrize("pattern", ["", " ", ".orders", "shop.", "!", "!shop."])
 def test_a_pattern_that_can_never_match_is_a_fault(pattern):
     assert pattern_fault(pattern)
 
