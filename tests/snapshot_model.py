@@ -16,7 +16,7 @@ from deltaforge.core.snapshot import SnapshotJob, SnapshotState, Stripe
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sources.base import SnapshotConfig
 from deltaforge.sources.snapshot import states
-from deltaforge.sources.snapshot.base import Chunk, TablePlan
+from deltaforge.sources.snapshot.base import Chunk, Kept, Listed, TablePlan
 from deltaforge.sources.snapshot.snapshots import Snapshots
 from deltaforge.sources.snapshot.tasks import ListTables, PlanTable, ReadChunk, ReadDone, SplitStripe
 from tests.snapshot_database import PAGES, TABLE, Change, Database, Group
@@ -213,7 +213,7 @@ class Pipeline:
         if isinstance(task, ReadChunk):
             return self.step_of_chunk(reading, task)
         if isinstance(task, ListTables):
-            snapshots.finished(task, [TABLE])
+            snapshots.finished(task, Listed([TABLE], Kept()))
         elif isinstance(task, PlanTable):
             snapshots.finished(task, self.plan(task.stripe_count))
         elif isinstance(task, SplitStripe):

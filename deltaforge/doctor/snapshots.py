@@ -11,6 +11,8 @@ from deltaforge.doctor.finding import Check, Notes, Subject
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.schema.registry import SchemaRegistry
 from deltaforge.sources.base import BatchLimits, SnapshotConfig, SourceContext
+from deltaforge.sources.snapshot.base import Kept
+from deltaforge.sources.snapshot.preflight import CopySize, size_text, time_text
 from deltaforge.storage.memory import MemoryStorage
 
 if TYPE_CHECKING:
@@ -26,10 +28,6 @@ CHECKS = {
 }
 MAX_LISTED = 20
 """Tables that are shown one by one: the largest."""
-BYTES_PER_SECOND = 20 << 20
-"""What one connection is expected to read: little, so that nobody is surprised."""
-WARNED_SHARE, RISKY_SHARE = 0.5, 0.8
-"""Of the time for which a server keeps its log, that a copy is expected to take."""
 PATIENCE_SHARE = 0.8
 """Of the time that a server may take to answer: what is known by then is said."""
 _METHODS = {"ctid": "by its pages", "keyset": "by its key", "whole": "in one go, as it has no usable key"}
@@ -89,9 +87,14 @@ def _plan(subject: Subject, notes: Notes, reader: ChunkReader, tables: list[Tabl
         for warning in plan.warnings:
             notes.warn("snapshot.table", f"{_name(plan.table)}: {warning}")
     if plans:
-        secs = _secs(plans, config)
-        notes.ok("snapshot.plan", _sum(plans, secs))
-        _compare(secs, notes.result_of("snapshot.plan", reader.kept_secs), notes)
+        copied = CopySize(config)
+        for plan in plans:
+            copied.add(plan)
+        count = f"{copied.table_count:,} table{'s' * (copied.table_count != 1)}, about {copied.row_count:,} rows"
+        expected = f"expect {time_text(copied.secs)} or less"
+        notes.ok("snapshot.plan", f"{count}, {size_text(copied.byte_count)}; {expected}")
+        for risk in copied.risks(notes.result_of("snapshot.plan", reader.kept) or Kept()):
+            notes.warn("snapshot.plan", risk.text, risk.hint)
 
 
 def _size(plan: TablePlan, chunk_size: int) -> str:
@@ -104,60 +107,9 @@ def _size(plan: TablePlan, chunk_size: int) -> str:
     if plan.estimated_rows is not None:
         parts.append(f"{plan.estimated_rows:,} rows")
     if plan.estimated_bytes is not None:
-        parts.append(_bytes(plan.estimated_bytes))
+        parts.append(size_text(plan.estimated_bytes))
     return "".join(f", {part}" for part in parts)
-
-
-def _compare(secs: float, kept_secs: float | None, notes: Notes) -> None:
-    """The log is read meanwhile: what is not read in time is lost only if sinks are slower than the writers."""
-    if kept_secs is None or secs < kept_secs * WARNED_SHARE:
-        return
-    share = "80 %" if secs >= kept_secs * RISKY_SHARE else "half"
-    risk = "the risk is high that" if secs >= kept_secs * RISKY_SHARE else "it may be that"
-    notes.warn(
-        "snapshot.plan",
-        f"the copy may take {share} or more of the {_time(kept_secs)} for which the server keeps its log: {risk} the"
-        " log is gone before it is read, should a sink be slower than the writers",
-        "keep the log for longer (`binlog_expire_logs_seconds`), copy more tables at a time, or fewer at all",
-    )
-
-
-def _secs(plans: list[TablePlan], config: SnapshotConfig) -> float:
-    """How long: at most so many tables at a time, none faster than a connection is expected to be, and no more rows per
-    second than the document allows.
-    """
-    rows = sum(plan.estimated_rows or 0 for plan in plans)
-    sizes = [plan.estimated_bytes or 0 for plan in plans]
-    workers = min(len(plans), config.max_parallel_tables)
-    each = max(len(plan.stripes) for plan in plans)
-    secs = max(sum(sizes) / workers, max(sizes) / each) / BYTES_PER_SECOND
-    if config.max_rows_per_second is not None:
-        secs = max(secs, rows / config.max_rows_per_second)
-    return secs
-
-
-def _sum(plans: list[TablePlan], secs: float) -> str:
-    """All of it in a line."""
-    rows = sum(plan.estimated_rows or 0 for plan in plans)
-    sizes = [plan.estimated_bytes or 0 for plan in plans]
-    count = f"{len(plans):,} table{'s' * (len(plans) != 1)}"
-    return f"{count}, about {rows:,} rows, {_bytes(sum(sizes))}; expect {_time(secs)} or less"
 
 
 def _name(table: TableName) -> str:
     return f"{table[0]}.{table[1]}"
-
-
-def _bytes(count: int) -> str:
-    size, unit = float(count), "bytes"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if size < 1024:
-            break
-        size, unit = size / 1024, larger
-    return f"{size:.0f} {unit}" if unit == "bytes" or size >= 10 else f"{size:.1f} {unit}"
-
-
-def _time(secs: float) -> str:
-    if secs < 120:
-        return f"{max(1, round(secs))} s"
-    return f"{secs / 60:.0f} min" if secs < 7200 else f"{secs / 3600:.0f} h"

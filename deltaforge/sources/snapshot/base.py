@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from deltaforge.core.batch import EventGroup
 from deltaforge.core.event import EventIds, SourceInfo
@@ -50,6 +50,20 @@ class TablePlan:
     estimated_rows: int | None = None
     estimated_bytes: int | None = None
     warnings: tuple[str, ...] = ()
+
+
+class Kept(NamedTuple):
+    """How much of its log a server keeps: for so long, and so many bytes; None: without such a bound."""
+
+    secs: float | None = None
+    byte_count: int | None = None
+
+
+class Listed(NamedTuple):
+    """The captured tables that are there, and how much of the log the server keeps while they are copied."""
+
+    tables: list[TableName]
+    kept: Kept
 
 
 @dataclass(frozen=True)
@@ -137,8 +151,8 @@ class ChunkReader(Protocol):
     def split(self, plan: TablePlan, stripe: Stripe) -> Cursor | None:
         """A cursor about in the middle of what is left of a stripe; None if it is not worth it."""
 
-    def kept_secs(self) -> float | None:
-        """For how long the server keeps its log, at least; None: no time is set."""
+    def kept(self) -> Kept:
+        """How much of its log the server keeps for a reader that is behind."""
 
     def close(self) -> None:
         """Disconnect. Never raises."""

@@ -15,11 +15,12 @@ from deltaforge.core.snapshot import ChunkMark, Cursor, SnapshotJob, TableCopy
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import SnapshotConfig
 from deltaforge.sources.snapshot import states
-from deltaforge.sources.snapshot.base import CopyableLog, TablePlan
+from deltaforge.sources.snapshot.base import CopyableLog, Listed, TablePlan
 from deltaforge.sources.snapshot.chunks import Ready, passed_over
 from deltaforge.sources.snapshot.counts import SnapshotCounts
 from deltaforge.sources.snapshot.ledger import Ledger
 from deltaforge.sources.snapshot.notes import Notes, Unseen
+from deltaforge.sources.snapshot.preflight import ToldRisks
 from deltaforge.sources.snapshot.tables import RETRY, UNSETTLED, Captured, TableRun, Waits
 from deltaforge.sources.snapshot.tasks import ListTables, PlanTable, ReadChunk, ReadDone, Result, SplitStripe, Task
 from deltaforge.sources.snapshot.truncation import next_emptied
@@ -70,6 +71,7 @@ class Copying:
         self._again = deque[ChunkMark]() if again is None else again
         self.waits = Waits()
         self.error: str | None = None
+        self._told = ToldRisks(config)
         if job.began_ms:
             self._enter(job)
 
@@ -274,11 +276,12 @@ class Copying:
             self._over(run, lambda copy: states.failed(copy, str(error)))
 
     def _listed(self, task: ListTables, result: Result) -> None:
-        if task.epoch != self.work.epoch or not isinstance(result, list):
+        if task.epoch != self.work.epoch or not isinstance(result, Listed):
             return
+        self._told.kept = result.kept
         self.work.is_listing = False
         self.waits.over(None)
-        self._ledger.change_job(self.job_id, lambda job: states.begun(job, result, self._ledger.now_ms()))
+        self._ledger.change_job(self.job_id, lambda job: states.begun(job, result.tables, self._ledger.now_ms()))
         self._enter(self._ledger.job(self.job_id))
 
     def _enter(self, job: SnapshotJob) -> None:
@@ -295,7 +298,7 @@ class Copying:
         run.planned(plan)
         incomplete = self._notes.incomplete(run.name)
         self._change(run, lambda copy: states.to_reread(states.planned(copy, plan), incomplete))
-        for warning in plan.warnings:
+        for warning in (*plan.warnings, *self._told.news(plan)):
             log.warning("snapshot of %s: %s", run.title, warning)
 
     def _split(self, run: TableRun, number: int, at: Cursor | None) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from deltaforge.core.errors import SourceError
 from deltaforge.core.snapshot import ChunkMark, Cursor, Stripe
 from deltaforge.schema.registry import TableName
-from deltaforge.sources.snapshot.base import Chunk, ChunkReader, ChunkRequest, Mark, TablePlan
+from deltaforge.sources.snapshot.base import Chunk, ChunkReader, ChunkRequest, Listed, Mark, TablePlan
 
 
 @dataclass(frozen=True)
@@ -16,8 +16,8 @@ class ListTables:
 
     epoch: int
 
-    def do(self, reader: ChunkReader) -> list[TableName]:
-        return reader.tables()
+    def do(self, reader: ChunkReader) -> Listed:
+        return Listed(reader.tables(), reader.kept())
 
 
 @dataclass(frozen=True)
@@ -93,4 +93,4 @@ class ReadChunk:
 
 
 Task = ListTables | PlanTable | SplitStripe | ReadChunk
-Result = list[TableName] | TablePlan | Cursor | ReadDone | None
+Result = Listed | TablePlan | Cursor | ReadDone | None

@@ -29,10 +29,11 @@ from deltaforge.sources.mysql.snapshot.keys import Key, find_key
 from deltaforge.sources.mysql.snapshot.log import digest_of
 from deltaforge.sources.mysql.snapshot.marks import MysqlMark, Sight, Sights, Since, sights_of
 from deltaforge.sources.mysql.snapshot.names import quoted, quoted_table
+from deltaforge.sources.mysql.snapshot.preflight import warnings_of
 from deltaforge.sources.mysql.snapshot.ranges import behind, cursor_of, statement, up_to, values_of
 from deltaforge.sources.mysql.snapshot.reread import condition_of_keys
 from deltaforge.sources.mysql.tables import captured_tables
-from deltaforge.sources.snapshot.base import Chunk, ChunkRequest, Mark, TablePlan
+from deltaforge.sources.snapshot.base import Chunk, ChunkRequest, Kept, Mark, TablePlan
 from deltaforge.sources.snapshot.plans import SavedPlans
 
 CUT_BYTES = 64 << 20
@@ -100,7 +101,7 @@ class MysqlChunkReader:
                 tuple(Stripe(low, high) for low, high in itertools.pairwise([None, *bounds, None])),
                 None if row_count is None else int(row_count),
                 None if byte_count is None else int(byte_count),
-                () if key is not None else ("it has no key that it can be read by: it is one chunk, read whole",),
+                tuple(warnings_of(rows.query, table, self._settings(), has_key=key is not None)),
             )
 
     def read(self, request: ChunkRequest) -> Chunk:
@@ -134,12 +135,12 @@ class MysqlChunkReader:
         with self._errors():
             return next(iter(self._bounds(plan.table, key, stripe, 2)), None)
 
-    def kept_secs(self) -> float | None:
+    def kept(self) -> Kept:
         with self._errors():
             rows = self._connected().query(_KEPT)
         found = {str(name).lower(): float(value) for name, value in rows}
         secs = found.get("binlog_expire_logs_seconds", 0.0) or found.get("expire_logs_days", 0.0) * 86400
-        return secs or None
+        return Kept(secs or None)
 
     def close(self) -> None:
         rows, self._rows, self._sights = self._rows, None, None

@@ -11,8 +11,6 @@ from deltaforge.sources.postgres.snapshot.connection import CopyConnection
 from deltaforge.sources.postgres.snapshot.plan import CopyPlan, Leaf
 
 NO_FILE = 0
-WARNED_SHARE = 0.5
-"""Of the WAL that the server keeps for a slot."""
 
 _PUBLISHED = "select schemaname, tablename from pg_publication_tables where pubname = %s"
 _OPERATIONS = "select pubinsert, pubupdate, pubdelete from pg_publication where pubname = %s"
@@ -132,20 +130,18 @@ def check_readable(connection: CopyConnection, leaves: Sequence[Leaf], where: st
                 raise SourceError(error.message, kind="incompatible", hint=hint) from error
 
 
-def warnings_of(connection: CopyConnection, plan: CopyPlan, found: list[Any]) -> tuple[str, ...]:
+def warnings_of(found: list[Any]) -> tuple[str, ...]:
     """What an operator should know before a table is copied."""
     _, _, identity, _, has_index = found
-    warnings = []
     if identity == "n" or (identity in "di" and not has_index):
-        warnings.append("it has no replica identity: the server refuses updates and deletes of its rows")
-    byte_count = sum(leaf.bytes_per_page * leaf.pages for leaf in plan.leaves)
+        return ("it has no replica identity: the server refuses updates and deletes of its rows",)
+    return ()
+
+
+def kept_bytes(connection: CopyConnection) -> int | None:
+    """How much WAL the server keeps for a slot; None: any amount."""
     ((kept_mb,),) = connection.rows("select setting::int8 from pg_settings where name = 'max_slot_wal_keep_size'")
-    if kept_mb >= 0 and 2 * byte_count >= kept_mb * (1 << 20) * WARNED_SHARE:
-        warnings.append(
-            f"twice its size is at least half of max_slot_wal_keep_size ({kept_mb:,} MB): should a sink be slower than"
-            " the writers while it is copied, the slot may be lost"
-        )
-    return tuple(warnings)
+    return int(kept_mb) << 20 if kept_mb >= 0 else None
 
 
 def transactions_at_work(connection: CopyConnection, running: frozenset[int]) -> frozenset[int]:

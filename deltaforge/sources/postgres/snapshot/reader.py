@@ -20,6 +20,7 @@ from deltaforge.sources.postgres.snapshot.catalog import (
     DEFINITION,
     NO_FILE,
     check_readable,
+    kept_bytes,
     plan_of,
     published,
     transactions_at_work,
@@ -30,7 +31,7 @@ from deltaforge.sources.postgres.snapshot.keys import condition_of_keys
 from deltaforge.sources.postgres.snapshot.marks import Since, Snapshot, SnapshotMark, reachable
 from deltaforge.sources.postgres.snapshot.plan import CopyPlan, Leaf, Place, literal, quoted, rows_between, rows_where
 from deltaforge.sources.postgres.snapshot.range_size import RangeSize
-from deltaforge.sources.snapshot.base import Chunk, ChunkRequest, Mark, TablePlan
+from deltaforge.sources.snapshot.base import Chunk, ChunkRequest, Kept, Mark, TablePlan
 from deltaforge.sources.snapshot.plans import SavedPlans
 
 _plan_decoder = msgspec.json.Decoder(CopyPlan)
@@ -106,7 +107,7 @@ class PostgresChunkReader:
             plan.stripes(stripe_count),
             round(rows) if rows or not plan.pages else None,
             round(sum(leaf.bytes_per_page * leaf.pages for leaf in plan.leaves)),
-            warnings_of(connection, plan, found),
+            warnings_of(found),
         )
 
     def read(self, request: ChunkRequest) -> Chunk:
@@ -167,8 +168,8 @@ class PostgresChunkReader:
         own = self._plans.of(plan)
         return own.middle(Place.of(stripe.at), None if stripe.end is None else Place.of(stripe.end))
 
-    def kept_secs(self) -> float | None:
-        return None  # a slot holds its log, up to a size: each table is compared with it
+    def kept(self) -> Kept:
+        return Kept(byte_count=kept_bytes(self._connected()))
 
     def close(self) -> None:
         if self._connection is not None:

@@ -17,7 +17,7 @@ from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sources.base import SnapshotConfig
 from deltaforge.sources.reader import LogReader
 from deltaforge.sources.snapshot import states, tables
-from deltaforge.sources.snapshot.base import Chunk, TablePlan
+from deltaforge.sources.snapshot.base import Chunk, Kept, TablePlan
 from deltaforge.sources.snapshot.snapshots import Snapshots
 from deltaforge.testing.fakes import ScriptedStream, make_event
 from tests.unit.waiting import wait_until
@@ -81,6 +81,9 @@ class ScriptedReader:
         groups = [DecodedGroup(events)] if events else []
         reached = str(last) if last < size else request.high
         return Chunk(request, groups, reached, All(), PostgresPosition(1), len(events), 10 * len(events), last / size)
+
+    def kept(self):
+        return Kept()
 
     def unsettled(self, _mark, _since):
         return None
