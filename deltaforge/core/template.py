@@ -17,6 +17,9 @@ from deltaforge.core.json_text import encode_json
 MAX_SEGMENTS = 3
 _EVENT_KEYS = frozenset(ChangeEvent.__struct_fields__) - {"schema", "routing"}
 
+_QUALIFIED = "qualified_table"
+"""Of a source, beside its keys: ``schema.table``, or where there are no schemas ``db.table``."""
+
 Part = str | tuple[str, ...]
 """Literal text, or the segments of a path."""
 
@@ -101,8 +104,8 @@ def value_at(event: ChangeEvent, path: tuple[str, ...]) -> Any:
     for segment in path[1:]:
         if isinstance(value, dict):
             value = value.get(segment)
-        elif isinstance(value, SourceInfo | Transaction) and segment in value.__struct_fields__:
-            value = getattr(value, segment)
+        elif isinstance(value, SourceInfo | Transaction) and segment in (*value.__struct_fields__, _QUALIFIED):
+            value = getattr(value, segment, None)
         else:
             return None
     return None if value is UNSET else value

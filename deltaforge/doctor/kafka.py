@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from deltaforge.config.unset import naming_unset
 from deltaforge.core.errors import SinkError
-from deltaforge.core.routing import Destination
 from deltaforge.doctor.finding import Check, Notes, Subject
 from deltaforge.doctor.templates import note_template
 from deltaforge.observability.metrics import PipelineMetrics
@@ -170,13 +169,18 @@ class _Brokers:
 
 
 def _topic(notes: Notes, brokers: _Brokers, config: KafkaSinkConfig, settings: dict[str, str]) -> None:
-    topic = Destination(config.topic, "topic").fixed
+    destination = config.destination()
+    topic = destination.fixed
     makes = brokers.broker_config().get("auto.create.topics.enable")
     if topic is None:
         if makes == "false":
-            notes.warn("kafka.topic", f"the brokers make no topics: those of {config.topic} have to be there")
+            notes.warn(
+                "kafka.topic", f"the brokers make no topics: those of {destination.template.text} have to be there"
+            )
         else:
-            notes.ok("kafka.topic", f"topics of {config.topic} are made by the brokers, where they are missing")
+            notes.ok(
+                "kafka.topic", f"topics of {destination.template.text} are made by the brokers, where they are missing"
+            )
         return
     if topic not in brokers.topics:
         if makes == "true":

@@ -10,7 +10,7 @@ from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn, Secret
 from deltaforge.core.errors import SpecError
 from deltaforge.encodings.base import RunEncoder
-from deltaforge.envelopes.base import Envelope
+from deltaforge.envelopes.base import Envelope, RecordForm
 
 
 class AvroEncodingSpec(StrictModel):
@@ -29,12 +29,12 @@ class AvroEncodingSpec(StrictModel):
         "string", description="Form of date and time without a time zone."
     )
 
-    def build(self, envelope: Envelope) -> RunEncoder:
+    def build(self, envelope: Envelope | RecordForm) -> RunEncoder:
         """Refused.
 
         Raises:
             SpecError: Always.
         """
         raise SpecError(
-            "avro is not available in this version", hint="use encoding: json", envelope=envelope.identity[0]
+            "avro is not available in this version", hint="use encoding: json", envelope=str(envelope.identity[0])
         )

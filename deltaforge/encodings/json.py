@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from typing import Literal
 
+from pydantic import Field
+
 from deltaforge.config.model import StrictModel
 from deltaforge.core.batch import EncodedValues, EventEncoder, EventGroup, encode_each
-from deltaforge.core.errors import RecordError
+from deltaforge.core.errors import RecordError, SpecError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.routing import row_key_bytes
-from deltaforge.envelopes.base import Envelope
+from deltaforge.encodings.records import JsonRecordEncoder
+from deltaforge.envelopes.base import Envelope, RecordForm
 from deltaforge.kernel import compiled
 from deltaforge.kernel.backend import JsonForm
 
@@ -20,9 +23,29 @@ class JsonEncodingSpec(StrictModel):
     """JSON text."""
 
     type: Literal["json"] = "json"
+    schemas: Literal["none", "inline"] = Field(
+        "none",
+        description="With the connect dialect: `inline` writes each message as `{schema, payload}`, as Kafka Connect's "
+        "JsonConverter does with `schemas.enable`.",
+    )
+    replace_null_with_default: bool = Field(
+        False,
+        description="With the connect dialect: write NULL as the default of its column, as Kafka Connect's "
+        "JsonConverter does unasked; then nobody can tell the two apart.",
+    )
 
-    def build(self, envelope: Envelope) -> EventEncoder:
-        """An encoder of documents of that envelope."""
+    def build(self, envelope: Envelope | RecordForm) -> EventEncoder:
+        """An encoder of documents of that envelope.
+
+        Raises:
+            SpecError: The settings are of another envelope.
+        """
+        if isinstance(envelope, RecordForm):
+            return JsonRecordEncoder(envelope, self.schemas, defaults_for_null=self.replace_null_with_default)
+        for name in sorted(self.model_fields_set - {"type"}):
+            raise SpecError(
+                f"encoding.{name} is of records alone", hint="write envelope: {type: debezium, dialect: connect}"
+            )
         return JsonEncoder(envelope)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Hashable
+from typing import Any, Protocol, runtime_checkable
 
 from deltaforge.core.event import ChangeEvent
+from deltaforge.records.compiled import Compiled
+from deltaforge.records.plan import Writer
 
 
 class Envelope(Protocol):
@@ -22,11 +25,32 @@ class Envelope(Protocol):
         """
 
 
+@runtime_checkable
+class RecordForm(Protocol):
+    """An envelope whose documents are records: typed trees, of which encodings make bytes and schemas."""
+
+    @property
+    def identity(self) -> tuple[Hashable, ...]:
+        """Name and options: equal identities make equal records."""
+
+    def compiled(self, event: ChangeEvent, writer: Writer, *, defaults_for_null: bool = False) -> Compiled:
+        """The plan and the schemas of the table that an event is of.
+
+        Args:
+            event: Any one of it, with its definition.
+            writer: Of the values.
+            defaults_for_null: Whether NULL is written as the default of its column.
+
+        Raises:
+            ValueError: The event is no row of a table.
+        """
+
+
 class EnvelopeSpec(Protocol):
     """The tagged ``envelope`` part of a sink."""
 
     @property
     def type(self) -> str: ...
 
-    def build(self) -> Envelope:
+    def build(self) -> Envelope | RecordForm:
         """The envelope of these settings."""

@@ -26,13 +26,30 @@ class RecordMessage(NamedTuple):
     value: bytes | None
 
 
-def value_of(plan: RecordPlan, event: ChangeEvent) -> bytes:
-    """The value of an event.
+def messages_of(plan: RecordPlan, event: ChangeEvent, now_ns: int = 0) -> list[RecordMessage]:
+    """The messages of an event that was received at ``now_ns``.
+
+    Raises:
+        ValueError: As :func:`value_of` and :func:`key_of`.
+    """
+    return [RecordMessage(key_of(plan, key_image(event)), value_of(plan, event, now_ns))]
+
+
+def key_image(event: ChangeEvent) -> RowImage:
+    """The columns that the key of an event is made of: the newer row, and where it lacks some, the older one."""
+    if event.after is None or event.before is None:
+        return event.after or event.before or {}
+    newer = {name: value for name, value in event.after.items() if value != UNCHANGED_TOAST}
+    return {**event.before, **newer}
+
+
+def value_of(plan: RecordPlan, event: ChangeEvent, now_ns: int = 0) -> bytes:
+    """The value of an event that was received at ``now_ns``.
 
     Raises:
         ValueError: A value does not fit its form; names the column.
     """
-    return b"".join(_taken(plan, plan.value, event, _WRITERS[plan.writer]))
+    return b"".join(_taken(plan, plan.value, event, now_ns))
 
 
 def key_of(plan: RecordPlan, image: RowImage) -> bytes | None:
@@ -47,13 +64,14 @@ def key_of(plan: RecordPlan, image: RowImage) -> bytes | None:
     return plan.key_prefix + columns + plan.key_suffix
 
 
-def _taken(plan: RecordPlan, steps: Sequence[Step], event: ChangeEvent, writer: ValueWriter) -> Iterable[bytes]:
+def _taken(plan: RecordPlan, steps: Sequence[Step], event: ChangeEvent, now_ns: int) -> Iterable[bytes]:
+    writer = _WRITERS[plan.writer]
     for step in steps:
         match step:
             case Bytes(data):
                 yield data
             case FactStep():
-                value = fact_of(event, step.fact)
+                value = fact_of(event, step.fact, now_ns)
                 if value is None:
                     yield step.null
                 else:
@@ -70,7 +88,7 @@ def _taken(plan: RecordPlan, steps: Sequence[Step], event: ChangeEvent, writer: 
                 if fact_of(event, Fact.TOTAL_ORDER) is None:
                     yield step.null
                 else:
-                    yield from _taken(plan, step.steps, event, writer)
+                    yield from _taken(plan, step.steps, event, now_ns)
 
 
 def _columns(columns: Sequence[PlannedColumn], image: RowImage, writer: ValueWriter) -> Iterable[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -9,6 +10,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from deltaforge.config.local import LocalUse
 from deltaforge.config.secret import SecretMap
+from deltaforge.core.routing import Destination
+from deltaforge.envelopes.debezium import DebeziumEnvelopeSpec
+from deltaforge.envelopes.topics import DebeziumTopics
 from deltaforge.sinks.base import EncodedSinkConfig, TemplateText
 from deltaforge.sinks.kafka.settings import faults_of, local_uses_of
 
@@ -33,6 +37,8 @@ _PRODUCER_SETTINGS = {
     "statistics.interval.ms": "5000",
     "log_level": "2",  # syslog's "critical": what the client cannot mend becomes an error of the sink
 }
+TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
+"""Kafka's ``org.apache.kafka.common.internals.Topic``: a wrong name is found before anything is sent."""
 MIN_TX_TIMEOUT_MS, MAX_TX_TIMEOUT_MS = 60_000, 900_000
 """librdkafka's default, and the broker's default of ``transaction.max.timeout.ms``."""
 _TRANSACTIONAL = {
@@ -67,8 +73,14 @@ class KafkaSinkConfig(EncodedSinkConfig):
     """Which brokers and topic, and how the client behaves."""
 
     brokers: str = Field(min_length=1, description="Bootstrap servers: `host:port`, separated by commas.")
-    topic: TemplateText = Field(description="Topic of an event; a template.")
-    key: TemplateText | None = Field(None, description="Template of the key; absent: the primary key as JSON.")
+    topic: TemplateText | None = Field(
+        None,
+        description="Topic of an event; a template. May be absent with the connect dialect: "
+        "`<topic_prefix>.<schema or database>.<table>`.",
+    )
+    key: TemplateText | None = Field(
+        None, description="Template of the key; absent: the primary key as JSON, or that of the connect dialect."
+    )
     exactly_once: bool = Field(
         False, description="Kafka transactions that hold the source position too: no gap and no duplicate."
     )
@@ -81,6 +93,20 @@ class KafkaSinkConfig(EncodedSinkConfig):
     @property
     def keeps_progress(self) -> bool:
         return self.exactly_once
+
+    @model_validator(mode="after")
+    def _has_topics(self) -> KafkaSinkConfig:
+        self.destination()
+        return self
+
+    def destination(self) -> Destination:
+        """Where events go."""
+        if self.topic is not None:
+            return Destination(self.topic, "topic", allowed=TOPIC_NAME)
+        envelope = self.envelope
+        if not isinstance(envelope, DebeziumEnvelopeSpec) or envelope.dialect is None:
+            raise ValueError("missing field `topic`")
+        return DebeziumTopics(envelope.options(), TOPIC_NAME)
 
     @model_validator(mode="after")
     def _does_a_message_fit(self) -> KafkaSinkConfig:

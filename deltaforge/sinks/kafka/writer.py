@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,20 +11,16 @@ from deltaforge.config.unset import naming_unset
 from deltaforge.core.batch import Batch, EncodedValues
 from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
 from deltaforge.core.errors import RecordError, SinkError
-from deltaforge.core.routing import Destination
 from deltaforge.kernel.backend import Targets
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka.client import Client
-from deltaforge.sinks.kafka.config import KafkaSinkConfig
+from deltaforge.sinks.kafka.config import TOPIC_NAME, KafkaSinkConfig
 from deltaforge.sinks.kafka.errors import FailedError, StalledError
 from deltaforge.sinks.kafka.refusals import LoneProducer, Suspects, refused_event
 from deltaforge.sinks.messages import Messages
 
 log = logging.getLogger(__name__)
-
-_TOPIC_NAME = re.compile(r"(?!\.{1,2}$)[a-zA-Z0-9._-]{1,249}")
-"""Kafka's ``org.apache.kafka.common.internals.Topic``: a wrong name is found before anything is sent."""
 
 _SHOWN = 100
 
@@ -52,7 +47,7 @@ class KafkaSink:
     def __init__(self, config: KafkaSinkConfig, context: SinkContext) -> None:
         self._config = config
         self._context = context
-        self._topic = Destination(config.topic, "topic", allowed=_TOPIC_NAME)
+        self._topic = config.destination()
         self._messages = Messages(config, self._topic, config.key)
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
         self._client: Client | None = None
@@ -92,7 +87,7 @@ class KafkaSink:
 
     def _connected(self, settings: Mapping[str, str] | None = None) -> Client:
         """A client that a broker has answered. ``settings``: for one that loses no order, as it sends one message."""
-        if self._topic.fixed is not None and not _TOPIC_NAME.fullmatch(self._topic.fixed):
+        if self._topic.fixed is not None and not TOPIC_NAME.fullmatch(self._topic.fixed):
             raise SinkError(
                 f"{self._topic.fixed[:_SHOWN]!r} is no topic name",
                 kind="routing",

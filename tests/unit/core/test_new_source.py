@@ -10,13 +10,14 @@ from deltaforge.core.positions import POSITION_TYPES
 from deltaforge.plugins import AnySource
 
 ROOT = Path(deltaforge.__file__).parent
-OWN = ("core/positions", "sources", "protocol", "kernel", "demo", "doctor/mysql", "doctor/postgres")
-"""What is of one database, or is there for all of them."""
+OWN = ("core/positions", "sources", "protocol", "kernel", "records", "demo", "doctor/mysql", "doctor/postgres")
+"""What is of one database, or is there for all of them, as records whose types and names are those of one."""
 OTHER_MEANINGS = {
     "doctor/examination.py": "which module examines what a document names",
     "spec/starter.py": "the schemes of addresses, for which `init` writes a document",
     "storage/backends.py": "a storage backend",
     "cli/serve.py": "a storage backend",
+    "envelopes/debezium.py": "a connector of Debezium, by whose name records go",
 }
 
 

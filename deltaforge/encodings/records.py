@@ -1,0 +1,116 @@
+"""JSON of records (:mod:`deltaforge.records`) as Connect's JsonConverter writes it, without schemas or with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Hashable, Iterator, Sequence
+from typing import Literal, overload
+
+from deltaforge.core.batch import EncodedValues, EventGroup
+from deltaforge.core.errors import RecordError
+from deltaforge.core.event import ChangeEvent
+from deltaforge.core.routing import row_key_bytes
+from deltaforge.envelopes.base import RecordForm
+from deltaforge.records.compiled import Compiled
+from deltaforge.records.connect_schema import connect_schema
+from deltaforge.records.plan import Bytes, RecordPlan
+from deltaforge.records.taking import RecordMessage, messages_of
+
+MAX_PLANS = 10_000
+
+
+class JsonRecordEncoder:
+    """Encodes events as JSON by the plan of their table.
+
+    Args:
+        form: The records.
+        schemas: ``inline``: a message is ``{"schema": …, "payload": …}``.
+        defaults_for_null: Whether NULL is written as the default of its column.
+    """
+
+    content_type = "application/json"
+
+    def __init__(self, form: RecordForm, schemas: Literal["none", "inline"], *, defaults_for_null: bool) -> None:
+        self.identity: Hashable = ("json", *form.identity, schemas, defaults_for_null)
+        self._form, self._schemas, self._defaults_for_null = form, schemas, defaults_for_null
+        self._plans: dict[Hashable, tuple[object, RecordPlan]] = {}
+
+    def encode(self, event: ChangeEvent) -> bytes:
+        return self._messages(event, 0, time.time_ns())[0].value or b""
+
+    def encode_groups(self, groups: Sequence[EventGroup]) -> EncodedValues:
+        events = [event for group in groups for event in group.events()]
+        now_ns = time.time_ns()
+        return EncodedRecords([self._messages(event, index, now_ns)[0] for index, event in enumerate(events)], events)
+
+    def _messages(self, event: ChangeEvent, index: int, now_ns: int) -> Sequence[RecordMessage]:
+        try:
+            return messages_of(self._plan(event), event, now_ns)
+        except (ValueError, OverflowError) as exc:
+            raise RecordError(
+                f"cannot encode an event of {event.source.qualified_table} as JSON: {exc}",
+                index=index,
+                event_id=event.event_id,
+            ) from exc
+
+    def _plan(self, event: ChangeEvent) -> RecordPlan:
+        source = event.source
+        # a definition is one object as long as it is valid; it is kept, so that its place in memory stays its own
+        place = (id(event.schema), source.connector, source.name, source.db, source.schema, source.table)
+        found = self._plans.get(place)
+        if found is None:
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            compiled = self._form.compiled(event, "json", defaults_for_null=self._defaults_for_null)
+            plan = compiled.plan if self._schemas == "none" else with_inline_schemas(compiled)
+            found = self._plans[place] = event.schema, plan
+        return found[1]
+
+
+def with_inline_schemas(compiled: Compiled) -> RecordPlan:
+    """The plan of messages that say their schema."""
+    plan = compiled.plan
+    value = (Bytes(_before_payload(connect_schema(compiled.value))), *plan.value, Bytes(b"}"))
+    if compiled.key is None:
+        return plan._replace(value=value)
+    prefix = _before_payload(connect_schema(compiled.key)) + plan.key_prefix
+    return plan._replace(value=value, key_prefix=prefix, key_suffix=plan.key_suffix + b"}")
+
+
+def _before_payload(schema: bytes) -> bytes:
+    return b'{"schema":' + schema + b',"payload":'
+
+
+class EncodedRecords(Sequence[bytes]):
+    """Messages of events that were encoded one by one."""
+
+    def __init__(self, messages: list[RecordMessage], events: Sequence[ChangeEvent]) -> None:
+        self._messages, self._events = messages, events
+
+    @property
+    def byte_count(self) -> int:
+        return sum(map(len, self))
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    @overload
+    def __getitem__(self, index: int) -> bytes: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[bytes]: ...
+
+    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
+        if isinstance(index, slice):
+            return [message.value or b"" for message in self._messages[index]]
+        return self._messages[index].value or b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return (message.value or b"" for message in self._messages)
+
+    def key(self, index: int) -> bytes:
+        key = self._messages[index].key
+        return row_key_bytes(self._events[index], index) if key is None else key
+
+    def lines(self) -> bytes:
+        return b"".join(value + b"\n" for value in self)

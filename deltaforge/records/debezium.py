@@ -1,0 +1,221 @@
+"""The records of Debezium 3.6: what its connectors for MySQL, MariaDB and PostgreSQL write of a row.
+
+Source: ``SchemaFactory``, ``TableSchemaBuilder``, ``BinlogSourceInfoStructMaker`` and ``PostgresSourceInfoStructMaker``
+of Debezium.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from deltaforge.core.event import SourceInfo
+from deltaforge.core.table import TableSchema
+from deltaforge.records.compile import (
+    Constant,
+    Group,
+    Image,
+    Known,
+    NamedColumn,
+    Part,
+    image_bounds,
+    planned,
+    schema_of,
+    steps_of,
+    struct_of,
+)
+from deltaforge.records.compiled import Compiled
+from deltaforge.records.plan import Fact, RecordPlan, Writer
+from deltaforge.records.schema import Schema, Type
+from deltaforge.records.types import ConnectOptions, record_column
+
+STRING, INT32, INT64 = Schema(type=Type.STRING), Schema(type=Type.INT32), Schema(type=Type.INT64)
+OPTIONAL_STRING = Schema(type=Type.STRING, optional=True)
+OPTIONAL_INT64 = Schema(type=Type.INT64, optional=True)
+_SNAPSHOT = Schema(
+    type=Type.STRING,
+    optional=True,
+    name="io.debezium.data.Enum",
+    version=1,
+    parameters={"allowed": "true,first,first_in_data_collection,last_in_data_collection,last,false,incremental"},
+    default="false",
+    has_default=True,
+)
+_TRANSACTION = Group(
+    Schema(type=Type.STRUCT, optional=True, name="event.block", version=1),
+    (
+        ("id", Known(STRING, Fact.TRANSACTION_ID)),
+        ("total_order", Known(INT64, Fact.TOTAL_ORDER)),
+        ("data_collection_order", Known(INT64, Fact.TABLE_ORDER)),
+    ),
+    is_of_transaction=True,
+)
+_MAX_TOPIC = 249
+_INVALID_IN_TOPIC = re.compile(r"[^a-zA-Z0-9._-]")
+
+
+class DebeziumOptions(msgspec.Struct, frozen=True):
+    """What can be chosen of the records.
+
+    Attributes:
+        types: Of the columns.
+        topic_prefix: What topics, and names of schemas, begin with; None: the name of the pipeline.
+        unavailable: What stands for a TOAST value that the log does not hold.
+        connector: The one that records say they are of; None: the one of the source.
+        defaults_for_null: JSON: whether NULL is written as the default of its column.
+        marks_deletes: Whether a tombstone follows a delete.
+    """
+
+    types: ConnectOptions = ConnectOptions()
+    topic_prefix: str | None = None
+    unavailable: str = "__debezium_unavailable_value"
+    connector: str | None = None
+    defaults_for_null: bool = False
+    marks_deletes: bool = True
+
+    def prefix_of(self, source: SourceInfo) -> str:
+        """The logical name of the server that a row is of."""
+        return self.topic_prefix or source.name
+
+
+def topic_name(prefix: str, source: SourceInfo) -> str:
+    """The topic of a table, in letters that Kafka allows."""
+    return sanitized_topic(f"{prefix}.{source.qualified_table}")
+
+
+def sanitized_topic(name: str) -> str:
+    """A name that a topic can have: other letters become ``_``, and it is cut where it is too long."""
+    name = _INVALID_IN_TOPIC.sub("_", name)[:_MAX_TOPIC]
+    return name.replace(".", "_") if name in {".", ".."} else name
+
+
+def compile_debezium(source: SourceInfo, table: TableSchema, options: DebeziumOptions, writer: Writer) -> Compiled:
+    """The plan and the schemas of a table.
+
+    Args:
+        source: Of any of its events: the names are those of all.
+        table: The definition that rows are of.
+        options: How they are written.
+        writer: Of the values.
+    """
+    columns = _columns(source, table, options)
+    key_columns = [columns[name] for name in table.primary_key if name in columns]
+    topic = topic_name(options.prefix_of(source), source)
+    value = _envelope(source, topic, list(columns.values()), options)
+    key = struct_of(f"{topic}.Key", key_columns, optional=False) if key_columns else None
+    begin, end = image_bounds(key, writer) if key is not None else (b"", b"")
+    plan = RecordPlan(
+        writer,
+        steps_of(value, writer),
+        planned(list(columns.values()), writer, defaults_for_null=options.defaults_for_null),
+        planned(key_columns, writer, is_key=True) if key_columns else None,
+        begin,
+        end,
+        marks_deletes=options.marks_deletes,
+        splits_key_changes=True,
+    )
+    return Compiled(plan, schema_of(value), key)
+
+
+def _columns(source: SourceInfo, table: TableSchema, options: DebeziumOptions) -> dict[str, NamedColumn]:
+    """The columns that records have, by name."""
+    found = {}
+    connector = options.connector or source.connector
+    for place, column in enumerate(table.columns):
+        record = record_column(connector, column, options.types)
+        if record is not None:
+            stands = _unavailable(record.schema, options.unavailable)
+            found[column.name] = NamedColumn(place, column.name, column.name, record, stands)
+    return found
+
+
+def _unavailable(schema: Schema, placeholder: str) -> Any:
+    """What stands for a value that the log does not hold; None: what stands for NULL does."""
+    if schema.type is Type.STRING:
+        return placeholder
+    if schema.type is Type.BYTES and schema.name is None:
+        return placeholder.encode()
+    if schema.type is Type.MAP:
+        return {placeholder: placeholder}
+    if schema.type is Type.ARRAY and schema.items is not None:
+        return _unavailable_items(schema.items, placeholder)
+    return None
+
+
+def _unavailable_items(items: Schema, placeholder: str) -> list[Any] | None:
+    if items.name == "io.debezium.data.Uuid":
+        return [str(_name_based(placeholder.encode()))]
+    if items.type in (Type.INT32, Type.INT64):
+        return list(placeholder.encode())
+    inner = _unavailable(items, placeholder)
+    return None if inner is None else [inner]
+
+
+def _name_based(name: bytes) -> uuid.UUID:
+    """As Java's ``UUID.nameUUIDFromBytes``: without a namespace."""
+    return uuid.UUID(bytes=hashlib.md5(name, usedforsecurity=False).digest(), version=3)
+
+
+def _envelope(source: SourceInfo, topic: str, columns: Sequence[NamedColumn], options: DebeziumOptions) -> Group:
+    row = struct_of(f"{topic}.Value", columns, optional=True)
+    fields: tuple[tuple[str, Part], ...] = (
+        ("before", Image(row, is_before=True)),
+        ("after", Image(row, is_before=False)),
+        ("source", source_part(source, options)),
+        ("transaction", _TRANSACTION),
+        ("op", Known(STRING, Fact.OP)),
+        ("ts_ms", Known(OPTIONAL_INT64, Fact.NOW_MS)),
+        ("ts_us", Known(OPTIONAL_INT64, Fact.NOW_US)),
+        ("ts_ns", Known(OPTIONAL_INT64, Fact.NOW_NS)),
+    )
+    return Group(Schema(type=Type.STRUCT, name=f"{topic}.Envelope", version=2), fields)
+
+
+def source_part(source: SourceInfo, options: DebeziumOptions) -> Group:
+    """Where a row comes from."""
+    connector = options.connector or source.connector
+    is_postgres = connector == "postgresql"
+    sequence = Known(OPTIONAL_STRING, Fact.SEQUENCE) if is_postgres else Constant(OPTIONAL_STRING, None)
+    fields: tuple[tuple[str, Part], ...] = (
+        ("version", Constant(STRING, source.version)),
+        ("connector", Constant(STRING, connector)),
+        ("name", Constant(STRING, options.prefix_of(source))),
+        ("ts_ms", Known(INT64, Fact.TS_MS)),
+        ("snapshot", Known(_SNAPSHOT, Fact.SNAPSHOT)),
+        ("db", Constant(STRING, source.db)),
+        ("sequence", sequence),
+        ("ts_us", Known(OPTIONAL_INT64, Fact.TS_US)),
+        ("ts_ns", Known(OPTIONAL_INT64, Fact.TS_NS)),
+        *(_postgres_fields(source) if is_postgres else _mysql_fields(source)),
+    )
+    return Group(Schema(type=Type.STRUCT, name=f"io.debezium.connector.{connector}.Source", version=1), fields)
+
+
+def _mysql_fields(source: SourceInfo) -> tuple[tuple[str, Part], ...]:
+    return (
+        ("table", Constant(OPTIONAL_STRING, source.table)),
+        ("server_id", Known(INT64, Fact.SERVER_ID)),
+        ("gtid", Known(OPTIONAL_STRING, Fact.GTID)),
+        ("file", Known(STRING, Fact.BINLOG_FILE)),
+        ("pos", Known(INT64, Fact.BINLOG_POS)),
+        ("row", Known(INT32, Fact.BINLOG_ROW)),
+        ("thread", Known(OPTIONAL_INT64, Fact.THREAD)),
+        ("query", Known(OPTIONAL_STRING, Fact.QUERY)),
+    )
+
+
+def _postgres_fields(source: SourceInfo) -> tuple[tuple[str, Part], ...]:
+    return (
+        ("schema", Constant(STRING, source.schema or "")),
+        ("table", Constant(STRING, source.table)),
+        ("txId", Known(OPTIONAL_INT64, Fact.TX_ID)),
+        ("lsn", Known(OPTIONAL_INT64, Fact.LSN)),
+        ("xmin", Known(OPTIONAL_INT64, Fact.XMIN)),
+        ("origin", Constant(OPTIONAL_STRING, None)),
+        ("origin_lsn", Constant(OPTIONAL_INT64, None)),
+    )
