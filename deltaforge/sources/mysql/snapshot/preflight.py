@@ -8,6 +8,7 @@ from typing import Any
 
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.mysql.server import ServerSettings
+from deltaforge.sources.mysql.snapshot.names import quoted_table
 
 Query = Callable[..., Sequence[Sequence[Any]]]
 
@@ -16,12 +17,10 @@ select t.engine, e.transactions
   from information_schema.tables t left join information_schema.engines e on e.engine = t.engine
  where t.table_schema = %s and t.table_name = %s
 """
-_CASCADES = """
-select constraint_name from information_schema.referential_constraints
- where constraint_schema = %s and table_name = %s
-   and (delete_rule in ('CASCADE', 'SET NULL', 'SET DEFAULT') or update_rule in ('CASCADE', 'SET NULL', 'SET DEFAULT'))
- order by constraint_name
-"""
+_CASCADE = re.compile(
+    r"^ *CONSTRAINT `((?:[^`]|``)+)` FOREIGN KEY .* ON (?:DELETE|UPDATE) (?:CASCADE|SET NULL|SET DEFAULT)", re.MULTILINE
+)
+"""In ``SHOW CREATE TABLE``: the information schema hides foreign keys from who may only read."""
 _LOGGED_CASCADES = (9, 6)
 """The first MySQL whose log has the rows that a foreign key changes."""
 
@@ -39,6 +38,8 @@ def warnings_of(query: Query, table: TableName, server: ServerSettings, *, has_k
     major, minor = (int(part) for part in re.findall(r"\d+", server.version)[:2])
     if server.flavor == "mysql" and (major, minor) >= _LOGGED_CASCADES:
         return
-    named = [str(name) for (name,) in query(_CASCADES, table)]
+    named = [
+        name for row in query(f"show create table {quoted_table(table)}") for name in _CASCADE.findall(str(row[1]))
+    ]
     if named:
         yield f"rows that foreign key {', '.join(named)} changes by cascade are in no log, and are not delivered"
