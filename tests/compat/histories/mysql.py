@@ -87,13 +87,11 @@ TEXTS = {
 }  # fmt: skip
 ONLY_MYSQL = {
     "vector_three": ("vector(3)", "string_to_vector('[1,2.5,-3]')", "string_to_vector('[0,0,0]')",
-                     "string_to_vector('[3.4e38,1e-38,0.1]')"),
+                     "string_to_vector('[3.4e37,1e-37,0.1]')"),
     "place_on_earth": ("point srid 4326", "ST_GeomFromText('POINT(1 2)', 4326)", "ST_GeomFromText('POINT(-90 -180)', 4326)",
                        "ST_GeomFromText('POINT(90 180)', 4326)"),
 }  # fmt: skip
 ONLY_MARIADB = {
-    "address_4": ("inet4", "'192.168.0.1'", "'0.0.0.0'", "'255.255.255.255'"),
-    "address_6": ("inet6", "'2001:db8::1'", "'::'", "'ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff'"),
     "identity": ("uuid", "'123e4567-e89b-12d3-a456-426614174000'", "'00000000-0000-0000-0000-000000000000'",
                  "'ffffffff-ffff-ffff-ffff-ffffffffffff'"),
 }  # fmt: skip
@@ -184,7 +182,7 @@ DDL = [
     "alter table later rename column w2 to w3",
     "create index by_v on later (v)",
     "update later set w3 = 1 where id = 1",
-    "alter table later drop primary key, modify column id int not null, add primary key (id, v)",
+    "delete from later where v is null", "alter table later drop primary key, modify column id int not null, add primary key (id, v)",
     "insert into later values (9, 'nine', 9)",
     "rename table later to renamed",
     "insert into renamed values (10, 'ten', 10)",
@@ -235,4 +233,6 @@ def history(*, is_mariadb: bool) -> History:
     setup += [DEFAULTS, "insert into defaults (id) values (1), (2)", *TABLES, *SNAPSHOT_ROWS]
     setup += [f"create table {FINISH} (id int primary key)", f"insert into {FINISH} values (0)"]
     changes += CHANGES + DDL + ([] if is_mariadb else QUERIES) + ZERO_DATES + [f"insert into {FINISH} values (1)"]
+    if is_mariadb:  # Debezium ends at the first row of a table with generated columns, which MariaDB does not log
+        setup, changes = ([one for one in part if "worked_out" not in one] for part in (setup, changes))
     return History(setup, changes)
