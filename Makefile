@@ -10,7 +10,7 @@ PARALLEL = --require-servers -n $(or $(JOBS),5) --dist worksteal
 # Where it is set, each of the thousands of processes that tests start would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan snapshot-model servers test-full integration faults golden docs check demo bench bench-peers chaos chaos-hosts clean changelog lock audit deploy-check dist
+.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan snapshot-model servers test-full integration faults golden docs check demo bench bench-peers compat-debezium chaos chaos-hosts clean changelog lock audit deploy-check dist
 
 setup: $(READY)
 KERNEL := pyproject.toml setup.py $(wildcard deltaforge/kernel/*.p* deltaforge/kernel/*/*.p*)
@@ -122,6 +122,12 @@ chaos-hosts: servers
 bench-peers: servers
 	tests/servers/install.sh debezium
 	$(BIN)/python -m benchmarks.peers
+
+# The same databases read by Debezium and by DeltaForge, compared message by message. SOURCE="mysql postgres", CASE="json
+# avro" choose; RECORD, a folder, keeps what each has written.
+compat-debezium: servers
+	tests/servers/install.sh debezium debezium-mariadb
+	$(BIN)/python -m tests.compat $(if $(SOURCE),--source $(SOURCE)) $(if $(CASE),--case $(CASE)) $(if $(RECORD),--record $(RECORD))
 
 changelog: $(READY)
 	$(BIN)/python changelog.d/changelog.py $(if $(RELEASE),--release $(RELEASE))

@@ -12,6 +12,7 @@ class Case(NamedTuple):
     form: str
     theirs: dict[str, str]
     ours: dict[str, Any]
+    of_source: tuple[tuple[str, Any], ...] = ()
 
 
 EVERYTHING = {"provide.transaction.metadata": "true", "include.schema.changes": "true", "skipped.operations": "none"}

@@ -36,7 +36,9 @@ def converters(form: str, registry_url: str) -> dict[str, str]:
     if form == "avro":
         settings["apicurio.registry.url"] = registry_url.replace("/apis/ccompat/v7", "/apis/registry/v2")
     return {
-        f"{part}.converter{'.' if name else ''}{name}": value for part in ("key", "value") for name, value in settings.items()
+        f"{part}.converter{'.' if name else ''}{name}": value
+        for part in ("key", "value")
+        for name, value in settings.items()
     }
 
 
@@ -44,7 +46,9 @@ def jars(prefix: Path, plugin: Path | None = None) -> str:
     """The class path: what ``prefix`` holds in ``libs``; with ``plugin``, its connector in place of Debezium's own there."""
     if plugin is None:
         return f"{prefix}/libs/*"
-    kept = [path for path in (prefix / "libs").glob("*.jar") if not path.name.startswith(("debezium-", "mysql-binlog-"))]
+    kept = [
+        path for path in (prefix / "libs").glob("*.jar") if not path.name.startswith(("debezium-", "mysql-binlog-"))
+    ]
     names = {_artifact(path) for path in kept}
     brought = [path for path in plugin.glob("*/*.jar") if _artifact(path) not in names]
     return ":".join(map(str, kept + brought))
@@ -77,7 +81,9 @@ class ConnectWorker:
     def start(self) -> None:
         """Return at once; ``wait_until_running`` waits for the tasks."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        (self._folder / "worker.properties").write_text("".join(f"{key}={value}\n" for key, value in self._worker.items()))
+        (self._folder / "worker.properties").write_text(
+            "".join(f"{key}={value}\n" for key, value in self._worker.items())
+        )
         (self._folder / "log4j2.properties").write_text(LOGGING)
         names = []
         for connector in self._connectors:
@@ -101,14 +107,14 @@ class ConnectWorker:
             self.check()
             time.sleep(0.5)
 
-    def check(self) -> None:
-        """Raise AssertionError when the worker has ended or one of its tasks has failed."""
+    def check(self, *names: str) -> None:
+        """Raise AssertionError when the worker has ended or a task of these connectors, or of any, has failed."""
         assert self._process is not None
         assert self._process.poll() is None, self.log()
-        for connector in self._connectors:
-            status = self._get(f"/connectors/{connector['name']}/status")
+        for name in names or [connector["name"] for connector in self._connectors]:
+            status = self._get(f"/connectors/{name}/status")
             failed = [task for task in status.get("tasks", []) if task["state"] == "FAILED"]
-            assert not failed, f"{connector['name']}: {failed[0]['trace']}"
+            assert not failed, f"{name}: {failed[0]['trace']}"
 
     def state(self, name: str) -> str:
         """The state of a connector's only task, as the worker's REST interface tells it."""

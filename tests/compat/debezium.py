@@ -12,16 +12,16 @@ from tests.fixtures.ports import free_port
 COMMON = {"tasks.max": "1", "snapshot.mode": "initial", "poll.interval.ms": "20", "tombstones.on.delete": "true"}
 
 
-def prefix_of(case: Case) -> str:
+def prefix_of(source: str, case: Case) -> str:
     """A word that is nowhere else: it is replaced wherever it stands."""
-    return f"theirs{case.name}"
+    return f"theirs{source.replace('-', '')}{case.name}"
 
 
 def connector(source: str, database: Any, case: Case, folder: Path, registry_url: str) -> dict[str, str]:
     """The connector's properties."""
     server = database.server
     return {
-        **COMMON, "name": prefix_of(case), "topic.prefix": prefix_of(case),
+        **COMMON, "name": prefix_of(source, case), "topic.prefix": prefix_of(source, case),
         "database.hostname": server.host, "database.port": str(server.port), "database.user": server.user,
         "database.password": server.password,
         **(_postgres(database, case) if source.startswith("postgres") else _mysql(source, database, case, folder)),

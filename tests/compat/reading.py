@@ -21,8 +21,9 @@ class Side(msgspec.Struct):
     subjects: dict[str, list[Any]]
 
 
-def read_side(bootstrap: str, registry: Any, form: str, prefix: str, neutral: str = "server") -> Side:
-    """Everything below ``prefix``, which becomes ``neutral`` wherever it stands."""
+def read_side(bootstrap: str, registry: Any, form: str, names: dict[str, str]) -> Side:
+    """Everything below the prefix, the first of ``names``; each of them becomes another one wherever it stands."""
+    prefix = next(iter(names))
     schemas = _Schemas(registry)
     messages = []
     for raw in _messages(bootstrap, prefix):
@@ -34,16 +35,33 @@ def read_side(bootstrap: str, registry: Any, form: str, prefix: str, neutral: st
         messages.append(message)
     subjects = {}
     if form == AVRO:
-        names = sorted(name for name in registry.get("/subjects") if name.startswith((f"{prefix}.", f"{prefix}-", f"__debezium-heartbeat.{prefix}")))
-        subjects = {name: registry.versions(name) for name in names}
-    return msgspec.convert(_renamed(msgspec.to_builtins(Side(messages, subjects)), prefix, neutral), Side)
+        mine = sorted(
+            name
+            for name in registry.get("/subjects")
+            if name.startswith((f"{prefix}.", f"{prefix}-", f"__debezium-heartbeat.{prefix}"))
+        )
+        subjects = {name: registry.versions(name) for name in mine}
+    for old, new in names.items():
+        messages, subjects = _renamed(messages, old, new), _renamed(subjects, old, new)
+    return Side(messages, subjects)
 
 
 def _messages(bootstrap: str, prefix: str) -> list[Any]:
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "compat", "enable.auto.commit": False, "enable.partition.eof": True})
+    consumer = Consumer(
+        {
+            "bootstrap.servers": bootstrap,
+            "group.id": "compat",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+        }
+    )
     try:
         topics = consumer.list_topics(timeout=20).topics
-        mine = sorted(name for name in topics if name == prefix or name.startswith((f"{prefix}.", f"__debezium-heartbeat.{prefix}")))
+        mine = sorted(
+            name
+            for name in topics
+            if name == prefix or name.startswith((f"{prefix}.", f"__debezium-heartbeat.{prefix}"))
+        )
         places = [TopicPartition(name, place, OFFSET_BEGINNING) for name in mine for place in topics[name].partitions]
         consumer.assign(places)
         found: dict[tuple[str, int], list[Any]] = {(place.topic, place.partition): [] for place in places}

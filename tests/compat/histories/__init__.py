@@ -3,7 +3,11 @@
 from typing import NamedTuple
 
 FINISH = "finish"
-"""The table whose only row is the last change of every history."""
+"""The table that is written to whenever the changes wait, and last of all."""
+
+WAIT = "wait"
+"""Among the changes: go on when both sides have delivered what was before. Debezium asks the catalog of PostgreSQL for
+the key of a table when it meets it, which would else be the key that a later statement gives it."""
 
 
 class History(NamedTuple):

@@ -1,6 +1,6 @@
 """MySQL 9 and what it has in common with MariaDB 11."""
 
-from tests.compat.histories import FINISH, History
+from tests.compat.histories import FINISH, WAIT, History
 
 NUMBERS = {
     "tiny": ("tinyint", "-7", "-128", "127"),
@@ -163,9 +163,9 @@ CHANGES = [
     "insert into secrets values (2, null, null, null, null, null)", "update secrets set card = '4222', note = 'another long note' where id = 1",
     "delete from secrets where id = 1",
     "insert into defaults (id) values (3)",
-    "update defaults set tiny_d = null, truth_d = null, small_d = null, whole_d = null, big_d = null, single_d = null, twice_d = null, "
+    ("update defaults set tiny_d = null, truth_d = null, small_d = null, whole_d = null, big_d = null, single_d = null, twice_d = null, "
     "exact_d = null, bit_d = null, year_d = null, day_d = null, clock_d = null, moment_d = null, stamp_d = null, text_d = null, "
-    "bytes_d = null, label_d = null where id = 3",
+    "bytes_d = null, label_d = null where id = 3"),
     "delete from defaults where id = 3",
 ]  # fmt: skip
 DDL = [
@@ -182,7 +182,8 @@ DDL = [
     "alter table later rename column w2 to w3",
     "create index by_v on later (v)",
     "update later set w3 = 1 where id = 1",
-    "delete from later where v is null", "alter table later drop primary key, modify column id int not null, add primary key (id, v)",
+    "delete from later where v is null",
+    "alter table later drop primary key, modify column id int not null, add primary key (id, v)",
     "insert into later values (9, 'nine', 9)",
     "rename table later to renamed",
     "insert into renamed values (10, 'ten', 10)",
@@ -203,8 +204,10 @@ DDL = [
 ]
 ZERO_DATES = [
     "set session sql_mode = ''",
-    "create table zero_dates (id int primary key, day date, day_n date not null, moment datetime, moment_n datetime not null, stamp timestamp null, "
-    "stamp_n timestamp not null default '2000-01-01 00:00:00', in_year year)",
+    (
+        "create table zero_dates (id int primary key, day date, day_n date not null, moment datetime, moment_n datetime not null, stamp timestamp null, "
+        "stamp_n timestamp not null default '2000-01-01 00:00:00', in_year year)"
+    ),
     "insert into zero_dates values (1, '0000-00-00', '0000-00-00', '0000-00-00 00:00:00', '0000-00-00 00:00:00', '0000-00-00 00:00:00', '0000-00-00 00:00:00', 0)",
 ]
 QUERIES = ["set session binlog_rows_query_log_events = on", "insert into orders (id, customer) values (60, 'Quentin') /* asked */",
@@ -229,10 +232,13 @@ def history(*, is_mariadb: bool) -> History:
         setup += [made, *rows]
         first = next(iter(columns))
         changes += [row.replace("values (", "values (1") for row in rows]
-        changes += [f"update {table} set {first} = {columns[first][2]} where id = 11", f"delete from {table} where id = 12"]
+        changes += [
+            f"update {table} set {first} = {columns[first][2]} where id = 11",
+            f"delete from {table} where id = 12",
+        ]
     setup += [DEFAULTS, "insert into defaults (id) values (1), (2)", *TABLES, *SNAPSHOT_ROWS]
     setup += [f"create table {FINISH} (id int primary key)", f"insert into {FINISH} values (0)"]
-    changes += CHANGES + DDL + ([] if is_mariadb else QUERIES) + ZERO_DATES + [f"insert into {FINISH} values (1)"]
+    changes += CHANGES + DDL + ([] if is_mariadb else QUERIES) + ZERO_DATES + [WAIT]
     if is_mariadb:  # Debezium ends at the first row of a table with generated columns, which MariaDB does not log
         setup, changes = ([one for one in part if "worked_out" not in one] for part in (setup, changes))
     return History(setup, changes)

@@ -1,6 +1,6 @@
 """PostgreSQL 15 and 18: on 15 with the extensions that its distribution brings, on 18 with pgvector."""
 
-from tests.compat.histories import FINISH, History
+from tests.compat.histories import FINISH, WAIT, History
 from tests.compat.histories.mysql import every_value
 
 NUMBERS = {
@@ -37,12 +37,32 @@ TIMES = {
     "clock_zone": ("timetz", "'12:34:56.789012+02'", "'00:00:00-15:59'", "'24:00:00+15:59'"),
     "clock_zone_ms": ("timetz(3)", "'12:34:56.789+02'", "'00:00:00Z'", "'23:59:59.999+05:30'"),
     "moment": ("timestamp", "'2026-11-28 12:34:56.789012'", "'-infinity'", "'infinity'"),
-    "moment_far": ("timestamp", "'1969-12-31 23:59:59.999999'", "'0044-03-15 12:00:00 BC'", "'9999-12-31 23:59:59.999999'"),
+    "moment_far": (
+        "timestamp",
+        "'1969-12-31 23:59:59.999999'",
+        "'0044-03-15 12:00:00 BC'",
+        "'9999-12-31 23:59:59.999999'",
+    ),
     "moment_s": ("timestamp(0)", "'2026-11-28 12:34:56'", "'1969-12-31 23:59:59'", "'9999-12-31 23:59:59'"),
-    "moment_ms": ("timestamp(3)", "'2026-11-28 12:34:56.789'", "'1969-12-31 23:59:59.999'", "'9999-12-31 23:59:59.999'"),
-    "moment_five": ("timestamp(5)", "'2026-11-28 12:34:56.78901'", "'1969-12-31 23:59:59.99999'", "'2100-01-01 00:00:00'"),
+    "moment_ms": (
+        "timestamp(3)",
+        "'2026-11-28 12:34:56.789'",
+        "'1969-12-31 23:59:59.999'",
+        "'9999-12-31 23:59:59.999'",
+    ),
+    "moment_five": (
+        "timestamp(5)",
+        "'2026-11-28 12:34:56.78901'",
+        "'1969-12-31 23:59:59.99999'",
+        "'2100-01-01 00:00:00'",
+    ),
     "stamp": ("timestamptz", "'2026-11-28 12:34:56.789012+02'", "'-infinity'", "'infinity'"),
-    "stamp_far": ("timestamptz", "'1969-12-31 23:59:59.999999+00'", "'0044-03-15 12:00:00+00 BC'", "'9999-12-31 23:59:59.9+00'"),
+    "stamp_far": (
+        "timestamptz",
+        "'1969-12-31 23:59:59.999999+00'",
+        "'0044-03-15 12:00:00+00 BC'",
+        "'9999-12-31 23:59:59.9+00'",
+    ),
     "stamp_s": ("timestamptz(0)", "'2026-11-28 12:34:56+00'", "'1970-01-01 00:00:00+00'", "'2100-01-01 00:00:00+00'"),
     "span": ("interval", "'1 year 2 mons 3 days 04:05:06.789'", "'-178000000 years'", "'178000000 years'"),
     "span_small": ("interval", "'-1 day -00:00:00.000001'", "'0'", "'1 mon -1 day'"),
@@ -107,7 +127,12 @@ ARRAYS = {
     "clocks": ("time[]", "'{12:34:56.789012,NULL}'", "'{}'", "'{00:00}'"),
     "moments": ("timestamp[]", "'{\"2026-11-28 12:34:56.789012\",NULL}'", "'{}'", "'{\"1969-12-31 23:59:59\"}'"),
     "stamps": ("timestamptz[]", "'{\"2026-11-28 12:34:56.789012+00\",NULL}'", "'{}'", "'{\"1969-12-31 23:59:59+00\"}'"),
-    "identities": ("uuid[]", "'{123e4567-e89b-12d3-a456-426614174000,NULL}'", "'{}'", "'{00000000-0000-0000-0000-000000000000}'"),
+    "identities": (
+        "uuid[]",
+        "'{123e4567-e89b-12d3-a456-426614174000,NULL}'",
+        "'{}'",
+        "'{00000000-0000-0000-0000-000000000000}'",
+    ),
     "documents": ("json[]", """array['{"a": 1}'::json, null]""", "'{}'", "array['1'::json]"),
     "documents_b": ("jsonb[]", """array['{"a": 1}'::jsonb, null]""", "'{}'", "array['1'::jsonb]"),
     "labels": ("mood[]", "'{fine,NULL,sad}'", "'{}'", "'{sad}'"),
@@ -132,7 +157,7 @@ ONLY_15 = {
     "markup": ("xml", "'<a b=\"c\">ü</a>'", "'text'", "'<x/>'"),
     "any_case": ("citext", "'Abc'", "''", "'ÜBER'"),
     "any_cases": ("citext[]", "'{Abc,NULL}'", "'{}'", "'{x}'"),
-    "pairs": ("hstore", "'a=>1, b=>NULL, \"c d\"=>\"e\\\"f\"'", "''", "'x=>\"\"'"),
+    "pairs": ("hstore", '\'a=>1, b=>NULL, "c d"=>"e\\"f"\'', "''", "'x=>\"\"'"),
     "pairs_many": ("hstore[]", "array['a=>1'::hstore, null]", "'{}'", "array[''::hstore]"),
     "tree": ("ltree", "'a.b.c'", "''", "'x'"),
     "trees": ("ltree[]", "'{a.b,NULL}'", "'{}'", "'{x}'"),
@@ -177,7 +202,7 @@ TABLES = [
     "create table by_index (a int not null, b varchar(10) not null, c text)", "create unique index by_index_b on by_index (b)",
     "alter table by_index replica identity using index by_index_b",
     "create table wide_key (d numeric(6,2), t timestamp, b bytea, e mood, u uuid, v int, primary key (d, t, b, e, u))",
-    "create table \"odd-name$1\" (\"the id\" int primary key, \"1st\" int, \"ünï\" int, \"a-b\" varchar(5))",
+    'create table "odd-name$1" ("the id" int primary key, "1st" int, "ünï" int, "a-b" varchar(5))',
     "create table worked_out (id int primary key, a int, doubled int generated always as (a * 2) stored)",
     "create table secrets (id int primary key, name varchar(40), card varchar(40), phone varchar(40), note text, hidden int)",
     "create table large (id int primary key, v int, t text, b bytea, j json, jb jsonb, a text[], n int[], x text not null default '')",
@@ -221,8 +246,8 @@ CHANGES = [
     "insert into by_index values (2, 'y', null)", "update by_index set c = 'z' where a = 1", "update by_index set b = 'q' where a = 1",
     "delete from by_index where a = 1",
     "update wide_key set v = 2", "update wide_key set t = '2026-11-28 13:00:00.25', e = 'sad'", "delete from wide_key",
-    "insert into \"odd-name$1\" values (2, null, null, null)", "update \"odd-name$1\" set \"1st\" = 5 where \"the id\" = 1",
-    "delete from \"odd-name$1\" where \"the id\" = 2",
+    'insert into "odd-name$1" values (2, null, null, null)', 'update "odd-name$1" set "1st" = 5 where "the id" = 1',
+    'delete from "odd-name$1" where "the id" = 2',
     "insert into worked_out (id, a) values (2, null)", "update worked_out set a = 6 where id = 1",
     "insert into secrets values (2, null, null, null, null, null)", "update secrets set card = '4222', note = 'another long note' where id = 1",
     "delete from secrets where id = 1",
@@ -232,9 +257,9 @@ CHANGES = [
     "insert into by_range values (3, '2026-03-01', 1)", "update by_range set v = 2 where id = 1", "update by_range set at = '2026-09-01' where id = 1",
     "delete from by_range where id = 2", "delete from other.orders where id = 1",
     "insert into defaults (id) values (3)",
-    "update defaults set truth_d = null, small_d = null, whole_d = null, big_d = null, single_d = null, twice_d = null, exact_d = null, "
+    ("update defaults set truth_d = null, small_d = null, whole_d = null, big_d = null, single_d = null, twice_d = null, exact_d = null, "
     "exact_free = null, bit_d = null, text_d = null, bytes_d = null, day_d = null, clock_d = null, moment_d = null, stamp_d = null, "
-    "span_d = null, document_d = null, label_d = null, texts_d = null where id = 3",
+    "span_d = null, document_d = null, label_d = null, texts_d = null where id = 3"),
     "delete from defaults where id = 3",
     "truncate orders", "insert into orders values (1, 'Ann', 1, 'after truncate')", "truncate parts, no_key restart identity", "truncate by_range cascade",
     "select pg_logical_emit_message(true, 'prefix', 'in a transaction')", "select pg_logical_emit_message(false, 'prefix', 'by itself')",
@@ -267,7 +292,14 @@ DDL = [
 
 def history(*, version: int) -> History:
     """The whole story of one server."""
-    kinds = {"numbers": NUMBERS, "times": TIMES, "texts": TEXTS, "shapes": NETWORK_AND_SHAPES, "arrays": ARRAYS, "domains": DOMAINS}
+    kinds = {
+        "numbers": NUMBERS,
+        "times": TIMES,
+        "texts": TEXTS,
+        "shapes": NETWORK_AND_SHAPES,
+        "arrays": ARRAYS,
+        "domains": DOMAINS,
+    }
     extensions = ["vector"] if version >= 18 else ["citext", "hstore", "ltree", "isn", "cube"]
     setup = [*(f"create extension {name}" for name in extensions), *TYPES, *TABLES]
     changes = []
@@ -275,8 +307,21 @@ def history(*, version: int) -> History:
         made, rows = every_value(table, columns)
         setup += [made, *rows]
         changes += [row.replace("values (", "values (1") for row in rows]
-        changes += [f"update {table} set {name} = {values[2]} where id = 11" for name, values in [next(iter(columns.items()))]]
+        changes += [
+            f"update {table} set {name} = {values[2]} where id = 11" for name, values in [next(iter(columns.items()))]
+        ]
         changes += [f"delete from {table} where id = 12"]
     setup += [DEFAULTS, "insert into defaults (id) values (1), (2)", *SNAPSHOT_ROWS]
     setup += [f"create table {FINISH} (id int primary key)", f"insert into {FINISH} values (0)"]
-    return History(setup, [*changes, *CHANGES, *DDL, f"insert into {FINISH} values (1)"])
+    return History(setup, [*changes, *CHANGES, WAIT, *_waiting(DDL), WAIT])
+
+
+def _waiting(statements: list[str]) -> list[str]:
+    """Before each change of a table that was written to, outside of transactions."""
+    found, is_inside = [], False
+    for statement in statements:
+        is_inside = (is_inside or statement == "begin") and statement != "commit"
+        if not is_inside and statement.startswith("alter table"):
+            found.append(WAIT)
+        found.append(statement)
+    return found
