@@ -84,6 +84,14 @@ class LoggedMessage(msgspec.Struct):
     is_transactional: bool
 
 
+Notice = Literal["definition", "message", "heartbeat"]
+"""What an event is about that is about no row: a statement that defines tables, a logical message that is no JSON, or
+that the source is read.
+"""
+Asked = Notice | Literal["query"]
+"""What an envelope asks a source for beside rows: notices, or the statements that changed the rows."""
+
+
 class Origin(msgspec.Struct, omit_defaults=True, kw_only=True):
     """What the log says of an event beside its native form. Never on the wire; other envelopes ask for it.
 
@@ -96,6 +104,7 @@ class Origin(msgspec.Struct, omit_defaults=True, kw_only=True):
         last_commit_lsn: PostgreSQL: where the transaction before this one ended, of those that were sent.
         snapshot: Of a copied row.
         message: What a logical message holds.
+        notice: What the event is about, if it is about no row; native documents have no such events.
         total_order: The event's number in its transaction, from 1; None where nobody counts.
         table_order: The same among the events of its table.
     """
@@ -108,6 +117,7 @@ class Origin(msgspec.Struct, omit_defaults=True, kw_only=True):
     last_commit_lsn: int | None = None
     snapshot: SnapshotMark | None = None
     message: LoggedMessage | None = None
+    notice: Notice | None = None
     total_order: int | None = None
     table_order: int | None = None
 

@@ -6,6 +6,7 @@ import msgspec
 
 from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
 from deltaforge.core.event import TX_ID_LENGTH
+from deltaforge.core.notices import row_count, skipped
 from deltaforge.core.positions import Position
 from deltaforge.core.snapshot import ChunkMark
 
@@ -14,7 +15,7 @@ class SinkProgress(msgspec.Struct, frozen=True, omit_defaults=True):
     """How far a sink is, also inside a transaction that was delivered in several batches.
 
     ``open_count`` is the number of events of the transaction ``open_tx`` behind ``position`` that are
-    delivered already, before any filter of the sink. The log always gives them in the same order.
+    delivered already, notices not counted, before any filter of the sink. The log always gives them in the same order.
     ``open_tx`` is what the ids of its events have in common, empty where nothing is open.
 
     ``chunk`` is the number of the last chunk of a snapshot that is delivered, 0 before the first. ``chunks`` are the
@@ -85,7 +86,7 @@ def advanced(before: SinkProgress | None, batch: Batch, saved_chunk: int = 0) ->
         return before
     open_tx = transaction_of(batch.groups[0])
     open_count = before.open_count if before and before.open_tx == open_tx else 0
-    return SinkProgress(batch.position, open_count + batch.event_count, open_tx, chunk, chunks)
+    return SinkProgress(batch.position, open_count + row_count(batch.groups), open_tx, chunk, chunks)
 
 
 def transaction_of(group: EventGroup) -> str:
@@ -94,7 +95,7 @@ def transaction_of(group: EventGroup) -> str:
 
 
 def without_first(batch: Batch, count: int, transaction: str) -> tuple[Batch, int]:
-    """The batch without its first ``count`` events, as far as they are of that transaction.
+    """The batch without its first ``count`` events, and the notices among them, as far as they are of that transaction.
 
     Returns:
         What is left, and how many events are still to come. None are once another transaction has
@@ -107,7 +108,8 @@ def without_first(batch: Batch, count: int, transaction: str) -> tuple[Batch, in
     for group in batch.groups:
         if count and not (transaction and transaction_of(group) == transaction):
             count = 0
-        if count < group.event_count:
-            kept.append(DecodedGroup(group.events()[count:]) if count else group)
-        count = max(0, count - group.event_count)
+        length, rows = skipped(group, count)
+        if length < group.event_count:
+            kept.append(DecodedGroup(group.events()[length:]) if length else group)
+        count -= rows
     return batch.with_groups(kept), count

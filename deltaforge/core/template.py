@@ -15,7 +15,7 @@ from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, SourceInfo, Tran
 from deltaforge.core.json_text import encode_json
 
 MAX_SEGMENTS = 3
-_EVENT_KEYS = frozenset(ChangeEvent.__struct_fields__) - {"schema", "routing"}
+_EVENT_KEYS = frozenset(ChangeEvent.__struct_fields__) - {"schema", "routing", "origin"}
 
 _QUALIFIED = "qualified_table"
 """Of a source, beside its keys: ``schema.table``, or where there are no schemas ``db.table``."""

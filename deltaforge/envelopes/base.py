@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Any, Protocol, runtime_checkable
 
-from deltaforge.core.event import ChangeEvent
+from deltaforge.config.model import StrictModel
+from deltaforge.core.event import Asked, ChangeEvent
 from deltaforge.records.compiled import Compiled
 from deltaforge.records.plan import Writer
 
@@ -44,6 +45,15 @@ class RecordForm(Protocol):
         Raises:
             ValueError: The event is no row of a table.
         """
+
+
+class EnvelopeSettings(StrictModel):
+    """What the ``envelope`` parts of all sinks have."""
+
+    @property
+    def asks(self) -> frozenset[Asked]:
+        """What the envelope has of a source beside rows."""
+        return frozenset()
 
 
 class EnvelopeSpec(Protocol):

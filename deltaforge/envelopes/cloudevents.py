@@ -8,15 +8,15 @@ from typing import Any, Literal
 import msgspec
 from pydantic import Field
 
-from deltaforge.config.model import StrictModel
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.routing import idempotency_key
+from deltaforge.envelopes.base import EnvelopeSettings
 
 _SUFFIXES = {"c": "created", "u": "updated", "d": "deleted", "r": "snapshot", "t": "truncated"}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class CloudEventsEnvelopeSpec(StrictModel):
+class CloudEventsEnvelopeSpec(EnvelopeSettings):
     """CloudEvents 1.0 around the row images."""
 
     type: Literal["cloudevents"]

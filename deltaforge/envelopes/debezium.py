@@ -10,8 +10,8 @@ from typing import Literal
 import msgspec
 from pydantic import Field, model_validator
 
-from deltaforge.config.model import StrictModel
 from deltaforge.core.event import ChangeEvent
+from deltaforge.envelopes.base import EnvelopeSettings
 from deltaforge.envelopes.native import NativeDocument, NativeEnvelope
 from deltaforge.records.compiled import Compiled
 from deltaforge.records.debezium import DebeziumOptions, compile_debezium
@@ -21,7 +21,7 @@ from deltaforge.records.types import ConnectOptions
 _OF_BOTH = {"type", "dialect"}
 
 
-class DebeziumEnvelopeSpec(StrictModel):
+class DebeziumEnvelopeSpec(EnvelopeSettings):
     """The form that readers of Debezium topics know, or with `dialect: connect` its messages themselves."""
 
     type: Literal["debezium"] = "debezium"

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from deltaforge.config.model import StrictModel
 from deltaforge.core.event import ChangeEvent, Op, RowImage, SourceInfo, Transaction
+from deltaforge.envelopes.base import EnvelopeSettings
 
 
-class NativeEnvelopeSpec(StrictModel):
+class NativeEnvelopeSpec(EnvelopeSettings):
     """The event itself, without anything around it."""
 
     type: Literal["native"] = "native"

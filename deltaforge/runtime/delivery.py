@@ -38,7 +38,7 @@ from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.runtime.spools import Spools
 from deltaforge.runtime.tap import Tap
 from deltaforge.runtime.unmarked import unmarked_files
-from deltaforge.sinks.base import SinkConfig, SinkContext, SinkSpec, Waiting
+from deltaforge.sinks.base import SinkConfig, SinkContext, SinkSpec, Waiting, asked_by
 
 SLOW_OPENING_SECS = 2.0
 """A sink that is not open by then is shown as an error: no answer at all is what a wrong address often looks like."""
@@ -130,6 +130,7 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
             dead_letters=self.dead_letters.letters if self.dead_letters else None,
             ahead=self._ahead,
             lane=info.lane.number,
+            unwanted=asked_by(other.config for other in spec.sinks) - {"query"} - config.asks,
             check_owner=info.ownership.check,
         )
         try:

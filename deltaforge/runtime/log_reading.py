@@ -14,6 +14,7 @@ from deltaforge.runtime.snapshot_jobs import SnapshotJobs, new_job
 from deltaforge.runtime.snapshot_start import snapshots_at_start
 from deltaforge.runtime.stored_schemas import StoredSchemas
 from deltaforge.runtime.turns import LogTurns
+from deltaforge.sinks.base import asked_by
 from deltaforge.sources.base import SnapshotConfig, SourceContext
 from deltaforge.sources.reader import LogReader
 from deltaforge.sources.snapshot.base import ChunkReader, CopyableSource
@@ -51,6 +52,7 @@ def reading_of(
         registry=schemas.registry,
         failover=schemas.failover,
         shard=info.lane.shard,
+        asked=asked_by(sink.config for sink in spec.sinks),
     )
 
     def build_chunk_reader() -> ChunkReader:

@@ -7,12 +7,14 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.batch import Batch
 from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import DeadLettersFullError, DeltaForgeError, RecordError, SinkError, unforeseen
+from deltaforge.core.event import Asked
 from deltaforge.core.positions import Position
 from deltaforge.core.resume import ResumeFilter, SinkProgress, advanced
 from deltaforge.core.retry import Backoff, Retry, retry_of
@@ -55,6 +57,7 @@ class SinkWorker:
         dead_letters: Where events go that fail alone; None: they end the sink.
         ahead: Is told what the sink's destination says, if it keeps the progress.
         lane: Its number, for ``ahead``.
+        unwanted: Notices that other sinks asked for.
         check_owner: Called before the sink is opened, written to or flushed; raises if this process must not any more.
 
     Attributes:
@@ -72,11 +75,12 @@ class SinkWorker:
         dead_letters: DeadLetters | None = None,
         ahead: ChunksAhead | None = None,
         lane: int = 0,
+        unwanted: AbstractSet[Asked] = frozenset(),
         check_owner: Callable[[], None] = lambda: None,
     ) -> None:
         self.id = config.id
         self.config = config
-        self._filter = EventFilter(config.filter) if config.filter is not None else None
+        self._filter = EventFilter(config.filter, unwanted) if config.filter is not None or unwanted else None
         self._meter = SinkMeter(metrics, config.id)
         self._max_queued = max_queued
         self._check_owner = check_owner

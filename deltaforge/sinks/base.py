@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal, Protocol, runtime_checkable
@@ -13,6 +14,7 @@ from deltaforge.config.model import StrictModel
 from deltaforge.core.batch import Batch, EventEncoder
 from deltaforge.core.delivery import DeliveryReport
 from deltaforge.core.errors import SpecError
+from deltaforge.core.event import Asked
 from deltaforge.core.resume import SinkProgress
 from deltaforge.core.template import Template
 from deltaforge.encodings.base import RunEncoder
@@ -77,6 +79,16 @@ class SinkConfig(StrictModel):
         """Whether the sink is a :class:`ProgressStore`."""
         return False
 
+    @property
+    def asks(self) -> frozenset[Asked]:
+        """What it wants of a source beside rows."""
+        return frozenset()
+
+
+def asked_by(sinks: Iterable[SinkConfig]) -> frozenset[Asked]:
+    """What some of these sinks want of a source beside rows."""
+    return frozenset(asked for sink in sinks for asked in sink.asks)
+
 
 def _parsed(text: str) -> str:
     Template.parse(text)
@@ -92,6 +104,10 @@ class EncodedSinkConfig(SinkConfig):
 
     envelope: AnyEnvelope = Field(default_factory=NativeEnvelopeSpec, description="The document around an event.")
     encoding: AnyEncoding = Field(default_factory=JsonEncodingSpec, description="How the document is made bytes.")
+
+    @property
+    def asks(self) -> frozenset[Asked]:
+        return self.envelope.asks
 
     def encoder(self) -> EventEncoder:
         """What makes the value bytes, for a sink without destinations.

@@ -26,6 +26,7 @@ from deltaforge.config.model import StrictModel
 from deltaforge.config.patterns import TablePattern
 from deltaforge.config.secret import Dsn
 from deltaforge.core.batch import Batch
+from deltaforge.core.event import Asked
 from deltaforge.core.lanes import ONE_LOG, source_name
 from deltaforge.core.positions import Position, Start
 from deltaforge.observability.metrics import PipelineMetrics
@@ -157,7 +158,7 @@ class SourceContext:
     """What a source needs to know of the pipeline it runs in.
 
     ``state_dir`` belongs to this source, has mode 0700 and survives restarts. ``registry`` and
-    ``failover`` are those of the source; only the thread that reads uses them.
+    ``failover`` are those of the source; only the thread that reads uses them. ``asked``: what sinks want beside rows.
     """
 
     pipeline: str
@@ -168,6 +169,7 @@ class SourceContext:
     registry: SchemaRegistry = field(repr=False)
     failover: FailoverLog = field(repr=False)
     shard: str = ONE_LOG
+    asked: frozenset[Asked] = frozenset()
 
     @property
     def source_name(self) -> str:

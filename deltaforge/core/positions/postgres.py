@@ -29,7 +29,7 @@ class PostgresPosition(msgspec.Struct, frozen=True, tag_field="type", tag="postg
     (0: not known). ``system_id`` is empty where an operator gave it: it is then that of the server that is read.
     ``commit_ms`` is when the newest transaction before it was committed, as far as one was read, else when the reading
     began (0: not known): the time of messages that the log has none for. ``commit_lsn`` is where that one ended;
-    unset: at ``lsn``.
+    unset: at ``lsn``; 0: none was read.
     """
 
     lsn: int
@@ -48,7 +48,7 @@ class PostgresPosition(msgspec.Struct, frozen=True, tag_field="type", tag="postg
 
     @property
     def last_commit(self) -> int:
-        """Where the newest transaction before it ended, as far as one was read, else where the reading began."""
+        """Where the newest transaction before it ended; 0 if none was read."""
         return self.lsn if self.commit_lsn is UNSET else self.commit_lsn
 
     def after(self, last_commit: int) -> PostgresPosition:

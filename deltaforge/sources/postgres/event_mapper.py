@@ -16,6 +16,7 @@ from deltaforge.core.event import (
     UNCHANGED_TOAST,
     ChangeEvent,
     LoggedMessage,
+    Notice,
     Op,
     Origin,
     RowImage,
@@ -264,11 +265,14 @@ class EventMapper:
         self._put(event, place, number)
         return event
 
-    def message(self, schema: str, content: Any, message: LoggedMessage, place: RowPlace) -> ChangeEvent:
-        """The event of a logical message, whose content is JSON."""
+    def message(
+        self, schema: str, content: Any, message: LoggedMessage, place: RowPlace, notice: Notice | None = None
+    ) -> ChangeEvent:
+        """The event of a logical message, whose content is JSON or else makes it a notice."""
         event = self._event(schema, message.prefix, "c")
         event.after = content
-        self._put(event, place, 0).message = message
+        origin = self._put(event, place, 0)
+        origin.message, origin.notice = message, notice
         return event
 
     def _event(self, schema: str, table: str, op: Op) -> ChangeEvent:

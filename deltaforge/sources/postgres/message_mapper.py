@@ -45,6 +45,7 @@ class MessageMapper:
         tables: Captured tables by oid, None for those that are not captured; see :class:`Relations`.
         outbox: Patterns of outbox message prefixes; None without an outbox.
         system_id: The server's system identifier, part of every event id.
+        tells_all: Whether messages that are no JSON are events too.
     """
 
     def __init__(
@@ -53,7 +54,10 @@ class MessageMapper:
         tables: Mapping[int, CapturedTable | None],
         outbox: Sequence[str] | None,
         system_id: str,
+        *,
+        tells_all: bool = False,
     ) -> None:
+        self._tells_all = tells_all
         self._mapper, self._tables = mapper, tables
         self._outbox = TablePatterns(outbox) if outbox is not None else None
         self._system_id = system_id
@@ -115,6 +119,7 @@ class MessageMapper:
             commit_ms: That of the newest transaction before it.
         """
         self.begin(Begin(message.lsn, commit_ms * 1000, 0))
+        self.last_commit = message.lsn
         # A message ends where the next record begins, which may be the commit of a transaction: ids are not of that.
         self.transaction = backend.Transaction(CONNECTOR, self._system_id, f"{self.lsn}|message", "", None)
         self.transaction.last_commit_lsn = self.last_commit
@@ -136,14 +141,16 @@ class MessageMapper:
                 yield truncated
 
     def _message(self, message: LogicalMessage, place: RowPlace) -> Iterator[ChangeEvent]:
+        found = LoggedMessage(message.prefix, message.content, message.is_transactional)
         try:
             content = parse_json_stored(message.content.decode())
         except (ProtocolError, UnicodeDecodeError):
-            log.warning("logical message of prefix %s is not JSON and is left out", message.prefix)
+            log.warning("logical message of prefix %s is not JSON and is left out of native documents", message.prefix)
+            if self._tells_all:
+                yield self._mapper.message("__wal_message", None, found, place, notice="message")
             return
         is_outbox = self._outbox is not None and self._outbox.matches("*", message.prefix)
         schema = "__outbox" if is_outbox else "__wal_message"
-        found = LoggedMessage(message.prefix, message.content, message.is_transactional)
         yield self._mapper.message(schema, content, found, place)
 
     def _place(self, lsn: int) -> RowPlace:

@@ -102,7 +102,8 @@ class PostgresStream:
         self._relations = Relations(config.tables, catalog, context.registry, system_id, events)
         outbox = config.outbox.prefixes if config.outbox else None
         self._copyable = CopyableTables(config, context.registry, system_id, events)
-        self._mapper = MessageMapper(events, self._relations.tables, outbox, system_id)
+        tells_all = "message" in context.asked
+        self._mapper = MessageMapper(events, self._relations.tables, outbox, system_id, tells_all=tells_all)
         loaded, captures = failover.load(self._loaded), self._relations.captures
         if loaded is not None:
             failover.reconcile(loaded, captures)
@@ -115,7 +116,7 @@ class PostgresStream:
         self._watch = PatternWatch(config.id, {"tables": self._relations.patterns})
         look_for_tables(self._side, config.publication, self._watch)
         commit_ms = (saved.commit_ms if saved else 0) or int(time.time() * 1000)
-        tx_id, last_commit = (saved.tx_id, saved.last_commit) if saved else (None, start)
+        tx_id, last_commit = (saved.tx_id, saved.last_commit) if saved else (None, 0)
         self._resume = PostgresPosition(start, tx_id, system_id, current.timeline, commit_ms).after(last_commit)
         self._received = self._confirmed = start
         self._mapper.last_commit = last_commit
