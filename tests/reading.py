@@ -49,7 +49,8 @@ ROW_IDS = EventIds.of("mysql", "server", "snapshot|job|d.t")
 class StreamReader:
     """Opens streams of one source, one after the other, and remembers the position."""
 
-    def __init__(self, spec, state_dir, **limits):
+    def __init__(self, spec, state_dir, *, asked=(), **limits):
+        self._asked = frozenset(asked)
         self._spec = spec
         self._packed_tables = PackedTables(spec)
         state_dir.mkdir(exist_ok=True)
@@ -66,8 +67,9 @@ class StreamReader:
         self.registry = SchemaRegistry(self._storage.log, "acme", "s")
         self.failover = FailoverLog(self._storage.kv, "s")
         self._context = SourceContext(
-            "p", "acme", self._state_dir, self._limits, self.metrics, self.registry, self.failover
-        )
+            "p", "acme", self._state_dir, self._limits, self.metrics, self.registry, self.failover,
+            asked=self._asked,
+        )  # fmt: skip
         return self
 
     def open(self, position=None):
@@ -225,18 +227,18 @@ def python_events(group):
     return events
 
 
-def mysql_reader(database, state_dir, *, tables=None, url=None, limits=None, **config):
+def mysql_reader(database, state_dir, *, tables=None, url=None, limits=None, asked=(), **config):
     tables = [f"{database.name}.*"] if tables is None else tables
     config = {"id": f"test-{database.name}", "dsn": url or database.url(), "tables": tables, **config}
-    return StreamReader(MysqlSourceSpec(type="mysql", config=config), state_dir, **(limits or {}))
+    return StreamReader(MysqlSourceSpec(type="mysql", config=config), state_dir, asked=asked, **(limits or {}))
 
 
-def postgres_reader(database, state_dir, *, tables=(), url=None, limits=None, **config):
+def postgres_reader(database, state_dir, *, tables=(), url=None, limits=None, asked=(), **config):
     config = {
         "id": "test", "dsn": url or database.url(), "tables": list(tables), "publication": "pub",
         "slot": f"slot_{database.name}", **config,
     }  # fmt: skip
-    return StreamReader(PostgresSourceSpec(type="postgres", config=config), state_dir, **(limits or {}))
+    return StreamReader(PostgresSourceSpec(type="postgres", config=config), state_dir, asked=asked, **(limits or {}))
 
 
 @contextmanager
