@@ -27,9 +27,9 @@ class Form(IntEnum):
     NANOS = 10  # the same
     DECIMAL = 11  # bytes: two's complement, big-endian, of the value times 10^scale
     VARIABLE_DECIMAL = 12  # struct {scale, value}
-    BITS = 13  # bytes, little-endian, `size` of them
+    BITS = 13  # bytes, little-endian, `size` of them; 0: without zeros at the end
     INTERVAL_MICROS = 14  # int
-    ZONED_TEXT = 15  # str: ISO 8601 in UTC with Z, digits as Java's DateTimeFormatter writes them
+    ZONED_TEXT = 15  # str: ISO 8601 in UTC with Z; of the fraction no zeros at the end, but `size` digits at least
     GEOMETRY = 16  # struct {wkb, srid}
     POINT = 17  # struct {x, y, wkb, srid}
     ARRAY = 18  # list of `items`
@@ -53,6 +53,7 @@ class Form(IntEnum):
     DAY_MILLIS = 35  # int: MILLIS of a time that is one of a day
     DAY_MICROS = 36  # int: MICROS of a time that is one of a day
     NUMBER_TEXT = 37  # str: the digits of an integer
+    WIDENED_SINGLE = 38  # float of 64 bits that is equal to one of 32
 
 
 class Conversion(msgspec.Struct, frozen=True):
@@ -60,7 +61,7 @@ class Conversion(msgspec.Struct, frozen=True):
 
     Attributes:
         scale: DECIMAL: digits after the point.
-        size: BITS: bytes; 0: as many as a value needs.
+        size: BITS: bytes; ZONED_TEXT: digits.
         items: ARRAY: of its items.
         labels: LABEL: in the order of their declaration.
     """

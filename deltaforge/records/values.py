@@ -6,10 +6,10 @@ import base64
 import binascii
 import struct
 from collections.abc import Callable, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any
 
-from deltaforge.core.json_text import encode_json
+from deltaforge.core.json_text import encode_json, is_unicode
 from deltaforge.records import moments
 from deltaforge.records.conversion import Conversion, Form
 from deltaforge.records.writers import unscaled_bytes
@@ -47,11 +47,19 @@ def _float(_conversion: Conversion, value: Any) -> float:
     return float(value)  # also of the texts NaN and Infinity, and of the digits of a decimal
 
 
+def _widened(_conversion: Conversion, value: Any) -> float:
+    single: float = struct.unpack("<f", struct.pack("<f", value))[0]
+    return single
+
+
 def _text(_conversion: Conversion, value: Any) -> str:
     if isinstance(value, str):
-        return value
-    raw = _raw(value)
-    raise ValueError("text that is not valid in its character set" if raw is not None else "not a text")
+        if is_unicode(value):
+            return value
+        raise ValueError("text that is not valid Unicode; exclude the column")
+    if _raw(value) is not None:
+        raise ValueError("text that is not valid in its character set, and so bytes; exclude the column")
+    raise ValueError("not a text")
 
 
 def _raw(value: Any) -> bytes | None:
@@ -63,9 +71,7 @@ def _raw(value: Any) -> bytes | None:
 
 def _bytes(_conversion: Conversion, value: Any) -> bytes:
     raw = _raw(value)
-    if raw is None:
-        raise ValueError("not bytes")
-    return raw
+    return _text_bytes(_conversion, value) if raw is None else raw
 
 
 def _json_text(_conversion: Conversion, value: Any) -> str:
@@ -75,15 +81,22 @@ def _json_text(_conversion: Conversion, value: Any) -> str:
 
 
 def _decimal(conversion: Conversion, value: Any) -> bytes:
-    return unscaled_bytes(_number(value), conversion.scale)
+    return unscaled_bytes(_finite(value), conversion.scale)
 
 
 def _variable_decimal(_conversion: Conversion, value: Any) -> dict[str, Any]:
+    number = _finite(value)
+    scale = max(-int(number.as_tuple().exponent), 0)
+    digits = str(value).partition(".")[2] if isinstance(value, str) else ""
+    scale -= len(digits) - len(digits.rstrip("0"))  # as Debezium does: 1.500 is 15 by 10
+    return {"scale": scale, "value": unscaled_bytes(number, scale)}
+
+
+def _finite(value: Any) -> Decimal:
     number = _number(value)
     if not number.is_finite():
         raise ValueError("a decimal that is no number; take decimal_handling string or double")
-    scale = -int(number.as_tuple().exponent)
-    return {"scale": scale, "value": unscaled_bytes(number, scale)}
+    return number
 
 
 def _number(value: Any) -> Decimal:
@@ -94,8 +107,8 @@ def _number(value: Any) -> Decimal:
 
 
 def _bits(conversion: Conversion, value: Any) -> bytes:
-    number = int(value, 2) if isinstance(value, str) else int(value)  # PostgreSQL has the digits, MySQL the number
-    size = conversion.size or (len(value) + 7) // 8
+    number = int(value or "0", 2) if isinstance(value, str) else int(value)  # PostgreSQL has the digits, MySQL the number
+    size = conversion.size or (number.bit_length() + 7) // 8
     return number.to_bytes(size, "little")
 
 
@@ -107,7 +120,7 @@ def _geometry(_conversion: Conversion, value: Any) -> dict[str, Any]:
     raw = _raw(value)
     if raw is None:
         raise ValueError("not a shape")
-    return {"wkb": raw, "srid": value.get("srid")}
+    return {"wkb": raw, "srid": value.get("srid") or None}
 
 
 def _point(_conversion: Conversion, value: Any) -> dict[str, Any]:
@@ -118,7 +131,7 @@ def _point(_conversion: Conversion, value: Any) -> dict[str, Any]:
     if raw is None or len(raw) != _POINT_SIZE:
         raise ValueError("not a point")
     x, y = struct.unpack_from("<dd" if raw[0] else ">dd", raw, 5)
-    return {"x": x, "y": y, "wkb": raw, "srid": value.get("srid")}
+    return {"x": x, "y": y, "wkb": raw, "srid": value.get("srid") or None}
 
 
 _POINT_SIZE = 21
@@ -127,9 +140,10 @@ _POINT_SIZE = 21
 def _array(conversion: Conversion, value: Any) -> list[Any]:
     if conversion.items is None or not isinstance(value, list):
         raise ValueError("not an array")
-    if conversion.items.form is not Form.JSON_TEXT and any(isinstance(item, list) for item in value):
-        raise ValueError("an array of more than one dimension")
-    return [None if item is None else converted(conversion.items, item) for item in value]
+    items = conversion.items
+    if items.form is not Form.JSON_TEXT and any(isinstance(item, list) for item in value):
+        raise ValueError("an array of more than one dimension, which records do not have; exclude the column")
+    return [None if item is None else converted(items, item) for item in value]
 
 
 def _map(_conversion: Conversion, value: Any) -> Mapping[str, str | None]:
@@ -139,15 +153,23 @@ def _map(_conversion: Conversion, value: Any) -> Mapping[str, str | None]:
 
 
 def _money(conversion: Conversion, value: Any) -> bytes:
-    return unscaled_bytes(_amount(value), conversion.scale)
+    rounded = _amount(value).quantize(Decimal(1).scaleb(-conversion.scale), ROUND_HALF_UP)
+    return unscaled_bytes(rounded, conversion.scale)
 
 
 def _amount(value: Any) -> Decimal:
     """What is paid, without the sign of a currency and the separators of thousands."""
-    text = str(value).replace(",", "")
-    is_negative = text.startswith(("-", "("))
-    number = _number("".join(letter for letter in text if letter.isdigit() or letter == "."))
-    return -number if is_negative else number
+    text = "".join(letter for letter in str(value) if letter.isdigit() or letter in ".,")
+    marks = [letter for letter in text if letter in ".,"]
+    digits = len(text) - max(text.rfind("."), text.rfind(",")) - 1
+    if marks and digits == _THOUSANDS and len(set(marks)) == 1:
+        raise ValueError("money that may be thousands or parts; give the role of the source lc_monetary = 'C'")
+    point = marks[-1] if marks and marks.count(marks[-1]) == 1 else ""
+    plain = "".join("." if letter == point else letter for letter in text if letter == point or letter.isdigit())
+    return -_number(plain) if "-" in str(value) or "(" in str(value) else _number(plain)
+
+
+_THOUSANDS = 3
 
 
 def _label(conversion: Conversion, value: Any) -> int:
@@ -157,7 +179,10 @@ def _label(conversion: Conversion, value: Any) -> int:
 
 
 def _text_bytes(_conversion: Conversion, value: Any) -> bytes:
-    return value.encode() if isinstance(value, str) else encode_json(value)
+    try:
+        return value.encode() if isinstance(value, str) else encode_json(value)
+    except UnicodeEncodeError:
+        raise ValueError("text that is not valid Unicode") from None
 
 
 _CONVERTERS: dict[Form, Callable[[Conversion, Any], Any]] = {
@@ -169,8 +194,8 @@ _CONVERTERS: dict[Form, Callable[[Conversion, Any], Any]] = {
     Form.JSON_TEXT: _json_text,
     Form.BYTES: _bytes,
     Form.DAYS: lambda _, value: moments.days(value),
-    Form.MILLIS: lambda _, value: moments.nanos(value) // 1_000_000,
-    Form.MICROS: lambda _, value: moments.nanos(value) // 1_000,
+    Form.MILLIS: lambda _, value: moments.millis(value),
+    Form.MICROS: lambda _, value: moments.micros(value),
     Form.NANOS: lambda _, value: moments.nanos(value),
     Form.DECIMAL: _decimal,
     Form.VARIABLE_DECIMAL: _variable_decimal,
@@ -187,7 +212,7 @@ _CONVERTERS: dict[Form, Callable[[Conversion, Any], Any]] = {
     Form.HEX: lambda conversion, value: _bytes(conversion, value).hex(),
     Form.ISO_DATE: lambda _, value: moments.iso_date(value),
     Form.ISO_TIME: lambda _, value: moments.iso_time(value),
-    Form.ISO_STAMP: lambda _, value: moments.iso_stamp(value),
+    Form.ISO_STAMP: lambda _, value: moments.zoned_text(value, 0),
     Form.ISO_INTERVAL: lambda _, value: moments.iso_interval(value),
     Form.ZONED_TIME: lambda _, value: moments.zoned_time(value),
     Form.BIT: _bit,
@@ -195,6 +220,7 @@ _CONVERTERS: dict[Form, Callable[[Conversion, Any], Any]] = {
     Form.MONEY_TEXT: lambda _, value: str(_amount(value)),
     Form.MONEY_DOUBLE: lambda _, value: float(_amount(value)),
     Form.TEXT_BYTES: _text_bytes,
+    Form.WIDENED_SINGLE: _widened,
     Form.NUMBER_TEXT: lambda _, value: str(int(value)),
     Form.LABEL: _label,
     Form.DAY_MILLIS: lambda _, value: moments.of_a_day(value) // 1_000_000,

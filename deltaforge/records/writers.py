@@ -31,7 +31,7 @@ TEXTS = frozenset(
 )
 BINARIES = frozenset({Form.BYTES, Form.DECIMAL, Form.BITS, Form.MONEY, Form.TEXT_BYTES})
 BOOLEANS = frozenset({Form.BOOLEAN, Form.BIT})
-DOUBLES = frozenset({Form.DOUBLE, Form.MONEY_DOUBLE})
+DOUBLES = frozenset({Form.DOUBLE, Form.MONEY_DOUBLE, Form.WIDENED_SINGLE})
 
 
 class ValueWriter(Protocol):
@@ -121,7 +121,7 @@ def unscaled_bytes(value: Decimal, scale: int) -> bytes:
         raise ValueError("a decimal that is no number")
     sign, digits, exponent = value.as_tuple()
     shift = int(exponent) + scale
-    number = int("".join(map(str, digits)) or "0")
+    number = int(Decimal((0, digits, 0)))
     if shift < 0:
         number, rest = divmod(number, 10**-shift)
         if rest:

@@ -56,8 +56,10 @@ def decimal(precision: int | None, scale: int) -> CdcMapping:
             return Mapped(Schema(type=Type.STRING), Conversion(Form.TEXT))
         digits = declared.number(0, precision or 0)
         after = declared.number(1, 0 if declared.numbers else scale)
-        if not 0 <= after <= digits:  # PostgreSQL's scales, which Avro does not have
-            return Mapped(Schema(type=Type.STRING), Conversion(Form.TEXT))
+        digits, after = (
+            max(digits, after, digits - after),
+            max(after, 0),
+        )  # PostgreSQL's scales may be outside of Avro's
         parameters = {"precision": str(digits), "scale": str(after)}
         return Mapped(
             Schema(type=Type.BYTES, name="decimal", parameters=parameters), Conversion(Form.DECIMAL, scale=after)
@@ -119,5 +121,5 @@ def hstore(_declared: Declared, _modes: CdcModes) -> Mapped:
 
 def vector(_declared: Declared, _modes: CdcModes) -> Mapped:
     """Numbers of 32 bits."""
-    schema = Schema(type=Type.ARRAY, items=Schema(type=Type.FLOAT32))
+    schema = Schema(type=Type.ARRAY, items=Schema(type=Type.FLOAT32, optional=True))
     return Mapped(schema, Conversion(Form.ARRAY, items=Conversion(Form.SINGLE)))

@@ -49,8 +49,17 @@ JSON = plain(Type.STRING, Form.JSON_TEXT, "io.debezium.data.Json")
 XML = plain(Type.STRING, Form.TEXT, "io.debezium.data.Xml")
 UUID = plain(Type.STRING, Form.TEXT, "io.debezium.data.Uuid")
 YEAR = plain(Type.INT32, Form.INTEGER, "io.debezium.time.Year")
-ZONED_TIMESTAMP = plain(Type.STRING, Form.ZONED_TEXT, "io.debezium.time.ZonedTimestamp")
+LTREE = plain(Type.STRING, Form.TEXT, "io.debezium.data.Ltree")
+TSVECTOR = plain(Type.STRING, Form.TEXT, "io.debezium.data.Tsvector")
 ZONED_TIME = plain(Type.STRING, Form.ZONED_TIME, "io.debezium.time.ZonedTime")
+
+
+_WIDENED = plain(Type.FLOAT64, Form.WIDENED_SINGLE)
+
+
+def mysql_float(declared: Declared, options: ConnectOptions) -> Mapped | None:
+    """32 bits, which Debezium widens where digits are declared."""
+    return (_WIDENED if declared.numbers else SINGLE)(declared, options)
 
 
 def bigint(declared: Declared, options: ConnectOptions) -> Mapped:
@@ -58,7 +67,7 @@ def bigint(declared: Declared, options: ConnectOptions) -> Mapped:
     if not declared.is_unsigned:
         return Mapped(Schema(type=Type.INT64), Conversion(Form.INTEGER))
     if options.bigint_unsigned_handling == "precise":
-        return exact(None, 0)
+        return exact(20, 0)
     return Mapped(Schema(type=Type.INT64), Conversion(Form.WRAPPED_INTEGER))
 
 
@@ -81,8 +90,8 @@ def decimal(precision: int | None, scale: int) -> Mapping:
             return Mapped(Schema(type=Type.FLOAT64), Conversion(Form.DOUBLE))
         if precision is None and not declared.numbers:
             return _VARIABLE_DECIMAL
-        default = scale if not declared.numbers else 0
-        return exact(declared.number(0, precision or 0), declared.number(1, default))
+        digits, after = declared.number(0, precision or 0), declared.number(1, 0 if declared.numbers else scale)
+        return exact(digits, after) if after >= 0 else exact(digits - after, 0)
 
     return mapped
 
@@ -117,23 +126,31 @@ def binary(_declared: Declared, options: ConnectOptions) -> Mapped:
     return Mapped(Schema(type=Type.STRING), Conversion(form))
 
 
-def bits(declared: Declared, _options: ConnectOptions) -> Mapped:
-    """``bit(n)``: one is a boolean. Without a length it has one on both databases, ``bit varying`` any number."""
+def bits(*, is_padded: bool) -> Mapping:
+    """``bit(n)``: one is a boolean. Without a length it has one on both databases, ``bit varying`` any number.
+
+    Args:
+        is_padded: Whether zeros at the end are written.
+    """
+    return lambda declared, _options: _bits(declared, is_padded=is_padded)
+
+
+def _bits(declared: Declared, *, is_padded: bool) -> Mapped:
     length = declared.number(0, _ANY_LENGTH if declared.name == "bit varying" else 1)
     if length == 1 and declared.name == "bit":
         return Mapped(Schema(type=Type.BOOLEAN), Conversion(Form.BIT))
     schema = Schema(type=Type.BYTES, name="io.debezium.data.Bits", version=1, parameters={"length": str(length)})
-    return Mapped(schema, Conversion(Form.BITS, size=0 if length == _ANY_LENGTH else (length + 7) // 8))
+    return Mapped(schema, Conversion(Form.BITS, size=(length + 7) // 8 if is_padded else 0))
 
 
 _ANY_LENGTH = 2147483647
 
 
-def labelled(name: str) -> Mapping:
-    """An enum or set, whose labels are in a parameter."""
+def labelled(name: str, comma: str = ",") -> Mapping:
+    """An enum or set, whose labels are in a parameter; ``comma``: one inside of a label."""
 
     def mapped(declared: Declared, _options: ConnectOptions) -> Mapped:
-        parameters = {"allowed": ",".join(declared.labels)}
+        parameters = {"allowed": ",".join(label.replace(",", comma) for label in declared.labels)}
         return Mapped(Schema(type=Type.STRING, name=name, version=1, parameters=parameters), Conversion(Form.TEXT))
 
     return mapped
@@ -150,7 +167,7 @@ _TIMES: dict[TimePrecision, Mapping] = {
     "adaptive_time_microseconds": _TIME_MICROS,
     "microseconds": _TIME_MICROS,
     "nanoseconds": plain(Type.INT64, Form.NANOS, "io.debezium.time.NanoTime"),
-    "connect": plain(Type.INT32, Form.MILLIS, "org.apache.kafka.connect.data.Time"),
+    "connect": plain(Type.INT32, Form.DAY_MILLIS, "org.apache.kafka.connect.data.Time"),
     "isostring": plain(Type.STRING, Form.ISO_TIME, "io.debezium.time.IsoTime"),
 }
 _STAMP_MILLIS = plain(Type.INT64, Form.MILLIS, "io.debezium.time.Timestamp")
@@ -186,6 +203,12 @@ def stamp(digits: int) -> Mapping:
         return _STAMPS.get(_precision(options, "adaptive"), adaptive)(declared, options)
 
     return mapped
+
+
+def instant(digits: int) -> Mapping:
+    """A date and time with a zone; ``digits`` of a type that names none."""
+    schema = Schema(type=Type.STRING, name="io.debezium.time.ZonedTimestamp", version=1)
+    return lambda declared, _: Mapped(schema, Conversion(Form.ZONED_TEXT, size=declared.number(0, digits)))
 
 
 def _precision(options: ConnectOptions, default: TimePrecision) -> TimePrecision:
@@ -252,4 +275,7 @@ def unknown(_declared: Declared, options: ConnectOptions) -> Mapped | None:
     """What Debezium leaves out unasked."""
     if not options.include_unknown_datatypes:
         return None
-    return Mapped(Schema(type=Type.BYTES), Conversion(Form.TEXT_BYTES))
+    form = _BINARY_TEXT.get(options.binary_handling)
+    if form is None:
+        return Mapped(Schema(type=Type.BYTES), Conversion(Form.TEXT_BYTES))
+    return Mapped(Schema(type=Type.STRING), Conversion(form))
