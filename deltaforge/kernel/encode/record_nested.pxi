@@ -128,6 +128,11 @@ cdef bint _put_decimal_form(Output* out, RecordScratch* scratch, RecordValue* va
         return _put_short_decimal(out, value)
     if not _find_decimal_text(scratch, value, &text):
         return False
+    if is_variable and memchr(text.data, 46, text.size) != NULL:
+        while text.data[text.size - 1] == 48:
+            text.size -= 1
+        if text.data[text.size - 1] == 46:
+            text.size -= 1
     size = find_unscaled(
         raw, <const uint8_t*>text.data, text.size, -1 if is_variable else value.form.scale, &own_scale
     )
@@ -164,11 +169,11 @@ cdef bint _put_bits(Output* out, RecordScratch* scratch, RecordValue* value) noe
             if n & 7 == 7 or n == value.size - 1:
                 put_byte(raw, byte)
                 byte = 0
-        size = size or raw.size
     else:
         return False
     while raw.size > size and raw.size > 0 and raw.data[raw.size - 1] == 0:
         raw.size -= 1
+    size = size or raw.size
     if raw.is_exhausted or raw.size > size:
         return False
     put_raw(out, raw.data, raw.size, size - raw.size, value.is_json)
@@ -252,8 +257,9 @@ cdef bint _put_wkb(Output* out, const uint8_t* at, Py_ssize_t size, RecordValue*
             put(out, &y, 8)
             put_byte(out, 2)
         put_avro_bytes(out, at, size)
-        put_byte(out, 2)
-        put_long(out, srid)
+        put_byte(out, 2 if srid else 0)
+        if srid:
+            put_long(out, srid)
         return True
     if x - x != 0.0 or y - y != 0.0:
         return False
@@ -267,7 +273,10 @@ cdef bint _put_wkb(Output* out, const uint8_t* at, Py_ssize_t size, RecordValue*
         put(out, b'{"wkb":', 7)
     put_raw(out, at, size, 0, True)
     put(out, b',"srid":', 8)
-    put_int(out, srid)
+    if srid:
+        put_int(out, srid)
+    else:
+        put(out, b"null", 4)
     put_byte(out, 125)
     return True
 
