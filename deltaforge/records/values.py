@@ -107,7 +107,7 @@ def _number(value: Any) -> Decimal:
 
 
 def _bits(conversion: Conversion, value: Any) -> bytes:
-    number = int(value or "0", 2) if isinstance(value, str) else int(value)  # PostgreSQL has the digits, MySQL the number
+    number = int(value or "0", 2) if isinstance(value, str) else int(value)  # PostgreSQL has digits
     size = conversion.size or (number.bit_length() + 7) // 8
     return number.to_bytes(size, "little")
 
