@@ -11,7 +11,6 @@ import logging
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, Literal
@@ -103,15 +102,16 @@ class SchemaRegistry:
         """Host and port."""
         return f"{self._host}:{self._port}"
 
-    def register(self, subject: str, schema: str, schema_type: SchemaType) -> int:
-        """The id of a schema, which is registered under the subject if it is not yet.
+    def register(self, subject: str, schema: str, schema_type: SchemaType, *, within_secs: float | None = None) -> int:
+        """The id of a schema, which is registered under the subject if it is not yet. Returns or raises within ten
+        seconds, or ``within_secs``.
 
         Raises:
             RejectedSchemaError: It is not taken.
             SinkError: Kind ``connect``: there is no answer now; ``auth``: we may not.
         """
         body = {"schema": schema, "schemaType": schema_type}
-        answer = self._ask("POST", f"/subjects/{quote(subject, safe='')}/versions", body)
+        answer = self._ask("POST", f"/subjects/{quote(subject, safe='')}/versions", body, within_secs or TOTAL_SECS)
         try:
             found = msgspec.json.decode(answer, type=_Registered).id
         except msgspec.DecodeError as exc:
@@ -124,16 +124,16 @@ class SchemaRegistry:
         """Say how schemas are compared when a subject says nothing else, e.g. ``BACKWARD``. Raises as
         :meth:`register`.
         """
-        answer = self._ask("GET", "/config", None)
+        answer = self._ask("GET", "/config", None, TOTAL_SECS)
         try:
             found = msgspec.json.decode(answer)
             return str(found["compatibilityLevel"])[:40]
         except (msgspec.DecodeError, LookupError, TypeError) as exc:
             raise self._unusable("an answer that is not a registry's", "") from exc
 
-    def _ask(self, method: str, path: str, body: Any) -> bytes:
+    def _ask(self, method: str, path: str, body: Any, secs: float) -> bytes:
         try:
-            status, answer = self._exchange(method, self._path + path, body)
+            status, answer = self._exchange(method, self._path + path, body, secs)
         except SinkError:
             self._note("failed")
             raise
@@ -144,16 +144,17 @@ class SchemaRegistry:
         self._note("rejected" if isinstance(error, RejectedSchemaError) else "failed")
         raise error
 
-    def _exchange(self, method: str, path: str, body: Any) -> tuple[int, bytes]:
+    def _exchange(self, method: str, path: str, body: Any, secs: float) -> tuple[int, bytes]:
         """One request on a connection of its own, which is cut when the time is over."""
-        connection = self._connection()
+        connection = self._connection(min(secs, CONNECT_SECS))
         is_late = threading.Event()
-        guard = threading.Timer(TOTAL_SECS, _cut, (connection, is_late))
+        guard = threading.Timer(secs, _cut, (connection, is_late))
         guard.daemon = True
         guard.start()
         try:
             connection.connect()
-            connection.sock.settimeout(TOTAL_SECS)
+            if connection.sock is not None:
+                connection.sock.settimeout(secs)
             connection.request(
                 method, path, body=None if body is None else msgspec.json.encode(body), headers=self._headers
             )
@@ -161,25 +162,23 @@ class SchemaRegistry:
             return answer.status, self._content(answer)
         except (HTTPError, OSError, ValueError) as exc:
             if is_late.is_set():
-                raise self._unusable(f"no whole answer in {TOTAL_SECS:g} s", "") from exc
+                raise self._unusable(f"no whole answer in {secs:g} s", "") from exc
             raise self._unusable(_cause(exc), "") from exc
         finally:
             guard.cancel()
             connection.close()
 
-    def _connection(self) -> HTTPConnection:
+    def _connection(self, connect_secs: float) -> HTTPConnection:
         if self._tls is None:
-            return HTTPConnection(self._host, self._port, timeout=CONNECT_SECS)
-        return HTTPSConnection(self._host, self._port, timeout=CONNECT_SECS, ssl_context=self._tls)
+            return HTTPConnection(self._host, self._port, timeout=connect_secs)
+        return HTTPSConnection(self._host, self._port, timeout=connect_secs, ssl_context=self._tls)
 
     def _content(self, answer: BaseHTTPResponse) -> bytes:
-        until, content = time.monotonic() + TOTAL_SECS, b""
+        content = b""
         while piece := answer.read(PIECE_BYTES, decode_content=True):
             content += piece
             if len(content) > MAX_ANSWER_BYTES:
                 raise self._unusable(f"an answer of more than {MAX_ANSWER_BYTES} bytes", "")
-            if time.monotonic() > until:
-                raise self._unusable(f"no whole answer in {TOTAL_SECS:g} s", "")
         return content
 
     def _refusal(self, status: int, answer: bytes) -> SinkError:

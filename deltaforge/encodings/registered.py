@@ -1,0 +1,235 @@
+"""Records whose schemas are in a registry: the plan of each table and destination, with the ids of its schemas.
+
+What fails (contract 03 section 5): a registry that gives no id fails the batch, which waits, as long as the id of that
+very schema is not known. A schema that it refuses leaves the one before: rows that say all they have in it are written
+with it, others are faults of their own (``schema_mismatch``).
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from deltaforge.core.errors import RecordError
+from deltaforge.core.event import ChangeEvent, RowImage
+from deltaforge.core.table import TableSchema
+from deltaforge.encodings.schema_ids import KnownId, SchemaIds
+from deltaforge.encodings.schema_registry import RejectedSchemaError
+from deltaforge.encodings.subjects import SubjectStrategy, subject_of
+from deltaforge.records.compiled import Compiled, with_schema_ids
+from deltaforge.records.plan import PlannedColumn, RecordPlan
+from deltaforge.records.schema import Schema
+from deltaforge.records.taking import UnplannedError, key_of, value_of
+
+MAX_TABLES = 10_000
+"""Plans that are kept, of tables at destinations and versions of them; more begin anew."""
+
+
+class RecordCompiler(Protocol):
+    """Makes the records of tables."""
+
+    def compile(self, event: ChangeEvent, table: TableSchema) -> Compiled:
+        """Plan and schemas of a table; ``event`` is any of its events."""
+
+    def written(self, compiled: Compiled, event: ChangeEvent, table: TableSchema) -> RecordPlan:
+        """The plan of one event that the compiled plan has no bytes for.
+
+        Raises:
+            UnplannedError: The record cannot say it.
+        """
+
+    def schema_text(self, schema: Schema) -> str:
+        """A schema as the registry gets it."""
+
+
+@dataclass
+class RegisteredTable:
+    """A version of a table at a destination.
+
+    Attributes:
+        compiled: Without ids.
+        table: The definition.
+        value, key: Ids of the schemas; ``key`` None: messages have no key.
+        plan: With ids.
+    """
+
+    compiled: Compiled
+    table: TableSchema
+    value: KnownId
+    key: KnownId | None
+    plan: RecordPlan
+
+    def is_sure(self, now: float) -> bool:
+        """Whether nobody has to ask for the ids."""
+        return now < self.value.until and (self.key is None or now < self.key.until)
+
+
+class TableAt(NamedTuple):
+    """A table and where its events go."""
+
+    destination: str
+    connector: str
+    name: str
+    db: str
+    schema: str
+    table: str
+
+    @classmethod
+    def of(cls, event: ChangeEvent, destination: str) -> TableAt:
+        """That of an event."""
+        source = event.source
+        return cls(destination, source.connector, source.name, source.db, source.schema or "", source.table)
+
+
+class RegisteredRecords:
+    """Makes messages of events, with ids from a registry. For one thread.
+
+    Args:
+        compiler: Of the records.
+        ids: Of the schemas.
+        strategy: How subjects are named.
+        now: Seconds that only grow.
+    """
+
+    def __init__(
+        self, compiler: RecordCompiler, ids: SchemaIds, strategy: SubjectStrategy, now: Callable[[], float]
+    ) -> None:
+        self._compiler, self._ids, self._strategy, self._now = compiler, ids, strategy, now
+        self._tables: dict[tuple[TableAt, str, str | None, TableSchema], RegisteredTable] = {}
+        self._latest: dict[TableAt, RegisteredTable] = {}
+        self._text = functools.lru_cache(MAX_TABLES)(compiler.schema_text)
+
+    def doubt(self) -> None:
+        """See :meth:`SchemaIds.doubt`."""
+        self._ids.doubt()
+
+    def table(self, event: ChangeEvent, destination: str) -> RegisteredTable:
+        """The version of an event's table, with ids.
+
+        Raises:
+            RejectedSchemaError: The registry refuses a schema of it.
+            SinkError: The registry gives no id.
+            RecordError: The event has no table; ``index`` is 0.
+        """
+        at, schema = TableAt.of(event, destination), self._table_of(event)
+        key = at, event.source.version, event.schema_version, schema
+        known = self._tables.get(key)
+        if known is not None and known.is_sure(self._now()):
+            self._latest[at] = known
+            return known
+        compiled = self._compiler.compile(event, schema) if known is None else known.compiled
+        value_id = self._id(compiled.value, at, "value")
+        key_id = None if compiled.key is None else self._id(compiled.key, at, "key")
+        if known is None or known.value is not value_id or known.key is not key_id:
+            plan = with_schema_ids(compiled.plan, value_id.id, None if key_id is None else key_id.id)
+            known = RegisteredTable(compiled, schema, value_id, key_id, plan)
+            if len(self._tables) >= MAX_TABLES:
+                self._tables.clear()
+            self._tables[key] = known
+        self._latest[at] = known
+        return known
+
+    def message(self, event: ChangeEvent, destination: str) -> tuple[bytes | None, bytes]:
+        """Key and value of an event; without a key, None.
+
+        Raises:
+            SinkError: The registry gives no id.
+            RecordError: The event has no bytes: ``schema_mismatch``; ``index`` is 0.
+        """
+        try:
+            table = self.table(event, destination)
+        except RejectedSchemaError as error:
+            table, event = self._as_before(event, destination, error)
+        try:
+            return self._message(table, event)
+        except ValueError as exc:
+            raise _mismatch(event, f"{exc}", "see docs/avro.md") from exc
+
+    def _message(self, table: RegisteredTable, event: ChangeEvent) -> tuple[bytes | None, bytes]:
+        plan = table.plan
+        try:
+            value = value_of(plan, event)
+        except UnplannedError:
+            one = self._compiler.written(table.compiled, event, table.table)
+            plan = with_schema_ids(one, table.value.id, None if table.key is None else table.key.id)
+            value = value_of(plan, event)
+        return (None if plan.key is None else key_of(plan, event.key() or {})), value
+
+    def _id(self, schema: Schema, at: TableAt, part: str) -> KnownId:
+        subject = subject_of(self._strategy, at.destination, schema.name or "", part)
+        return self._ids.of(subject, self._text(schema))
+
+    def _table_of(self, event: ChangeEvent) -> TableSchema:
+        if event.schema is None:
+            raise _mismatch(event, "it has no table definition", "such events need encoding: json")
+        return event.schema
+
+    def _as_before(
+        self, event: ChangeEvent, destination: str, error: RejectedSchemaError
+    ) -> tuple[RegisteredTable, ChangeEvent]:
+        """The version of the table that the registry took last, and the event as a row of it."""
+        latest = self._latest.get(TableAt.of(event, destination))
+        schema = self._table_of(event)
+        if latest is None:
+            raise _mismatch(event, error.message, _HINT) from error
+        new = self._compiler.compile(event, schema).plan
+        old = latest.compiled.plan
+        if _signature(new.key) != _signature(old.key):
+            raise _mismatch(event, f"{error.message}; the key of the version before is another one", _HINT) from error
+        columns = {column.column: column for column in new.columns}
+        try:
+            before, after = (_narrowed(image, columns, old.columns) for image in (event.before, event.after))
+        except ValueError as exc:
+            raise _mismatch(event, f"{error.message}; with the version before, {exc}", _HINT) from error
+        return latest, msgspec.structs.replace(event, before=before, after=after)
+
+
+_HINT = "change the compatibility of the subject, register a schema that fits, or let the table's change be undone"
+
+
+def _mismatch(event: ChangeEvent, why: str, hint: str) -> RecordError:
+    return RecordError(
+        f"no schema for an event of {event.source.qualified_table}: {why}",
+        index=0,
+        kind="schema_mismatch",
+        hint=hint,
+        event_id=event.event_id,
+    )
+
+
+def _signature(key: tuple[PlannedColumn, ...] | None) -> list[tuple[str, object]] | None:
+    return None if key is None else [(column.column, column.conversion) for column in key]
+
+
+def _narrowed(
+    image: RowImage | None, columns: dict[str, PlannedColumn], earlier: tuple[PlannedColumn, ...]
+) -> RowImage | None:
+    """A row image as one of the earlier version of its table: nothing that it holds is left out or made up.
+
+    Raises:
+        ValueError: It cannot be.
+    """
+    if image is None:
+        return None
+    found: RowImage = {}
+    for column in earlier:
+        name, new = column.column, columns.get(column.column)
+        if new is None:
+            if not column.prefix:  # no union: there is no null
+                raise ValueError(f"column {name} is gone, which cannot be null")
+            found[name] = None
+        elif new.conversion != column.conversion:
+            raise ValueError(f"column {name} has another type")
+        elif name in image:
+            if image[name] is None and new.prefix and not column.prefix:
+                raise ValueError(f"column {name} is null, which it cannot be")
+            found[name] = image[name]
+    known = {column.column for column in earlier}
+    lost = [name for name, value in image.items() if name not in known and value is not None]
+    if lost:
+        raise ValueError(f"column {lost[0]} would be left out")
+    return found
