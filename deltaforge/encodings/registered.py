@@ -7,7 +7,6 @@ with it, others are faults of their own (``schema_mismatch``).
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
@@ -52,12 +51,14 @@ class RegisteredTable:
 
     Attributes:
         compiled: Without ids.
+        texts: Of the schemas of value and key.
         table: The definition.
         value, key: Ids of the schemas; ``key`` None: messages have no key.
         plan: With ids.
     """
 
     compiled: Compiled
+    texts: tuple[str, str | None]
     table: TableSchema
     value: KnownId
     key: KnownId | None
@@ -101,7 +102,6 @@ class RegisteredRecords:
         self._compiler, self._ids, self._strategy, self._now = compiler, ids, strategy, now
         self._tables: dict[tuple[TableAt, str, str | None, TableSchema], RegisteredTable] = {}
         self._latest: dict[TableAt, RegisteredTable] = {}
-        self._text = functools.lru_cache(MAX_TABLES)(compiler.schema_text)
 
     def doubt(self) -> None:
         """See :meth:`SchemaIds.doubt`."""
@@ -122,11 +122,12 @@ class RegisteredRecords:
             self._latest[at] = known
             return known
         compiled = self._compiler.compile(event, schema) if known is None else known.compiled
-        value_id = self._id(compiled.value, at, "value")
-        key_id = None if compiled.key is None else self._id(compiled.key, at, "key")
+        texts = self._texts(compiled) if known is None else known.texts
+        value_id = self._id(compiled.value, texts[0], at, "value")
+        key_id = None if compiled.key is None or texts[1] is None else self._id(compiled.key, texts[1], at, "key")
         if known is None or known.value is not value_id or known.key is not key_id:
             plan = with_schema_ids(compiled.plan, value_id.id, None if key_id is None else key_id.id)
-            known = RegisteredTable(compiled, schema, value_id, key_id, plan)
+            known = RegisteredTable(compiled, texts, schema, value_id, key_id, plan)
             if len(self._tables) >= MAX_TABLES:
                 self._tables.clear()
             self._tables[key] = known
@@ -159,9 +160,12 @@ class RegisteredRecords:
             value = value_of(plan, event)
         return (None if plan.key is None else key_of(plan, event.key() or {})), value
 
-    def _id(self, schema: Schema, at: TableAt, part: str) -> KnownId:
-        subject = subject_of(self._strategy, at.destination, schema.name or "", part)
-        return self._ids.of(subject, self._text(schema))
+    def _texts(self, compiled: Compiled) -> tuple[str, str | None]:
+        text = self._compiler.schema_text
+        return text(compiled.value), None if compiled.key is None else text(compiled.key)
+
+    def _id(self, schema: Schema, text: str, at: TableAt, part: str) -> KnownId:
+        return self._ids.of(subject_of(self._strategy, at.destination, schema.name or "", part), text)
 
     def _table_of(self, event: ChangeEvent) -> TableSchema:
         if event.schema is None:

@@ -6,9 +6,9 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from deltaforge.core.errors import SinkError
+from deltaforge.encodings.registry_meter import RegistryMeter
 from deltaforge.encodings.schema_registry import RejectedSchemaError, SchemaRegistry, SchemaType
 
 log = logging.getLogger(__name__)
@@ -21,19 +21,6 @@ AGAIN_SECS = 2.0
 """How long is waited for an answer about an id that is known."""
 REFUSED_SECS = 30.0
 """How long a refused schema is not offered again: somebody may have changed what is compatible."""
-
-
-class RegistryMeter(Protocol):
-    """Counts what becomes of requests and ids."""
-
-    def note_request(self, result: str) -> None:
-        """One request: ``ok``, ``rejected`` or ``failed``."""
-
-    def note_ids(self, count: int) -> None:
-        """So many ids are known."""
-
-    def note_changed_id(self) -> None:
-        """The registry has another id for a schema than it had."""
 
 
 @dataclass

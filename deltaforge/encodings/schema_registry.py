@@ -155,9 +155,8 @@ class SchemaRegistry:
             connection.connect()
             if connection.sock is not None:
                 connection.sock.settimeout(secs)
-            connection.request(
-                method, path, body=None if body is None else msgspec.json.encode(body), headers=self._headers
-            )
+            content = None if body is None else msgspec.json.encode(body)
+            connection.request(method, path, content, self._headers, preload_content=False)
             answer = connection.getresponse()
             return answer.status, self._content(answer)
         except (HTTPError, OSError, ValueError) as exc:

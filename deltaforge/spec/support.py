@@ -39,9 +39,6 @@ def _unbuilt_plugins(spec: PipelineBody) -> Iterator[Fault]:
         if sink.type in UNBUILT_SINKS:
             message = f"sinks of type `{sink.type}` are not available in this version; use kafka, redis, file or stdout"
             yield Fault(f"{path}.type", message)
-        encoding = getattr(sink.config, "encoding", None)
-        if getattr(encoding, "type", "json") == "avro":
-            yield Fault(f"{path}.config.encoding", "avro is not available in this version; use json")
 
 
 def _refused(spec: PipelineBody) -> Iterator[Fault]:

@@ -12,7 +12,8 @@ JAVA=$("$SCRIPTS/install.sh" where java) || { say "no Java of version 21 or newe
 make_folder "$FOLDER"; cd "$FOLDER"
 rm -f "$PIDFILE"
 setsid "${AS[@]}" "$JAVA" -Xms64m -Xmx256m -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Djava.net.preferIPv4Stack=true \
-  "-Djava.io.tmpdir=$FOLDER" -Dquarkus.http.host=127.0.0.1 "-Dquarkus.http.port=$PORT" -Dquarkus.management.enabled=false \
+  "-Djava.io.tmpdir=$FOLDER" -Dquarkus.http.host=127.0.0.1 "-Dquarkus.http.port=$PORT" \
+  -Dquarkus.management.host=127.0.0.1 -Dquarkus.management.port=0 \
   -Dapicurio.storage.kind=sql -Dapicurio.storage.sql.kind=h2 "-Dapicurio.datasource.url=jdbc:h2:file:$FOLDER/h2" \
   -Dapicurio.rules.global.compatibility=BACKWARD "$@" \
   -jar "$PREFIX/quarkus-run.jar" </dev/null >>log 2>&1 &

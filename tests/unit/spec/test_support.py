@@ -11,7 +11,6 @@ REFUSED = [
     ("spec/processors", [{"type": "outbox"}], "spec.processors[0].type"),
     ("spec/processors", [{"type": "javascript", "id": "j", "inline": "x"}], "spec.processors[0].type"),
     ("spec/processors", [{"type": "python", "id": "p", "inline": "x"}], "spec.processors[0].type"),
-    (f"{SINK}/encoding", {"type": "avro", "schema_registry_url": "http://r"}, "spec.sinks[0].config.encoding"),
     (
         "spec/schema_sensing",
         {"enabled": True, "output": {"emit_events": True}},
