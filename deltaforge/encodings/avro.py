@@ -30,7 +30,6 @@ from deltaforge.records.cdc import compile_cdc, naming_unavailable
 from deltaforge.records.compiled import Compiled
 from deltaforge.records.plan import RecordPlan
 from deltaforge.records.schema import Schema
-from deltaforge.records.taking import UnplannedError
 from deltaforge.records.types import CdcModes
 
 
@@ -99,11 +98,11 @@ class FormCompiler:
     def __init__(self, form: RecordForm) -> None:
         self._form = form
 
-    def compile(self, event: ChangeEvent, table: TableSchema) -> Compiled:
+    def compile(self, event: ChangeEvent, _table: TableSchema, /) -> Compiled:
         return self._form.compiled(event, "avro")
 
-    def written(self, compiled: Compiled, event: ChangeEvent, table: TableSchema) -> RecordPlan:
-        raise UnplannedError("its key is not whole")
+    def written(self, compiled: Compiled, _event: ChangeEvent, _table: TableSchema, /) -> RecordPlan:
+        return compiled.plan  # it has bytes for all events
 
     def schema_text(self, schema: Schema) -> str:
         return avro_schema(schema, "connect")
@@ -115,10 +114,10 @@ class CdcCompiler:
     def __init__(self, modes: CdcModes) -> None:
         self._modes = modes
 
-    def compile(self, event: ChangeEvent, table: TableSchema) -> Compiled:
+    def compile(self, event: ChangeEvent, table: TableSchema, /) -> Compiled:
         return compile_cdc(event, table, self._modes)
 
-    def written(self, compiled: Compiled, event: ChangeEvent, table: TableSchema) -> RecordPlan:
+    def written(self, compiled: Compiled, event: ChangeEvent, table: TableSchema, /) -> RecordPlan:
         return naming_unavailable(compiled, event, table, self._modes)
 
     def schema_text(self, schema: Schema) -> str:
@@ -143,11 +142,11 @@ class AvroEncoder:
         found: list[EncodedMessage] = []
         for event, key in zip(run.events, run.keys, strict=True):
             try:
-                own_key, value = records.message(event, run.destination)
+                message = records.messages(event, run.destination, time.time_ns())[0]
             except RecordError as error:
                 error.index = len(found)
                 raise
-            found.append(EncodedMessage(own_key or key, value))
+            found.append(EncodedMessage(message.key or key, message.value or b""))
         return found
 
     def close(self) -> None:

@@ -7,7 +7,7 @@ with it, others are faults of their own (``schema_mismatch``).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -22,7 +22,7 @@ from deltaforge.encodings.subjects import SubjectStrategy, subject_of
 from deltaforge.records.compiled import Compiled, with_schema_ids
 from deltaforge.records.plan import PlannedColumn, RecordPlan
 from deltaforge.records.schema import Schema
-from deltaforge.records.taking import UnplannedError, key_of, value_of
+from deltaforge.records.taking import RecordMessage, UnplannedError, messages_of
 
 MAX_TABLES = 10_000
 """Plans that are kept, of tables at destinations and versions of them; more begin anew."""
@@ -31,15 +31,11 @@ MAX_TABLES = 10_000
 class RecordCompiler(Protocol):
     """Makes the records of tables."""
 
-    def compile(self, event: ChangeEvent, table: TableSchema) -> Compiled:
+    def compile(self, event: ChangeEvent, table: TableSchema, /) -> Compiled:
         """Plan and schemas of a table; ``event`` is any of its events."""
 
-    def written(self, compiled: Compiled, event: ChangeEvent, table: TableSchema) -> RecordPlan:
-        """The plan of one event that the compiled plan has no bytes for.
-
-        Raises:
-            UnplannedError: The record cannot say it.
-        """
+    def written(self, compiled: Compiled, event: ChangeEvent, table: TableSchema, /) -> RecordPlan:
+        """The plan of one event that the compiled plan has no bytes for; that plan again if there is none."""
 
     def schema_text(self, schema: Schema) -> str:
         """A schema as the registry gets it."""
@@ -134,8 +130,8 @@ class RegisteredRecords:
         self._latest[at] = known
         return known
 
-    def message(self, event: ChangeEvent, destination: str) -> tuple[bytes | None, bytes]:
-        """Key and value of an event; without a key, None.
+    def messages(self, event: ChangeEvent, destination: str, now_ns: int) -> Sequence[RecordMessage]:
+        """The messages of an event that was received at ``now_ns``.
 
         Raises:
             SinkError: The registry gives no id.
@@ -146,19 +142,14 @@ class RegisteredRecords:
         except RejectedSchemaError as error:
             table, event = self._as_before(event, destination, error)
         try:
-            return self._message(table, event)
+            try:
+                return messages_of(table.plan, event, now_ns)
+            except UnplannedError:
+                one = self._compiler.written(table.compiled, event, table.table)
+                plan = with_schema_ids(one, table.value.id, None if table.key is None else table.key.id)
+                return messages_of(plan, event, now_ns)
         except ValueError as exc:
             raise _mismatch(event, f"{exc}", "see docs/avro.md") from exc
-
-    def _message(self, table: RegisteredTable, event: ChangeEvent) -> tuple[bytes | None, bytes]:
-        plan = table.plan
-        try:
-            value = value_of(plan, event)
-        except UnplannedError:
-            one = self._compiler.written(table.compiled, event, table.table)
-            plan = with_schema_ids(one, table.value.id, None if table.key is None else table.key.id)
-            value = value_of(plan, event)
-        return (None if plan.key is None else key_of(plan, event.key() or {})), value
 
     def _texts(self, compiled: Compiled) -> tuple[str, str | None]:
         text = self._compiler.schema_text

@@ -119,3 +119,15 @@ def test_native_events_are_records_that_consumers_read(avro_sink, reader, regist
         "type": "record", "name": "Key", "namespace": "deltaforge.cdc.mysql.shop.orders",
         "fields": [{"name": "id", "type": "string"}],
     })  # fmt: skip
+
+
+def test_debezium_events_are_records_that_consumers_read(avro_sink, reader, registry):
+    sink = avro_sink(envelope={"type": "debezium", "dialect": "connect", "topic_prefix": "pre"})
+    deliver(sink, [batch(event(ORDERS, order(1)), event(ORDERS, order(2, note="x"), "u"))])
+    (key, first), (_, second) = reader.messages(sink.topic)
+    assert key == {"id": Decimal(1)}
+    assert first["after"] == {"id": Decimal(1), "price": Decimal("12.50"), "note": None, "state": "paid"}
+    assert (second["after"]["note"], second["op"], second["source"]["name"]) == ("x", "u", "pre")
+    (schema,) = registry.versions(f"{sink.topic}-value")
+    assert (schema["name"], schema["namespace"]) == ("Envelope", "pre.shop.orders")
+    assert schema["connect.name"] == "pre.shop.orders.Envelope"
