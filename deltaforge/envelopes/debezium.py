@@ -4,19 +4,86 @@ Debezium itself.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from deltaforge.config.model import StrictModel
+from deltaforge.config.secret import Secret
 from deltaforge.core.event import ChangeEvent
 from deltaforge.envelopes.base import EnvelopeSettings
 from deltaforge.envelopes.native import NativeDocument, NativeEnvelope
 from deltaforge.records.compiled import Compiled
 from deltaforge.records.debezium import DebeziumOptions, compile_debezium
+from deltaforge.records.masking import hash_name
+from deltaforge.records.names import NameAdjustment
 from deltaforge.records.plan import Writer
+from deltaforge.records.selection import Cut, Hash, Mask, Selection, key_rules
 from deltaforge.records.types import ConnectOptions
+
+
+def _expression(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as exc:
+        raise ValueError(f"no regular expression: {exc}") from None
+    return text
+
+
+Expression = Annotated[str, Field(min_length=1), AfterValidator(_expression)]
+
+
+class ColumnMask(StrictModel):
+    """Columns whose texts become asterisks."""
+
+    columns: list[Expression] = Field(min_length=1, description="Regular expressions over `schema.table.column`.")
+    length: int = Field(ge=0, le=1 << 16, description="How many of them.")
+
+    def rule(self) -> Mask:
+        """As records know it."""
+        return Mask(tuple(self.columns), self.length)
+
+
+class ColumnHash(StrictModel):
+    """Columns whose texts become their hashes."""
+
+    columns: list[Expression] = Field(min_length=1, description="Regular expressions over `schema.table.column`.")
+    algorithm: str = Field(description="A hash by Java's name, e.g. `SHA-256`.")
+    salt: Secret = Field(description="What is hashed before each text.")
+    version: Literal[2] = Field(2, description="Version 1 of Debezium hashes Java's serialization, which is not there.")
+
+    @field_validator("algorithm")
+    @classmethod
+    def _is_known(cls, name: str) -> str:
+        if hash_name(name) is None:
+            raise ValueError("take MD5, SHA-1, SHA-224, SHA-256, SHA-384, SHA-512 or one of SHA3")
+        return name
+
+    def rule(self) -> Hash:
+        """As records know it."""
+        return Hash(tuple(self.columns), self.algorithm, self.salt.get_secret_value())
+
+
+class ColumnTruncation(StrictModel):
+    """Columns whose texts and bytes are cut."""
+
+    columns: list[Expression] = Field(min_length=1, description="Regular expressions over `schema.table.column`.")
+    length: int = Field(ge=0, le=1 << 30, description="The most letters, or bytes.")
+
+    def rule(self) -> Cut:
+        """As records know it."""
+        return Cut(tuple(self.columns), self.length)
+
+
+SkippedOperation = Literal["c", "u", "d", "t", "none"]
+
+
+def _truncates() -> list[SkippedOperation]:
+    return ["t"]
+
 
 _OF_BOTH = {"type", "dialect"}
 
@@ -67,6 +134,43 @@ class DebeziumEnvelopeSpec(EnvelopeSettings):
         "__debezium_unavailable_value", description="What stands for a TOAST value that the log does not hold."
     )
 
+    skipped_operations: list[SkippedOperation] = Field(
+        default_factory=_truncates,
+        description="No messages are made of these: `c` inserts, `u` updates, `d` deletes, `t` truncates. Copied rows "
+        "always have one.",
+    )
+    skip_messages_without_change: bool = Field(
+        False, description="No message of an update that leaves all columns of the message as they were."
+    )
+    column_include_list: list[Expression] | None = Field(
+        None, description="Columns that messages have; regular expressions over `schema.table.column`; absent: all."
+    )
+    column_exclude_list: list[Expression] = Field(
+        default_factory=list, description="Columns that messages do not have. Keys have theirs all the same."
+    )
+    column_mask: list[ColumnMask] = Field(default_factory=list, description="Columns whose texts nobody may read.")
+    column_hash: list[ColumnHash] = Field(
+        default_factory=list, description="Columns whose texts can only be compared with each other."
+    )
+    column_truncate: list[ColumnTruncation] = Field(default_factory=list, description="Columns that are cut.")
+    message_key_columns: str | None = Field(
+        None,
+        description="Columns of keys, where they are others than those of the primary key: `table:column,column`, with "
+        "`;` between tables; both are regular expressions.",
+    )
+    schema_name_adjustment: NameAdjustment = Field(
+        "none", description="Names of schemas in letters that Avro allows: `_`, or `_u` and the number, for others."
+    )
+    field_name_adjustment: NameAdjustment = Field("none", description="The same for names of fields.")
+
+    @field_validator("message_key_columns")
+    @classmethod
+    def _are_key_rules(cls, text: str | None) -> str | None:
+        for pattern, columns in key_rules(text) if text else ():
+            for column in columns:
+                _expression(f"{pattern}.{column}")
+        return text
+
     @model_validator(mode="after")
     def _are_options_of_the_dialect(self) -> DebeziumEnvelopeSpec:
         options = sorted(self.model_fields_set - _OF_BOTH)
@@ -90,12 +194,30 @@ class DebeziumEnvelopeSpec(EnvelopeSettings):
             money_fraction_digits=self.money_fraction_digits,
             include_unknown_datatypes=self.include_unknown_datatypes,
         )
+        skipped = set(self.skipped_operations)
         return DebeziumOptions(
             types=types,
             topic_prefix=self.topic_prefix,
             unavailable=self.unavailable_value_placeholder,
             connector=self.connector,
             marks_deletes=self.tombstones_on_delete,
+            selection=self._selection(),
+            schema_names=self.schema_name_adjustment,
+            field_names=self.field_name_adjustment,
+            skipped_ops=frozenset(skipped - {"none"}),
+            skips_unchanged=self.skip_messages_without_change,
+        )
+
+    def _selection(self) -> Selection:
+        return Selection(
+            included=None if self.column_include_list is None else tuple(self.column_include_list),
+            excluded=tuple(self.column_exclude_list),
+            rules=(
+                *(rule.rule() for rule in self.column_truncate),
+                *(rule.rule() for rule in self.column_mask),
+                *(rule.rule() for rule in self.column_hash),
+            ),
+            keys=key_rules(self.message_key_columns) if self.message_key_columns else (),
         )
 
 

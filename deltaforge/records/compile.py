@@ -180,7 +180,7 @@ def _planned(
 ) -> PlannedColumn:
     schema, conversion, fallback = column.record
     name = (b"," if number else b"") + encode_json(column.field) + b":" if writer == "json" else b""
-    if schema.optional:
+    if schema.optional and fallback is None:
         has_default = defaults_for_null and schema.has_default and schema.default is not None
         null = written(writer, schema, schema.default if has_default else None)
     else:

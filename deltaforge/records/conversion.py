@@ -54,6 +54,10 @@ class Form(IntEnum):
     DAY_MICROS = 36  # int: MICROS of a time that is one of a day
     NUMBER_TEXT = 37  # str: the digits of an integer
     WIDENED_SINGLE = 38  # float of 64 bits that is equal to one of 32
+    MASK = 39  # str: the one of `labels`, whatever the value
+    HASH = 40  # str: of the text of `items` and a salt, `labels` are algorithm and salt, at most `size` digits
+    CUT_TEXT = 41  # str: of `items`, at most `size` letters
+    CUT_BYTES = 42  # bytes: of `items`, at most `size`
 
 
 class Conversion(msgspec.Struct, frozen=True):
@@ -61,9 +65,9 @@ class Conversion(msgspec.Struct, frozen=True):
 
     Attributes:
         scale: DECIMAL: digits after the point.
-        size: BITS: bytes; ZONED_TEXT: digits.
-        items: ARRAY: of its items.
-        labels: LABEL: in the order of their declaration.
+        size: BITS: bytes; ZONED_TEXT: digits. HASH, CUT: the most of them; 0: all.
+        items: ARRAY: of its items. HASH, CUT: of the value before.
+        labels: LABEL: in the order of their declaration. MASK, HASH: see there.
     """
 
     form: Form

@@ -30,8 +30,10 @@ from deltaforge.records.compile import (
     struct_of,
 )
 from deltaforge.records.compiled import Compiled
+from deltaforge.records.names import NameAdjustment, adjusted_field_name, adjusted_schema_name
 from deltaforge.records.plan import Fact, RecordPlan, Writer
 from deltaforge.records.schema import Schema, Type
+from deltaforge.records.selection import Selection, instead_of
 from deltaforge.records.types import ConnectOptions, record_column
 
 STRING, INT32, INT64 = Schema(type=Type.STRING), Schema(type=Type.INT32), Schema(type=Type.INT64)
@@ -69,6 +71,12 @@ class DebeziumOptions(msgspec.Struct, frozen=True):
         connector: The one that records say they are of; None: the one of the source.
         defaults_for_null: JSON: whether NULL is written as the default of its column.
         marks_deletes: Whether a tombstone follows a delete.
+        selection: Of the columns.
+        schema_names, field_names: How names become those that Avro allows.
+        skipped_ops: No messages are made of these.
+        skips_unchanged: Nor of an update that changes none of the columns.
+        asks: What there are messages of beside rows.
+        heartbeat_prefix: Beginning of the topic of heartbeats.
     """
 
     types: ConnectOptions = ConnectOptions()
@@ -77,6 +85,13 @@ class DebeziumOptions(msgspec.Struct, frozen=True):
     connector: str | None = None
     defaults_for_null: bool = False
     marks_deletes: bool = True
+    selection: Selection = Selection()
+    schema_names: NameAdjustment = "none"
+    field_names: NameAdjustment = "none"
+    skipped_ops: frozenset[str] = frozenset({"t"})
+    skips_unchanged: bool = False
+    asks: frozenset[str] = frozenset()
+    heartbeat_prefix: str = "__debezium-heartbeat"
 
     def prefix_of(self, source: SourceInfo) -> str:
         """The logical name of the server that a row is of."""
@@ -103,35 +118,47 @@ def compile_debezium(source: SourceInfo, table: TableSchema, options: DebeziumOp
         options: How they are written.
         writer: Of the values.
     """
-    columns = _columns(source, table, options)
-    key_columns = [columns[name] for name in table.primary_key if name in columns]
+    columns, key_columns = _columns(source, table, options)
     topic = topic_name(options.prefix_of(source), source)
-    value = _envelope(source, topic, list(columns.values()), options)
-    key = struct_of(f"{topic}.Key", key_columns, optional=False) if key_columns else None
+    value = _envelope(source, topic, columns, options)
+    key = None
+    if key_columns:
+        key = struct_of(adjusted_schema_name(f"{topic}.Key", options.schema_names), key_columns, optional=False)
     begin, end = image_bounds(key, writer) if key is not None else (b"", b"")
     plan = RecordPlan(
         writer,
         steps_of(value, writer),
-        planned(list(columns.values()), writer, defaults_for_null=options.defaults_for_null),
+        planned(columns, writer, defaults_for_null=options.defaults_for_null),
         planned(key_columns, writer, is_key=True) if key_columns else None,
         begin,
         end,
         marks_deletes=options.marks_deletes,
         splits_key_changes=True,
+        header_key=planned(key_columns, "json", is_key=True),
+        skipped_ops=options.skipped_ops,
+        skips_unchanged=options.skips_unchanged,
     )
     return Compiled(plan, schema_of(value), key)
 
 
-def _columns(source: SourceInfo, table: TableSchema, options: DebeziumOptions) -> dict[str, NamedColumn]:
-    """The columns that records have, by name."""
-    found = {}
-    connector = options.connector or source.connector
+def _columns(
+    source: SourceInfo, table: TableSchema, options: DebeziumOptions
+) -> tuple[Sequence[NamedColumn], Sequence[NamedColumn]]:
+    """The columns of images, and those of the key, which are as they are: not left out and not masked."""
+    connector, selection = options.connector or source.connector, options.selection
+    columns, whole = [], {}
     for place, column in enumerate(table.columns):
         record = record_column(connector, column, options.types)
-        if record is not None:
-            stands = _unavailable(record.schema, options.unavailable)
-            found[column.name] = NamedColumn(place, column.name, column.name, record, stands)
-    return found
+        if record is None:
+            continue
+        field = adjusted_field_name(column.name, options.field_names)
+        whole[column.name] = NamedColumn(place, column.name, field, record)
+        if selection.has(table, column):
+            treated = selection.treated(table, column, record)
+            stands = _unavailable(treated.schema, options.unavailable)
+            stands = None if stands is None else instead_of(treated.conversion, stands)
+            columns.append(NamedColumn(place, column.name, field, treated, stands))
+    return columns, [whole[name] for name in selection.key_columns(table) if name in whole]
 
 
 def _unavailable(schema: Schema, placeholder: str) -> Any:
@@ -162,7 +189,7 @@ def _name_based(name: bytes) -> uuid.UUID:
 
 
 def _envelope(source: SourceInfo, topic: str, columns: Sequence[NamedColumn], options: DebeziumOptions) -> Group:
-    row = struct_of(f"{topic}.Value", columns, optional=True)
+    row = struct_of(adjusted_schema_name(f"{topic}.Value", options.schema_names), columns, optional=True)
     fields: tuple[tuple[str, Part], ...] = (
         ("before", Image(row, is_before=True)),
         ("after", Image(row, is_before=False)),
@@ -173,7 +200,10 @@ def _envelope(source: SourceInfo, topic: str, columns: Sequence[NamedColumn], op
         ("ts_us", Known(OPTIONAL_INT64, Fact.NOW_US)),
         ("ts_ns", Known(OPTIONAL_INT64, Fact.NOW_NS)),
     )
-    return Group(Schema(type=Type.STRUCT, name=f"{topic}.Envelope", version=2), fields)
+    return Group(
+        Schema(type=Type.STRUCT, name=adjusted_schema_name(f"{topic}.Envelope", options.schema_names), version=2),
+        fields,
+    )
 
 
 def source_part(source: SourceInfo, options: DebeziumOptions) -> Group:

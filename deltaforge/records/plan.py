@@ -127,6 +127,9 @@ class RecordPlan(NamedTuple):
         key_prefix, key_suffix: Around the key's columns.
         marks_deletes: Whether a deleted row has a second message behind the first, with its key and no value.
         splits_key_changes: Whether an update that changes the key is a delete and an insert.
+        header_key: The key as JSON, whatever the writer, for the headers of such messages; None: they have none.
+        skipped_ops: No messages are made of these. A plan that skips rows is not for the kernel.
+        skips_unchanged: Nor of an update that changes none of the columns.
     """
 
     writer: Writer
@@ -137,3 +140,6 @@ class RecordPlan(NamedTuple):
     key_suffix: bytes = b""
     marks_deletes: bool = False
     splits_key_changes: bool = False
+    header_key: tuple[PlannedColumn, ...] | None = None
+    skipped_ops: frozenset[str] = frozenset()
+    skips_unchanged: bool = False

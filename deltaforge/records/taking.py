@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+import msgspec
+
 from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, RowImage
 from deltaforge.records.conversion import Conversion
 from deltaforge.records.facts import fact_of
@@ -24,15 +26,77 @@ class RecordMessage(NamedTuple):
 
     key: bytes | None
     value: bytes | None
+    headers: dict[str, bytes]
+
+
+NEW_KEY, OLD_KEY = "__debezium.newkey", "__debezium.oldkey"
+"""Headers of the delete and of the insert that an update of the key is made of."""
 
 
 def messages_of(plan: RecordPlan, event: ChangeEvent, now_ns: int = 0) -> list[RecordMessage]:
-    """The messages of an event that was received at ``now_ns``.
+    """The messages of an event that was received at ``now_ns``: usually one.
 
     Raises:
         ValueError: As :func:`value_of` and :func:`key_of`.
     """
-    return [RecordMessage(key_of(plan, key_image(event)), value_of(plan, event, now_ns))]
+    if event.op == "t":
+        return [] if "t" in plan.skipped_ops else [RecordMessage(None, value_of(plan, event, now_ns), {})]
+    if event.op == "u" and event.before is not None:
+        if plan.skips_unchanged and _is_unchanged(plan, event.before, event.after or {}):
+            return []
+        parts = _key_change(plan, event, event.before)
+        if parts is not None:
+            (deleted, before), (inserted, after) = parts
+            return [
+                *_of_row(plan, deleted, now_ns, {NEW_KEY: after}),
+                *_of_row(plan, inserted, now_ns, {OLD_KEY: before}),
+            ]
+    return _of_row(plan, event, now_ns, {})
+
+
+def _of_row(plan: RecordPlan, event: ChangeEvent, now_ns: int, headers: dict[str, bytes]) -> list[RecordMessage]:
+    if event.op in plan.skipped_ops:
+        return []
+    headers = headers if plan.header_key is not None else {}
+    key = key_of(plan, key_image(event))
+    found = [RecordMessage(key, value_of(plan, event, now_ns), headers)]
+    if event.op == "d" and plan.marks_deletes:
+        found.append(RecordMessage(key, None, headers))
+    return found
+
+
+_Part = tuple[ChangeEvent, bytes]
+
+
+def _key_change(plan: RecordPlan, event: ChangeEvent, before: RowImage) -> tuple[_Part, _Part] | None:
+    """An update of the key as a delete and an insert, each with the key of its row as JSON; None: it is none, or the
+    log does not hold the old key.
+    """
+    if not plan.splits_key_changes or plan.key is None:
+        return None
+    try:
+        old = key_of(plan, before)
+    except UnplannedError:
+        return None
+    if old == key_of(plan, key_image(event)):
+        return None
+    deleted = msgspec.structs.replace(event, op="d", after=None)
+    inserted = msgspec.structs.replace(event, op="c", before=None)
+    return (deleted, _header_key(plan, before)), (inserted, _header_key(plan, key_image(event)))
+
+
+def _header_key(plan: RecordPlan, image: RowImage) -> bytes:
+    return b"{" + b"".join(_columns(plan.header_key or (), image, _WRITERS["json"])) + b"}"
+
+
+def _is_unchanged(plan: RecordPlan, before: RowImage, after: RowImage) -> bool:
+    """Whether all columns of the record are as before; one that the log does not hold may have changed."""
+    names = [column.column for column in plan.columns]
+    return all(name in before and name in after and _is_same(before[name], after[name]) for name in names)
+
+
+def _is_same(old: Any, new: Any) -> bool:
+    return bool(old == new) and old != UNCHANGED_TOAST
 
 
 def key_image(event: ChangeEvent) -> RowImage:

@@ -12,6 +12,7 @@ from typing import Any
 from deltaforge.core.json_text import encode_json, is_unicode
 from deltaforge.records import moments
 from deltaforge.records.conversion import Conversion, Form
+from deltaforge.records.masking import cut, hashed
 from deltaforge.records.writers import unscaled_bytes
 
 _SIGN_BIT, _WORD = 1 << 63, 1 << 64
@@ -185,6 +186,17 @@ def _text_bytes(_conversion: Conversion, value: Any) -> bytes:
         raise ValueError("text that is not valid Unicode") from None
 
 
+def _hash(conversion: Conversion, value: Any) -> str:
+    algorithm, salt = conversion.labels
+    return hashed(algorithm, salt, _inner(conversion, value))[: conversion.size or None]
+
+
+def _inner(conversion: Conversion, value: Any) -> Any:
+    if conversion.items is None:
+        raise ValueError("no form of the value before")
+    return converted(conversion.items, value)
+
+
 _CONVERTERS: dict[Form, Callable[[Conversion, Any], Any]] = {
     Form.BOOLEAN: _as_is,
     Form.INTEGER: _integer,
@@ -223,6 +235,10 @@ _CONVERTERS: dict[Form, Callable[[Conversion, Any], Any]] = {
     Form.WIDENED_SINGLE: _widened,
     Form.NUMBER_TEXT: lambda _, value: str(int(value)),
     Form.LABEL: _label,
+    Form.MASK: lambda conversion, _: conversion.labels[0],
+    Form.HASH: _hash,
+    Form.CUT_TEXT: lambda conversion, value: cut(_inner(conversion, value), conversion.size),
+    Form.CUT_BYTES: lambda conversion, value: _inner(conversion, value)[: conversion.size],
     Form.DAY_MILLIS: lambda _, value: moments.of_a_day(value) // 1_000_000,
     Form.DAY_MICROS: lambda _, value: moments.of_a_day(value) // 1_000,
 }

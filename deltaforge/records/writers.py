@@ -27,9 +27,10 @@ TEXTS = frozenset(
         Form.MONEY_TEXT,
         Form.NUMBER_TEXT,
     }
-    | {Form.ISO_DATE, Form.ISO_TIME, Form.ISO_STAMP, Form.ISO_INTERVAL, Form.ZONED_TIME},
+    | {Form.ISO_DATE, Form.ISO_TIME, Form.ISO_STAMP, Form.ISO_INTERVAL, Form.ZONED_TIME}
+    | {Form.MASK, Form.HASH, Form.CUT_TEXT},
 )
-BINARIES = frozenset({Form.BYTES, Form.DECIMAL, Form.BITS, Form.MONEY, Form.TEXT_BYTES})
+BINARIES = frozenset({Form.BYTES, Form.DECIMAL, Form.BITS, Form.MONEY, Form.TEXT_BYTES, Form.CUT_BYTES})
 BOOLEANS = frozenset({Form.BOOLEAN, Form.BIT})
 DOUBLES = frozenset({Form.DOUBLE, Form.MONEY_DOUBLE, Form.WIDENED_SINGLE})
 

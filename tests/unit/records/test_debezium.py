@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
+import re
 from typing import Any
 
 import fastavro
@@ -17,7 +19,8 @@ from deltaforge.encodings.json import JsonEncodingSpec
 from deltaforge.envelopes.debezium import ConnectEnvelope, DebeziumEnvelopeSpec
 from deltaforge.envelopes.native import NativeEnvelopeSpec
 from deltaforge.records.avro_schema import avro_schema
-from deltaforge.records.taking import key_of, value_of
+from deltaforge.records.names import adjusted_field_name, adjusted_schema_name
+from deltaforge.records.taking import key_of, messages_of, value_of
 
 NOW = 1_700_000_000_123_456_789
 TABLE = TableSchema(
@@ -128,3 +131,116 @@ def test_options_of_the_dialect_without_it_are_refused() -> None:
         DebeziumEnvelopeSpec(decimal_handling="string")
     with pytest.raises(SpecError, match=r"encoding\.schemas"):
         JsonEncodingSpec(schemas="inline").build(NativeEnvelopeSpec().build())
+
+
+def messages(change: ChangeEvent, **options: Any) -> list[Any]:
+    plan = envelope(**options).compiled(change, "json").plan
+    return [
+        (json.loads(key or b"null"), json.loads(value)["op"] if value else None, headers)
+        for key, value, headers in messages_of(plan, change, NOW)
+    ]
+
+
+def test_a_delete_has_a_tombstone_unless_nobody_wants_one() -> None:
+    deleted = event(ROW, None, "d")
+    assert messages(deleted) == [({"id": 1}, "d", {}), ({"id": 1}, None, {})]
+    assert messages(deleted, tombstones_on_delete=False) == [({"id": 1}, "d", {})]
+
+
+def test_an_update_of_the_key_is_a_delete_a_tombstone_and_an_insert_that_name_each_other() -> None:
+    changed = event(ROW, {**ROW, "id": 2}, "u")
+    new, old = {"__debezium.newkey": b'{"id":2}'}, {"__debezium.oldkey": b'{"id":1}'}
+    assert messages(changed) == [({"id": 1}, "d", new), ({"id": 1}, None, new), ({"id": 2}, "c", old)]
+    assert messages(changed, skipped_operations=["d"]) == [({"id": 2}, "c", old)]
+    assert messages(event({"name": "x"}, ROW, "u")) == [({"id": 1}, "u", {})]  # nobody knows what the key was
+
+
+def test_skipped_operations_have_no_messages_and_truncates_no_key() -> None:
+    truncated = event(None, None, "t")
+    assert messages(truncated) == []
+    assert messages(truncated, skipped_operations=["none"]) == [(None, "t", {})]
+    assert messages(event(None, ROW, "c"), skipped_operations=["c", "t"]) == []
+    assert messages(event(None, ROW, "r"), skipped_operations=["c", "t"]) == [({"id": 1}, "r", {})]
+
+
+def test_updates_that_change_no_column_of_the_message_are_skipped_if_asked_for() -> None:
+    update = event(ROW, {**ROW, "score": 8}, "u")
+    options: dict[str, Any] = {"skip_messages_without_change": True}
+    assert len(messages(update, **options)) == 1
+    assert messages(update, **options, column_exclude_list=[r"public\.users\.score"]) == []
+    assert len(messages(event(ROW, {**ROW, "name": UNCHANGED_TOAST}, "u"), **options)) == 1
+    assert len(messages(event({"id": 1}, ROW, "u"), **options)) == 1
+
+
+def test_columns_are_left_out_masked_hashed_and_cut() -> None:
+    table = TableSchema(
+        TABLE.table,
+        (
+            Column("id", "integer", nullable=False),
+            Column("card", "character varying(40)"),
+            Column("phone", "character varying(6)", nullable=False),
+            Column("note", "text"),
+            Column("raw", "bytea"),
+            Column("hidden", "text"),
+        ),
+        ("id",),
+    )
+    row = {"id": 1, "card": "4711", "phone": "0815", "note": "ab\U0001f600cd", "raw": {"_base64": "AQIDBA=="}}
+    options: dict[str, Any] = {
+        "column_exclude_list": [r".*\.hidden"],
+        "column_mask": [{"columns": [r".*\.(card|ID)"], "length": 3}],
+        "column_hash": [{"columns": [r".*\.phone"], "algorithm": "SHA-256", "salt": "pepper"}],
+        "column_truncate": [{"columns": [r".*\.note", r".*\.raw"], "length": 3}],
+    }
+    change = event(None, {**row, "hidden": "x"}, "c", schema=table)
+    digest = hashlib.sha256(b"pepper0815").hexdigest()
+    assert value(change, **options)["after"] == {
+        "id": 1, "card": "***", "phone": digest[:6], "note": "ab", "raw": "AQID"
+    }  # fmt: skip
+    nulls = event(None, {**dict.fromkeys(row), "id": 1, "phone": "1", "note": UNCHANGED_TOAST}, "c", schema=table)
+    after = value(nulls, **options)["after"]
+    assert (after["card"], after["note"], after["raw"]) == ("***", "__d", None)
+    fields = {field.name: field.schema for field in envelope(**options).compiled(change, "json").value.fields}
+    columns = {field.name: field.schema.parameters for field in fields["after"].fields}
+    assert columns["card"] == columns["phone"] == {"masked": "true"}
+    assert columns["note"] == {"truncateLength": "3"}
+    assert value(change, column_include_list=[r"public\.users\.(id|note)"])["after"] == {"id": 1, "note": row["note"]}
+
+
+def test_columns_of_keys_may_be_others_than_those_of_the_primary_key() -> None:
+    options = {"message_key_columns": r"public\.users:name,id; other:a", "column_exclude_list": [".*[.]name"]}
+    assert messages(event(None, ROW, "c"), **options) == [({"name": "Alice", "id": 1}, "c", {})]
+    assert messages(event(None, ROW, "c"), message_key_columns="other:id") == [({"id": 1}, "c", {})]
+
+
+@pytest.mark.parametrize(
+    ("name", "schema", "field", "in_unicode"),
+    [
+        ("a-b.c", "a_b.c", "a_b_c", "a_u002db_u002ec"),
+        ("1a", "_1a", "_1a", "_u0031a"),
+        ("_a_", "_a_", "_a_", "_u005fa_u005f"),
+        ("ü", "_", "_", "_u00fc"),
+        ("a€", "a_", "a_", "a_u20ac"),
+    ],
+)
+def test_names_are_adjusted_as_debezium_does(name: str, schema: str, field: str, in_unicode: str) -> None:
+    assert adjusted_schema_name(name, "avro") == schema
+    assert adjusted_field_name(name, "avro") == field
+    assert adjusted_field_name(name, "avro_unicode") == in_unicode
+    assert adjusted_field_name(name, "none") == name
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"column_include_list": ["("]}, "no regular expression"),
+        ({"message_key_columns": "users"}, "table:column"),
+        ({"message_key_columns": "(:a"}, "no regular expression"),
+        ({"column_hash": [{"columns": ["a"], "algorithm": "ROT13", "salt": "s"}]}, "SHA-256"),
+        ({"topic_prefix": "a b"}, "pattern"),
+        ({"skipped_operations": ["x"]}, "'c', 'u', 'd', 't' or 'none'"),
+    ],
+)
+def test_bad_options_are_refused_with_the_remedy(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(text)):
+        DebeziumEnvelopeSpec(dialect="connect", **options)
