@@ -7,8 +7,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
 from deltaforge.records.conversion import Form
+from deltaforge.records.facts import fact_of
 from deltaforge.records.plan import (
     Bytes,
     Fact,
@@ -151,6 +153,24 @@ def _null(schema: Schema, writer: Writer) -> bytes:
 
 def _as_struct(schema: Schema) -> Schema:
     return Schema(type=Type.STRUCT, optional=schema.optional)
+
+
+def evaluated(part: Part, event: ChangeEvent, now_ns: int) -> Any:
+    """The value of a part without images, for records that belong to no row."""
+    match part:
+        case Constant(_, value):
+            return value
+        case Known(schema, fact):
+            value = fact_of(event, fact, now_ns)
+            if value is None and not schema.optional:
+                return "" if schema.type is Type.STRING else 0
+            return schema.default if value is None else value
+        case Group(_, fields, is_of_transaction):
+            if is_of_transaction and fact_of(event, Fact.TOTAL_ORDER) is None:
+                return None
+            return {name: evaluated(field, event, now_ns) for name, field in fields}
+        case Image():
+            raise ValueError("an image of no row")
 
 
 def image_bounds(schema: Schema, writer: Writer) -> tuple[bytes, bytes]:

@@ -48,7 +48,7 @@ _SNAPSHOT = Schema(
     default="false",
     has_default=True,
 )
-_TRANSACTION = Group(
+TRANSACTION = Group(
     Schema(type=Type.STRUCT, optional=True, name="event.block", version=1),
     (
         ("id", Known(STRING, Fact.TRANSACTION_ID)),
@@ -137,6 +137,7 @@ def compile_debezium(source: SourceInfo, table: TableSchema, options: DebeziumOp
         header_key=planned(key_columns, "json", is_key=True),
         skipped_ops=options.skipped_ops,
         skips_unchanged=options.skips_unchanged,
+        table_columns=frozenset(column.name for column in table.columns),
     )
     return Compiled(plan, schema_of(value), key)
 
@@ -194,7 +195,7 @@ def _envelope(source: SourceInfo, topic: str, columns: Sequence[NamedColumn], op
         ("before", Image(row, is_before=True)),
         ("after", Image(row, is_before=False)),
         ("source", source_part(source, options)),
-        ("transaction", _TRANSACTION),
+        ("transaction", TRANSACTION),
         ("op", Known(STRING, Fact.OP)),
         ("ts_ms", Known(OPTIONAL_INT64, Fact.NOW_MS)),
         ("ts_us", Known(OPTIONAL_INT64, Fact.NOW_US)),
@@ -206,8 +207,8 @@ def _envelope(source: SourceInfo, topic: str, columns: Sequence[NamedColumn], op
     )
 
 
-def source_part(source: SourceInfo, options: DebeziumOptions) -> Group:
-    """Where a row comes from."""
+def source_part(source: SourceInfo, options: DebeziumOptions, *, of_table: bool = True) -> Group:
+    """Where a row comes from; without ``of_table``, where something comes from that is in no table."""
     connector = options.connector or source.connector
     is_postgres = connector == "postgresql"
     sequence = Known(OPTIONAL_STRING, Fact.SEQUENCE) if is_postgres else Constant(OPTIONAL_STRING, None)
@@ -221,14 +222,14 @@ def source_part(source: SourceInfo, options: DebeziumOptions) -> Group:
         ("sequence", sequence),
         ("ts_us", Known(OPTIONAL_INT64, Fact.TS_US)),
         ("ts_ns", Known(OPTIONAL_INT64, Fact.TS_NS)),
-        *(_postgres_fields(source) if is_postgres else _mysql_fields(source)),
+        *(_postgres_fields(source, of_table=of_table) if is_postgres else _mysql_fields(source, of_table=of_table)),
     )
     return Group(Schema(type=Type.STRUCT, name=f"io.debezium.connector.{connector}.Source", version=1), fields)
 
 
-def _mysql_fields(source: SourceInfo) -> tuple[tuple[str, Part], ...]:
+def _mysql_fields(source: SourceInfo, *, of_table: bool) -> tuple[tuple[str, Part], ...]:
     return (
-        ("table", Constant(OPTIONAL_STRING, source.table)),
+        ("table", Constant(OPTIONAL_STRING, source.table if of_table else None)),
         ("server_id", Known(INT64, Fact.SERVER_ID)),
         ("gtid", Known(OPTIONAL_STRING, Fact.GTID)),
         ("file", Known(STRING, Fact.BINLOG_FILE)),
@@ -239,10 +240,10 @@ def _mysql_fields(source: SourceInfo) -> tuple[tuple[str, Part], ...]:
     )
 
 
-def _postgres_fields(source: SourceInfo) -> tuple[tuple[str, Part], ...]:
+def _postgres_fields(source: SourceInfo, *, of_table: bool) -> tuple[tuple[str, Part], ...]:
     return (
-        ("schema", Constant(STRING, source.schema or "")),
-        ("table", Constant(STRING, source.table)),
+        ("schema", Constant(STRING, (of_table and source.schema) or "")),
+        ("table", Constant(STRING, source.table if of_table else "")),
         ("txId", Known(OPTIONAL_INT64, Fact.TX_ID)),
         ("lsn", Known(OPTIONAL_INT64, Fact.LSN)),
         ("xmin", Known(OPTIONAL_INT64, Fact.XMIN)),

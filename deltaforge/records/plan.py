@@ -130,6 +130,7 @@ class RecordPlan(NamedTuple):
         header_key: The key as JSON, whatever the writer, for the headers of such messages; None: they have none.
         skipped_ops: No messages are made of these. A plan that skips rows is not for the kernel.
         skips_unchanged: Nor of an update that changes none of the columns.
+        table_columns: All columns that rows may have; None: any. What a processor added has no place in the record.
     """
 
     writer: Writer
@@ -143,3 +144,4 @@ class RecordPlan(NamedTuple):
     header_key: tuple[PlannedColumn, ...] | None = None
     skipped_ops: frozenset[str] = frozenset()
     skips_unchanged: bool = False
+    table_columns: frozenset[str] | None = None

@@ -37,8 +37,9 @@ def messages_of(plan: RecordPlan, event: ChangeEvent, now_ns: int = 0) -> list[R
     """The messages of an event that was received at ``now_ns``: usually one.
 
     Raises:
-        ValueError: As :func:`value_of` and :func:`key_of`.
+        ValueError: As :func:`value_of` and :func:`key_of`, or a row has columns that its table does not have.
     """
+    _check_columns(plan, event)
     if event.op == "t":
         return [] if "t" in plan.skipped_ops else [RecordMessage(None, value_of(plan, event, now_ns), {})]
     if event.op == "u" and event.before is not None:
@@ -52,6 +53,15 @@ def messages_of(plan: RecordPlan, event: ChangeEvent, now_ns: int = 0) -> list[R
                 *_of_row(plan, inserted, now_ns, {OLD_KEY: before}),
             ]
     return _of_row(plan, event, now_ns, {})
+
+
+def _check_columns(plan: RecordPlan, event: ChangeEvent) -> None:
+    if plan.table_columns is None:
+        return
+    for image in (event.before, event.after):
+        if image is not None and not plan.table_columns.issuperset(image):
+            names = ", ".join(sorted(set(image) - plan.table_columns))
+            raise ValueError(f"columns {names}: its table has none of that name; take an envelope without a schema")
 
 
 def _of_row(plan: RecordPlan, event: ChangeEvent, now_ns: int, headers: dict[str, bytes]) -> list[RecordMessage]:

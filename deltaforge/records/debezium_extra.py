@@ -1,0 +1,109 @@
+"""The messages of Debezium that are of no row: logical messages, heartbeats, and what begins and ends transactions."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from deltaforge.core.event import ChangeEvent, LoggedMessage
+from deltaforge.records.compile import evaluated, schema_of
+from deltaforge.records.debezium import (
+    INT64,
+    OPTIONAL_INT64,
+    OPTIONAL_STRING,
+    STRING,
+    TRANSACTION,
+    DebeziumOptions,
+    sanitized_topic,
+    source_part,
+)
+from deltaforge.records.names import adjusted_schema_name
+from deltaforge.records.schema import Field, Schema, Type
+
+
+class Typed(NamedTuple):
+    """A value with its schema."""
+
+    schema: Schema
+    value: Any
+
+
+class ExtraMessage(NamedTuple):
+    """A message of no row."""
+
+    topic: str
+    key: Typed
+    value: Typed
+
+
+def extra_message(event: ChangeEvent, options: DebeziumOptions, now_ns: int) -> ExtraMessage | None:
+    """The message of an event that is about no row; None: it is about one."""
+    origin = event.origin
+    if origin is None or event.schema is not None:
+        return None
+    if origin.message is not None:
+        return _logical_message(event, origin.message, options, now_ns)
+    if origin.notice == "heartbeat":
+        return _heartbeat(event, options, now_ns)
+    return None
+
+
+def extra_topic(event: ChangeEvent, options: DebeziumOptions) -> str | None:
+    """The topic of an event that is about no row; None: it is about one."""
+    found = extra_message(event, options, 0)
+    return None if found is None else found.topic
+
+
+def _struct(options: DebeziumOptions, name: str, /, **fields: Schema) -> Schema:
+    """A named struct of version 1."""
+    parts = tuple(Field(field, schema) for field, schema in fields.items())
+    return Schema(type=Type.STRUCT, name=adjusted_schema_name(name, options.schema_names), version=1, fields=parts)
+
+
+_CONTENT_TEXT: dict[str, Callable[[bytes], str]] = {
+    "base64": lambda raw: base64.b64encode(raw).decode(),
+    "base64-url-safe": lambda raw: base64.urlsafe_b64encode(raw).decode(),
+    "hex": bytes.hex,
+}
+
+
+def _logical_message(
+    event: ChangeEvent, message: LoggedMessage, options: DebeziumOptions, now_ns: int
+) -> ExtraMessage:
+    """Source: ``LogicalDecodingMessageMonitor``."""
+    as_text = _CONTENT_TEXT.get(options.types.binary_handling)
+    content = Schema(type=Type.BYTES if as_text is None else Type.STRING, optional=True)
+    block = _struct(options, "io.debezium.connector.postgresql.Message", prefix=OPTIONAL_STRING, content=content)
+    source = source_part(event.source, options, of_table=False)
+    schema = _struct(
+        options,
+        "io.debezium.connector.postgresql.MessageValue",
+        op=STRING,
+        ts_ms=OPTIONAL_INT64,
+        source=schema_of(source),
+        transaction=schema_of(TRANSACTION),
+        message=block,
+    )
+    value = {
+        "op": "m",
+        "ts_ms": now_ns // 1_000_000,
+        "source": evaluated(source, event, now_ns),
+        "transaction": evaluated(TRANSACTION, event, now_ns),
+        "message": {
+            "prefix": message.prefix,
+            "content": message.content if as_text is None else as_text(message.content),
+        },
+    }
+    key = _struct(options, "io.debezium.connector.postgresql.MessageKey", prefix=OPTIONAL_STRING)
+    topic = f"{options.prefix_of(event.source)}.message"
+    return ExtraMessage(topic, Typed(key, {"prefix": message.prefix}), Typed(schema, value))
+
+
+def _heartbeat(event: ChangeEvent, options: DebeziumOptions, now_ns: int) -> ExtraMessage:
+    """Source: ``HeartbeatImpl``."""
+    prefix = options.prefix_of(event.source)
+    key = _struct(options, "io.debezium.connector.common.ServerNameKey", serverName=STRING)
+    value = _struct(options, "io.debezium.connector.common.Heartbeat", ts_ms=INT64)
+    topic = sanitized_topic(f"{options.heartbeat_prefix}.{prefix}")
+    return ExtraMessage(topic, Typed(key, {"serverName": prefix}), Typed(value, {"ts_ms": now_ns // 1_000_000}))
