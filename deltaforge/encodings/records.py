@@ -11,10 +11,11 @@ from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.routing import row_key_bytes
 from deltaforge.envelopes.base import RecordForm
-from deltaforge.records.compiled import Compiled
+from deltaforge.records.compiled import Compiled, Typed
 from deltaforge.records.connect_schema import connect_schema
 from deltaforge.records.plan import Bytes, RecordPlan
-from deltaforge.records.taking import RecordMessage, messages_of
+from deltaforge.records.taking import RecordMessage, messages_of, value_of
+from deltaforge.records.whole import json_of
 
 MAX_PLANS = 10_000
 
@@ -45,13 +46,21 @@ class JsonRecordEncoder:
 
     def _messages(self, event: ChangeEvent, index: int, now_ns: int) -> Sequence[RecordMessage]:
         try:
-            return messages_of(self._plan(event), event, now_ns)
+            extra = self._form.extra_message(event, now_ns)
+            if extra is not None:
+                return [RecordMessage(self._whole(extra.key), self._whole(extra.value), {})]
+            plan = self._plan(event)
+            return messages_of(plan, event, now_ns) or [RecordMessage(None, value_of(plan, event, now_ns), {})]
         except (ValueError, OverflowError) as exc:
             raise RecordError(
                 f"cannot encode an event of {event.source.qualified_table} as JSON: {exc}",
                 index=index,
                 event_id=event.event_id,
             ) from exc
+
+    def _whole(self, typed: Typed) -> bytes:
+        value = json_of(*typed)
+        return value if self._schemas == "none" else _before_payload(connect_schema(typed.schema)) + value + b"}"
 
     def _plan(self, event: ChangeEvent) -> RecordPlan:
         source = event.source

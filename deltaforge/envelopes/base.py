@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from deltaforge.config.model import StrictModel
 from deltaforge.core.event import Asked, ChangeEvent
-from deltaforge.records.compiled import Compiled
+from deltaforge.records.compiled import Compiled, ExtraMessage
 from deltaforge.records.plan import Writer
 
 
@@ -44,6 +44,14 @@ class RecordForm(Protocol):
 
         Raises:
             ValueError: The event is no row of a table.
+        """
+
+    def extra_message(self, event: ChangeEvent, now_ns: int) -> ExtraMessage | None:
+        """The message of an event that is about no row; None: it is about one.
+
+        Args:
+            event: Without a definition.
+            now_ns: When its batch was received.
         """
 
 

@@ -13,11 +13,12 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Secret
-from deltaforge.core.event import ChangeEvent
+from deltaforge.core.event import Asked, ChangeEvent
 from deltaforge.envelopes.base import EnvelopeSettings
 from deltaforge.envelopes.native import NativeDocument, NativeEnvelope
-from deltaforge.records.compiled import Compiled
+from deltaforge.records.compiled import Compiled, ExtraMessage
 from deltaforge.records.debezium import DebeziumOptions, compile_debezium
+from deltaforge.records.debezium_extra import extra_message
 from deltaforge.records.masking import hash_name
 from deltaforge.records.names import NameAdjustment
 from deltaforge.records.plan import Writer
@@ -163,6 +164,31 @@ class DebeziumEnvelopeSpec(EnvelopeSettings):
     )
     field_name_adjustment: NameAdjustment = Field("none", description="The same for names of fields.")
 
+    include_query: bool = Field(
+        False, description="`source.query`: the statement that changed the row, where MySQL writes it into its log."
+    )
+    include_schema_changes: bool = Field(
+        False, description="Messages of statements that define tables, on the topic `<topic_prefix>`."
+    )
+    heartbeat_topics_prefix: str = Field(
+        "__debezium-heartbeat",
+        pattern=r"^[a-zA-Z0-9._-]+$",
+        max_length=249,
+        description="Beginning of the topic of heartbeats, which the source makes with `heartbeat_interval_ms`.",
+    )
+
+    @property
+    def asks(self) -> frozenset[Asked]:
+        """What the envelope has of a source beside rows."""
+        if self.dialect is None:
+            return frozenset()
+        found: set[Asked] = {"message", "heartbeat"}
+        if self.include_query:
+            found.add("query")
+        if self.include_schema_changes:
+            found.add("definition")
+        return frozenset(found)
+
     @field_validator("message_key_columns")
     @classmethod
     def _are_key_rules(cls, text: str | None) -> str | None:
@@ -206,6 +232,7 @@ class DebeziumEnvelopeSpec(EnvelopeSettings):
             field_names=self.field_name_adjustment,
             skipped_ops=frozenset(skipped - {"none"}),
             skips_unchanged=self.skip_messages_without_change,
+            heartbeat_prefix=self.heartbeat_topics_prefix,
         )
 
     def _selection(self) -> Selection:
@@ -247,8 +274,11 @@ class ConnectEnvelope:
         self.options = options
         self.identity: tuple[Hashable, ...] = ("debezium", "connect", options)
 
+    def extra_message(self, event: ChangeEvent, now_ns: int) -> ExtraMessage | None:
+        return extra_message(event, self.options, now_ns)
+
     def compiled(self, event: ChangeEvent, writer: Writer, *, defaults_for_null: bool = False) -> Compiled:
         if event.schema is None:
-            raise ValueError("no row of a table")
+            raise ValueError("no row of a table; take an envelope without a schema for what processors make")
         options = msgspec.structs.replace(self.options, defaults_for_null=defaults_for_null)
         return compile_debezium(event.source, event.schema, options, writer)

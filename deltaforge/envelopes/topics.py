@@ -7,6 +7,7 @@ import re
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.routing import Destination
 from deltaforge.records.debezium import DebeziumOptions, topic_name
+from deltaforge.records.debezium_extra import extra_message
 
 
 class DebeziumTopics(Destination):
@@ -25,4 +26,7 @@ class DebeziumTopics(Destination):
     def _text(self, event: ChangeEvent) -> str:
         if event.routing is not None and event.routing.topic:
             return event.routing.topic
+        extra = extra_message(event, self._options, 0)
+        if extra is not None:
+            return extra.topic
         return topic_name(self._options.prefix_of(event.source), event.source)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from deltaforge.records.plan import Bytes, RecordPlan
 from deltaforge.records.schema import Schema
@@ -19,6 +19,21 @@ class Compiled(NamedTuple):
     plan: RecordPlan
     value: Schema
     key: Schema | None
+
+
+class Typed(NamedTuple):
+    """A value with its schema, to be written whole (:mod:`deltaforge.records.whole`)."""
+
+    schema: Schema
+    value: Any
+
+
+class ExtraMessage(NamedTuple):
+    """A message that is of no row."""
+
+    topic: str
+    key: Typed
+    value: Typed
 
 
 def schema_prefix(schema_id: int) -> bytes:

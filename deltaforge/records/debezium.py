@@ -75,7 +75,6 @@ class DebeziumOptions(msgspec.Struct, frozen=True):
         schema_names, field_names: How names become those that Avro allows.
         skipped_ops: No messages are made of these.
         skips_unchanged: Nor of an update that changes none of the columns.
-        asks: What there are messages of beside rows.
         heartbeat_prefix: Beginning of the topic of heartbeats.
     """
 
@@ -90,7 +89,6 @@ class DebeziumOptions(msgspec.Struct, frozen=True):
     field_names: NameAdjustment = "none"
     skipped_ops: frozenset[str] = frozenset({"t"})
     skips_unchanged: bool = False
-    asks: frozenset[str] = frozenset()
     heartbeat_prefix: str = "__debezium-heartbeat"
 
     def prefix_of(self, source: SourceInfo) -> str:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from typing import Any, NamedTuple
 
 from deltaforge.core.event import ChangeEvent, LoggedMessage
 from deltaforge.records.compile import evaluated, schema_of
+from deltaforge.records.compiled import ExtraMessage, Typed
 from deltaforge.records.debezium import (
     INT64,
     OPTIONAL_INT64,
@@ -22,21 +22,6 @@ from deltaforge.records.names import adjusted_schema_name
 from deltaforge.records.schema import Field, Schema, Type
 
 
-class Typed(NamedTuple):
-    """A value with its schema."""
-
-    schema: Schema
-    value: Any
-
-
-class ExtraMessage(NamedTuple):
-    """A message of no row."""
-
-    topic: str
-    key: Typed
-    value: Typed
-
-
 def extra_message(event: ChangeEvent, options: DebeziumOptions, now_ns: int) -> ExtraMessage | None:
     """The message of an event that is about no row; None: it is about one."""
     origin = event.origin
@@ -47,12 +32,6 @@ def extra_message(event: ChangeEvent, options: DebeziumOptions, now_ns: int) -> 
     if origin.notice == "heartbeat":
         return _heartbeat(event, options, now_ns)
     return None
-
-
-def extra_topic(event: ChangeEvent, options: DebeziumOptions) -> str | None:
-    """The topic of an event that is about no row; None: it is about one."""
-    found = extra_message(event, options, 0)
-    return None if found is None else found.topic
 
 
 def _struct(options: DebeziumOptions, name: str, /, **fields: Schema) -> Schema:
@@ -68,9 +47,7 @@ _CONTENT_TEXT: dict[str, Callable[[bytes], str]] = {
 }
 
 
-def _logical_message(
-    event: ChangeEvent, message: LoggedMessage, options: DebeziumOptions, now_ns: int
-) -> ExtraMessage:
+def _logical_message(event: ChangeEvent, message: LoggedMessage, options: DebeziumOptions, now_ns: int) -> ExtraMessage:
     """Source: ``LogicalDecodingMessageMonitor``."""
     as_text = _CONTENT_TEXT.get(options.types.binary_handling)
     content = Schema(type=Type.BYTES if as_text is None else Type.STRING, optional=True)

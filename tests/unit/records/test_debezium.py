@@ -9,11 +9,12 @@ import re
 from typing import Any
 
 import fastavro
+import msgspec
 import pytest
 from pydantic import ValidationError
 
 from deltaforge.core.errors import RecordError, SpecError
-from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, Origin, SourceInfo
+from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, LoggedMessage, Origin, SourceInfo
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.encodings.json import JsonEncodingSpec
 from deltaforge.envelopes.debezium import ConnectEnvelope, DebeziumEnvelopeSpec
@@ -21,6 +22,7 @@ from deltaforge.envelopes.native import NativeEnvelopeSpec
 from deltaforge.records.avro_schema import avro_schema
 from deltaforge.records.names import adjusted_field_name, adjusted_schema_name
 from deltaforge.records.taking import key_of, messages_of, value_of
+from deltaforge.records.whole import avro_of, json_of
 
 NOW = 1_700_000_000_123_456_789
 TABLE = TableSchema(
@@ -244,3 +246,51 @@ def test_names_are_adjusted_as_debezium_does(name: str, schema: str, field: str,
 def test_bad_options_are_refused_with_the_remedy(options: dict[str, Any], text: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(text)):
         DebeziumEnvelopeSpec(dialect="connect", **options)
+
+
+@pytest.mark.parametrize(
+    ("handling", "content"), [("bytes", "AP8="), ("base64", "AP8="), ("base64-url-safe", "AP8="), ("hex", "00ff")]
+)
+def test_a_logical_message_is_one_of_its_own_topic(handling: str, content: str) -> None:
+    origin = msgspec.structs.replace(ORIGIN, message=LoggedMessage("tasks", b"\x00\xff", is_transactional=True))
+    source = msgspec.structs.replace(SOURCE, schema="__wal_message", table="tasks")
+    change = event(None, None, "c", schema=None, origin=origin, source=source)
+    extra = envelope(binary_handling=handling).extra_message(change, NOW)
+    assert extra is not None
+    assert extra.topic == "shop.message"
+    assert json_of(*extra.key) == b'{"prefix":"tasks"}'
+    found = json.loads(json_of(*extra.value))
+    assert list(found) == ["op", "ts_ms", "source", "transaction", "message"]
+    assert (found["op"], found["message"]) == ("m", {"prefix": "tasks", "content": content})
+    assert (found["source"]["schema"], found["source"]["table"], found["source"]["lsn"]) == ("", "", 24)
+    assert found["transaction"]["total_order"] == 3
+    read: Any = fastavro.schemaless_reader(
+        io.BytesIO(avro_of(*extra.value)), json.loads(avro_schema(extra.value.schema, "connect")), None
+    )
+    assert read["source"]["txId"] == 771
+
+
+def test_heartbeats_are_on_a_topic_of_their_own() -> None:
+    change = event(None, None, "c", schema=None, origin=Origin(notice="heartbeat"))
+    extra = envelope(topic_prefix="srv", heartbeat_topics_prefix="beat").extra_message(change, NOW)
+    assert extra is not None
+    assert extra.topic == "beat.srv"
+    assert (json_of(*extra.key), json_of(*extra.value)) == (b'{"serverName":"srv"}', b'{"ts_ms":1700000000123}')
+    encoder = JsonEncodingSpec(schemas="inline").build(envelope())
+    assert json.loads(encoder.encode(change))["schema"]["name"] == "io.debezium.connector.common.Heartbeat"
+
+
+def test_rows_of_tables_have_no_extra_message() -> None:
+    assert envelope().extra_message(event(None, ROW, "c"), NOW) is None
+
+
+def test_what_processors_add_to_a_row_is_an_error_and_not_lost() -> None:
+    with pytest.raises(RecordError, match="more"):
+        JsonEncodingSpec().build(envelope()).encode(event(None, {**ROW, "more": 1}, "c"))
+
+
+def test_envelopes_ask_sources_for_what_they_have_messages_of() -> None:
+    assert DebeziumEnvelopeSpec().asks == frozenset()
+    assert DebeziumEnvelopeSpec(dialect="connect").asks == {"message", "heartbeat"}
+    more = DebeziumEnvelopeSpec(dialect="connect", include_query=True, include_schema_changes=True)
+    assert more.asks == {"message", "heartbeat", "query", "definition"}
