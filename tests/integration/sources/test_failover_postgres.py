@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -228,24 +229,30 @@ def test_failover_in_mid_job(private_postgres, tmp_path):
         steps.close()
 
 
-def test_slot_lost_fails(postgres_database, tmp_path):
-    database = postgres_database
-    database.execute(*TABLES, "insert into t select n, repeat('x', 300) from generate_series(1, 400) n")
-    running = RunningCopy(
-        source_spec(postgres_source(database)), tmp_path / "state", chunk_size=20, max_rows_per_second=200
-    )
-    try:
-        running.request()
-        running.take(lambda: any(table.row_count for job in running.state.jobs for table in job.tables))
-        lost = "select pg_terminate_backend(active_pid, 5000) from pg_replication_slots where database = current_database()"
-        database.execute(lost, "select pg_drop_replication_slot(slot_name) from pg_replication_slots"
-                               " where database = current_database()")  # fmt: skip
-        with pytest.raises(PositionLostError, match="does not exist any more"):
-            running.take(running.is_over)
-        (job,) = running.state.jobs
-        (table,) = job.tables
-        assert 0 < table.row_count == sum(event.op == "r" for event in running.events) < 400
-        (status,) = [view["status"] for view in running.snapshots.view()]
-        assert status == "running"  # nothing is given up of it: a reset says from where the log is read
-    finally:
-        running.close()
+def test_slot_lost_fails(private_postgres, tmp_path):
+    """The slot is read while the server takes its log away, since a transaction that is open holds it back."""
+    keeps = ("max_slot_wal_keep_size=1MB", "min_wal_size=32MB", "max_wal_size=32MB")
+    server = private_postgres(*(part for setting in keeps for part in ("-c", setting)))
+    with server.fresh_database() as database, closing(database.connect()) as holder:
+        database.execute(*TABLES, "insert into t select n, repeat('x', 300) from generate_series(1, 400) n")
+        holder.autocommit = False
+        source = source_spec(postgres_source(database))
+        running = RunningCopy(source, tmp_path / "state", chunk_size=20, max_rows_per_second=200)
+        try:
+            running.request()
+            running.take(lambda: any(table.row_count for job in running.state.jobs for table in job.tables))
+            holder.execute("insert into t values (1000, 'open')")
+            status, deadline = "select wal_status from pg_replication_slots", time.monotonic() + 60
+            while database.rows(status) != [("lost",)]:
+                assert time.monotonic() < deadline
+                database.execute("create table w (v text)", "insert into w values ('x')", "drop table w")
+                database.execute("select pg_switch_wal()", "checkpoint")
+            with pytest.raises(PositionLostError, match="was invalidated"):
+                running.take(running.is_over)
+            (job,) = running.state.jobs
+            (table,) = job.tables
+            assert 0 < table.row_count == sum(event.op == "r" for event in running.events) < 400
+            (status,) = [view["status"] for view in running.snapshots.view()]
+            assert status == "running"  # nothing is given up of it: a reset says from where the log is read
+        finally:
+            running.close()
