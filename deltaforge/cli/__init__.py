@@ -17,6 +17,7 @@ from deltaforge.cli import (
     demo,
     doctor,
     document,
+    import_debezium,
     init,
     pipelines,
     run,
@@ -29,7 +30,21 @@ from deltaforge.cli.options import say
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.kernel import description
 
-_VERBS = (init, doctor, run, serve, document, state, pipelines, snapshots, watching, dead_letters, demo, completion)
+_VERBS = (
+    init,
+    import_debezium,
+    doctor,
+    run,
+    serve,
+    document,
+    state,
+    pipelines,
+    snapshots,
+    watching,
+    dead_letters,
+    demo,
+    completion,
+)
 EXIT_FAILURE = 1
 EXIT_INTERRUPTED = 130
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deltaforge.cli.options import say
+from deltaforge.cli.options import say, write_new
 from deltaforge.core.errors import SpecError
 
 if TYPE_CHECKING:
     from deltaforge.spec.starter import Starter
-
-_MODE = 0o644
 
 
 def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -55,7 +52,7 @@ def _init(args: argparse.Namespace) -> int:
         _tell(starter, "FILE")
         return 0
     path = Path(args.output or f"{name.replace('/', '-')}.yaml")
-    _write(path, starter.text, replaces=args.force)
+    write_new(path, starter.text, replaces=args.force)
     say(f"wrote {path}")
     _tell(starter, str(path))
     return 0
@@ -95,19 +92,6 @@ def _check(starter: Starter) -> None:
     spec = parse_document(read_yaml(starter.text), strict=True).spec
     check_supported(spec)
     check_new_names(spec)
-
-
-def _write(path: Path, text: str, *, replaces: bool) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if replaces else os.O_EXCL)
-    try:
-        with os.fdopen(os.open(path, flags, _MODE), "w", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as exc:
-        raise SpecError(
-            f"{path} is there already", hint="write to another file with -o, or replace it: --force"
-        ) from exc
-    except OSError as exc:
-        raise SpecError(f"cannot write {path}: {exc.strerror}") from exc
 
 
 def _tell(starter: Starter, path: str) -> None:

@@ -81,6 +81,24 @@ def load(args: argparse.Namespace) -> ParsedDocument:
     return document
 
 
+def write_new(path: Path, text: str, *, replaces: bool, mode: int = 0o644) -> None:
+    """Write a file that is not there yet; with ``replaces`` also one that is.
+
+    Raises:
+        SpecError: It is there, or cannot be written.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | (os.O_TRUNC if replaces else os.O_EXCL)
+    try:
+        with os.fdopen(os.open(path, flags, mode), "w", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as exc:
+        raise SpecError(
+            f"{path} is there already", hint="write to another file with -o, or replace it: --force"
+        ) from exc
+    except OSError as exc:
+        raise SpecError(f"cannot write {path}: {exc.strerror}") from exc
+
+
 def configure_logging(pipeline: str | None) -> None:
     """Log lines of this process to standard error, as the environment says."""
     from deltaforge.observability.logging import configure

@@ -42,6 +42,8 @@ def offered(script, line, folder):
     [
         ("deltaforge sta", ["status"]),
         ("deltaforge p", ["patch", "pause"]),
+        ("deltaforge im", ["import-debezium"]),
+        ("deltaforge import-debezium --worker my", ["my file.yaml"]),
         ("deltaforge status ", ["shop", "shop\\ two", "orders"]),
         ("deltaforge status sh", ["shop", "shop\\ two"]),
         ("deltaforge status --json o", ["orders"]),

@@ -1,0 +1,1 @@
+"""Documents out of the configurations of Debezium's connectors: ``deltaforge import-debezium``."""

@@ -1,0 +1,128 @@
+"""Converters of Kafka Connect, and formats of Debezium Server, as the encoding of a sink."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from deltaforge.debezium.draft import Draft
+
+_JSON = "org.apache.kafka.connect.json.JsonConverter"
+_CONFLUENT = "io.confluent.connect."
+_APICURIO = "io.apicurio.registry.utils.converter.AvroConverter"
+_STRATEGIES = {
+    "TopicNameStrategy": "topic_name",
+    "RecordNameStrategy": "record_name",
+    "TopicRecordNameStrategy": "topic_record_name",
+}
+_SERVER_FORMATS = {"json": _JSON}
+
+
+def take_converters(draft: Draft, settings: Mapping[str, str]) -> None:
+    """Set the encoding, and refuse what has no equal.
+
+    Args:
+        draft: The document in the making.
+        settings: Those of the worker with those of the connector over them.
+    """
+    made = {part: _encoding(draft, settings, f"{part}.converter") for part in ("key", "value")}
+    if made["value"] is None or made["key"] is None:
+        return
+    if made["key"] != made["value"]:
+        draft.refuse("keys are encoded as values are", "key.converter")
+    draft.encoding |= made["value"]
+
+
+def take_formats(draft: Draft, settings: Mapping[str, str]) -> None:
+    """The same for the formats of Debezium Server: the converters that it runs for them."""
+    for part in ("key", "value"):
+        name = f"format.{part}"
+        if settings.get(name, "json").strip().lower() not in _SERVER_FORMATS:
+            draft.refuse("no encoding here is the same", name)
+            return
+    found = {f"{part}.converter": _JSON for part in ("key", "value")}
+    for part in ("key", "value"):
+        for prefix in ("format.", f"format.{part}."):
+            own = {name[len(prefix) :]: value for name, value in settings.items() if name.startswith(prefix)}
+            found |= {f"{part}.converter.{name}": v for name, v in own.items() if not name.startswith(("key", "value"))}
+    take_converters(draft, found)
+
+
+def _encoding(draft: Draft, settings: Mapping[str, str], name: str) -> dict[str, Any] | None:
+    given = settings.get(name)
+    if given is None:
+        draft.refuse("it is not in this file: give the properties of the worker with --worker", name)
+        return None
+    own = {key[len(name) + 1 :]: value for key, value in settings.items() if key.startswith(name + ".")}
+    draft.subject = name
+    for prefix, read in _READ.items():
+        if given == prefix or (prefix.endswith(".") and given.startswith(prefix)):
+            return read(draft, given, own)
+    draft.refuse(f"no encoding here is that of {given.rpartition('.')[2][:60]}", name)
+    return None
+
+
+def _json(draft: Draft, _given: str, own: Mapping[str, str]) -> dict[str, Any]:
+    with_schemas = own.get("schemas.enable", "true").strip().lower() == "true"
+    made: dict[str, Any] = {"type": "json", "schemas": "inline" if with_schemas else "none"}
+    if own.get("decimal.format", "base64").strip().lower() != "base64":
+        draft.refuse(
+            "decimals are bytes in base 64, or text with decimal.handling.mode", f"{draft.subject}.decimal.format"
+        )
+    if own.get("replace.null.with.default", "true").strip().lower() == "true":
+        made["replace_null_with_default"] = True
+    return made
+
+
+def _confluent(draft: Draft, given: str, own: Mapping[str, str]) -> dict[str, Any] | None:
+    kinds = {"avro.AvroConverter": "avro"}
+    kind = kinds.get(given.removeprefix(_CONFLUENT))
+    if kind is None:
+        draft.refuse(f"no encoding here is that of {given.rpartition('.')[2][:60]}")
+        return None
+    made = {"type": kind, "schema_registry_url": _url(draft, own.get("schema.registry.url", ""))}
+    for part in ("key", "value"):
+        strategy = own.get(f"{part}.subject.name.strategy", "TopicNameStrategy").rpartition(".")[2]
+        if draft.subject.startswith(part):
+            if strategy not in _STRATEGIES:
+                draft.refuse("no such strategy here", f"{draft.subject}.{part}.subject.name.strategy")
+            made["subject_strategy"] = _STRATEGIES.get(strategy, "topic_name")
+    login = own.get("basic.auth.user.info", "")
+    if login:
+        made["username"] = draft.text(login.partition(":")[0])
+        made["password"] = _password(draft, login.partition(":")[2])
+    return made
+
+
+def _password(draft: Draft, value: str) -> str:
+    if value and (draft.writes_secrets or value.startswith("${")):
+        return draft.text(value)
+    draft.variables["SCHEMA_REGISTRY_PASSWORD"] = None
+    return "${SCHEMA_REGISTRY_PASSWORD}"
+
+
+def _apicurio(draft: Draft, _given: str, own: Mapping[str, str]) -> dict[str, Any] | None:
+    """Only in its Confluent form: five bytes before the message, and the ids of the registry's Confluent interface."""
+    if own.get("apicurio.registry.as-confluent", "false").strip().lower() != "true":
+        draft.refuse("the id of a schema is written as Confluent's clients do: apicurio.registry.as-confluent")
+        return None
+    url = own.get("apicurio.registry.url", "").rstrip("/")
+    base = url.partition("/apis/")[0]
+    return {"type": "avro", "schema_registry_url": _url(draft, f"{base}/apis/ccompat/v7" if base else "")}
+
+
+def _url(draft: Draft, value: str) -> str:
+    urls = [part.strip() for part in value.split(",") if part.strip()]
+    if not urls:
+        draft.refuse("it names no schema registry", f"{draft.subject}.schema.registry.url")
+        return "http://schema-registry.invalid"
+    if len(urls) > 1:
+        draft.note("one address of the registry is used, the first", f"{draft.subject}.schema.registry.url")
+    return draft.text(urls[0])
+
+
+_READ: dict[str, Callable[[Draft, str, Mapping[str, str]], dict[str, Any] | None]] = {
+    _JSON: _json,
+    _CONFLUENT: _confluent,
+    _APICURIO: _apicurio,
+}
