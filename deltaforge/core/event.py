@@ -99,7 +99,8 @@ class Origin(msgspec.Struct, omit_defaults=True, kw_only=True):
         ts_us: The commit's time in microseconds, as far as the log has it.
         thread: MySQL: the connection that began the transaction.
         query: The statement that changed the row, where the log has it and somebody asks for it.
-        pos_begin: MySQL: where the row event begins.
+        pos_begin: MySQL: where the row event begins; in a transaction of MariaDB whose events do not say their places,
+            where that begins.
         lsn: PostgreSQL: of the row's own message.
         last_commit_lsn: PostgreSQL: where the transaction before this one ended, of those that were sent.
         snapshot: Of a copied row.

@@ -178,7 +178,12 @@ class RowSample:
 
 class TransactionScanner:
     def __init__(
-        self, has_checksum: bool, is_mariadb: bool, server_uuid: str, tables: Mapping[bytes, CapturedTable | None]
+        self,
+        has_checksum: bool,
+        is_mariadb: bool,
+        server_uuid: str,
+        tables: Mapping[bytes, CapturedTable | None],
+        takes_queries: bool = ...,
     ) -> None: ...
     @property
     def groups(self) -> list[EventGroup]: ...

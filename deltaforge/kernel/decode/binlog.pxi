@@ -23,6 +23,9 @@ cdef enum:
     QUERY_EVENT = 2
     XID_EVENT = 16
     TABLE_MAP_EVENT = 19
+    ROWS_QUERY_EVENT = 29
+    ANNOTATE_ROWS_EVENT = 160
+    MAX_QUERY_BYTES = 1048576
     WRITE_V1_EVENT = 23     # what MariaDB writes: without extra data
     DELETE_V1_EVENT = 25
     WRITE_EVENT = 30
@@ -56,19 +59,8 @@ cdef struct Event:
     int type
     uint32_t timestamp
     uint32_t server_id
+    uint64_t begin_pos   # of the last event of the transaction whose place the log says; 0: it says none
     uint64_t end_pos
-
-
-cdef str _uuid_text(const uint8_t* raw):
-    cdef uint8_t text[36]
-    cdef Output out = output_in(text, sizeof(text))
-    cdef int n
-    for n in range(16):
-        if n == 4 or n == 6 or n == 8 or n == 10:
-            put_byte(&out, 45)
-        put_byte(&out, _HEX[raw[n] >> 4])
-        put_byte(&out, _HEX[raw[n] & 15])
-    return PyBytes_FromStringAndSize(<char*>text, 36).decode("ascii")
 
 
 cdef class TransactionScanner:
@@ -83,10 +75,12 @@ cdef class TransactionScanner:
         server_uuid: Where transactions without a GTID began, and all of MariaDB.
         tables: Bodies of table maps (behind the table id and flags) to captured tables, or to None for
             tables that are not captured. Maps that are not in it are left to Python.
+        takes_queries: Whether rows get the statement that they are of.
     """
 
     cdef bint _has_checksum
     cdef bint _is_mariadb
+    cdef bint _takes_queries
     cdef str _server_uuid
     cdef Output _identity                # mysql|{where it began}|{GTID} of the transaction that began last
     cdef Py_ssize_t _gtid_at, _number_at # in it
@@ -110,9 +104,11 @@ cdef class TransactionScanner:
     cdef readonly uint64_t end_pos       # behind the last transaction
     cdef readonly bint is_cut            # it stopped where a transaction goes on behind the last event
 
-    def __cinit__(self, bint has_checksum, bint is_mariadb, str server_uuid not None, dict tables not None):
+    def __cinit__(
+        self, bint has_checksum, bint is_mariadb, str server_uuid not None, dict tables not None, bint takes_queries=False
+    ):
         self._has_checksum, self._is_mariadb, self._server_uuid = has_checksum, is_mariadb, server_uuid
-        self._tables, self._map_body = tables, b""
+        self._tables, self._map_body, self._takes_queries = tables, b"", takes_queries
 
     def __dealloc__(self):
         free(self._identity.data)
@@ -139,6 +135,8 @@ cdef class TransactionScanner:
         event.timestamp, event.server_id = <uint32_t>little(data, 4), <uint32_t>little(data + 5, 4)
         log_pos = <uint32_t>little(data + 13, 4)
         event.end_pos = end_of(log_pos, self._at) if log_pos else self._at + <uint64_t>event.length
+        if log_pos:
+            event.begin_pos = event.end_pos - event.length
         self._at = event.end_pos
         return event.timestamp != 0
 
@@ -179,7 +177,9 @@ cdef class TransactionScanner:
         cdef uint64_t number = 0
         cdef bint has_begun, has_map
         cdef list groups
+        cdef bytes query = None
         cdef uint64_t table_id = 0
+        event.begin_pos = 0
         if at == total or not self._event(events[at], &event):
             return index
         transaction = self._begun(&event, &number)
@@ -207,6 +207,8 @@ cdef class TransactionScanner:
                     return index
                 has_map, table_id = True, little(event.data + HEADER_BYTES, 6)
                 maps += self._map_plan is not None
+            elif event.type == ROWS_QUERY_EVENT or event.type == ANNOTATE_ROWS_EVENT:
+                query = self._query(&event) if self._takes_queries else None
             elif op_of(event.type):
                 if not has_map or event.size < HEADER_BYTES + 6:
                     return index
@@ -214,7 +216,7 @@ cdef class TransactionScanner:
                     return index
                 transaction.ordinal += 1
                 if self._map_plan is not None:
-                    group = self._group(&event, events[at], transaction)
+                    group = self._group(&event, events[at], transaction, query)
                     if group is None:
                         return index
                     groups.append(group)
@@ -335,7 +337,17 @@ cdef class TransactionScanner:
         self._map_body, self._map_plan = raw, None if table is None else _plan_of(table, True)
         return True
 
-    cdef RowGroup _group(self, Event* event, bytes item, Transaction transaction):
+    cdef bytes _query(self, Event* event):
+        """The statement in a rows query; None if it is too long."""
+        cdef const uint8_t* at = event.data + HEADER_BYTES
+        cdef Py_ssize_t size = event.size - HEADER_BYTES
+        if event.type == ROWS_QUERY_EVENT and size:
+            at, size = at + 1, size - 1   # the last byte of its length
+        if size > MAX_QUERY_BYTES:
+            return None
+        return PyBytes_FromStringAndSize(<const char*>at, size).decode("utf-8", "replace").encode()
+
+    cdef RowGroup _group(self, Event* event, bytes item, Transaction transaction, bytes query):
         cdef RowGroup group
         cdef const uint8_t* at = event.data + HEADER_BYTES + 8
         cdef const uint8_t* end = event.data + event.size
@@ -366,7 +378,7 @@ cdef class TransactionScanner:
         if transaction._has_commit:
             ts_ms = milliseconds_of(transaction._commit_us)
         if not group._place(
-            plan, transaction, ts_ms, event.server_id, self._file, event.end_pos, event.end_pos - event.length, None
+            plan, transaction, ts_ms, event.server_id, self._file, event.end_pos, event.begin_pos, query
         ):
             return None
         return group

@@ -23,6 +23,18 @@ cdef uint64_t lsn_of(Text* text) noexcept nogil:
     return lsn | half
 
 
+cdef str _uuid_text(const uint8_t* raw):
+    cdef uint8_t text[36]
+    cdef Output out = output_in(text, sizeof(text))
+    cdef int n
+    for n in range(16):
+        if n == 4 or n == 6 or n == 8 or n == 10:
+            put_byte(&out, 45)
+        put_byte(&out, _HEX[raw[n] >> 4])
+        put_byte(&out, _HEX[raw[n] & 15])
+    return PyBytes_FromStringAndSize(<char*>text, 36).decode("ascii")
+
+
 @cython.no_gc   # refers to nothing that could refer back
 cdef class Transaction:
     """The source transaction of some groups.

@@ -32,6 +32,7 @@ from deltaforge.protocol.mysql.table_map import TableMap, decode_table_map
 HEADER_SIZE = 19
 ARTIFICIAL = 0x20
 IGNORABLE = 0x80
+MAX_QUERY_BYTES = 1 << 20  # of a statement that is kept with its rows
 _HEADER = struct.Struct("<IBIIIH").unpack_from
 _MAX_CACHED_MAPS = 10_000
 
@@ -84,6 +85,14 @@ class Query(msgspec.Struct, frozen=True):
     thread: int = 0
 
 
+class RowsQuery(msgspec.Struct, frozen=True):
+    """The statement whose rows come next; None: it is longer than what is kept of one. Bytes that are no UTF-8 become
+    replacement characters: the log does not say what they are.
+    """
+
+    sql: str | None
+
+
 class Xid(msgspec.Struct, frozen=True):
     """Commit of a transaction."""
 
@@ -110,7 +119,7 @@ class Ignored(msgspec.Struct, frozen=True):
 
 Message = (
     FormatDescription | Rotate | Gtid | MariadbGtid | Query | Xid | XaPrepare | TableMap | Rows
-    | TransactionPayload | Ignored
+    | RowsQuery | TransactionPayload | Ignored
 )  # fmt: skip
 
 
@@ -264,6 +273,10 @@ def _query(body: bytes, *, is_compressed: bool = False, variables_at: int = 13) 
     return Query(db, _text_of(sql, session.client_charset or "utf8mb4"), error, session, read_uint(body, 0, 4))
 
 
+def _rows_query(text: bytes) -> RowsQuery:
+    return RowsQuery(text.decode("utf-8", "replace") if len(text) <= MAX_QUERY_BYTES else None)
+
+
 def _text_of(sql: bytes, charset: str) -> str:
     """The text of a statement. Those for savepoints the server writes itself: in UTF-8, whatever the event says."""
     if sql.startswith((b"SAVEPOINT `", b"ROLLBACK TO `")):
@@ -354,6 +367,8 @@ _BODIES: dict[int, Callable[[bytes], Message]] = {
     4: _rotate,
     18: lambda body: _query(body, variables_at=26),  # LOAD DATA: its blocks came before, as events without tables
     16: lambda body: Xid(read_uint(body, 0, 8)),
+    29: lambda body: _rows_query(body[1:]),  # behind the last byte of its length
+    160: _rows_query,
     33: lambda body: decode_gtid(body, is_anonymous=False),
     34: lambda body: decode_gtid(body, is_anonymous=True),
     38: lambda body: XaPrepare(bool(take(body, 0, 1)[0])),
@@ -369,8 +384,8 @@ OUTSIDE = frozenset({3, 15, 35, 161, 163})
 _WITHOUT_ROWS = {
     3: "stop", 5: "intvar", 7: "slave", 9: "append_block", 11: "delete_file", 13: "rand", 14: "user_var",
     17: "begin_load_query", 27: "heartbeat", 28: "ignorable",
-    29: "rows_query", 35: "previous_gtids", 36: "transaction_context", 37: "view_change", 41: "heartbeat_v2",
-    160: "annotate_rows", 161: "binlog_checkpoint", 163: "gtid_list",
+    35: "previous_gtids", 36: "transaction_context", 37: "view_change", 41: "heartbeat_v2",
+    161: "binlog_checkpoint", 163: "gtid_list",
 }  # fmt: skip
 
 _LOAD_DATA = ("LOAD DATA was logged as MySQL 4 did", "upgrade the server")

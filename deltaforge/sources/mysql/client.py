@@ -200,7 +200,8 @@ def server_id_of(source_id: str) -> int:
 class DumpConnection:
     """A connection that turns into a stream of binary log events. Used by one thread."""
 
-    def __init__(self, dsn: str, source_id: str, *, is_failover: bool = False) -> None:
+    def __init__(self, dsn: str, source_id: str, *, is_failover: bool = False, wants_queries: bool = False) -> None:
+        self._flags = 2 if wants_queries else 0  # BINLOG_SEND_ANNOTATE_ROWS_EVENT of MariaDB
         self._dsn = dsn
         self._connection = connect(dsn)
         self._thread: ServerThread | None = None  # while it dumps
@@ -235,7 +236,8 @@ class DumpConnection:
             self._send(0x1E, packet)
         else:
             name = b"" if mariadb_state is not None else file.encode()
-            self._send(0x12, struct.pack("<IHI", 4 if mariadb_state is not None else pos, 0, self._server_id) + name)
+            offset = 4 if mariadb_state is not None else pos
+            self._send(0x12, struct.pack("<IHI", offset, self._flags, self._server_id) + name)
         self._thread = thread
 
     def read(self, timeout_secs: float) -> list[bytes]:

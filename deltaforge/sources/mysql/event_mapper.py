@@ -86,7 +86,6 @@ class StatementPlace(msgspec.Struct):
     file: str
     pos: int
     begin_pos: int
-    query: str | None = None
 
 
 class LoggedRows(Protocol):
@@ -152,7 +151,7 @@ class EventMapper:
             if row.before is None and row.after is None:
                 continue
             event = self.event_of(group.table, "c" if row.before is None else "d" if row.after is None else "u")
-            self._put(event, group)
+            self._put(event, group).query = group.query
             event.before, event.after, event.event_id, event.source.row = (
                 row.before,
                 row.after,
@@ -165,7 +164,7 @@ class EventMapper:
     def head(self, group: LoggedRows) -> ChangeEvent:
         """The first event of a row group, without its images."""
         event = self.event_of(group.table, group.op)
-        self._put(event, group)
+        self._put(event, group).query = group.query
         event.source.row = 0
         return event
 
@@ -190,14 +189,14 @@ class EventMapper:
         source = SourceInfo(version=VERSION, connector="mysql", name=self.source_name, ts_ms=0, db=db, table=table)
         return ChangeEvent(before=None, after=None, source=source, op=op, ts_ms=0, tenant_id=self._tenant)
 
-    def _put(self, event: ChangeEvent, place: StatementPlace | LoggedRows) -> None:
+    def _put(self, event: ChangeEvent, place: StatementPlace | LoggedRows) -> Origin:
         """Put an event where a place or group stands."""
         source, transaction = event.source, place.transaction
         event.ts_ms = source.ts_ms = place.ts_ms
         source.server_id, source.file, source.pos = place.server_id, place.file, place.pos
         commit_us = place.ts_ms * 1000 if transaction.commit_us is None else transaction.commit_us
-        begin = place.begin_pos or None
-        event.origin = Origin(ts_us=commit_us, thread=transaction.thread, query=place.query, pos_begin=begin)
+        event.origin = Origin(ts_us=commit_us, thread=transaction.thread, pos_begin=place.begin_pos or None)
         event.event_id = transaction.ids.at(place.ordinal)
         if transaction.gtid:
             source.gtid, event.transaction = transaction.gtid, Transaction(transaction.gtid)
+        return event.origin

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import Counter
 from collections.abc import Sequence
 
 from deltaforge.checkpoint.identity import ServerIdentity
@@ -23,6 +22,7 @@ from deltaforge.protocol.mysql.events import (
     Message,
     Query,
     Rotate,
+    RowsQuery,
     TransactionPayload,
     XaPrepare,
     Xid,
@@ -40,9 +40,10 @@ from deltaforge.sources.loader import TableReload, reload
 from deltaforge.sources.mysql.catalog import CatalogNeeded
 from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
 from deltaforge.sources.mysql.config import MysqlSourceConfig
+from deltaforge.sources.mysql.counts import ReadCounts
 from deltaforge.sources.mysql.event_mapper import CapturedTable, EventMapper, StatementPlace
 from deltaforge.sources.mysql.gate import Gate
-from deltaforge.sources.mysql.group import EventPlace, TableGroup, op_counts, row_group
+from deltaforge.sources.mysql.group import EventPlace, row_group
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.loader import SchemaLoader
 from deltaforge.sources.mysql.reach import Reach
@@ -83,13 +84,13 @@ class MysqlStream:
         self._resume = MysqlPosition("", 4)
         self._batcher = TransactionBatcher(context.limits, self._position)
         self._file, self._end_pos = "", 0
+        self._begin_pos = 0  # of the last event of the transaction whose place the log says
         self._gtids: GtidSet | MariadbGtids = GtidSet()
         self._tx: OpenTransaction | None = None
+        self._query: str | None = None
         self._is_begun = False
         self._heard_at = 0.0
-        self._bytes = 0
-        self._counts: Counter[tuple[str, str]] = Counter()
-        self._null_dates: Counter[str] = Counter()
+        self._counts = ReadCounts()
         self._scanner: TransactionScanner | None = None
         self._begun_events: list[bytes] = []
 
@@ -144,10 +145,10 @@ class MysqlStream:
                 batches = self._batcher.due(now, is_quiet=dump.is_drained)
                 if batches or now >= deadline:
                     self._check_silence(now)
-                    self._batcher.note_read(self._bytes, now)
+                    self._batcher.note_read(self._counts.bytes, now)
                     return batches
         finally:
-            self._count()
+            self._counts.tell(self._context, self._config.id, self._tables)
 
     def keep_alive(self, confirmed: Position | None) -> None:
         """Nothing to say: MySQL keeps its log by its own rules."""
@@ -174,8 +175,9 @@ class MysqlStream:
         self._gate.open(server.uuid)
         self._resume = start
         self._file, self._end_pos = start.file, start.pos
-        self._dump = DumpConnection(self._config.dsn.get_secret_value(), self._config.id, is_failover=is_failover)
-        is_mariadb = server.flavor == "mariadb"
+        is_mariadb, wants_queries = server.flavor == "mariadb", "query" in self._context.asked
+        dsn = self._config.dsn.get_secret_value()
+        self._dump = DumpConnection(dsn, self._config.id, is_failover=is_failover, wants_queries=wants_queries)
         if is_mariadb:
             self._gtids = MariadbGtids(start.gtid_set)
             self._dump.start(start.file, start.pos, mariadb_state=start.gtid_set or None)
@@ -187,7 +189,7 @@ class MysqlStream:
         self._scanner, self._begun_events = None, []
         if compiled is not None:
             checksum, by_map = self._dump.has_checksum, self._tables.by_map
-            self._scanner = compiled.TransactionScanner(checksum, is_mariadb, server.uuid, by_map)
+            self._scanner = compiled.TransactionScanner(checksum, is_mariadb, server.uuid, by_map, wants_queries)
             self._tables.forget_map = self._scanner.forget_map
         self._heard_at = time.monotonic()
 
@@ -217,27 +219,22 @@ class MysqlStream:
 
     def _on_transactions(self, found: TransactionScanner, now: float) -> None:
         """Whole transactions that the kernel took."""
-        self._bytes += found.scanned_bytes
+        self._counts.transactions(found)
         self._tables.hits += found.map_count
         self._end_pos = found.end_pos
         self._resume = MysqlPosition(self._file, found.end_pos)
         for source, first, last in found.gtids:
             self._gtids.add_interval(source, first, last)
-        for table, op, count, _ in found.counts:
-            self._counts[table.name, op] += count
-        for table, count in found.null_dates:
-            self._null_dates[table.name] += count
         self._batcher.add_ended(found.groups, found.byte_count, found.event_count, now)
 
-    def _count_group(self, name: str, group: TableGroup) -> None:
-        for op, count in op_counts(group):
-            self._counts[name, op] += count
-        if group.null_date_count:
-            self._null_dates[name] += group.null_date_count
-
     def _on_event(self, data: bytes, now: float) -> None:
-        self._bytes += len(data)
-        header, self._end_pos = positioned(decode_header(data), self._end_pos)
+        self._counts.bytes += len(data)
+        said = decode_header(data)
+        header, self._end_pos = positioned(said, self._end_pos)
+        if said.log_pos:
+            self._begin_pos = header.log_pos - header.size
+        elif self._tx is None:
+            self._begin_pos = 0
         try:
             message = self._decoder.decode(header, data)
             if isinstance(message, TransactionPayload):
@@ -258,17 +255,14 @@ class MysqlStream:
         """Act on a message. ``outer`` is the header of the event in the log that holds it."""
         if isinstance(message, Rows):
             self._on_rows(message, header, outer, now, size or header.size)
+        elif isinstance(message, RowsQuery):
+            self._query = message.sql if "query" in self._context.asked else None
         elif isinstance(message, Xid):
             self._end(outer, now)
         elif isinstance(message, Query):
             self._on_query(message, header, outer, now)
-        elif isinstance(message, Gtid):
-            origin = message.gtid.partition(":")[0] or self._server.uuid
-            self._begin(message.gtid, origin, outer, message.commit_us)
-        elif isinstance(message, MariadbGtid):
-            gtid = message.gtid.format(server_id=header.server_id)
-            self._begin(gtid, self._server.uuid, outer, None, is_xa=message.is_prepared)
-            self._is_begun = not message.is_standalone
+        elif isinstance(message, Gtid | MariadbGtid):
+            self._on_gtid(message, header, outer)
         elif isinstance(message, Rotate):
             self._on_rotate(message)
         elif isinstance(message, FormatDescription):
@@ -280,6 +274,15 @@ class MysqlStream:
             has_rows = self._batcher.open_count > 0 or self._batcher.has_split_transaction
             self._statements.xa.prepared(has_rows=has_rows)
             self._end(outer, now)
+
+    def _on_gtid(self, message: Gtid | MariadbGtid, header: Header, outer: Header) -> None:
+        if isinstance(message, Gtid):
+            origin = message.gtid.partition(":")[0] or self._server.uuid
+            self._begin(message.gtid, origin, outer, message.commit_us)
+        else:
+            gtid = message.gtid.format(server_id=header.server_id)
+            self._begin(gtid, self._server.uuid, outer, None, is_xa=message.is_prepared)
+            self._is_begun = not message.is_standalone
 
     def _on_rotate(self, message: Rotate) -> None:
         pos = message.pos
@@ -299,7 +302,7 @@ class MysqlStream:
         group = row_group(table, rows, tx, self._place(tx, header, outer))
         if group is not None:
             self._batcher.add(group, size, now)
-            self._count_group(table.name, group)
+            self._counts.group(table.name, group)
 
     def _captured(self, table_map: TableMap, position: MysqlPosition) -> CapturedTable | None:
         """The table of a map. What the log does not say of it is looked up, once for each table that is new."""
@@ -336,19 +339,19 @@ class MysqlStream:
     def _on_statement(self, meaning: Meaning, statement: Statement, header: Header, outer: Header, now: float) -> None:
         """DDL, or rows logged as a statement; outside of BEGIN it is a transaction of its own."""
         tx = self._tx or self._begin("", self._server.uuid, outer, None)
-        place = StatementPlace(tx, tx.ordinal + 1, *self._place(tx, header, outer))
+        place = StatementPlace(tx, tx.ordinal + 1, *self._place(tx, header, outer)[:5])
         event = self._statements.act(meaning, statement, place)
         if event is not None:
             tx.ordinal += 1
             self._batcher.add(DecodedGroup([event]), len(statement.text), now)
-            self._counts[event.source.qualified_table, event.op] += 1
+            self._counts.event(event)
         if not self._is_begun:
             self._end(outer, now)
 
     def _begin(
         self, gtid: str, origin: str, outer: Header, commit_us: int | None, *, is_xa: bool = False
     ) -> OpenTransaction:
-        self._is_begun = False
+        self._is_begun, self._query = False, None
         identity = gtid or f"{self._file}:{outer.log_pos}"
         self._tx = backend.Transaction("mysql", origin, identity, gtid, commit_us or None)
         if is_xa:
@@ -358,7 +361,7 @@ class MysqlStream:
     def _place(self, tx: OpenTransaction, header: Header, outer: Header) -> EventPlace:
         """Where a change stands, and when it was committed, as far as the log says."""
         ms = tx.commit_ms if tx.commit_ms is not None else header.timestamp * 1000
-        return EventPlace(ms, header.server_id, self._file, outer.log_pos, outer.log_pos - outer.size)
+        return EventPlace(ms, header.server_id, self._file, outer.log_pos, self._begin_pos, self._query)
 
     def _end(self, outer: Header, now: float) -> None:
         tx, self._tx, self._is_begun = self._tx, None, False
@@ -384,17 +387,3 @@ class MysqlStream:
         if self._dump is None:
             raise SourceError("the stream is not open", kind="other")
         return self._dump
-
-    def _count(self) -> None:
-        metrics, labels = self._context.metrics, (self._context.pipeline, self._config.id)
-        metrics.source_bytes.labels(*labels).inc(self._bytes)
-        metrics.unmatched_patterns.labels(*labels).set(len(self._tables.watch.reasons))
-        metrics.schema_cache_hits.labels(*labels).inc(self._tables.hits)
-        metrics.schema_cache_misses.labels(*labels).inc(self._tables.misses)
-        metrics.taken_over.labels(*labels).inc(self._tables.taken_over)
-        self._bytes = self._tables.hits = self._tables.misses = self._tables.taken_over = 0
-        metrics.count_rows(self._config.id, self._counts)
-        self._counts.clear()
-        for table, count in self._null_dates.items():
-            metrics.null_dates.labels(*labels, metrics.table_label(table)).inc(count)
-        self._null_dates.clear()
