@@ -158,7 +158,10 @@ class SchemaRegistry:
             content = None if body is None else msgspec.json.encode(body)
             connection.request(method, path, content, self._headers, preload_content=False)
             answer = connection.getresponse()
-            return answer.status, self._content(answer)
+            try:
+                return answer.status, self._content(answer)
+            finally:
+                answer.close()  # also of one that was not read to its end: the connection is held by both
         except (HTTPError, OSError, ValueError) as exc:
             if is_late.is_set():
                 raise self._unusable(f"no whole answer in {secs:g} s", "") from exc
