@@ -62,6 +62,11 @@ class EventGroup(Protocol):
         images, the id and the number of the row.
         """
 
+    def number(self, total: int, table: int) -> None:
+        """Give the events, all of one table, their numbers in the transaction and among those of the table: the first
+        has these, from 1.
+        """
+
     def touched_rows(self, ids: EventIds) -> TouchedRows:
         """Which rows of a table that is copied under these ids the events are about. Raises as :meth:`events`."""
 
@@ -104,9 +109,6 @@ class HeldEvents:
         mark_events(self._events, every, first, last)
 
     def number(self, total: int, table: int) -> None:
-        """Give the events, all of one table, their numbers in the transaction and among those of the table: the first
-        has these, from 1.
-        """
         number_events(self._events, total, table)
 
     def touched_rows(self, ids: EventIds) -> TouchedRows:

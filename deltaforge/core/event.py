@@ -84,9 +84,9 @@ class LoggedMessage(msgspec.Struct):
     is_transactional: bool
 
 
-Notice = Literal["definition", "message", "heartbeat"]
-"""What an event is about that is about no row: a statement that defines tables, a logical message that is no JSON, or
-that the source is read.
+Notice = Literal["definition", "message", "heartbeat", "begin", "end"]
+"""What an event is about that is about no row: a statement that defines tables, a logical message that is no JSON, that
+the source is read, or where a transaction begins and ends.
 """
 Asked = Notice | Literal["query"]
 """What an envelope asks a source for beside rows: notices, or the statements that changed the rows."""
@@ -108,6 +108,7 @@ class Origin(msgspec.Struct, omit_defaults=True, kw_only=True):
         notice: What the event is about, if it is about no row; native documents have no such events.
         total_order: The event's number in its transaction, from 1; None where nobody counts.
         table_order: The same among the events of its table.
+        table_counts: Of a notice of an end: how many events the transaction has, by table.
     """
 
     ts_us: int | None = None
@@ -121,6 +122,7 @@ class Origin(msgspec.Struct, omit_defaults=True, kw_only=True):
     notice: Notice | None = None
     total_order: int | None = None
     table_order: int | None = None
+    table_counts: dict[str, int] | None = None
 
 
 class ChangeEvent(msgspec.Struct, kw_only=True):

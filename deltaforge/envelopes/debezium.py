@@ -164,6 +164,11 @@ class DebeziumEnvelopeSpec(EnvelopeSettings):
     )
     field_name_adjustment: NameAdjustment = Field("none", description="The same for names of fields.")
 
+    provide_transaction_metadata: bool = Field(
+        False,
+        description="Where events stand in their transaction, and messages of where transactions begin and end, on the "
+        "topic `<topic_prefix>.transaction`. Of MySQL servers with GTIDs.",
+    )
     include_query: bool = Field(
         False, description="`source.query`: the statement that changed the row, where MySQL writes it into its log."
     )
@@ -187,6 +192,8 @@ class DebeziumEnvelopeSpec(EnvelopeSettings):
             found.add("query")
         if self.include_schema_changes:
             found.add("definition")
+        if self.provide_transaction_metadata:
+            found |= {"begin", "end"}
         return frozenset(found)
 
     @field_validator("message_key_columns")
@@ -233,6 +240,7 @@ class DebeziumEnvelopeSpec(EnvelopeSettings):
             skipped_ops=frozenset(skipped - {"none"}),
             skips_unchanged=self.skip_messages_without_change,
             heartbeat_prefix=self.heartbeat_topics_prefix,
+            transactions=self.provide_transaction_metadata,
         )
 
     def _selection(self) -> Selection:

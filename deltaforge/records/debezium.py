@@ -48,7 +48,7 @@ _SNAPSHOT = Schema(
     default="false",
     has_default=True,
 )
-TRANSACTION = Group(
+_TRANSACTION = Group(
     Schema(type=Type.STRUCT, optional=True, name="event.block", version=1),
     (
         ("id", Known(STRING, Fact.TRANSACTION_ID)),
@@ -76,6 +76,7 @@ class DebeziumOptions(msgspec.Struct, frozen=True):
         skipped_ops: No messages are made of these.
         skips_unchanged: Nor of an update that changes none of the columns.
         heartbeat_prefix: Beginning of the topic of heartbeats.
+        transactions: Whether events say where they stand in their transaction.
     """
 
     types: ConnectOptions = ConnectOptions()
@@ -90,6 +91,7 @@ class DebeziumOptions(msgspec.Struct, frozen=True):
     skipped_ops: frozenset[str] = frozenset({"t"})
     skips_unchanged: bool = False
     heartbeat_prefix: str = "__debezium-heartbeat"
+    transactions: bool = False
 
     def prefix_of(self, source: SourceInfo) -> str:
         """The logical name of the server that a row is of."""
@@ -193,7 +195,7 @@ def _envelope(source: SourceInfo, topic: str, columns: Sequence[NamedColumn], op
         ("before", Image(row, is_before=True)),
         ("after", Image(row, is_before=False)),
         ("source", source_part(source, options)),
-        ("transaction", TRANSACTION),
+        ("transaction", transaction_part(options)),
         ("op", Known(STRING, Fact.OP)),
         ("ts_ms", Known(OPTIONAL_INT64, Fact.NOW_MS)),
         ("ts_us", Known(OPTIONAL_INT64, Fact.NOW_US)),
@@ -203,6 +205,11 @@ def _envelope(source: SourceInfo, topic: str, columns: Sequence[NamedColumn], op
         Schema(type=Type.STRUCT, name=adjusted_schema_name(f"{topic}.Envelope", options.schema_names), version=2),
         fields,
     )
+
+
+def transaction_part(options: DebeziumOptions) -> Part:
+    """Where an event stands in its transaction."""
+    return _TRANSACTION if options.transactions else Constant(schema_of(_TRANSACTION), None)
 
 
 def source_part(source: SourceInfo, options: DebeziumOptions, *, of_table: bool = True) -> Group:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from deltaforge.core.batch import Batch, EventGroup
 from deltaforge.core.positions import Position
 from deltaforge.sources.base import BatchLimits
+from deltaforge.sources.transactions import TransactionNumbers
 
 QUIET_SECS = 0.006
 """While there is nothing more to read, batches leave no closer together than this; one that comes alone leaves at once.
@@ -30,11 +31,15 @@ class TransactionBatcher:
         limits: When a batch is full.
         position: Where reading would continue after the last *ended* transaction. Called when a batch
             is cut, so its answer may change only together with :meth:`end_transaction`.
+        numbers: Numbers the events of transactions; None: nobody asks for that.
     """
 
-    def __init__(self, limits: BatchLimits, position: Callable[[], Position]) -> None:
+    def __init__(
+        self, limits: BatchLimits, position: Callable[[], Position], numbers: TransactionNumbers | None = None
+    ) -> None:
         self._limits = limits
         self._position = position
+        self._numbers = numbers
         self._max_open_bytes = limits.max_tx_bytes if limits.respect_source_tx else limits.max_bytes
         self._quiet_secs = min(limits.max_ms / 1000, QUIET_SECS)
         self._max_open_events = None if limits.respect_source_tx else limits.max_events
@@ -141,7 +146,7 @@ class TransactionBatcher:
         self._cut_at = now
         self._due.append(
             Batch.of_groups(
-                self._closed,
+                self._numbered(self._closed),
                 self._position(),
                 byte_count=self._closed_bytes,
                 received_at=self._first_at,
@@ -149,10 +154,13 @@ class TransactionBatcher:
         )
         self._closed, self._closed_bytes, self._closed_events, self._has_moved = [], 0, 0, False
 
+    def _numbered(self, groups: list[EventGroup]) -> list[EventGroup]:
+        return groups if self._numbers is None else self._numbers.of(groups)
+
     def _cut_open(self, now: float) -> None:
         self._cut_closed(now)
         batch = Batch.of_groups(
-            self._open,
+            self._numbered(self._open),
             self._position(),
             is_tx_end=False,
             byte_count=self._open_bytes,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from deltaforge.config.steps import path_text
 from deltaforge.plugins import UNBUILT_PROCESSORS, UNBUILT_SINKS
+from deltaforge.sinks.base import asked_by
 from deltaforge.spec.faults import Fault, error_of
 from deltaforge.spec.model import (
     MAX_LANES,
@@ -53,6 +54,9 @@ def _unbuilt_blocks(spec: PipelineBody) -> Iterator[Fault]:
         yield Fault("spec.schema_sensing.output.emit_events", message)
     if spec.sharding is not None:
         yield from _unbuilt_sharding(spec.sharding)
+        if spec.sharding.lane_count() > 1 and "end" in asked_by(sink.config for sink in spec.sinks):
+            message = "provide_transaction_metadata of a sink needs one lane in this version: lanes split transactions"
+            yield Fault("spec.sharding", f"{message}; leave one of the two out")
     policy = spec.connection_policy
     if policy is not None and policy.default_mode not in (None, "dedicated"):
         message = "connections are never shared in this version; use dedicated or leave it out"

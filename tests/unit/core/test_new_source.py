@@ -10,7 +10,17 @@ from deltaforge.core.positions import POSITION_TYPES
 from deltaforge.plugins import AnySource
 
 ROOT = Path(deltaforge.__file__).parent
-OWN = ("core/positions", "sources", "protocol", "kernel", "records", "demo", "doctor/mysql", "doctor/postgres")
+OWN = (
+    "core/positions",
+    "sources",
+    "protocol",
+    "kernel",
+    "records",
+    "debezium",
+    "demo",
+    "doctor/mysql",
+    "doctor/postgres",
+)
 """What is of one database, or is there for all of them, as records whose types and names are those of one."""
 OTHER_MEANINGS = {
     "doctor/examination.py": "which module examines what a document names",

@@ -56,6 +56,7 @@ def envelope(**options: Any) -> ConnectEnvelope:
 
 
 def value(change: ChangeEvent, **options: Any) -> Any:
+    options.setdefault("provide_transaction_metadata", True)
     return json.loads(value_of(envelope(**options).compiled(change, "json").plan, change, NOW))
 
 
@@ -90,7 +91,7 @@ def test_what_the_log_does_not_hold_is_null_or_nothing_and_toast_is_the_placehol
 
 def test_avro_and_json_of_one_description_say_the_same() -> None:
     change = event(ROW, {**ROW, "name": None}, "u")
-    compiled = envelope(topic_prefix="srv").compiled(change, "avro")
+    compiled = envelope(topic_prefix="srv", provide_transaction_metadata=True).compiled(change, "avro")
     data = value_of(compiled.plan, change, NOW)
     schema = json.loads(avro_schema(compiled.value, "connect"))
     read: Any = fastavro.schemaless_reader(io.BytesIO(data), schema, None)
@@ -255,7 +256,7 @@ def test_a_logical_message_is_one_of_its_own_topic(handling: str, content: str) 
     origin = msgspec.structs.replace(ORIGIN, message=LoggedMessage("tasks", b"\x00\xff", is_transactional=True))
     source = msgspec.structs.replace(SOURCE, schema="__wal_message", table="tasks")
     change = event(None, None, "c", schema=None, origin=origin, source=source)
-    extra = envelope(binary_handling=handling).extra_message(change, NOW)
+    extra = envelope(binary_handling=handling, provide_transaction_metadata=True).extra_message(change, NOW)
     assert extra is not None
     assert extra.topic == "shop.message"
     assert json_of(*extra.key) == b'{"prefix":"tasks"}'
@@ -294,3 +295,27 @@ def test_envelopes_ask_sources_for_what_they_have_messages_of() -> None:
     assert DebeziumEnvelopeSpec(dialect="connect").asks == {"message", "heartbeat"}
     more = DebeziumEnvelopeSpec(dialect="connect", include_query=True, include_schema_changes=True)
     assert more.asks == {"message", "heartbeat", "query", "definition"}
+
+
+def test_transactions_begin_and_end_on_a_topic_of_their_own() -> None:
+    options = envelope(provide_transaction_metadata=True)
+    begun = event(None, None, "c", schema=None, origin=Origin(notice="begin", lsn=24))
+    extra = options.extra_message(begun, NOW)
+    assert extra is not None
+    assert extra.topic == "shop.transaction"
+    assert json.loads(json_of(*extra.key)) == {"id": "771:24"}
+    assert json.loads(json_of(*extra.value)) == {
+        "status": "BEGIN", "id": "771:24", "event_count": None, "data_collections": None, "ts_ms": SOURCE.ts_ms
+    }  # fmt: skip
+    counts = {"public.users": 2, "public.orders": 1}
+    ended = event(None, None, "c", schema=None, origin=Origin(notice="end", lsn=32, table_counts=counts))
+    extra = options.extra_message(ended, NOW)
+    assert extra is not None
+    assert json.loads(json_of(*extra.value)) == {
+        "status": "END", "id": "771:32", "event_count": 3, "ts_ms": SOURCE.ts_ms,
+        "data_collections": [
+            {"data_collection": "public.users", "event_count": 2},
+            {"data_collection": "public.orders", "event_count": 1},
+        ],
+    }  # fmt: skip
+    assert value(event(None, ROW, "c"), provide_transaction_metadata=False)["transaction"] is None

@@ -34,6 +34,17 @@ def test_what_this_version_cannot_do_is_valid_but_refused(put, key, value, path)
     assert caught.value.path == path
 
 
+def test_transactions_are_not_numbered_over_several_lanes(put):
+    envelope = {"type": "debezium", "dialect": "connect", "provide_transaction_metadata": True}
+    sink = {"type": "kafka", "config": {"id": "k", "brokers": "h:1", "envelope": envelope}}
+    document = put("spec/sinks", [sink])
+    check_supported(parse_document(document, strict=True).spec)
+    document["spec"]["sharding"] = {"mode": "table", "count": 2}
+    with pytest.raises(SpecError, match="one lane") as caught:
+        check_supported(parse_document(document, strict=True).spec)
+    assert caught.value.path == "spec.sharding"
+
+
 OTHER_SINKS = [
     {"type": "nats", "config": {"id": "s", "url": "nats://h", "subject": "x"}},
     {"type": "http", "config": {"id": "s", "url": "http://h/"}},
