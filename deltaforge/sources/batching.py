@@ -6,9 +6,10 @@ import sys
 from collections.abc import Callable
 
 from deltaforge.core.batch import Batch, EventGroup
+from deltaforge.core.event import Asked
 from deltaforge.core.positions import Position
 from deltaforge.sources.base import BatchLimits
-from deltaforge.sources.transactions import TransactionNumbers
+from deltaforge.sources.transactions import numbers_for
 
 QUIET_SECS = 0.006
 """While there is nothing more to read, batches leave no closer together than this; one that comes alone leaves at once.
@@ -31,15 +32,15 @@ class TransactionBatcher:
         limits: When a batch is full.
         position: Where reading would continue after the last *ended* transaction. Called when a batch
             is cut, so its answer may change only together with :meth:`end_transaction`.
-        numbers: Numbers the events of transactions; None: nobody asks for that.
+        asked: What sinks want beside rows, such as the numbers of rows in their transactions.
     """
 
     def __init__(
-        self, limits: BatchLimits, position: Callable[[], Position], numbers: TransactionNumbers | None = None
+        self, limits: BatchLimits, position: Callable[[], Position], asked: frozenset[Asked] = frozenset()
     ) -> None:
         self._limits = limits
         self._position = position
-        self._numbers = numbers
+        self._numbers = numbers_for(asked)
         self._max_open_bytes = limits.max_tx_bytes if limits.respect_source_tx else limits.max_bytes
         self._quiet_secs = min(limits.max_ms / 1000, QUIET_SECS)
         self._max_open_events = None if limits.respect_source_tx else limits.max_events

@@ -59,7 +59,6 @@ from deltaforge.sources.mysql.statement import Statement, dialect_of, statement_
 from deltaforge.sources.mysql.statements import EXACT, Meaning, Statements, kept_by, meaning_of, savepoint_name
 from deltaforge.sources.mysql.tables import Tables, captured_tables
 from deltaforge.sources.mysql.unmatched import look_for_tables
-from deltaforge.sources.transactions import numbers_for
 
 log = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ class MysqlStream:
         reach = Reach(self._loader.objects, self._tables.is_captured)
         self._statements = Statements(self._tables, self._history, self._mapper, self._gate, reach)
         self._resume = MysqlPosition("", 4)
-        self._batcher = TransactionBatcher(context.limits, self._position, numbers_for(context.asked))
+        self._batcher = TransactionBatcher(context.limits, self._position, context.asked)
         self._file, self._end_pos = "", 0
         self._begin_pos = 0  # of the last event of the transaction whose place the log says
         self._gtids: GtidSet | MariadbGtids = GtidSet()

@@ -44,7 +44,6 @@ from deltaforge.sources.postgres.relations import Relations
 from deltaforge.sources.postgres.snapshot.log import HASTEN_SECS, CopyableTables, have_flushed, read_since
 from deltaforge.sources.postgres.start import server_of, start_of, wire_of
 from deltaforge.sources.postgres.unmatched import look_for_tables
-from deltaforge.sources.transactions import numbers_for
 from deltaforge.sources.unmatched import PatternWatch
 
 log = logging.getLogger(__name__)
@@ -69,7 +68,7 @@ class PostgresStream:
         self._side: psycopg.Connection[TupleRow] | None = None
         self._wire: ReplicationConnection | None = None
         self._resume = PostgresPosition(0)
-        self._batcher = TransactionBatcher(context.limits, lambda: self._resume, numbers_for(context.asked))
+        self._batcher = TransactionBatcher(context.limits, lambda: self._resume, context.asked)
         self._is_tx_open = False
         self._received = self._wal_end = self._confirmed = self._bytes = self._awaited = 0
         self._status_secs = STATUS_SECS

@@ -45,7 +45,7 @@ def test_rows_are_numbered_by_transaction_and_by_table():
 
 def test_a_transaction_in_several_batches_is_numbered_through_and_a_replay_has_the_same_numbers():
     def read():
-        batcher = TransactionBatcher(BatchLimits(max_tx_bytes=200), lambda: PostgresPosition(1), TransactionNumbers())
+        batcher = TransactionBatcher(BatchLimits(max_tx_bytes=200), lambda: PostgresPosition(1), frozenset({"end"}))
         for number in range(5):
             batcher.add(DecodedGroup([change(number, 1)]), 100, 0.0)
         batcher.end_transaction(0.0)
