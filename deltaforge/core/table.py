@@ -25,6 +25,11 @@ class Column(msgspec.Struct, frozen=True):
 
     ``type`` is the declared type text (``bigint unsigned``, ``character varying(40)``);
     ``element_type`` is not kept: a reader that needs more asks the source's catalog.
+
+    Attributes:
+        underlying: PostgreSQL, of a type that somebody made: what it is made of, where ``type`` does not say it: the
+            built-in type behind a domain, ``enum('a','b')``, ``composite``, ``range``, ``multirange``, ``unknown``, of
+            arrays with ``[]``. It is no part of the fingerprint.
     """
 
     name: str
@@ -32,6 +37,7 @@ class Column(msgspec.Struct, frozen=True):
     nullable: bool = True
     default: str | None = None
     extra: str = ""
+    underlying: str | None = None
 
 
 class TableSchema(msgspec.Struct, frozen=True):

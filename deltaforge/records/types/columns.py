@@ -11,8 +11,10 @@ from deltaforge.records.conversion import Conversion, Form
 from deltaforge.records.schema import Schema, Type
 from deltaforge.records.types.connect import Mapped
 from deltaforge.records.types.declared import Declared, declared
+from deltaforge.records.types.defaults import mysql_default, postgres_default
 from deltaforge.records.types.options import CdcModes, ConnectOptions
 from deltaforge.records.types.table import ROWS, UNKNOWN, Row
+from deltaforge.records.values import converted
 
 
 class RecordColumn(NamedTuple):
@@ -38,7 +40,12 @@ def record_column(connector: str, column: Column, options: ConnectOptions) -> Re
     else:
         items = _row(connector, type_.items).connect(type_.items, options)
         mapped = None if items is None else _array(items)
-    return None if mapped is None else _completed(mapped, column)
+    if mapped is None:
+        return None
+    found = _completed(mapped, column, _default(connector, column, type_, mapped))
+    if column.nullable or connector == "postgresql":
+        return found
+    return found._replace(fallback=_nothing(mapped))  # NULL is there a date with a zero part, which is no default
 
 
 def cdc_column(connector: str, column: Column, modes: CdcModes) -> RecordColumn:
@@ -52,7 +59,7 @@ def cdc_column(connector: str, column: Column, modes: CdcModes) -> RecordColumn:
 
 
 def _declared(column: Column) -> Declared:
-    return declared(column.type)
+    return declared(column.type if column.underlying is None else column.underlying)
 
 
 def _row(connector: str, type_: Declared) -> Row:
@@ -64,14 +71,50 @@ def _array(items: Mapped) -> Mapped:
     return Mapped(Schema(type=Type.ARRAY, items=schema), Conversion(Form.ARRAY, items=items.conversion))
 
 
-def _completed(mapped: Mapped, column: Column) -> RecordColumn:
-    schema = msgspec.structs.replace(mapped.schema, optional=column.nullable)
-    return RecordColumn(schema, mapped.conversion, None if column.nullable else _nothing(schema))
+def _default(connector: str, column: Column, type_: Declared, mapped: Mapped) -> Any:
+    """The default of a column as its values are in records; None: the schema says none."""
+    if mapped.schema.type in (Type.STRUCT, Type.ARRAY, Type.MAP) or _is_domain(column):
+        return None
+    try:
+        value = (postgres_default if connector == "postgresql" else mysql_default)(column, type_)
+        if value is None:
+            is_zero_date = column.default is not None and column.default.startswith("0000-00-00")
+            return None if column.nullable or not is_zero_date else _nothing(mapped)
+        return value if mapped.conversion.form is Form.WIDENED_SINGLE else converted(mapped.conversion, value)
+    except (ValueError, ArithmeticError, TypeError):
+        return None  # what the form cannot have, such as a negative time where times are those of a day
 
 
-def _nothing(schema: Schema) -> Any:
+def _is_domain(column: Column) -> bool:
+    """Whether a type is one over another, of which Debezium has no defaults."""
+    return column.underlying is not None and not column.underlying.startswith("enum(")
+
+
+def _completed(mapped: Mapped, column: Column, default: Any = None) -> RecordColumn:
+    has_default = default is not None
+    schema = msgspec.structs.replace(mapped.schema, optional=column.nullable, default=default, has_default=has_default)
+    if column.nullable:
+        return RecordColumn(schema, mapped.conversion)
+    return RecordColumn(schema, mapped.conversion, _nothing(mapped) if default is None else default)
+
+
+def _nothing(mapped: Mapped) -> Any:
+    text = _NO_TIME.get(mapped.conversion.form)
+    return _zero(mapped.schema) if text is None else text
+
+
+_NO_TIME = {
+    Form.ZONED_TEXT: "1970-01-01T00:00:00Z",
+    Form.ISO_DATE: "1970-01-01Z",
+    Form.ISO_TIME: "00:00:00Z",
+    Form.ISO_STAMP: "1970-01-01T00:00:00Z",
+    Form.ZONED_TIME: "00:00:00Z",
+}
+
+
+def _zero(schema: Schema) -> Any:
     if schema.type is Type.STRUCT:
-        return {field.name: _nothing(field.schema) for field in schema.fields if not field.schema.optional}
+        return {field.name: None if field.schema.optional else _zero(field.schema) for field in schema.fields}
     return _NOTHING[schema.type]
 
 

@@ -49,6 +49,8 @@ def declared(text: str) -> Declared:
         return Declared(name if name == '"char"' else last[1:-1].replace('""', '"'), numbers)
     words = f"{last} {rest}".lower().split()
     plain = " ".join(word for word in words if word not in _ATTRIBUTES)
+    if plain.startswith("interval "):
+        plain = "interval"  # which of its parts are kept shows in its values
     return Declared(plain, numbers, is_unsigned="unsigned" in words or "zerofill" in words)
 
 

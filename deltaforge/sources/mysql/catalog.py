@@ -19,6 +19,7 @@ OLD_FORMAT = "/* mariadb-5.3 */"
 """In :attr:`Column.type` of what MariaDB stores in an old temporal format."""
 _NEW_FORMAT = "/* mysql-5.6 */"
 _TIMES = re.compile(r"(?:time|datetime|timestamp)\b")
+_CONSTANT = re.compile(r"'|-?[\d.]|[bBxX]'|NULL$|current_timestamp\(", re.IGNORECASE)
 ROW_START, ROW_END = "ROW START", "ROW END"
 """In :attr:`Column.extra` of the columns that bound the life of a row of a system-versioned table."""
 SYSTEM_DATABASES = frozenset({"mysql", "information_schema", "performance_schema", "sys"})
@@ -161,7 +162,7 @@ def _tables(connection: Connection[Any], only: Key | None) -> tuple[dict[Key, Ta
                     _type(row[3], is_old=is_old),
                     row[4],
                     _default(row[5], is_mariadb=is_mariadb),
-                    _extra(row[6], row[8], is_mariadb=is_mariadb),
+                    _extra(row[5], row[6], row[8], is_mariadb=is_mariadb),
                     row[7],
                 )
                 for row in columns[key]
@@ -194,10 +195,15 @@ def _type(value: Any, *, is_old: bool) -> str:
     return text.replace(_NEW_FORMAT, "").rstrip() if is_old else text
 
 
-def _extra(text: Any, expression: Any, *, is_mariadb: bool) -> str:
-    """What the catalog says besides, with the part that a column has in system versioning."""
+def _extra(default: Any, text: Any, expression: Any, *, is_mariadb: bool) -> str:
+    """What the catalog says besides, with the part that a column has in system versioning; of a default that is an
+    expression the word that MySQL has for it.
+    """
+    said = _text(text)
+    if is_mariadb and default is not None and not _CONSTANT.match(_text(default)):
+        said = f"DEFAULT_GENERATED {said}".rstrip()
     is_bound = is_mariadb and _text(expression or "") in (ROW_START, ROW_END)
-    return f"{_text(text)}, {_text(expression)}" if is_bound else _text(text)
+    return f"{said}, {_text(expression)}" if is_bound else said
 
 
 def _definition(

@@ -9,7 +9,7 @@ from psycopg.rows import TupleRow
 from deltaforge.core.errors import SourceError
 from deltaforge.core.positions.postgres import lsn_from_text
 from deltaforge.protocol.postgres.messages import Relation, TypeName
-from deltaforge.protocol.postgres.values import TypeInfo
+from deltaforge.protocol.postgres.values import FIRST_USER_OID, TypeInfo
 from deltaforge.sources.postgres.client import SERVER_START, source_errors
 
 _TYPES = """
@@ -27,6 +27,34 @@ select t.oid, t.typname, t.typtype::text, coalesce(e.oid, 0), t.typbasetype, coa
 """
 
 _BUILT_IN = "select oid from pg_type where typname = %s and typnamespace = 'pg_catalog'::regnamespace"
+
+_UNDERLYING = r"""
+case when <oid> >= 16384 then (
+    with recursive behind(oid, mod, suffix, depth) as (
+        select <oid>, <mod>, '', 0
+      union all
+        select coalesce(e.oid, d.typbasetype), case when e.oid is null then d.typtypmod else b.mod end,
+               case when e.oid is null then '' else '[]' end || b.suffix, b.depth + 1
+          from behind b join pg_type d on d.oid = b.oid left join pg_type e on e.typarray = d.oid
+         where d.typtype = 'd' or e.oid is not null
+    )
+    select nullif(case when k.typtype = 'e' then
+                           (select 'enum(' || string_agg(
+                                       '''' || replace(replace(l.enumlabel, '\', '\\'), '''', '''''') || '''', ','
+                                       order by l.enumsortorder) || ')'
+                              from pg_enum l where l.enumtypid = k.oid)
+                       when k.typtype = 'c' then 'composite'
+                       when k.oid >= 16384 and k.typtype = 'r' then 'range'
+                       when k.oid >= 16384 and k.typtype = 'm' then 'multirange'
+                       when k.oid >= 16384 and not exists (
+                                select from pg_depend x
+                                 where x.classid = 'pg_type'::regclass and x.objid = k.oid and x.deptype = 'e')
+                           then 'unknown'
+                       else format_type(b.oid, b.mod) end || b.suffix,
+                  format_type(<oid>, <mod>))
+      from behind b join pg_type k on k.oid = b.oid
+     order by b.depth desc limit 1) end
+"""
 
 _KEY = """
 select a.attname
@@ -79,6 +107,14 @@ select quote_ident(r.rolname),
   from pg_roles r left join pg_roles amazon on amazon.rolname = 'rds_replication'
  where r.rolname = session_user
 """
+
+
+_OF_TYPES = "select ", " from unnest(%s::oid[], %s::int4[]) with ordinality as c(oid, mod, n) order by n"
+
+
+def underlying_type(oid: str, modifier: str) -> str:
+    """:attr:`Column.underlying` as an expression over those of the oid and modifier of a type."""
+    return _UNDERLYING.replace("<oid>", oid).replace("<mod>", modifier)
 
 
 class ColumnDefinition(msgspec.Struct, frozen=True):
@@ -287,6 +323,16 @@ class Catalog:
         with source_errors("cannot read the type catalog"):
             names = [str(row[0]) for row in self._connection.execute(query, [oids, modifiers]).fetchall()]
         return [self._name_of(oid) if name == "???" else name for oid, name in zip(oids, names, strict=True)]
+
+    def underlying_types(self, relation: Relation) -> list[str | None]:
+        """What types of a relation's columns are made of that somebody made, see :attr:`Column.underlying`."""
+        oids = [column.type_oid for column in relation.columns]
+        if max(oids, default=0) < FIRST_USER_OID:
+            return [None] * len(oids)
+        modifiers = [column.type_modifier for column in relation.columns]
+        query = underlying_type("c.oid", "c.mod").join(_OF_TYPES)
+        with source_errors("cannot read the type catalog"):
+            return [row[0] for row in self._connection.execute(query.encode(), [oids, modifiers]).fetchall()]
 
     def _name_of(self, oid: int) -> str:
         """What the stream called a type that was dropped, the way ``format_type`` writes it."""

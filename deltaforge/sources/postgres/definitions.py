@@ -14,9 +14,9 @@ from psycopg.rows import TupleRow
 from deltaforge.core.positions import PostgresPosition
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.protocol.postgres.messages import Relation, RelationColumn
-from deltaforge.schema.versions import Definition, LogPoint
+from deltaforge.schema.versions import Definition, LogPoint, SchemaVersion
 from deltaforge.sources.loader import Loaded, slow_load_warning
-from deltaforge.sources.postgres.catalog import Catalog, ColumnDefinition
+from deltaforge.sources.postgres.catalog import Catalog, ColumnDefinition, underlying_type
 from deltaforge.sources.postgres.client import connect, source_errors
 
 # Columns as pgoutput sends them: those that are published, marked as identity by the index of the replica identity
@@ -27,7 +27,8 @@ select c.oid, n.nspname, c.relname, c.relreplident::text, key.names,
        a.attname, a.atttypid, a.atttypmod,
        c.relreplident = 'f' or coalesce(a.attnum = any((identity.indkey::int2[])[0:identity.indnkeyatts - 1]), false),
        format_type(a.atttypid, a.atttypmod),
-       a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity::text, a.attgenerated::text, identity.indnkeyatts
+       a.attnotnull, pg_get_expr(d.adbin, d.adrelid), a.attidentity::text, a.attgenerated::text, identity.indnkeyatts,
+       /*underlying*/
   from pg_publication_tables t
   join pg_namespace n on n.nspname = t.schemaname
   join pg_class c on c.relnamespace = n.oid and c.relname = t.tablename
@@ -47,7 +48,7 @@ select c.oid, n.nspname, c.relname, c.relreplident::text, key.names,
    and coalesce(to_jsonb(t) -> 'attnames' ? a.attname, true)
    and (a.attgenerated = '' or current_setting('server_version_num')::int >= 180000)
  order by c.oid, a.attnum
-"""
+""".replace("/*underlying*/", underlying_type("a.atttypid", "a.atttypmod"))
 
 
 def signature_of(relation: Relation) -> str:
@@ -75,7 +76,7 @@ def row_key_of(relation: Relation, primary_key: tuple[str, ...], *, is_hidden: b
 def definition_of(
     database: str,
     relation: Relation,
-    types: Sequence[str],
+    types: Sequence[tuple[str, str | None]],
     defined: Mapping[str, ColumnDefinition],
     key: tuple[str, ...],
 ) -> Definition:
@@ -84,16 +85,28 @@ def definition_of(
     Args:
         database: Its name.
         relation: As pgoutput describes it.
-        types: Declared types of its columns.
+        types: Declared types of its columns, and what they are made of.
         defined: Columns by name, as far as the catalog still has them.
         key: That of its rows, see :func:`row_key_of`.
     """
     columns = []
-    for column, text in zip(relation.columns, types, strict=True):
+    for column, (text, underlying) in zip(relation.columns, types, strict=True):
         known = defined.get(column.name, ColumnDefinition())
-        columns.append(Column(column.name, text, known.nullable, known.default, known.extra))
+        columns.append(Column(column.name, text, known.nullable, known.default, known.extra, underlying))
     schema = TableSchema(TableId(database, relation.schema, relation.name), tuple(columns), key)
     return Definition(schema, schema.fingerprint(), signature_of(relation))
+
+
+def with_underlying(version: SchemaVersion, underlying: Sequence[str | None]) -> SchemaVersion:
+    """A version with what its types are made of now: labels are added to enums without a word in the log. What the
+    catalog does not know any more stays.
+    """
+    schema = version.schema
+    columns = tuple(
+        msgspec.structs.replace(column, underlying=now or column.underlying)
+        for column, now in zip(schema.columns, underlying, strict=True)
+    )
+    return msgspec.structs.replace(version, schema=msgspec.structs.replace(schema, columns=columns))
 
 
 def load_definitions(dsn: str, publication: str, captured: Callable[[str, str], bool], system_id: str) -> Loaded:
@@ -146,4 +159,4 @@ def definition_of_rows(database: str, rows: Sequence[tuple[Any, ...]]) -> tuple[
     identity_size = rows[0][14]
     is_hidden = identity_size is not None and identity_size > sum(column.is_key for column in relation.columns)
     row_key = row_key_of(relation, tuple(key or ()), is_hidden=is_hidden)
-    return relation, definition_of(database, relation, [row[9] for row in rows], defined, row_key)
+    return relation, definition_of(database, relation, [(row[9], row[15]) for row in rows], defined, row_key)

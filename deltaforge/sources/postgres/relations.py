@@ -16,7 +16,13 @@ from deltaforge.protocol.postgres.messages import Begin, Delete, Insert, Message
 from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.schema.versions import SchemaVersion
 from deltaforge.sources.postgres.catalog import Catalog
-from deltaforge.sources.postgres.definitions import definition_of, point_of, row_key_of, signature_of
+from deltaforge.sources.postgres.definitions import (
+    definition_of,
+    point_of,
+    row_key_of,
+    signature_of,
+    with_underlying,
+)
 from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper
 
 log = logging.getLogger(__name__)
@@ -162,10 +168,11 @@ class Relations:
         if known is not None:
             if relation.identity == "f":
                 self._compare_key(relation, known)
-            return known
+            return with_underlying(known, catalog.underlying_types(relation))
         key = row_key_of(relation, catalog.primary_key(relation), is_hidden=catalog.hides_key(relation))
         defined = catalog.column_definitions(relation)
-        definition = definition_of(self._mapper.database, relation, catalog.type_names(relation), defined, key)
+        types = list(zip(catalog.type_names(relation), catalog.underlying_types(relation), strict=True))
+        definition = definition_of(self._mapper.database, relation, types, defined, key)
         return self._registry.register(definition, point)
 
     def _compare_key(self, relation: Relation, known: SchemaVersion) -> None:

@@ -24,7 +24,7 @@ from deltaforge.records.values import converted
         ('"char"', Declared('"char"')),
         ('ext."My.""Type"""', Declared('My."Type"')),
         ("ext.hstore", Declared("hstore")),
-        ("interval day to second(3)", Declared("interval day to second", (3,))),
+        ("interval day to second(3)", Declared("interval", (3,))),
         ("geometry(Point,4326)", Declared("geometry", (4326,))),
     ],
 )

@@ -12,7 +12,12 @@ from deltaforge.schema.registry import SchemaRegistry, TableName
 from deltaforge.sources.postgres.catalog import Catalog
 from deltaforge.sources.postgres.client import connect, source_errors
 from deltaforge.sources.postgres.config import PostgresSourceConfig
-from deltaforge.sources.postgres.definitions import definition_of_rows, point_of, published_tables
+from deltaforge.sources.postgres.definitions import (
+    definition_of_rows,
+    point_of,
+    published_tables,
+    with_underlying,
+)
 from deltaforge.sources.postgres.event_mapper import CapturedTable, EventMapper
 from deltaforge.sources.postgres.snapshot.catalog import DEFINITION
 from deltaforge.sources.postgres.snapshot.marks import Since, Snapshot
@@ -63,6 +68,7 @@ class CopyableTables:
                     continue
                 relation, definition = definition_of_rows(self._mapper.database, rows[name])
                 version = self._registry.register(definition, point_of(end, 0, self._system_id))
+                version = with_underlying(version, [column.underlying for column in definition.schema.columns])
                 types = catalog.types([column.type_oid for column in relation.columns])
                 table = captured[name] = CapturedTable(relation, version, types, self._mapper)
                 table.digest = digests[relation.oid]
