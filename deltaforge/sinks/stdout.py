@@ -6,10 +6,13 @@ a pipe does with a line is not known here. A duplicate is the same line again af
 
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import stat
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 from deltaforge.config.model import StrictModel
@@ -19,8 +22,7 @@ from deltaforge.core.errors import SinkError
 from deltaforge.sinks.base import EncodedSinkConfig, Sink, SinkContext
 
 STDOUT = 1
-_WHOLE = threading.Lock()
-"""Held for what one sink writes at a time: a pipe takes it in pieces, and another's line must not come in between."""
+_OF_THIS_PROCESS = threading.Lock()
 
 
 class StdoutSinkConfig(EncodedSinkConfig):
@@ -54,7 +56,7 @@ class StdoutSink:
 
     def write(self, batch: Batch) -> None:
         lines = batch.encoded(self._encoder).lines()
-        with _WHOLE:
+        with _alone():
             _write_all(lines)
         self._bytes.inc(len(lines))
 
@@ -72,6 +74,25 @@ class StdoutSink:
 
     def close(self) -> None:
         """There is nothing to close."""
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """For what one sink writes at a time: a pipe takes it in pieces, and no line of another sink, of this process or of
+    another one of the pipeline, may come in between.
+
+    A record lock is of a process and an inode, be it a file, pipe, terminal or socket, and is given up by the kernel
+    when the process ends.
+    """
+    with _OF_THIS_PROCESS:
+        try:
+            fcntl.lockf(STDOUT, fcntl.LOCK_EX)
+        except OSError as exc:
+            raise _error(exc) from exc
+        try:
+            yield
+        finally:
+            fcntl.lockf(STDOUT, fcntl.LOCK_UN)
 
 
 def _write_all(data: bytes) -> None:

@@ -1,8 +1,10 @@
 """The stdout sink on a real file descriptor 1."""
 
+import json
 import os
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
@@ -19,6 +21,8 @@ if "nonblocking" in sys.argv:
     os.set_blocking(1, False)
 sink = StdoutSinkSpec.model_validate({"type": "stdout", "config": {"id": "s"}}).build(context())
 sink.open()
+if "tells" in sys.argv:
+    os.write(2, b".")
 try:
     for first in range(1, 2001, 500):
         sink.write(numbered_batch(first, 500))
@@ -41,6 +45,20 @@ def test_every_line_reaches_a_slow_reader_of_a_pipe():
     for arguments in ([], ["nonblocking"]):
         lines = run(*arguments, read=lambda process: process.communicate(timeout=60)[0].splitlines())
         assert [b'"id":%d}' % number in line for number, line in enumerate(lines, 1)] == [True] * 2000
+
+
+def test_lines_of_several_processes_are_not_mixed():
+    """A pipe takes a batch in pieces, so that another process comes to its turn in the middle of a line."""
+    (reader, writer), (ready, beginning) = os.pipe(), os.pipe()
+    command = [sys.executable, "-c", SCRIPT, "tells"]
+    processes = [subprocess.Popen(command, stdout=writer, stderr=beginning) for _ in range(2)]
+    os.close(writer)
+    with os.fdopen(reader, "rb") as pipe, os.fdopen(ready, "rb") as begun:
+        assert begun.read(len(processes)) == b".."
+        lines = pipe.read().splitlines()
+    os.close(beginning)
+    assert [process.wait(60) for process in processes] == [0, 0]
+    assert Counter(json.loads(line)["after"]["id"] for line in lines) == dict.fromkeys(range(1, 2001), 2)
 
 
 def test_a_reader_that_went_away_is_fatal():
