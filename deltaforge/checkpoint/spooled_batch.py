@@ -115,6 +115,7 @@ def decode_batch(data: bytes, table_of: Callable[[int], Any]) -> Batch:
         groups, position, is_tx_end=record.is_tx_end, byte_count=record.byte_count, received_at=received_at
     )
     batch.chunk = record.chunk
+    batch.now_ns = time.time_ns() if record.received_ms is None else record.received_ms * 1_000_000
     return batch
 
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Protocol, Self, overload
+from typing import Protocol, Self
 
-from deltaforge.core.errors import RecordError
+from deltaforge.core.encoded import EncodedValues
 from deltaforge.core.event import ChangeEvent, EventIds, SnapshotMark, mark_events, number_events
 from deltaforge.core.positions import Position
-from deltaforge.core.routing import row_key_bytes
 from deltaforge.core.row_ids import TouchedRows, touched_rows, without_rows
 from deltaforge.core.snapshot import ChunkMark, SnapshotState
 
@@ -145,60 +144,6 @@ class DecodedGroup(HeldEvents):
         return DecodedGroup(wanted) if wanted else None
 
 
-class EncodedValues(Protocol):
-    """The values of a batch's events, in order, as ``bytes``."""
-
-    @property
-    def byte_count(self) -> int:
-        """Bytes of all values."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int) -> bytes: ...
-
-    def __iter__(self) -> Iterator[bytes]: ...
-
-    def key(self, index: int) -> bytes:
-        """The row key of an event (:func:`deltaforge.core.routing.row_key`) in UTF-8.
-
-        Raises:
-            RecordError: It has none; ``index`` is the event's place.
-        """
-
-    def lines(self) -> bytes:
-        """All values, each followed by a line end."""
-
-
-class EncodedList(Sequence[bytes]):
-    """Values that were encoded one by one."""
-
-    def __init__(self, values: list[bytes], events: Sequence[ChangeEvent]) -> None:
-        self._values = values
-        self._events = events
-
-    @property
-    def byte_count(self) -> int:
-        return sum(map(len, self._values))
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    @overload
-    def __getitem__(self, index: int) -> bytes: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[bytes]: ...
-
-    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
-        return self._values[index]
-
-    def key(self, index: int) -> bytes:
-        return row_key_bytes(self._events[index], index)
-
-    def lines(self) -> bytes:
-        return b"".join(value + b"\n" for value in self._values)
-
-
 class EventEncoder(Protocol):
     """Makes bytes of events. Equal ``identity`` means equal bytes, so sinks can share the result."""
 
@@ -217,8 +162,12 @@ class EventEncoder(Protocol):
             RecordError: The event cannot be encoded; ``index`` is 0.
         """
 
-    def encode_groups(self, groups: Sequence[EventGroup]) -> EncodedValues:
-        """The values of all events of ``groups``: the same bytes as :meth:`encode` gives for each.
+    def encode_groups(self, groups: Sequence[EventGroup], now_ns: int = 0) -> EncodedValues:
+        """The messages of all events of ``groups``; the value of one is what :meth:`encode` gives.
+
+        Args:
+            groups: Those of a batch.
+            now_ns: Its :attr:`Batch.now_ns`, for documents that say when they were made.
 
         Raises:
             RecordError: An event cannot be encoded; ``index`` is its place.
@@ -241,6 +190,8 @@ class Batch:
         byte_count: Log bytes it came from, for limits and metrics.
         held_bytes: About how much memory it takes while nothing of it is decoded or encoded.
         received_at: ``time.monotonic()`` of its first byte, in seconds.
+        now_ns: About the same on the wall clock, in nanoseconds since 1970; 0 where nobody says. It stays as it is, so
+            that encoding again gives the same bytes.
         taken_at: The same when the dataflow took it from the reader; 0 before that.
         reader_count: How many sinks have yet to call :meth:`release`; the encoded values stay until then.
         chunk: Which part of a snapshot its rows are; None: changes of the log. A chunk is never cut or joined.
@@ -249,8 +200,8 @@ class Batch:
     """
 
     __slots__ = (
-        "_encoded", "_events", "byte_count", "chunk", "event_count", "groups", "held_bytes", "is_tx_end", "packed",
-        "position", "reader_count", "received_at", "snapshot", "taken_at",
+        "_encoded", "_events", "byte_count", "chunk", "event_count", "groups", "held_bytes", "is_tx_end", "now_ns",
+        "packed", "position", "reader_count", "received_at", "snapshot", "taken_at",
     )  # fmt: skip
 
     def __init__(
@@ -271,6 +222,7 @@ class Batch:
         self.byte_count = byte_count
         self.held_bytes = byte_count + GROUP_BYTES * len(self.groups)
         self.received_at = received_at
+        self.now_ns = 0
         self.taken_at = 0.0
         self.reader_count = 1
         self.chunk: ChunkMark | None = None
@@ -299,12 +251,14 @@ class Batch:
         """Batches that follow each other and end with transactions, as one."""
         if len(batches) == 1:
             return batches[0]
-        return cls.of_groups(
+        joined = cls.of_groups(
             [group for batch in batches for group in batch.groups],
             batches[-1].position,
             byte_count=sum(batch.byte_count for batch in batches),
             received_at=batches[0].received_at,
         )
+        joined.now_ns = batches[0].now_ns
+        return joined
 
     def events(self) -> Sequence[ChangeEvent]:
         """The events as objects, in log order. Not to be changed.
@@ -317,14 +271,14 @@ class Batch:
         return self._events
 
     def encoded(self, encoder: EventEncoder) -> EncodedValues:
-        """One value per event, shared by all sinks with the same encoder identity.
+        """The messages of the events, shared by all sinks with the same encoder identity.
 
         Raises:
             RecordError: An event cannot be encoded; ``index`` is its place in this batch.
         """
         values = self._encoded.get(encoder.identity)
         if values is None:
-            values = self._encoded[encoder.identity] = encoder.encode_groups(self.groups)
+            values = self._encoded[encoder.identity] = encoder.encode_groups(self.groups, self.now_ns)
         return values
 
     def release(self) -> None:
@@ -349,7 +303,7 @@ class Batch:
             byte_count=self.byte_count,
             received_at=self.received_at,
         )
-        batch.chunk, batch.snapshot = self.chunk, self.snapshot
+        batch.chunk, batch.snapshot, batch.now_ns = self.chunk, self.snapshot, self.now_ns
         return batch
 
     def where(self, wants: Callable[[ChangeEvent], bool]) -> Batch:
@@ -384,16 +338,3 @@ class Batch:
         """
         rest = (self.between(0, index), self.between(index + 1, self.event_count))
         return self.with_groups([group for part in rest for group in part.groups])
-
-
-def encode_each(encoder: EventEncoder, groups: Sequence[EventGroup]) -> EncodedList:
-    """The values of all events, one by one: ``encode_groups`` of an encoder that has no faster way."""
-    events = [event for group in groups for event in group.events()]
-    encode, values = encoder.encode, list[bytes]()
-    try:
-        for event in events:
-            values.append(encode(event))
-    except RecordError as error:
-        error.index = len(values)
-        raise
-    return EncodedList(values, events)

@@ -147,16 +147,27 @@ class MessageKey:
             RecordError: The key has no JSON text or is not Unicode.
         """
         try:
-            return self._text(event).encode()
+            key = self._given(event)
+            return (self._default(event) if key is None else key).encode()
         except ValueError as exc:
             raise _no_key(event, index, exc) from exc
 
-    def _text(self, event: ChangeEvent) -> str:
+    def given(self, event: ChangeEvent, index: int) -> bytes | None:
+        """The key that was routed, or that of the template; None where the default is the key.
+
+        Raises:
+            RecordError: It is not Unicode.
+        """
+        try:
+            key = self._given(event)
+            return None if key is None else key.encode()
+        except ValueError as exc:
+            raise _no_key(event, index, exc) from exc
+
+    def _given(self, event: ChangeEvent) -> str | None:
         if event.routing is not None and event.routing.key is not None:
             return event.routing.key
-        if self.template is not None:
-            return self.template.render(event, self._empty)
-        return self._default(event)
+        return None if self.template is None else self.template.render(event, self._empty)
 
     def _empty(self, path: str) -> str:
         self.note_missing(path)

@@ -15,10 +15,12 @@ from pydantic import Field
 from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn, Secret
+from deltaforge.core.encoded import NO_RULES, EncodedMessage, EncodedMessages, MessageRules
 from deltaforge.core.errors import RecordError, SpecError
 from deltaforge.core.event import ChangeEvent
+from deltaforge.core.routing import row_key_bytes
 from deltaforge.core.table import TableSchema
-from deltaforge.encodings.base import EncodedMessage, Run, RunEncoder
+from deltaforge.encodings.base import DestinationEncoder, EncoderContext, Run
 from deltaforge.encodings.registered import RecordCompiler, RegisteredRecords
 from deltaforge.encodings.registry_meter import NO_METER, RegistryMeter
 from deltaforge.encodings.schema_ids import SchemaIds
@@ -75,21 +77,21 @@ class AvroEncodingSpec(RegistrySettings):
         "string", description="Form of date and time without a time zone."
     )
 
-    def build(self, envelope: Envelope | RecordForm) -> RunEncoder:
+    def build(self, envelope: Envelope | RecordForm, rules: MessageRules = NO_RULES) -> DestinationEncoder:
         """The encoder of an envelope.
 
         Raises:
             SpecError: The envelope has no records.
         """
         if isinstance(envelope, RecordForm):
-            return AvroEncoder(self, FormCompiler(envelope))
+            return AvroEncoder(self, FormCompiler(envelope), rules)
         if envelope.identity != ("native",):
             raise SpecError(
                 f"avro has no records of envelope {envelope.identity[0]}",
                 hint="use envelope: native or {type: debezium, dialect: connect}, or encoding: json",
             )
         modes = CdcModes(self.unsigned_bigint_mode, self.enum_mode, self.naive_timestamp_mode)
-        return AvroEncoder(self, CdcCompiler(modes))
+        return AvroEncoder(self, CdcCompiler(modes), rules)
 
 
 class FormCompiler:
@@ -103,6 +105,9 @@ class FormCompiler:
 
     def written(self, compiled: Compiled, _event: ChangeEvent, _table: TableSchema, /) -> RecordPlan:
         return compiled.plan  # it has bytes for all events
+
+    def key_of(self, _event: ChangeEvent, _index: int, /) -> None:
+        return None  # a table without a key has messages without one
 
     def schema_text(self, schema: Schema) -> str:
         return avro_schema(schema, "connect")
@@ -120,6 +125,9 @@ class CdcCompiler:
     def written(self, compiled: Compiled, event: ChangeEvent, table: TableSchema, /) -> RecordPlan:
         return naming_unavailable(compiled, event, table, self._modes)
 
+    def key_of(self, event: ChangeEvent, index: int, /) -> bytes:
+        return row_key_bytes(event, index)
+
     def schema_text(self, schema: Schema) -> str:
         return avro_schema(schema, "plain")
 
@@ -129,24 +137,30 @@ class AvroEncoder:
 
     content_type = "application/avro"
 
-    def __init__(self, settings: RegistrySettings, compiler: RecordCompiler) -> None:
-        self._settings, self._compiler = settings, compiler
+    def __init__(self, settings: RegistrySettings, compiler: RecordCompiler, rules: MessageRules = NO_RULES) -> None:
+        self._settings, self._compiler, self._rules = settings, compiler, rules
         self._meter: RegistryMeter = NO_METER
         self._opened: RegisteredRecords | None = None
 
-    def open(self) -> None:
+    def open(self, context: EncoderContext) -> None:
+        del context
         self._records().doubt()
 
-    def encode_run(self, run: Run) -> Sequence[EncodedMessage]:
-        records = self._records()
-        found: list[EncodedMessage] = []
-        for event, key in zip(run.events, run.keys, strict=True):
-            try:
-                message = records.messages(event, run.destination, time.time_ns())[0]
-            except RecordError as error:
-                error.index = len(found)
-                raise
-            found.append(EncodedMessage(message.key or key, message.value or b""))
+    def encode(self, runs: Sequence[Run], now_ns: int) -> EncodedMessages:
+        records, found = self._records(), EncodedMessages()
+        for run in runs:
+            for event in (event for group in run.groups for event in group.events()):
+                try:
+                    messages = records.messages(event, run.destination, now_ns)
+                except RecordError as error:
+                    error.index = found.event_count
+                    raise
+                found.append(
+                    [
+                        EncodedMessage(message.key or self._compiler.key_of(event, found.event_count), message.value)
+                        for message in messages
+                    ]
+                )
         return found
 
     def close(self) -> None:

@@ -5,34 +5,44 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from deltaforge.core.batch import EventGroup
+from deltaforge.core.encoded import EncodedValues
 from deltaforge.core.event import ChangeEvent
+from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.observability.waiting import Waiting
 
 
 class Run(NamedTuple):
-    """Neighbours in a batch that go to one destination and are of one table.
+    """Neighbours in a batch that go to one destination and are of one table, by one definition of it.
 
     Attributes:
         destination: Topic, stream or subject; empty for sinks that have none.
-        events: At least one.
-        keys: Of the events, as text.
+        groups: At least one.
+        at: The place of the first event in the batch.
     """
 
     destination: str
-    events: Sequence[ChangeEvent]
-    keys: Sequence[bytes]
+    groups: list[EventGroup]
+    at: int
+
+    def head(self) -> ChangeEvent:
+        """The first event; its images may be missing."""
+        return self.groups[0].head()
 
 
-class EncodedMessage(NamedTuple):
-    """The bytes of one event."""
+class EncoderContext(NamedTuple):
+    """For which sink an encoder works, and where it says what it waits for."""
 
-    key: bytes
-    value: bytes
+    pipeline: str
+    sink: str
+    metrics: PipelineMetrics
+    waiting: Waiting
 
 
 @runtime_checkable
-class RunEncoder(Protocol):
-    """Makes bytes of events for which it needs more than the events: where they go, and perhaps a server that it asks,
-    such as a registry of schemas. What needs neither is a :class:`deltaforge.core.batch.EventEncoder`.
+class DestinationEncoder(Protocol):
+    """Makes messages of events for which it needs more than the events: where they go, and perhaps a server that it
+    asks, such as a registry of schemas. What needs neither is a :class:`deltaforge.core.batch.EventEncoder`.
 
     Attributes:
         content_type: Of the values, as in HTTP.
@@ -40,19 +50,23 @@ class RunEncoder(Protocol):
 
     content_type: str
 
-    def open(self) -> None:
+    def open(self, context: EncoderContext) -> None:
         """Connect to what it asks; may be called again, also without :meth:`close` before.
 
         Raises:
             SinkError: It cannot.
         """
 
-    def encode_run(self, run: Run) -> Sequence[EncodedMessage]:
-        """The keys and values of all events of a run, in order.
+    def encode(self, runs: Sequence[Run], now_ns: int) -> EncodedValues:
+        """The messages of all events of a batch.
+
+        Args:
+            runs: They are all of the batch, in order.
+            now_ns: Its :attr:`deltaforge.core.batch.Batch.now_ns`.
 
         Raises:
             SinkError: What it asks does not answer, or refuses.
-            RecordError: An event cannot be encoded; ``index`` is its place in the run.
+            RecordError: An event cannot be encoded; ``index`` is its place in the batch.
         """
 
     def close(self) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Iterator, Sequence
-from typing import Literal, overload
+from collections.abc import Hashable, Sequence
+from typing import Literal
 
-from deltaforge.core.batch import EncodedValues, EventGroup
+from deltaforge.core.batch import EventGroup
+from deltaforge.core.encoded import NO_RULES, EncodedMessage, EncodedMessages, EncodedValues, MessageRules
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
-from deltaforge.core.routing import row_key_bytes
 from deltaforge.envelopes.base import RecordForm
 from deltaforge.records.compiled import Compiled, Typed
 from deltaforge.records.connect_schema import connect_schema
@@ -26,23 +26,34 @@ class JsonRecordEncoder:
     Args:
         form: The records.
         schemas: ``inline``: a message is ``{"schema": …, "payload": …}``.
+        rules: Of the sink; they win over those of the form.
         defaults_for_null: Whether NULL is written as the default of its column.
     """
 
     content_type = "application/json"
 
-    def __init__(self, form: RecordForm, schemas: Literal["none", "inline"], *, defaults_for_null: bool) -> None:
-        self.identity: Hashable = ("json", *form.identity, schemas, defaults_for_null)
+    def __init__(
+        self,
+        form: RecordForm,
+        schemas: Literal["none", "inline"],
+        rules: MessageRules = NO_RULES,
+        *,
+        defaults_for_null: bool,
+    ) -> None:
+        self.identity: Hashable = ("json", *form.identity, schemas, defaults_for_null, rules)
+        self._rules = rules
         self._form, self._schemas, self._defaults_for_null = form, schemas, defaults_for_null
         self._plans: dict[Hashable, tuple[object, RecordPlan]] = {}
 
     def encode(self, event: ChangeEvent) -> bytes:
         return self._messages(event, 0, time.time_ns())[0].value or b""
 
-    def encode_groups(self, groups: Sequence[EventGroup]) -> EncodedValues:
+    def encode_groups(self, groups: Sequence[EventGroup], now_ns: int = 0) -> EncodedValues:
         events = [event for group in groups for event in group.events()]
-        now_ns = time.time_ns()
-        return EncodedRecords([self._messages(event, index, now_ns)[0] for index, event in enumerate(events)], events)
+        values = EncodedMessages()
+        for index, event in enumerate(events):
+            values.append([EncodedMessage(*message) for message in self._messages(event, index, now_ns)])
+        return values
 
     def _messages(self, event: ChangeEvent, index: int, now_ns: int) -> Sequence[RecordMessage]:
         try:
@@ -72,6 +83,10 @@ class JsonRecordEncoder:
                 self._plans.clear()
             compiled = self._form.compiled(event, "json", defaults_for_null=self._defaults_for_null)
             plan = compiled.plan if self._schemas == "none" else with_inline_schemas(compiled)
+            if self._rules.tombstones is not None:
+                plan = plan._replace(marks_deletes=self._rules.tombstones)
+            if self._rules.splits_key_changes is not None:
+                plan = plan._replace(splits_key_changes=self._rules.splits_key_changes)
             found = self._plans[place] = event.schema, plan
         return found[1]
 
@@ -88,38 +103,3 @@ def with_inline_schemas(compiled: Compiled) -> RecordPlan:
 
 def _before_payload(schema: bytes) -> bytes:
     return b'{"schema":' + schema + b',"payload":'
-
-
-class EncodedRecords(Sequence[bytes]):
-    """Messages of events that were encoded one by one."""
-
-    def __init__(self, messages: list[RecordMessage], events: Sequence[ChangeEvent]) -> None:
-        self._messages, self._events = messages, events
-
-    @property
-    def byte_count(self) -> int:
-        return sum(map(len, self))
-
-    def __len__(self) -> int:
-        return len(self._messages)
-
-    @overload
-    def __getitem__(self, index: int) -> bytes: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> list[bytes]: ...
-
-    def __getitem__(self, index: int | slice) -> bytes | list[bytes]:
-        if isinstance(index, slice):
-            return [message.value or b"" for message in self._messages[index]]
-        return self._messages[index].value or b""
-
-    def __iter__(self) -> Iterator[bytes]:
-        return (message.value or b"" for message in self._messages)
-
-    def key(self, index: int) -> bytes:
-        key = self._messages[index].key
-        return row_key_bytes(self._events[index], index) if key is None else key
-
-    def lines(self) -> bytes:
-        return b"".join(value + b"\n" for value in self)

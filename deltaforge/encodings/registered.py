@@ -37,6 +37,9 @@ class RecordCompiler(Protocol):
     def written(self, compiled: Compiled, event: ChangeEvent, table: TableSchema, /) -> RecordPlan:
         """The plan of one event that the compiled plan has no bytes for; that plan again if there is none."""
 
+    def key_of(self, event: ChangeEvent, index: int, /) -> bytes | None:
+        """The key of an event whose table has none; None: its messages have none either."""
+
     def schema_text(self, schema: Schema) -> str:
         """A schema as the registry gets it."""
 

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field
 
 from deltaforge.core.batch import EventEncoder
+from deltaforge.core.encoded import NO_RULES, MessageRules
 from deltaforge.encodings.avro import AvroEncodingSpec
-from deltaforge.encodings.base import RunEncoder
+from deltaforge.encodings.base import DestinationEncoder
 from deltaforge.encodings.json import JsonEncodingSpec
 from deltaforge.envelopes.base import EnvelopeSpec
 
@@ -27,10 +28,14 @@ AnyEncoding = Annotated[
 """The ``encoding`` of a sink: ``json`` or ``{type: avro, schema_registry_url: …}``."""
 
 
-def build_encoder(envelope: EnvelopeSpec, encoding: JsonEncodingSpec | AvroEncodingSpec) -> EventEncoder | RunEncoder:
-    """What makes the value bytes of a sink: the event in its envelope, encoded.
+def build_encoder(
+    envelope: EnvelopeSpec,
+    encoding: JsonEncodingSpec | AvroEncodingSpec,
+    rules: MessageRules = NO_RULES,
+) -> EventEncoder | DestinationEncoder:
+    """What makes the messages of a sink: the event in its envelope, encoded.
 
     Raises:
         SpecError: The encoding is not available in this version.
     """
-    return encoding.build(envelope.build())
+    return encoding.build(envelope.build(), rules)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from typing import TYPE_CHECKING, Protocol, TypeAlias
 
-from deltaforge.core.batch import EncodedValues, EventGroup
+from deltaforge.core.batch import EventGroup
+from deltaforge.core.encoded import EncodedValues
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.template import Part
 from deltaforge.kernel.captured import CapturedTable, OpenTransaction
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 CopiedRows: TypeAlias = "native.CopiedRows"
 CopyData: TypeAlias = "native.CopyData"
 CopyReader: TypeAlias = "native.CopyReader"
+EncodedEvents: TypeAlias = "native.EncodedEvents"
 JsonForm: TypeAlias = "native.JsonForm"
 RecordProgram: TypeAlias = "native.RecordProgram"
 RowGroup: TypeAlias = "native.RowGroup"
@@ -35,12 +37,15 @@ class Targets(Protocol):
         """The topic, stream or subject."""
 
     def key(self, index: int, /) -> bytes | None:
-        """The key; None for that which events have without a template."""
+        """The key; None for that which messages have without a template."""
 
     def headers(self, index: int, /) -> dict[str, str]:
         """The headers; usually none."""
 
-    def append(self, destination: str, key: bytes, headers: dict[str, str], /) -> None:
+    def run_end(self, index: int, stop: int, /) -> int:
+        """The first place up to ``stop`` with another destination than that at ``index``; ``stop`` if there is none."""
+
+    def append(self, destination: str, key: bytes | None, headers: dict[str, str], /) -> None:
         """Add an event that was looked at elsewhere. Its destination is allowed."""
 
     def extend(self, groups: list[EventGroup], start: int, /) -> int:

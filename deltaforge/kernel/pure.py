@@ -87,7 +87,7 @@ class Targets:
     """What Python has found, event by event."""
 
     def __init__(self) -> None:
-        self._targets: list[tuple[str, bytes, dict[str, str]]] = []
+        self._targets: list[tuple[str, bytes | None, dict[str, str]]] = []
 
     def __len__(self) -> int:
         return len(self._targets)
@@ -96,15 +96,20 @@ class Targets:
         """Where the event at ``index`` goes."""
         return self._targets[index][0]
 
-    def key(self, index: int) -> bytes:
-        """Its key."""
+    def key(self, index: int) -> bytes | None:
+        """Its key; None for that which messages have without a template."""
         return self._targets[index][1]
 
     def headers(self, index: int) -> dict[str, str]:
         """Its headers."""
         return self._targets[index][2]
 
-    def append(self, destination: str, key: bytes, headers: dict[str, str]) -> None:
+    def run_end(self, index: int, stop: int) -> int:
+        """The first place up to ``stop`` with another destination."""
+        destination = self._targets[index][0]
+        return next((n for n in range(index, stop) if self._targets[n][0] != destination), stop)
+
+    def append(self, destination: str, key: bytes | None, headers: dict[str, str]) -> None:
         """Add an event."""
         self._targets.append((destination, key, headers))
 

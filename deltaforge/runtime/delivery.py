@@ -24,6 +24,7 @@ from deltaforge.core.batch import Batch
 from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.observability.kill_points import reached
+from deltaforge.observability.waiting import Waiting
 from deltaforge.runtime.barrier import Barrier, is_waited_for
 from deltaforge.runtime.barrier_requests import BarrierRequests
 from deltaforge.runtime.crossing import Arrivals, PackedBatch
@@ -38,7 +39,7 @@ from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.runtime.spools import Spools
 from deltaforge.runtime.tap import Tap
 from deltaforge.runtime.unmarked import unmarked_files
-from deltaforge.sinks.base import SinkConfig, SinkContext, SinkSpec, Waiting, asked_by
+from deltaforge.sinks.base import SinkConfig, SinkContext, SinkSpec, asked_by
 
 SLOW_OPENING_SECS = 2.0
 """A sink that is not open by then is shown as an error: no answer at all is what a wrong address often looks like."""

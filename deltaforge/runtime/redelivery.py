@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from deltaforge.core.batch import Batch
@@ -27,6 +28,7 @@ class Redelivery:
         self, event: ChangeEvent, on_ack: Callable[[], object], check: Callable[[], object] = lambda: None
     ) -> None:
         self.batch = Batch([event], NOWHERE)
+        self.batch.now_ns = time.time_ns()
         self.error: str | None = "not delivered yet"
         self._on_ack = on_ack
         self._check = check

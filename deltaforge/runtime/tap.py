@@ -200,8 +200,7 @@ class Listener:
         if wanted is None:
             return []
         try:
-            encoded = self._encoder.encode_groups([wanted])
-            values = [encoded[index] for index in range(len(encoded))]
+            values = [value for value in self._encoder.encode_groups([wanted]) if value is not None]
         except DeltaForgeError as error:  # the sinks will say so, too
             log.debug("events cannot be shown: %s", error)
             self.left_out += wanted.event_count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,15 +16,13 @@ from deltaforge.core.errors import SpecError
 from deltaforge.core.event import Asked
 from deltaforge.core.resume import SinkProgress
 from deltaforge.core.template import Template
-from deltaforge.encodings.base import RunEncoder
+from deltaforge.encodings.base import DestinationEncoder
 from deltaforge.encodings.json import JsonEncodingSpec
 from deltaforge.encodings.spec import AnyEncoding, build_encoder
 from deltaforge.envelopes.native import NativeEnvelopeSpec
 from deltaforge.envelopes.spec import AnyEnvelope
 from deltaforge.observability.metrics import PipelineMetrics
-
-SAID_AGAIN_SECS = 2.0
-"""A sink that still waits says so more often than this."""
+from deltaforge.observability.waiting import Waiting
 
 
 class SinkFilter(StrictModel):
@@ -116,26 +113,9 @@ class EncodedSinkConfig(SinkConfig):
             SpecError: The encoding is not available in this version, or needs to know where an event goes.
         """
         encoder = build_encoder(self.envelope, self.encoding)
-        if isinstance(encoder, RunEncoder):
+        if isinstance(encoder, DestinationEncoder):
             raise SpecError(f"{self.encoding.type} needs a sink with destinations", hint="use encoding: json")
         return encoder
-
-
-class Waiting:
-    """What a sink waits for inside of a call that takes long: shown before the call fails. From any thread."""
-
-    def __init__(self) -> None:
-        self._noted: tuple[float, str] | None = None
-
-    def note(self, reason: str) -> None:
-        """Say it, again and again for as long as it is so."""
-        self._noted = time.monotonic(), reason
-
-    @property
-    def reason(self) -> str | None:
-        """None if nothing was said lately."""
-        noted = self._noted
-        return noted[1] if noted is not None and time.monotonic() - noted[0] < SAID_AGAIN_SECS else None
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,7 @@ from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn
 from deltaforge.core.batch import Batch
 from deltaforge.core.delivery import DeliveryReport
+from deltaforge.core.encoded import EncodedValues
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
@@ -120,6 +121,7 @@ class RedisSink:
 
     def __init__(self, config: RedisSinkConfig, context: SinkContext) -> None:
         self._config = config
+        self._context = context
         self._stream = Destination(config.stream, "stream")
         self._messages = Messages(config, self._stream, config.key, _event_id)
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
@@ -130,7 +132,7 @@ class RedisSink:
 
     def open(self) -> None:
         self.close()
-        self._messages.open()
+        self._messages.open(self._context)
         client = self._config.connected(self._name)
         with asked("connect to redis"):
             self._end_earlier(client)
@@ -158,12 +160,10 @@ class RedisSink:
     def write(self, batch: Batch) -> None:
         messages = self._messages.of(batch)
         deadline = time.monotonic() + self._config.batch_timeout_secs
-        start = 0
-        for commands, count in list(_pipelines(batch, messages)):  # all of them before the first is sent
+        for commands, places in list(_pipelines(batch, messages)):  # all of them before the first is sent
             if time.monotonic() > deadline:
                 raise SinkError(f"redis took more than {self._config.batch_timeout_secs} s for a batch", kind="timeout")
-            self._refused += _refusals(self._send(commands, count), batch, start)
-            start += count
+            self._refused += _refusals(self._send(commands, len(places)), batch, places)
         self._bytes.inc(messages.values.byte_count)
 
     def flush(self) -> DeliveryReport:
@@ -200,33 +200,50 @@ class RedisSink:
                 pool.release(connection)
 
 
-def _pipelines(batch: Batch, messages: Outgoing) -> Iterator[tuple[list[bytes], int]]:
-    """Packed commands of a batch and their number, in pipelines that are not too long."""
-    packed: list[bytes] = []
-    count = index = 0
+def _pipelines(batch: Batch, messages: Outgoing) -> Iterator[tuple[list[bytes], list[int]]]:
+    """Packed commands of a batch with the places of their events, in pipelines that are not too long."""
+    packed, places = list[bytes](), list[int]()
+    values, index, at = messages.values, 0, 0  # the next event, and the next message
     for group in batch.groups:
-        at_once = backend.xadd_commands(group, messages.values, messages.targets, index)
+        stop = index + group.event_count
+        at_once = backend.xadd_commands(group, values, messages.targets, index)
         if at_once is not None:
             packed.append(at_once)
+            places += range(index, stop)
+            at += group.event_count
         else:
-            packed += [_command(event, messages, n) for n, event in enumerate(group.events(), index)]
-        count, index = count + group.event_count, index + group.event_count
-        if count >= PIPELINE_COMMANDS:
-            yield packed, count
-            packed, count = [], 0
-    if count:
-        yield packed, count
+            for place, event in enumerate(group.events(), index):
+                end = _end_of(values, at, place)
+                found = [_command(event, messages, n, n - at) for n in range(at, end) if values[n] is not None]
+                packed += found
+                places += [place] * len(found)
+                at = end
+        index = stop
+        if len(places) >= PIPELINE_COMMANDS:
+            yield packed, places
+            packed, places = [], []
+    if places:
+        yield packed, places
 
 
-def _command(event: ChangeEvent, messages: Outgoing, index: int) -> bytes:
-    """The command that adds an event."""
-    fields: list[str | bytes] = ["event_id", _event_id(event), "idempotency_key", idempotency_key(event)]
-    fields += ["df-event", messages.values[index]]
+def _end_of(values: EncodedValues, at: int, event: int) -> int:
+    """The place behind the messages of an event, which begin at ``at`` if it has any."""
+    while at < len(values) and values.event_of(at) == event:
+        at += 1
+    return at
+
+
+def _command(event: ChangeEvent, messages: Outgoing, index: int, number: int) -> bytes:
+    """The command that adds a message: the first of its event, or a later one, which is no duplicate of it."""
+    place = messages.values.event_of(index)
+    identity = f"{idempotency_key(event)}|{number}" if number else idempotency_key(event)
+    fields: list[str | bytes] = ["event_id", _event_id(event), "idempotency_key", identity]
+    fields += ["df-event", messages.values[index] or b""]
     if key := messages.key(index):
         fields += ["df-key", key]
-    if headers := messages.targets.headers(index):
+    if headers := messages.targets.headers(place):
         fields += ["df-headers", encode_json(headers)]
-    return _packed(["XADD", messages.targets.destination(index), "*", *fields])
+    return _packed(["XADD", messages.targets.destination(place), "*", *fields])
 
 
 def _packed(arguments: Sequence[str | bytes]) -> bytes:
@@ -280,17 +297,18 @@ def _check_rights(client: Redis, stream: str) -> None:
             raise sink_error(f"redis takes nothing for stream {stream}", refused) from refused
 
 
-def _refusals(replies: Sequence[Exception | None], batch: Batch, start: int) -> Iterator[RecordError]:
-    """The entries that the server refused for what they are: their stream's name is that of a key of another type.
+def _refusals(replies: Sequence[Exception | None], batch: Batch, places: Sequence[int]) -> Iterator[RecordError]:
+    """The events whose entries the server refused for what they are: their stream's name is that of a key of another
+    type.
 
     Raises:
         SinkError: The server refused one for another reason, which is no fault of the entry.
     """
-    errors = [(index, reply) for index, reply in enumerate(replies, start) if reply is not None]
-    for _, reply in errors:
+    errors = {index: reply for index, reply in zip(places, replies, strict=True) if reply is not None}
+    for reply in errors.values():
         if word_of(reply) != "WRONGTYPE":
             raise sink_error("redis refused an entry", reply)
-    for index, _ in errors:
+    for index in errors:
         refused = RecordError("redis key is not a stream", index=index, kind="routing")
         refused.batch = batch
         yield refused

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable
 
 from deltaforge.core.batch import Batch, EventGroup
@@ -145,14 +146,14 @@ class TransactionBatcher:
         if not self._has_moved:
             return
         self._cut_at = now
-        self._due.append(
-            Batch.of_groups(
-                self._numbered(self._closed),
-                self._position(),
-                byte_count=self._closed_bytes,
-                received_at=self._first_at,
-            )
+        batch = Batch.of_groups(
+            self._numbered(self._closed),
+            self._position(),
+            byte_count=self._closed_bytes,
+            received_at=self._first_at,
         )
+        batch.now_ns = time.time_ns()
+        self._due.append(batch)
         self._closed, self._closed_bytes, self._closed_events, self._has_moved = [], 0, 0, False
 
     def _numbered(self, groups: list[EventGroup]) -> list[EventGroup]:
@@ -167,6 +168,7 @@ class TransactionBatcher:
             byte_count=self._open_bytes,
             received_at=self._first_at,
         )
+        batch.now_ns = time.time_ns()
         self._due.append(batch)
         self._open, self._open_bytes, self._open_events = [], 0, 0
         self.has_split_transaction = True

@@ -3,7 +3,7 @@
 import random
 import struct
 
-from deltaforge.core.batch import EventGroup, encode_each
+from deltaforge.core.batch import EventGroup
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.kernel import backend, pure
 from deltaforge.kernel import compiled as kernel
@@ -54,7 +54,7 @@ class MysqlCase(mysql_rows.Case):
         return result_of(self, lambda: self.encoder.encode_groups(self.groups()))
 
     def by_python(self) -> list[bytes] | str:
-        return result_of(self, lambda: encode_each(self.encoder, self.python_groups()))
+        return result_of(self, lambda: self.encoder.encode_each(self.python_groups()))
 
 
 class PostgresCase(postgres_rows.Case):
@@ -91,7 +91,7 @@ class PostgresCase(postgres_rows.Case):
         return result_of(self, lambda: self.encoder.encode_groups(self.groups()))
 
     def by_python(self) -> list[bytes] | str:
-        return result_of(self, lambda: encode_each(self.encoder, self.python_groups()))
+        return result_of(self, lambda: self.encoder.encode_each(self.python_groups()))
 
 
 def result_of(case, encode) -> list[bytes] | str:

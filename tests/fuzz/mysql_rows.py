@@ -4,7 +4,6 @@ import random
 
 import msgspec
 
-from deltaforge.core.batch import encode_each
 from deltaforge.core.errors import DeltaForgeError, UnsupportedValueError
 from deltaforge.kernel import backend, pure
 from deltaforge.protocol.mysql.rows import RowDecoder, Rows
@@ -51,7 +50,7 @@ class Case:
         try:
             group = RowGroup(self.table, self.rows, self._transaction(pure.Transaction), PLACE)
             group.tx_end = True
-            values = encode_each(self.encoder, [group])
+            values = self.encoder.encode_each([group])
         except DeltaForgeError as error:
             return f"{type(error).__name__}: {error}"
         return [b"%s %s" % (values.key(n), values[n]) for n in range(len(values))]

@@ -3,7 +3,7 @@
 import random
 import struct
 
-from deltaforge.core.batch import DecodedGroup, encode_each
+from deltaforge.core.batch import DecodedGroup
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.kernel import compiled as kernel
@@ -98,7 +98,7 @@ class Case:
             for data in self.messages:
                 place.ordinal += 1
                 events.append(self.table.mapper.row(self.table, decode_message(data), place))
-            return keyed(encode_each(self.encoder, [DecodedGroup(events)]))
+            return keyed(self.encoder.encode_each([DecodedGroup(events)]))
         except DeltaForgeError as error:
             return f"{type(error).__name__}: {error}"
 

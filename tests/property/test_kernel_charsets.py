@@ -4,7 +4,6 @@ import random
 
 import pytest
 
-from deltaforge.core.batch import encode_each
 from deltaforge.encodings.json import JsonEncoder
 from deltaforge.envelopes.native import NativeEnvelope
 from deltaforge.kernel import backend, compiled, description
@@ -56,7 +55,7 @@ def test_text_of_a_character_set(charset):
     rows, transaction = Rows("write", 1, 1, 1, 1, data, 0), backend.Transaction("mysql", "s", "f:4", "", None)
 
     group = row_group(table, rows, transaction, PLACE)
-    by_python = encode_each(NATIVE, [RowGroup(table, rows, transaction, PLACE)])
+    by_python = NATIVE.encode_each([RowGroup(table, rows, transaction, PLACE)])
 
     assert isinstance(group, compiled.RowGroup)
     assert list(NATIVE.encode_groups([group])) == list(by_python)

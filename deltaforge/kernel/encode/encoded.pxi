@@ -1,4 +1,4 @@
-# What becomes of waiting rows when a sink asks for JSON: values and keys in two blocks of memory.
+# What becomes of waiting rows when a sink asks for messages: values and keys in two blocks of memory.
 
 cdef enum:
     GROUPS_AT_ONCE = 64
@@ -8,10 +8,18 @@ cdef extern from "Python.h":
     object PySeqIter_New(object)
 
 
-cdef class EncodedEvents:
-    """Values and row keys of events, in two blocks of memory. A sequence of the values as ``bytes``.
+cdef struct Owner:
+    Py_ssize_t event   # the place of the event that a message is of
+    bint has_key
+    bint has_headers
 
-    Each value in the block is followed by a line end, which does not belong to it.
+
+cdef class EncodedEvents:
+    """The messages of events: values and keys, in two blocks of memory. A sequence of the values as ``bytes``, None for
+    tombstones.
+
+    Each value in the block is followed by a line end, which does not belong to it. A tombstone has neither: it ends one
+    byte before it begins.
     """
 
     cdef Output values
@@ -20,6 +28,10 @@ cdef class EncodedEvents:
     cdef Py_ssize_t* key_ends
     cdef Py_ssize_t count
     cdef Py_ssize_t capacity
+    cdef readonly Py_ssize_t event_count
+    cdef Py_ssize_t tombstone_count
+    cdef Owner* owners             # NULL: each message is that of the event at its place, with a key and without headers
+    cdef dict _headers             # by place; of few messages, or of none
     cdef KnownRow _known           # the row that was declined last
     cdef bint _stops_at_decimals   # declines rows with numbers that readers of JSON may not keep exactly
 
@@ -28,30 +40,51 @@ cdef class EncodedEvents:
         free(self.keys.data)
         free(self.value_ends)
         free(self.key_ends)
+        free(self.owners)
 
     def __len__(self):
         return self.count
 
-    def __getitem__(self, Py_ssize_t index):
+    cdef int _check(self, Py_ssize_t index) except -1:
         if index < 0 or index >= self.count:
             raise IndexError(index)
+        return 0
+
+    def __getitem__(self, Py_ssize_t index):
+        self._check(index)
         cdef Py_ssize_t begin = 0 if index == 0 else self.value_ends[index - 1] + 1
+        if self.value_ends[index] < begin:
+            return None
         return PyBytes_FromStringAndSize(<char*>self.values.data + begin, self.value_ends[index] - begin)
 
     def __iter__(self):
         return PySeqIter_New(self)
 
     def key(self, Py_ssize_t index):
-        """The row key of an event, as ``bytes``."""
-        if index < 0 or index >= self.count:
-            raise IndexError(index)
+        """The key of a message, as ``bytes``; None: it has none."""
+        self._check(index)
         cdef Py_ssize_t begin = 0 if index == 0 else self.key_ends[index - 1]
+        if self.owners != NULL and not self.owners[index].has_key:
+            return None
         return PyBytes_FromStringAndSize(<char*>self.keys.data + begin, self.key_ends[index] - begin)
+
+    def headers(self, Py_ssize_t index):
+        """The headers of a message that are its own."""
+        self._check(index)
+        return self._headers[index] if self.owners != NULL and self.owners[index].has_headers else {}
+
+    def event_of(self, Py_ssize_t index):
+        """The place of the event that a message is of."""
+        self._check(index)
+        return self.owner(index)
+
+    cdef Py_ssize_t owner(self, Py_ssize_t index) noexcept nogil:
+        return index if self.owners == NULL else self.owners[index].event
 
     @property
     def byte_count(self):
         """Bytes of all values."""
-        return self.values.size - self.count
+        return self.values.size - (self.count - self.tombstone_count)
 
     def lines(self):
         """All values, each with its line end, as one block."""
@@ -70,23 +103,90 @@ cdef class EncodedEvents:
         ends = <Py_ssize_t*>realloc(self.key_ends, capacity * sizeof(Py_ssize_t))
         if ends == NULL:
             return False
-        self.key_ends, self.capacity = ends, capacity
+        self.key_ends = ends
+        if self.owners != NULL and not self._own(capacity):
+            return False
+        self.capacity = capacity
         return True
 
-    cdef bint _close_event(self) noexcept nogil:
+    cdef bint _own(self, Py_ssize_t capacity) noexcept nogil:
+        """Have owners of messages; those before are of the events at their places. False without memory."""
+        cdef bint is_new = self.owners == NULL
+        cdef Py_ssize_t n
+        cdef Owner* owners = <Owner*>realloc(self.owners, max(capacity, 1) * sizeof(Owner))
+        if owners == NULL:
+            return False
+        self.owners = owners
+        if is_new:
+            for n in range(self.count):
+                owners[n] = Owner(n, True, False)
+        return True
+
+    cdef bint _close_message(self) noexcept nogil:
+        """A message of the event at ``event_count`` whose value and key are put. False without memory."""
         if not self._room():
             return False
         self.value_ends[self.count] = self.values.size
         self.key_ends[self.count] = self.keys.size
+        if self.owners != NULL:
+            self.owners[self.count] = Owner(self.event_count, True, False)
         put_byte(&self.values, 10)
         self.count += 1
         return True
 
+    cdef bint _close_event(self) noexcept nogil:
+        """The only message of an event."""
+        if not self._close_message():
+            return False
+        self.event_count += 1
+        return True
+
+    cdef bint _put_tombstone(self) noexcept nogil:
+        """A tombstone of the event at ``event_count``, whose key is put. False without memory."""
+        if not self._room() or (self.owners == NULL and not self._own(self.capacity)):
+            return False
+        self.value_ends[self.count] = self.values.size - 1
+        self.key_ends[self.count] = self.keys.size
+        self.owners[self.count] = Owner(self.event_count, True, False)
+        self.count += 1
+        self.tombstone_count += 1
+        return True
+
+    cdef bint _repeat_key(self) noexcept nogil:
+        """Put the key of the last message again. False without memory."""
+        cdef Py_ssize_t end = self.key_ends[self.count - 1]
+        cdef Py_ssize_t begin = self.key_ends[self.count - 2] if self.count > 1 else 0
+        if not reserve(&self.keys, end - begin):
+            return False
+        put(&self.keys, self.keys.data + begin, end - begin)
+        return True
+
     def append(self, bytes value not None, bytes key not None):
-        """Add an event that was encoded elsewhere."""
+        """Add an event of one message that was encoded elsewhere."""
         put(&self.values, <const char*>value, len(value))
         put(&self.keys, <const char*>key, len(key))
         if not self._close_event() or self.values.is_exhausted or self.keys.is_exhausted:
+            raise MemoryError
+
+    def append_messages(self, messages):
+        """Add an event that was encoded elsewhere: any number of ``EncodedMessage``."""
+        cdef bytes key, value
+        if self.owners == NULL and not self._own(self.capacity):
+            raise MemoryError
+        for key, value, headers in messages:
+            if key is not None:
+                put(&self.keys, <const char*>key, len(key))
+            if value is not None:
+                put(&self.values, <const char*>value, len(value))
+            if not (self._put_tombstone() if value is None else self._close_message()):
+                raise MemoryError
+            self.owners[self.count - 1].has_key = key is not None
+            if headers:
+                if self._headers is None:
+                    self._headers = {}
+                self._headers[self.count - 1], self.owners[self.count - 1].has_headers = headers, True
+        self.event_count += 1
+        if self.values.is_exhausted or self.keys.is_exhausted:
             raise MemoryError
 
     def extend(self, list groups not None, Py_ssize_t start, Py_ssize_t row, JsonForm form not None):
@@ -189,4 +289,9 @@ cdef class EncodedEvents:
             self.values.has_decimals = False
             return 0
         put_key(&self.keys, &self.values, facts, row, &key)
+        if form.marks_deletes and facts.op == c"d":
+            if not self._close_message() or not self._repeat_key() or not self._put_tombstone():
+                return -1
+            self.event_count += 1
+            return 1
         return 1 if self._close_event() else -1

@@ -12,16 +12,24 @@ _SNAPSHOT_MARKS = (None, *get_args(SnapshotMark))
 
 
 cdef class JsonForm:
-    """Which envelope, with its settings. ``type_prefix`` is of CloudEvents, as JSON without quotes."""
+    """Which envelope, with its settings. ``type_prefix`` is of CloudEvents, as JSON without quotes. ``marks_deletes``:
+    tombstones are put behind deletes; ``splits_key_changes``: an update that changes the key is declined.
+    """
 
     cdef Shape shape
     cdef bint include_nulls
+    cdef bint marks_deletes
+    cdef bint splits_key_changes
     cdef bytes type_prefix
     cdef Text prefix
 
-    def __cinit__(self, str envelope, bytes type_prefix not None=b"", bint include_nulls=False):
+    def __cinit__(
+        self, str envelope, bytes type_prefix not None=b"", bint include_nulls=False, bint marks_deletes=False,
+        bint splits_key_changes=False,
+    ):
         self.shape = {"native": NATIVE, "debezium": DEBEZIUM, "cloudevents": CLOUDEVENTS}[envelope]
         self.include_nulls = include_nulls
+        self.marks_deletes, self.splits_key_changes = marks_deletes, splits_key_changes
         self.type_prefix = type_prefix
         self.prefix = Text(type_prefix, len(type_prefix))
 
@@ -216,6 +224,8 @@ cdef const uint8_t* put_event(
     cdef bint has_before = holds_before(facts.op)
     cdef bint has_after = facts.op != c"d"
     cdef bint writes_nulls = shape != CLOUDEVENTS or form.include_nulls
+    cdef bint splits = form.splits_key_changes and facts.op == c"u"
+    cdef KeySpan old_key
     if shape == CLOUDEVENTS:
         put(out, b'{"specversion":"1.0","id":"', 27)
         put(out, facts.id_prefix, 24)
@@ -242,6 +252,8 @@ cdef const uint8_t* put_event(
         else:
             put(out, b"null", 4)
         put_byte(out, 44)
+    if splits:
+        old_key = key[0]
     if not facts.is_mysql and has_after:
         at = pg_image_at(facts.op, False, at, end, &has_after)
         if at == NULL:
@@ -254,6 +266,8 @@ cdef const uint8_t* put_event(
                 return NULL
         else:
             put(out, b"null", 4)
+    if splits and is_other_key(out, facts.layout, &old_key, key):
+        return NULL
     if is_copy and not find_row_id(out, facts, row, key):
         return NULL
     if shape == CLOUDEVENTS:
@@ -281,6 +295,21 @@ cdef const uint8_t* put_event(
     if shape == DEBEZIUM:
         put_byte(out, 125)
     return at
+
+
+cdef bint is_other_key(Output* out, Layout* layout, KeySpan* old, KeySpan* new) noexcept nogil:
+    """Whether a key column that both images hold is another text in the newer one."""
+    cdef int n
+    cdef Py_ssize_t size
+    if out.is_exhausted:
+        return False
+    for n in range(layout.key_count):
+        if not old.found >> n & 1:
+            continue
+        size = old.end[n] - old.begin[n]
+        if new.end[n] - new.begin[n] != size or memcmp(out.data + old.begin[n], out.data + new.begin[n], size):
+            return True
+    return False
 
 
 cdef inline void put_row_id(Output* out, const uint8_t* row_id) noexcept nogil:

@@ -55,7 +55,7 @@ cdef void _find_written_id(
 
 def xadd_commands(group, values, targets, Py_ssize_t index):
     """The commands that add the events of a group to streams, as bytes on the wire; None if it is not a group of the
-    kernel with values and targets of the kernel.
+    kernel with values and targets of the kernel, or if events have other messages than one each.
 
     Args:
         group: A group of a batch.
@@ -63,6 +63,8 @@ def xadd_commands(group, values, targets, Py_ssize_t index):
         targets: Streams and keys of the batch.
     """
     if type(group) is not RowGroup or type(values) is not EncodedEvents or type(targets) is not Targets:
+        return None
+    if (<EncodedEvents>values).owners != NULL:
         return None
     return _xadd_commands(_placed(group), <EncodedEvents>values, <Targets>targets, index)
 

@@ -81,6 +81,15 @@ cdef class Targets:
         """The headers of the event at ``index``."""
         return self._headers[index] if self._at(index).has_headers else {}
 
+    def run_end(self, Py_ssize_t index, Py_ssize_t stop):
+        """The first place up to ``stop`` with another destination than that at ``index``; ``stop`` if there is none."""
+        cdef int32_t number = self._at(index).number
+        if not index < stop <= self._count:
+            raise IndexError(stop)
+        while index < stop and self._targets[index].number == number:
+            index += 1
+        return index
+
     cdef Target* _at(self, Py_ssize_t index) except NULL:
         if index < 0 or index >= self._count:
             raise IndexError(index)

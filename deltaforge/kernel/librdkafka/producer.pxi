@@ -77,6 +77,10 @@ cdef _check_library():
     _is_checked = True
 
 
+cdef bytes _bytes_at(void* data, size_t size):
+    return None if data == NULL else PyBytes_FromStringAndSize(<char*>data, size)
+
+
 cdef class KafkaProducer:
     """A producer of librdkafka.
 
@@ -173,12 +177,12 @@ cdef class KafkaProducer:
         Raises:
             KafkaRefusal: A message can never be taken; its index is a third argument.
         """
-        cdef Py_ssize_t index = start
+        cdef Py_ssize_t event, index = start
         cdef int error = 0
         cdef int32_t number
         cdef void** topics
         self._check()
-        if not 0 <= start <= stop <= min(values.count, targets._count):
+        if not 0 <= start <= stop <= values.count or (stop and values.owner(stop - 1) >= targets._count):
             raise IndexError(start)
         if len(self._topics) >= MAX_TOPICS:
             self._drop_topics()
@@ -187,12 +191,14 @@ cdef class KafkaProducer:
             raise MemoryError
         try:
             while index < stop and not error:
-                number = targets._targets[index].number
+                event = values.owner(index)
+                number = targets._targets[event].number
                 topics[number] = self._topic(targets._name(number))
-                if targets._targets[index].has_headers:
-                    key = targets.key(index)
+                headers = {**targets.headers(event), **values.headers(index)}
+                if headers:
+                    key = targets.key(event)
                     key = values.key(index) if key is None else key
-                    if not self.produce(targets._name(number), values[index], key, targets.headers(index)):
+                    if not self.produce(targets._name(number), values[index], key, headers):
                         return index
                     index += 1
                     continue
@@ -214,8 +220,8 @@ cdef class KafkaProducer:
             df_rk.topic_destroy(<void*>address)
         self._topics.clear()
 
-    def produce(self, str topic not None, bytes value not None, bytes key not None, dict headers not None):
-        """Hand one message over; False if the queue is full.
+    def produce(self, str topic not None, bytes value, bytes key, dict headers not None):
+        """Hand one message over; False if the queue is full. Headers are text or bytes.
 
         Raises:
             KafkaRefusal: It can never be taken.
@@ -224,22 +230,23 @@ cdef class KafkaProducer:
         cdef void* list_of = NULL
         cdef int error
         cdef bytes name_bytes, text_bytes
+        cdef void* value_at = NULL if value is None else <void*><char*>value
+        cdef void* key_at = NULL if key is None else <void*><char*>key
+        cdef size_t value_size = 0 if value is None else len(value), key_size = 0 if key is None else len(key)
         self._check()
         rkt = self._topic(topic)
-        encoded = [(name.encode(), text.encode()) for name, text in headers.items()]
+        encoded = [
+            (name.encode(), text if isinstance(text, bytes) else text.encode()) for name, text in headers.items()
+        ]
         if encoded:
             list_of = df_rk.headers_new(len(encoded))
             for name_bytes, text_bytes in encoded:
                 df_rk.header_add(list_of, name_bytes, len(name_bytes), <const char*>text_bytes, len(text_bytes))
-            error = df_rk_with_headers(
-                self._rk, rkt, <void*><char*>value, len(value), <void*><char*>key, len(key), list_of
-            )
+            error = df_rk_with_headers(self._rk, rkt, value_at, value_size, key_at, key_size, list_of)
             if error:
                 df_rk.headers_destroy(list_of)   # taken over only with the message
         else:
-            error = df_rk.produce(
-                rkt, -1, COPIED, <void*><char*>value, len(value), <const char*>key, len(key), NULL
-            )
+            error = df_rk.produce(rkt, -1, COPIED, value_at, value_size, key_at, key_size, NULL)
             if error:
                 error = df_rk.last_error()
         if error and error != ERROR_QUEUE_FULL:
@@ -347,7 +354,7 @@ cdef class KafkaProducer:
     def poll(self, int timeout_ms):
         """Reports that have come, waiting at most ``timeout_ms`` for the first: pairs of kind and content.
 
-        Kinds: ``delivery`` (error name, text, topic, value), ``error`` and ``fatal`` (error name, text),
+        Kinds: ``delivery`` (error name, text, topic, key, value), ``error`` and ``fatal`` (error name, text),
         ``statistics`` (JSON), ``log`` (syslog level, text).
         """
         cdef void* event
@@ -375,9 +382,9 @@ cdef class KafkaProducer:
                 if message == NULL:
                     return
                 if message.err:
-                    value = PyBytes_FromStringAndSize(<char*>message.payload, message.len)
                     topic = (<bytes>df_rk.topic_name(message.rkt)).decode("utf-8", "replace")
-                    reports.append(("delivery", (*self._refusal(message.err).args, topic, value)))
+                    key, value = _bytes_at(message.key, message.key_len), _bytes_at(message.payload, message.len)
+                    reports.append(("delivery", (*self._refusal(message.err).args, topic, key, value)))
         elif kind == EVENT_ERROR:
             error = df_rk.event_error(event)
             if error == ERROR_FATAL:

@@ -9,22 +9,28 @@ cdef Py_ssize_t produce_known(
 ) noexcept nogil:
     """Hand messages without headers over whose topics are known; the index of the first that is not taken."""
     cdef Target* target
-    cdef Py_ssize_t value_at, key_at, key_end
+    cdef Py_ssize_t value_at, value_size, key_at, key_end
     cdef const uint8_t* keys
+    cdef const uint8_t* key
     while index < stop:
-        target = &targets._targets[index]
+        target = &targets._targets[values.owner(index)]
         if topics[target.number] == NULL or target.has_headers:
             return index
+        if values.owners != NULL and values.owners[index].has_headers:
+            return index
         value_at = values.value_ends[index - 1] + 1 if index else 0
+        value_size = values.value_ends[index] - value_at
         if target.begin < 0:
             keys, key_at, key_end = values.keys.data, values.key_ends[index - 1] if index else 0, values.key_ends[index]
         else:
             keys, key_at, key_end = targets._keys.data, target.begin, target.end
+        key = keys + key_at if key_end > key_at else <const uint8_t*>b""   # an empty key is a key too
+        if target.begin < 0 and values.owners != NULL and not values.owners[index].has_key:
+            key = NULL
         if df_rk.produce(
             topics[target.number], -1, COPIED,
-            values.values.data + value_at, values.value_ends[index] - value_at,
-            keys + key_at if key_end > key_at else <const uint8_t*>b"",   # an empty key is a key too
-            key_end - key_at, NULL,
+            values.values.data + value_at if value_size >= 0 else NULL,   # a tombstone has none
+            max(value_size, 0), key, key_end - key_at, NULL,
         ):
             error[0] = df_rk.last_error()
             return index

@@ -10,12 +10,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from deltaforge.core.batch import EncodedValues
+from deltaforge.core.encoded import EncodedValues
 from deltaforge.core.errors import SinkError
 from deltaforge.kernel.backend import Targets
-from deltaforge.sinks.base import SinkContext, Waiting
-from deltaforge.sinks.kafka.driver import RefusedError, new_driver
-from deltaforge.sinks.kafka.errors import KIND_OF, FailedError, StalledError
+from deltaforge.observability.waiting import Waiting
+from deltaforge.sinks.base import SinkContext
+from deltaforge.sinks.kafka.driver import RefusedError, key_of, new_driver
+from deltaforge.sinks.kafka.errors import KIND_OF, FailedError, Sent, StalledError
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class Client:
             while not self._driver.produce(topic, value, key, {}):
                 self._wait_for_room(progress)
         except RefusedError as exc:
-            raise self._refusal(exc, topic, value) from exc
+            raise self._refusal(exc, Sent(topic, key, value)) from exc
 
     def send_rows(self, values: EncodedValues, targets: Targets, start: int, stop: int) -> Iterator[int]:
         """Put messages into the queue, waiting for room.
@@ -139,8 +140,11 @@ class Client:
                     self._wait_for_room(progress)
         except RefusedError as exc:
             if exc.index is None:
-                raise self._refusal(exc, "", None) from exc
-            raise self._refusal(exc, targets.destination(exc.index), values[exc.index]) from exc
+                raise self._refusal(exc, None) from exc
+            event = values.event_of(exc.index)
+            is_first = exc.index == 0 or values.event_of(exc.index - 1) != event
+            sent = Sent(targets.destination(event), key_of(values, targets, exc.index), values[exc.index])
+            raise self._refusal(exc, sent, event if is_first else None) from exc
 
     def drain(self) -> None:
         """Return when every message is acknowledged."""
@@ -167,7 +171,7 @@ class Client:
             progress.check(waiting)
         self._take_reports()
         failed = next(iter(self._failures.values()), None)
-        if failed is not None and (len(self._failures) > 1 or failed.value is None or failed.kind != "serialization"):
+        if failed is not None and (len(self._failures) > 1 or failed.sent is None or failed.kind != "serialization"):
             raise self._failure()
         self._failures.clear()
         return failed
@@ -232,8 +236,8 @@ class Client:
         self._queue_bytes.inc(size - self._queued[1])
         self._queued = messages, size
 
-    def _refusal(self, refused: RefusedError, topic: str, value: bytes | None) -> FailedError:
-        error = FailedError(refused.name, refused.text, value, topic=topic, index=refused.index)
+    def _refusal(self, refused: RefusedError, sent: Sent | None, event: int | None = None) -> FailedError:
+        error = FailedError(refused.name, refused.text, sent, index=event)
         if error.index is not None and error.kind == "serialization" and not self._failures:
             return error
         error.index = None
@@ -293,7 +297,8 @@ class Client:
 
     def _take(self, kind: str, content: Any) -> None:
         if kind == "delivery":
-            self._on_failed_delivery(*content)
+            name, text, *sent = content
+            self._on_failed_delivery(name, text, Sent(*sent))
         elif kind == "fatal":
             self._failures.setdefault(content[0], FailedError(content[0], content[1], None))
         elif kind == "error":
@@ -303,15 +308,15 @@ class Client:
         else:
             self._log.warning("%s", content[1])
 
-    def _on_failed_delivery(self, name: str, text: str, topic: str, value: bytes | None) -> None:
+    def _on_failed_delivery(self, name: str, text: str, sent: Sent) -> None:
         if name in ("_PURGE_QUEUE", "_PURGE_INFLIGHT"):
             return
         known = self._failures.get(name)
         if known is not None:
             known.is_alone = False
         # A whole request is refused for the size of one message in it: most likely the largest.
-        if known is None or len(value or b"") > len(known.value or b""):
-            self._failures[name] = FailedError(name, text, value, topic=topic)
+        if known is None or known.sent is None or sent.size > known.sent.size:
+            self._failures[name] = FailedError(name, text, sent)
             self._failures[name].is_alone = known is None
 
     def _on_error(self, trouble: Trouble) -> None:

@@ -1,7 +1,7 @@
 """Two ways into librdkafka: through the compiled kernel, and through confluent-kafka where there is none.
 
 Both open the library that confluent-kafka brings along. Reports of what happened are pairs of kind and
-content: ``delivery`` (error name, text, topic, value), ``error`` and ``fatal`` (error name, text), ``statistics``
+content: ``delivery`` (error name, text, topic, key, value), ``error`` and ``fatal`` (error name, text), ``statistics``
 (JSON), ``log`` (syslog level, text).
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
 
-from deltaforge.core.batch import EncodedValues
+from deltaforge.core.encoded import EncodedValues
 from deltaforge.core.errors import MissingDependencyError
 from deltaforge.kernel import compiled
 from deltaforge.kernel.backend import Compiled, Targets
@@ -59,7 +59,7 @@ class Driver(Protocol):
             RefusedError: It is not there (yet), or none answered in time.
         """
 
-    def produce(self, topic: str, value: bytes, key: bytes, headers: dict[str, str]) -> bool:
+    def produce(self, topic: str, value: bytes | None, key: bytes | None, headers: Mapping[str, str | bytes]) -> bool:
         """Queue a message; False if the queue is full.
 
         Raises:
@@ -67,7 +67,7 @@ class Driver(Protocol):
         """
 
     def produce_rows(self, values: EncodedValues, targets: Targets, start: int, stop: int) -> int:
-        """Queue messages; the index of the first that found the queue full, or ``stop``.
+        """Queue messages by their places; the place of the first that found the queue full, or ``stop``.
 
         Raises:
             RefusedError: The message at ``index`` can never be taken; those before it are queued.
@@ -156,7 +156,7 @@ class CompiledDriver:
     def find_topic(self, topic: str, secs: float) -> None:
         self._asked(self._producer.find_topic, topic, int(secs * 1000))
 
-    def produce(self, topic: str, value: bytes, key: bytes, headers: dict[str, str]) -> bool:
+    def produce(self, topic: str, value: bytes | None, key: bytes | None, headers: Mapping[str, str | bytes]) -> bool:
         return self._asked(self._producer.produce, topic, value, key, headers)
 
     def produce_rows(self, values: EncodedValues, targets: Targets, start: int, stop: int) -> int:
@@ -229,7 +229,7 @@ class ConfluentDriver:
         if error is not None:
             raise RefusedError(error.name(), error.str())
 
-    def produce(self, topic: str, value: bytes, key: bytes, headers: dict[str, str]) -> bool:
+    def produce(self, topic: str, value: bytes | None, key: bytes | None, headers: Mapping[str, str | bytes]) -> bool:
         try:
             self._producer.produce(topic, value, key, headers=[*headers.items()], on_delivery=self._on_delivery)
         except BufferError:
@@ -282,20 +282,22 @@ class ConfluentDriver:
 
     def _on_delivery(self, error: KafkaError | None, message: Message) -> None:
         if error is not None:
-            about = (error.name(), error.str(), message.topic() or "", message.value())
+            about = (error.name(), error.str(), message.topic() or "", message.key(), message.value())
             self._reports.append(("delivery", about))
+
+
+def key_of(values: EncodedValues, targets: Targets, index: int) -> bytes | None:
+    """The key of the message at ``index``; None: it has none."""
+    key = targets.key(values.event_of(index))
+    return values.key(index) if key is None else key
 
 
 def _one_by_one(driver: Driver, values: EncodedValues, targets: Targets, start: int, stop: int) -> int:
     for index in range(start, stop):
-        key = targets.key(index)
+        event = values.event_of(index)
+        headers: dict[str, str | bytes] = {**targets.headers(event), **values.headers(index)}
         try:
-            if not driver.produce(
-                targets.destination(index),
-                values[index],
-                values.key(index) if key is None else key,
-                targets.headers(index),
-            ):
+            if not driver.produce(targets.destination(event), values[index], key_of(values, targets, index), headers):
                 return index
         except RefusedError as error:
             error.index = index

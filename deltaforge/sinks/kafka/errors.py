@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from deltaforge.core.errors import SinkError
 
 _KINDS = {
@@ -42,12 +44,26 @@ class StalledError(SinkError):
     """No progress for too long; the messages still wait in the producer."""
 
 
+class Sent(NamedTuple):
+    """What is known of a message that failed: enough to find it again among those that were sent."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+
+    @property
+    def size(self) -> int:
+        """Of what counts most in it."""
+        return len(self.key or b"") + len(self.value or b"")
+
+
 class FailedError(SinkError):
     """A message, or the whole producer, failed for good.
 
     Attributes:
-        value: Of the message, if it was one.
-        index: Its place, if the producer did not even take it and is as good as before.
+        sent: The message, if it was one.
+        index: The place of its event, if the producer did not even take it, has no other message of that event, and is
+            as good as before.
         is_alone: Whether no other message failed like it: then it was the only one in its request.
     """
 
@@ -57,18 +73,19 @@ class FailedError(SinkError):
         self,
         name: str,
         text: str,
-        value: bytes | None,
+        sent: Sent | None,
         *,
         topic: str = "",
         index: int | None = None,
         what: str = "take a message",
     ) -> None:
         # Named where it is what has to be mended, and only there: it may be made of a row's values.
+        topic = sent.topic if sent is not None else topic
         about = _ABOUT_TOPIC.get(name) if topic else None
         super().__init__(
             f"kafka {f'did not {what}' if about is None else about + topic}: {text} ({name})",
             kind=kind_of(name),
             hint=_HINTS.get(name, ""),
         )
-        self.value = value
+        self.sent = sent
         self.index = index

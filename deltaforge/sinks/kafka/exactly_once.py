@@ -16,8 +16,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from deltaforge.core.batch import Batch, EncodedValues
+from deltaforge.core.batch import Batch
 from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
+from deltaforge.core.encoded import EncodedValues
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.resume import SinkProgress
 from deltaforge.observability.kill_points import reached
@@ -70,7 +71,7 @@ class ExactlyOnceKafkaSink(KafkaSink):
     def open(self) -> None:
         if self._client is not None:
             return
-        self._messages.open()
+        self._messages.open(self._context)
         client = self._connected()
         try:
             self._positions.create()
@@ -156,9 +157,12 @@ class ExactlyOnceKafkaSink(KafkaSink):
 
     def _ask_for_suspects(self, batch: Batch) -> None:
         """Find out which events a broker refuses, before one of them ends the transaction."""
-        messages, refused = self._messages.of(batch), []
+        messages, refused = self._messages.of(batch), list[RecordError]()
         values, targets = messages.values, messages.targets
         for index in self._suspects.among(values, 0):
+            event = values.event_of(index)
+            if refused and refused[-1].index == event:
+                continue
             try:
                 failed = self._lone.refusal(values, targets, index)
             except SinkError as error:
@@ -168,7 +172,7 @@ class ExactlyOnceKafkaSink(KafkaSink):
                 return
             self._suspects.asked(values[index], is_refused=failed is not None)
             if failed is not None:
-                refused.append(refused_event(failed, batch, index))
+                refused.append(refused_event(failed, batch, event))
         if refused:
             self._given_up = DeliveryReport(acked_count=0, refused=refused, is_in_doubt=True)
 
@@ -260,8 +264,10 @@ class ExactlyOnceKafkaSink(KafkaSink):
         except RecordError:
             raise  # nothing of its batch was sent: the transaction goes on
         except SinkError as error:
-            blamed = self._blamed(error) if isinstance(error, FailedError) else None
-            self._discard(client)
+            try:
+                blamed = self._blamed(error) if isinstance(error, FailedError) else None
+            finally:
+                self._discard(client)
             raise blamed or error from error
 
     def _discard(self, client: Client) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from deltaforge.core.batch import Batch, EncodedValues
+from deltaforge.core.batch import Batch
+from deltaforge.core.encoded import EncodedValues
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.kernel.backend import Targets
 from deltaforge.sinks.kafka.client import Client
@@ -44,14 +45,14 @@ class Suspects:
         return self._least is not None
 
     def among(self, values: EncodedValues, start: int) -> Sequence[int]:
-        """The places of suspects from ``start`` on, in order."""
+        """The places of messages from ``start`` on that are suspects, in order."""
         least = self._least
         if least is None or values.byte_count < least:
             return ()
         if time.monotonic() > self._until:
             self._forget()
             return ()
-        large = [index for index in range(start, len(values)) if len(values[index]) >= least]
+        large = [index for index in range(start, len(values)) if len(values[index] or b"") >= least]
         return [index for index in large if hash(values[index]) not in self._innocent]
 
     def give_up(self) -> None:
@@ -59,8 +60,10 @@ class Suspects:
         self._is_given_up = True
         self._forget()
 
-    def asked(self, value: bytes, *, is_refused: bool) -> None:
-        """What a broker says of a message that it got alone."""
+    def asked(self, value: bytes | None, *, is_refused: bool) -> None:
+        """What a broker says of a message that it got alone. A tombstone has no size to learn from."""
+        if not value:
+            return
         if is_refused and not self._is_given_up:
             least = int(NEARLY * len(value))
             self._least = least if self._least is None else min(self._least, least)
@@ -137,6 +140,14 @@ class Prober(LoneProducer):
             return self._client.refusal(values, targets, index)
         finally:
             self._client.abort_transaction(ABORT_SECS)
+
+
+def end_of_event(values: EncodedValues, index: int) -> int:
+    """The place behind the last message of the event that the message at ``index`` is of."""
+    event, count = values.event_of(index), len(values)
+    while index < count and values.event_of(index) == event:
+        index += 1
+    return index
 
 
 def refused_event(failed: FailedError, batch: Batch, index: int) -> RecordError:

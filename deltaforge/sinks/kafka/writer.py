@@ -8,17 +8,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from deltaforge.config.unset import naming_unset
-from deltaforge.core.batch import Batch, EncodedValues
+from deltaforge.core.batch import Batch
 from deltaforge.core.delivery import ALL_ACKED, DeliveryReport
+from deltaforge.core.encoded import EncodedValues
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.kernel.backend import Targets
 from deltaforge.observability.kill_points import reached
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka.client import Client
 from deltaforge.sinks.kafka.config import TOPIC_NAME, KafkaSinkConfig
-from deltaforge.sinks.kafka.errors import FailedError, StalledError
-from deltaforge.sinks.kafka.refusals import LoneProducer, Suspects, refused_event
-from deltaforge.sinks.messages import Messages
+from deltaforge.sinks.kafka.driver import key_of
+from deltaforge.sinks.kafka.errors import FailedError, Sent, StalledError
+from deltaforge.sinks.kafka.refusals import LoneProducer, Suspects, end_of_event, refused_event
+from deltaforge.sinks.messages import Messages, Outgoing
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +31,7 @@ _SHOWN = 100
 class Handed:
     """A batch since the last flush, how many of its messages the producer has, and the bytes of all its values.
 
-    ``refused``: of the messages that were sent alone.
+    ``refused``: the events of messages that were sent alone.
     """
 
     batch: Batch
@@ -58,7 +60,7 @@ class KafkaSink:
 
     def open(self) -> None:
         if self._client is None:
-            self._messages.open()
+            self._messages.open(self._context)
             self._client = self._connected()
 
     def write(self, batch: Batch) -> None:
@@ -117,10 +119,12 @@ class KafkaSink:
         values, targets = messages.values, messages.targets
         handed = self._handed_as(batch, values.byte_count)
         for suspect in self._alone(values, handed.count):
+            if suspect < handed.count:
+                continue  # its event was refused
             self._send_rows(client, values, targets, handed, suspect)
             client.drain()
             self._send_alone(values, targets, handed, suspect)
-        self._send_rows(client, values, targets, handed, len(targets))
+        self._send_rows(client, values, targets, handed, len(values))
 
     def _send_rows(self, client: Client, values: EncodedValues, targets: Targets, handed: Handed, stop: int) -> None:
         """Hand the producer what it does not have, up to a place."""
@@ -129,15 +133,16 @@ class KafkaSink:
             reached("mid_produce")
 
     def _alone(self, values: EncodedValues, start: int) -> Sequence[int]:
-        """The places of events that are not sent together with others."""
+        """The places of messages that are not sent together with others."""
         return self._suspects.among(values, start)
 
     def _send_alone(self, values: EncodedValues, targets: Targets, handed: Handed, index: int) -> None:
         failed = self._lone.refusal(values, targets, index)
         self._suspects.asked(values[index], is_refused=failed is not None)
-        if failed is not None:
-            handed.refused.append(refused_event(failed, handed.batch, index))
         handed.count = index + 1
+        if failed is not None:
+            handed.refused.append(refused_event(failed, handed.batch, values.event_of(index)))
+            handed.count = end_of_event(values, index)
 
     def _handed_as(self, batch: Batch, value_bytes: int) -> Handed:
         """Where this batch stands: among those that the producer already has, or new."""
@@ -166,23 +171,24 @@ class KafkaSink:
                 if not error.index:
                     self._handed.pop()  # nothing of its batch is in the producer, and the batch will be another one
                 raise _refused(error, error.index) from error
-            blamed = self._blamed(error) if isinstance(error, FailedError) else None
-            self._discard(client)
+            try:
+                blamed = self._blamed(error) if isinstance(error, FailedError) else None
+            finally:
+                self._discard(client)
             raise blamed or error from error
 
     def _blamed(self, error: FailedError) -> RecordError | None:
         """The error as the fault of the event it most likely came with; None if it is not an event's fault."""
-        if error.value is None or error.kind not in ("serialization", "routing"):
+        if error.sent is None or error.kind not in ("serialization", "routing"):
             return None
         for batch in (handed.batch for handed in self._handed):
-            values = list(self._messages.of(batch).values)
-            if error.value not in values:
+            index = _event_of(error.sent, self._messages.of(batch))
+            if index is None:
                 continue
-            index = values.index(error.value)
             if error.kind == "routing" and not self._topic.is_of_event(batch.events()[index]):
                 return None  # the one topic of the sink is missing: putting its events aside would lose them all
             if error.kind == "serialization" and error.is_alone:
-                self._suspects.asked(error.value, is_refused=True)
+                self._suspects.asked(error.sent.value, is_refused=True)
             blamed = refused_event(error, batch, index)
             blamed.written_count = None
             blamed.is_certain = error.is_alone or error.kind == "routing"
@@ -194,6 +200,16 @@ class KafkaSink:
         self._handed.clear()
         self._lone.close()
         client.close()
+
+
+def _event_of(sent: Sent, messages: Outgoing) -> int | None:
+    """The place of the event that a message was of; None: it is not among these. What is equal is refused alike."""
+    values, targets = messages.values, messages.targets
+    for index, value in enumerate(values):
+        event = values.event_of(index)
+        if value == sent.value and sent == (targets.destination(event), key_of(values, targets, index), value):
+            return event
+    return None
 
 
 def _refused(error: FailedError, index: int) -> RecordError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,5 +58,5 @@ def passed_over(mark: ChunkMark, ledger: Ledger, position: Position, now: float)
 def batch_of(groups: Sequence[EventGroup], mark: ChunkMark, byte_count: int, position: Position, now: float) -> Batch:
     """The batch of a chunk."""
     batch = Batch.of_groups(groups, position, byte_count=byte_count, received_at=now)
-    batch.chunk = mark
+    batch.chunk, batch.now_ns = mark, time.time_ns()
     return batch

@@ -50,7 +50,7 @@ class ListSink:
     """Every element is acknowledged when ``write`` returns."""
 
     def __init__(self, config: ListSinkConfig, context: SinkContext) -> None:
-        self._config = config
+        self._config, self._context = config, context
         self._messages = Messages(config, Destination(config.list_name, "list"), config.key)
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
         self._client: Redis | None = None
@@ -61,7 +61,7 @@ class ListSink:
         from redis.retry import Retry
 
         self.close()
-        self._messages.open()
+        self._messages.open(self._context)
         uri, secs = self._config.uri.get_secret_value(), self._config.send_timeout_secs
         with _errors():
             self._client = Redis.from_url(
@@ -75,8 +75,9 @@ class ListSink:
         messages = self._messages.of(batch)
         with _errors(), self._client.pipeline(transaction=False) as pipeline:
             for index, value in enumerate(messages.values):
-                element = (value, messages.key(index), messages.targets.headers(index))
-                pipeline.rpush(messages.targets.destination(index), msgspec.msgpack.encode(element))
+                event = messages.values.event_of(index)
+                element = (value, messages.key(index), messages.targets.headers(event))
+                pipeline.rpush(messages.targets.destination(event), msgspec.msgpack.encode(element))
             pipeline.execute()
         self._bytes.inc(messages.values.byte_count)
 

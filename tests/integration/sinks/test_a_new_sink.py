@@ -13,10 +13,11 @@ import pytest
 from pydantic import TypeAdapter
 
 from deltaforge import plugins
+from deltaforge.core.encoded import EncodedMessage, EncodedMessages
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.event import Routing
 from deltaforge.core.retry import Retry, retry_of
-from deltaforge.encodings.base import EncodedMessage
+from deltaforge.core.routing import row_key_bytes
 from deltaforge.sinks import messages
 from deltaforge.testing.sink_contract import (
     Delivered,
@@ -121,24 +122,32 @@ class NumberingEncoder:
         self._address = f"http://127.0.0.1:{port}"
         self.is_open = False
         self.runs = []
+        self.moments = []
 
-    def open(self):
+    def open(self, context):
+        assert (context.pipeline, context.sink) == ("p", "s")
         self.is_open = True
 
     def close(self):
         self.is_open = False
 
-    def encode_run(self, run):
+    def encode(self, runs, now_ns):
         assert self.is_open
-        self.runs.append((run.destination, len(run.events)))
-        number = self._ask(f"{self._address}/{run.destination}-{run.events[0].source.table}")
-        for index, event in enumerate(run.events):
-            if event.after["id"] == 13:
-                raise RecordError("cannot encode 13", index=index)
-        return [
-            EncodedMessage(number + b":" + key, number + b":%d" % event.after["id"])
-            for event, key in zip(run.events, run.keys, strict=True)
-        ]
+        self.moments.append(now_ns)
+        messages = EncodedMessages()
+        for run in runs:
+            events = [event for group in run.groups for event in group.events()]
+            self.runs.append((run.destination, len(events)))
+            assert run.head().source.table == events[0].source.table
+            number = self._ask(f"{self._address}/{run.destination}-{events[0].source.table}")
+            for index, event in enumerate(events, run.at):
+                if event.after["id"] == 13:
+                    raise RecordError("cannot encode 13", index=index)
+                message = EncodedMessage(
+                    number + b":" + row_key_bytes(event, index), number + b":%d" % event.after["id"]
+                )
+                messages.append([message])
+        return messages
 
     def _ask(self, address):
         try:
@@ -173,18 +182,20 @@ def test_an_encoding_asks_its_server_once_for_each_run_and_encodes_keys_too(targ
         msgspec.structs.replace(event, routing=Routing(topic=topic))
         for event, topic in zip(numbered_batch(1, 6).events(), (a, a, a, b, b, a), strict=True)
     ]
-    sink = target.sink(key="k${after.id}")
+    sink = target.sink()
     sink.open()
-    sink.write(numbered_batch(1).with_events(routed))
+    batch = numbered_batch(1).with_events(routed)
+    batch.now_ns = 7
+    sink.write(batch)
     sink.flush()
     assert numbering.is_open
     sink.close()
 
-    assert numbering.runs == [(a, 3), (b, 2), (a, 1)]
+    assert (numbering.runs, numbering.moments) == ([(a, 3), (b, 2), (a, 1)], [7])
     assert registry.asked == [f"/{name}-t" for name in (a, b, a)]
     assert [(d.destination, d.key, d.value) for d in target.delivered()] == [
-        *((a, f"0:k{n}", b"0:%d" % n) for n in (1, 2, 3, 6)),
-        *((b, f"1:k{n}", b"1:%d" % n) for n in (4, 5)),
+        *((a, f'0:{{"id":{n}}}', b"0:%d" % n) for n in (1, 2, 3, 6)),
+        *((b, f'1:{{"id":{n}}}', b"1:%d" % n) for n in (4, 5)),
     ]
     assert not numbering.is_open
     assert sink._messages.content_type == "application/x-numbered"

@@ -1,6 +1,7 @@
 import pytest
 
-from deltaforge.core.batch import Batch, EncodedList
+from deltaforge.core.batch import Batch
+from deltaforge.core.encoded import EncodedList
 from deltaforge.testing.fakes import make_batch
 
 
@@ -13,7 +14,7 @@ class CountingEncoder:
     def encode(self, event):  # noqa: ARG002 - as an encoder is called
         return b"x"
 
-    def encode_groups(self, groups):
+    def encode_groups(self, groups, now_ns):  # noqa: ARG002
         self.count += 1
         events = [event for group in groups for event in group.events()]
         return EncodedList([self.encode(event) for event in events], events)

@@ -1,6 +1,7 @@
 import uuid
 
-from deltaforge.core.batch import Batch, encode_each
+from deltaforge.core.batch import Batch
+from deltaforge.core.encoded import EncodedList
 from deltaforge.core.event import EventIds
 from deltaforge.core.positions import PostgresPosition
 from deltaforge.testing.fakes import make_event
@@ -53,8 +54,9 @@ def test_batch_encodes_once_per_encoder_identity():
             Counting.count += 1
             return str(event.after["id"]).encode()
 
-        def encode_groups(self, groups):
-            return encode_each(self, groups)
+        def encode_groups(self, groups, now_ns):  # noqa: ARG002 - as an encoder is called
+            events = [event for group in groups for event in group.events()]
+            return EncodedList([self.encode(event) for event in events], events)
 
     batch = Batch([make_event(1, 1), make_event(2, 1)], PostgresPosition(2))
     assert list(batch.encoded(Counting())) == [b"1", b"2"]
