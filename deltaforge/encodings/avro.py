@@ -157,7 +157,11 @@ class AvroEncoder:
                     raise
                 found.append(
                     [
-                        EncodedMessage(message.key or self._compiler.key_of(event, found.event_count), message.value)
+                        EncodedMessage(
+                            message.key or self._compiler.key_of(event, found.event_count),
+                            message.value,
+                            message.headers,
+                        )
                         for message in messages
                     ]
                 )

@@ -14,7 +14,7 @@ from deltaforge.envelopes.base import RecordForm
 from deltaforge.records.compiled import Compiled, Typed
 from deltaforge.records.connect_schema import connect_schema
 from deltaforge.records.plan import Bytes, RecordPlan
-from deltaforge.records.taking import RecordMessage, messages_of, value_of
+from deltaforge.records.taking import RecordMessage, messages_of
 from deltaforge.records.whole import json_of
 
 MAX_PLANS = 10_000
@@ -61,7 +61,7 @@ class JsonRecordEncoder:
             if extra is not None:
                 return [RecordMessage(self._whole(extra.key), self._whole(extra.value), {})]
             plan = self._plan(event)
-            return messages_of(plan, event, now_ns) or [RecordMessage(None, value_of(plan, event, now_ns), {})]
+            return messages_of(plan, event, now_ns)
         except (ValueError, OverflowError) as exc:
             raise RecordError(
                 f"cannot encode an event of {event.source.qualified_table} as JSON: {exc}",
