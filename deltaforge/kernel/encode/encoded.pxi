@@ -295,3 +295,18 @@ cdef class EncodedEvents:
             self.event_count += 1
             return 1
         return 1 if self._close_event() else -1
+
+
+cdef bint is_other_key(Output* out, Layout* layout, KeySpan* old, KeySpan* new) noexcept nogil:
+    """Whether a key column that both images hold is another text in the newer one."""
+    cdef int n
+    cdef Py_ssize_t size
+    if out.is_exhausted:
+        return False
+    for n in range(layout.key_count):
+        if not old.found >> n & 1:
+            continue
+        size = old.end[n] - old.begin[n]
+        if new.end[n] - new.begin[n] != size or memcmp(out.data + old.begin[n], out.data + new.begin[n], size):
+            return True
+    return False
