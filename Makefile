@@ -96,6 +96,7 @@ golden: $(READY)
 docs: $(READY)
 	$(BIN)/python -m deltaforge.spec.reference docs/document.md
 	$(BIN)/python -m deltaforge.doctor.reference docs/doctor.md
+	$(BIN)/python -m deltaforge.records.types.reference docs/types/mysql.md docs/types/postgres.md
 	$(BIN)/python -m deltaforge.debezium.reference docs/debezium-properties.md
 
 demo: $(if $(wildcard $(READY)),$(READY),$(DEMO_READY))

@@ -7,7 +7,7 @@ import binascii
 import struct
 from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
-from typing import Any
+from typing import Any, Literal
 
 from deltaforge.core.json_text import encode_json, is_unicode
 from deltaforge.records import moments
@@ -118,10 +118,15 @@ def _bit(_conversion: Conversion, value: Any) -> bool:
 
 
 def _geometry(_conversion: Conversion, value: Any) -> dict[str, Any]:
-    raw = _raw(value)
-    if raw is None:
+    if isinstance(value, str):  # PostGIS prints its extended WKB
+        raw = bytes.fromhex(value)
+        order: Literal["little", "big"] = "little" if raw[0] else "big"
+        has_srid = int.from_bytes(raw[1:5], order) & _EWKB_SRID
+        return {"wkb": raw, "srid": int.from_bytes(raw[5:9], order) if has_srid else None}
+    shape = _raw(value)
+    if shape is None:
         raise ValueError("not a shape")
-    return {"wkb": raw, "srid": value.get("srid") or None}
+    return {"wkb": shape, "srid": value.get("srid") or None}
 
 
 def _point(_conversion: Conversion, value: Any) -> dict[str, Any]:
@@ -136,9 +141,12 @@ def _point(_conversion: Conversion, value: Any) -> dict[str, Any]:
 
 
 _POINT_SIZE = 21
+_EWKB_SRID = 0x20000000
 
 
 def _array(conversion: Conversion, value: Any) -> list[Any]:
+    if isinstance(value, str) and value.startswith("["):
+        value = value[1:-1].split(",")  # pgvector's text
     if conversion.items is None or not isinstance(value, list):
         raise ValueError("not an array")
     items = conversion.items

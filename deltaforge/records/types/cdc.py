@@ -120,6 +120,6 @@ def hstore(_declared: Declared, _modes: CdcModes) -> Mapped:
 
 
 def vector(_declared: Declared, _modes: CdcModes) -> Mapped:
-    """Numbers of 32 bits."""
+    """Numbers of 32 bits, as which also those of pgvector are stored."""
     schema = Schema(type=Type.ARRAY, items=Schema(type=Type.FLOAT32, optional=True))
     return Mapped(schema, Conversion(Form.ARRAY, items=Conversion(Form.SINGLE)))

@@ -234,8 +234,8 @@ def hstore(_declared: Declared, options: ConnectOptions) -> Mapped:
 
 
 def vector(items: Type, form: Form, name: str) -> Mapping:
-    """Numbers of one width."""
-    schema = Schema(type=Type.ARRAY, name=name, version=1, items=Schema(type=items))
+    """Numbers of one width. Items of arrays may be null in all our records, so also these, which never are."""
+    schema = Schema(type=Type.ARRAY, name=name, version=1, items=Schema(type=items, optional=True))
     return lambda _declared, _options: Mapped(schema, Conversion(Form.ARRAY, items=Conversion(form)))
 
 

@@ -66,6 +66,18 @@ def test_a_declared_type_is_read_in_parts(text, expected):
         ("postgresql", "numeric", "100", {"scale": 0, "value": b"\x64"}),
         ("postgresql", "numeric", "-0.0010", {"scale": 3, "value": b"\xff"}),
         ("postgresql", "numeric(3,-2)", "12300", b"\x30\x0c"),
+        (
+            "postgresql",
+            "geometry(Point,4326)",
+            "0101000020E6100000000000000000F03F0000000000000040",
+            {"wkb": bytes.fromhex("0101000020E6100000000000000000F03F0000000000000040"), "srid": 4326},
+        ),
+        (
+            "mysql",
+            "point",
+            {"_base64": "AQEAAAAAAAAAAADwPwAAAAAAAABA", "srid": 0},
+            {"x": 1.0, "y": 2.0, "wkb": bytes.fromhex("0101000000000000000000F03F0000000000000040"), "srid": None},
+        ),
         ("mysql", "float(10,2)", 1.1, 1.100000023841858),
         ("mysql", "timestamp(3)", "2024-02-29T12:34:56.780000Z", "2024-02-29T12:34:56.780Z"),
         ("mysql", "timestamp", "2024-02-29T12:34:56.000000Z", "2024-02-29T12:34:56Z"),
