@@ -14,8 +14,9 @@ from deltaforge.checkpoint.reader import read_source_states, source_key
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.lanes import ONE_LOG
 from deltaforge.core.positions import Position
-from deltaforge.doctor import files, kafka, machine, mysql, postgres, redis, snapshots, standard_output
+from deltaforge.doctor import files, kafka, machine, mysql, postgres, redis, schema_registry, snapshots, standard_output
 from deltaforge.doctor.finding import Check, Finding, Notes, Subject
+from deltaforge.encodings.registry_settings import RegistrySettings
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.spec import ParsedDocument
 from deltaforge.storage.file_lock import holder_of
@@ -34,7 +35,7 @@ TIME = {
 
 def all_checks() -> dict[str, Check]:
     """Every check there is, by name."""
-    modules = [machine, *SOURCES.values(), snapshots, *SINKS.values()]
+    modules = [machine, *SOURCES.values(), snapshots, *SINKS.values(), schema_registry]
     return {name: check for module in modules for name, check in module.CHECKS.items()} | TIME
 
 
@@ -68,12 +69,21 @@ def examine(
     parts = [
         *(part for log in logs for part in _source(log)),
         *(_part("sink", SINKS[sink.type], sink.config, subject) for sink in spec.spec.sinks),
+        *(
+            _part("registry of", schema_registry, sink.config, subject)
+            for sink in spec.spec.sinks
+            if _asks(sink.config)
+        ),
     ]
     unknown = [text for text in document.warnings if "environment variable" not in text]
     _together(
         [(here, lambda: machine.examine(subject, document.raw, unknown, here)), *parts], patience_secs * _OVERTIME
     )
     return [finding for notes, _ in [(here, None), *parts] for finding in notes.findings]
+
+
+def _asks(config: Any) -> bool:
+    return isinstance(getattr(config, "encoding", None), RegistrySettings)
 
 
 def _saved(paths: PipelinePaths, notes: Notes) -> dict[str, Position]:

@@ -8,40 +8,32 @@ with it, others are faults of their own (``schema_mismatch``).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import msgspec
 
+from deltaforge.core.encoded import MessageRules
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent, RowImage
 from deltaforge.core.table import TableSchema
+from deltaforge.encodings.record_compilers import RecordCompiler
 from deltaforge.encodings.schema_ids import KnownId, SchemaIds
 from deltaforge.encodings.schema_registry import RejectedSchemaError
 from deltaforge.encodings.subjects import SubjectStrategy, subject_of
-from deltaforge.records.compiled import Compiled, with_schema_ids
+from deltaforge.kernel import compiled
+from deltaforge.records.compiled import Compiled, ExtraMessage, schema_prefix, with_schema_ids
 from deltaforge.records.plan import PlannedColumn, RecordPlan
 from deltaforge.records.schema import Schema
 from deltaforge.records.taking import RecordMessage, UnplannedError, messages_of
+from deltaforge.records.whole import written
+
+if TYPE_CHECKING:
+    from deltaforge.kernel._compiled import RecordProgram, RowPlan
+    from deltaforge.kernel.captured import CapturedTable
 
 MAX_TABLES = 10_000
 """Plans that are kept, of tables at destinations and versions of them; more begin anew."""
-
-
-class RecordCompiler(Protocol):
-    """Makes the records of tables."""
-
-    def compile(self, event: ChangeEvent, table: TableSchema, /) -> Compiled:
-        """Plan and schemas of a table; ``event`` is any of its events."""
-
-    def written(self, compiled: Compiled, event: ChangeEvent, table: TableSchema, /) -> RecordPlan:
-        """The plan of one event that the compiled plan has no bytes for; that plan again if there is none."""
-
-    def key_of(self, event: ChangeEvent, index: int, /) -> bytes | None:
-        """The key of an event whose table has none; None: its messages have none either."""
-
-    def schema_text(self, schema: Schema) -> str:
-        """A schema as the registry gets it."""
 
 
 @dataclass
@@ -54,6 +46,7 @@ class RegisteredTable:
         table: The definition.
         value, key: Ids of the schemas; ``key`` None: messages have no key.
         plan: With ids.
+        programs: Of the kernel, by what it has of the table's columns.
     """
 
     compiled: Compiled
@@ -62,6 +55,17 @@ class RegisteredTable:
     value: KnownId
     key: KnownId | None
     plan: RecordPlan
+    programs: dict[int, tuple[CapturedTable, RecordProgram]] = field(default_factory=dict)
+
+    def program(self, captured: CapturedTable) -> RecordProgram | None:
+        """The plan as the kernel takes it."""
+        known = self.programs.get(id(captured.plan))
+        if known is None:
+            if compiled is None:
+                return None
+            program = compiled.RecordProgram(self.plan, cast("RowPlan", captured.plan))
+            known = self.programs[id(captured.plan)] = captured, program
+        return known[1]
 
     def is_sure(self, now: float) -> bool:
         """Whether nobody has to ask for the ids."""
@@ -92,13 +96,19 @@ class RegisteredRecords:
         compiler: Of the records.
         ids: Of the schemas.
         strategy: How subjects are named.
+        rules: Of the sink; they win over those of the records.
         now: Seconds that only grow.
     """
 
     def __init__(
-        self, compiler: RecordCompiler, ids: SchemaIds, strategy: SubjectStrategy, now: Callable[[], float]
+        self,
+        compiler: RecordCompiler,
+        ids: SchemaIds,
+        strategy: SubjectStrategy,
+        rules: MessageRules,
+        now: Callable[[], float],
     ) -> None:
-        self._compiler, self._ids, self._strategy, self._now = compiler, ids, strategy, now
+        self._compiler, self._ids, self._strategy, self._rules, self._now = compiler, ids, strategy, rules, now
         self._tables: dict[tuple[TableAt, str, str | None, TableSchema], RegisteredTable] = {}
         self._latest: dict[TableAt, RegisteredTable] = {}
 
@@ -120,13 +130,13 @@ class RegisteredRecords:
         if known is not None and known.is_sure(self._now()):
             self._latest[at] = known
             return known
-        compiled = self._compiler.compile(event, schema) if known is None else known.compiled
-        texts = self._texts(compiled) if known is None else known.texts
-        value_id = self._id(compiled.value, texts[0], at, "value")
-        key_id = None if compiled.key is None or texts[1] is None else self._id(compiled.key, texts[1], at, "key")
+        made = self._compiled(event, schema) if known is None else known.compiled
+        texts = self._texts(made) if known is None else known.texts
+        value_id = self._id(made.value, texts[0], at, "value")
+        key_id = None if made.key is None or texts[1] is None else self._id(made.key, texts[1], at, "key")
         if known is None or known.value is not value_id or known.key is not key_id:
-            plan = with_schema_ids(compiled.plan, value_id.id, None if key_id is None else key_id.id)
-            known = RegisteredTable(compiled, texts, schema, value_id, key_id, plan)
+            plan = with_schema_ids(made.plan, value_id.id, None if key_id is None else key_id.id)
+            known = RegisteredTable(made, texts, schema, value_id, key_id, plan)
             if len(self._tables) >= MAX_TABLES:
                 self._tables.clear()
             self._tables[key] = known
@@ -140,9 +150,14 @@ class RegisteredRecords:
             SinkError: The registry gives no id.
             RecordError: The event has no bytes: ``schema_mismatch``; ``index`` is 0.
         """
+        extra = self._compiler.extra_message(event, now_ns)
         try:
+            if extra is not None:
+                return [self._extra(extra, destination)]
             table = self.table(event, destination)
         except RejectedSchemaError as error:
+            if extra is not None:
+                raise _mismatch(event, error.message, _HINT) from error
             table, event = self._as_before(event, destination, error)
         try:
             try:
@@ -154,9 +169,27 @@ class RegisteredRecords:
         except ValueError as exc:
             raise _mismatch(event, f"{exc}", "see docs/avro.md") from exc
 
-    def _texts(self, compiled: Compiled) -> tuple[str, str | None]:
+    def _compiled(self, event: ChangeEvent, table: TableSchema) -> Compiled:
+        found, rules = self._compiler.compile(event, table), self._rules
+        plan = found.plan
+        if rules.tombstones is not None:
+            plan = plan._replace(marks_deletes=rules.tombstones)
+        if rules.splits_key_changes is not None:
+            plan = plan._replace(splits_key_changes=rules.splits_key_changes)
+        return found._replace(plan=plan)
+
+    def _extra(self, extra: ExtraMessage, destination: str) -> RecordMessage:
+        """The message of an event that is no row."""
+        parts = []
+        for part, typed in (("key", extra.key), ("value", extra.value)):
+            subject = subject_of(self._strategy, destination, typed.schema.name or "", part)
+            known = self._ids.of(subject, self._compiler.schema_text(typed.schema))
+            parts.append(schema_prefix(known.id) + written(self._compiler.writer, *typed))
+        return RecordMessage(parts[0], parts[1], {})
+
+    def _texts(self, made: Compiled) -> tuple[str, str | None]:
         text = self._compiler.schema_text
-        return text(compiled.value), None if compiled.key is None else text(compiled.key)
+        return text(made.value), None if made.key is None else text(made.key)
 
     def _id(self, schema: Schema, text: str, at: TableAt, part: str) -> KnownId:
         return self._ids.of(subject_of(self._strategy, at.destination, schema.name or "", part), text)
@@ -174,7 +207,7 @@ class RegisteredRecords:
         schema = self._table_of(event)
         if latest is None:
             raise _mismatch(event, error.message, _HINT) from error
-        new = self._compiler.compile(event, schema).plan
+        new = self._compiled(event, schema).plan
         old = latest.compiled.plan
         if _signature(new.key) != _signature(old.key):
             raise _mismatch(event, f"{error.message}; the key of the version before is another one", _HINT) from error

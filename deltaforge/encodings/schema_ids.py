@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from deltaforge.core.errors import SinkError
 from deltaforge.encodings.registry_meter import RegistryMeter
 from deltaforge.encodings.schema_registry import RejectedSchemaError, SchemaRegistry, SchemaType
+from deltaforge.observability.waiting import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class SchemaIds:
         schema_type: Of all schemas.
         meter: Is told of ids.
         now: Seconds that only grow.
+        waiting: Is told that somebody waits for the registry.
     """
 
     def __init__(
@@ -47,7 +49,10 @@ class SchemaIds:
         schema_type: SchemaType,
         meter: RegistryMeter,
         now: Callable[[], float] = time.monotonic,
+        *,
+        waiting: Waiting | None = None,
     ) -> None:
+        self._waiting = waiting
         self._registry, self._schema_type, self._meter, self._now = registry, schema_type, meter, now
         self._known: dict[tuple[str, str], KnownId] = {}
         self._refused: dict[tuple[str, str], tuple[float, RejectedSchemaError]] = {}
@@ -70,6 +75,8 @@ class SchemaIds:
         if known is not None and self._now() < known.until:
             return known
         self._raise_refusal(key)
+        if known is None and self._waiting is not None:
+            self._waiting.note(f"the schema registry for the id of a schema of {subject}")
         try:
             found = self._registry.register(
                 subject, schema, self._schema_type, within_secs=None if known is None else AGAIN_SECS
@@ -84,6 +91,8 @@ class SchemaIds:
             log.warning("schema ids that are known go on being used: %s", error)
             known.until = self._now() + UNSURE_SECS
             return known
+        if known is None:
+            self._meter.note_new_id()
         if known is None or known.id != found:
             if known is not None:
                 self._note_change(subject, known.id, found)

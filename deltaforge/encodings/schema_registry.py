@@ -23,6 +23,7 @@ from urllib3.response import BaseHTTPResponse
 
 from deltaforge.config.secret import REDACTED, redacted
 from deltaforge.core.errors import SinkError
+from deltaforge.encodings.registry_meter import Result
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +32,6 @@ MAX_ANSWER_BYTES, PIECE_BYTES = 1 << 20, 1 << 14
 MAX_REASON = 300
 """Characters of what a registry says that are shown."""
 SchemaType = Literal["AVRO", "JSON"]
-Result = Literal["ok", "rejected", "failed"]
 _MEDIA_TYPE = "application/vnd.schemaregistry.v1+json"
 
 
@@ -120,11 +120,11 @@ class SchemaRegistry:
             raise self._unusable("an id that the format of messages cannot hold", "")
         return found
 
-    def check(self) -> str:
+    def check(self, within_secs: float = TOTAL_SECS) -> str:
         """Say how schemas are compared when a subject says nothing else, e.g. ``BACKWARD``. Raises as
         :meth:`register`.
         """
-        answer = self._ask("GET", "/config", None, TOTAL_SECS)
+        answer = self._ask("GET", "/config", None, min(within_secs, TOTAL_SECS))
         try:
             found = msgspec.json.decode(answer)
             return str(found["compatibilityLevel"])[:40]

@@ -78,6 +78,7 @@ class PipelineMetrics:
         self._add_snapshots()
         self._add_sinks()
         self._add_kafka()
+        self._add_schema_registries()
         self._add_readers()
         self._add_spools()
         self._add_shapes()
@@ -139,6 +140,25 @@ class PipelineMetrics:
         self.kafka_retries = self._counter("kafka_produce_retries", "Batches produced again.", sink)
         self.kafka_queue_messages = self._gauge("kafka_producer_queue_messages", "Messages in the producer.", sink)
         self.kafka_queue_bytes = self._gauge("kafka_producer_queue_bytes", "Bytes in the producer.", sink)
+
+    def _add_schema_registries(self) -> None:
+        sink = ("pipeline", "sink")
+        self.avro_encoded = self._counter(
+            "avro_encode", "Events encoded with a schema of a registry, by what it was made of.", (*sink, "path")
+        )
+        self.avro_failures = self._counter(
+            "avro_encode_failure",
+            "Events or batches without a schema, by reason.",
+            (*sink, "reason"),
+        )
+        self.avro_registrations = self._counter("avro_schema_registrations", "Schemas registered or found.", sink)
+        self.registry_requests = self._counter(
+            "schema_registry_requests", "Requests to the registry, by result: ok, rejected, failed.", (*sink, "result")
+        )
+        self.registry_cached_ids = self._gauge("schema_registry_cached_ids", "Ids of schemas that are known.", sink)
+        self.registry_changed_ids = self._counter(
+            "schema_registry_changed_ids", "Schemas whose id is another one now: the registry was wiped.", sink
+        )
 
     def _add_readers(self) -> None:
         self.tail_listeners = self._gauge("tail_listeners", "Readers of the events that pass.", ("pipeline",))

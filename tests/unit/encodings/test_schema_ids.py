@@ -22,10 +22,13 @@ class Registry:
 
 class Meter:
     def __init__(self):
-        self.count, self.changes = 0, 0
+        self.count, self.changes, self.found = 0, 0, 0
 
     def note_ids(self, count):
         self.count = count
+
+    def note_new_id(self):
+        self.found += 1
 
     def note_changed_id(self):
         self.changes += 1
@@ -49,7 +52,7 @@ def test_a_schema_is_asked_for_once_and_by_subject_and_text(world):
     first = world.ids.of("a", "x")
     assert world.ids.of("a", "x") is first
     assert {world.ids.of("a", "y").id, world.ids.of("b", "x").id, first.id} == {1, 2, 3}
-    assert (len(world.registry.asked), world.meter.count) == (3, 3)
+    assert (len(world.registry.asked), world.meter.count, world.meter.found) == (3, 3, 3)
 
 
 def test_without_a_registry_known_ids_go_on_and_unknown_ones_fail(world):
