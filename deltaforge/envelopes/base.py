@@ -46,6 +46,9 @@ class RecordForm(Protocol):
             ValueError: The event is no row of a table.
         """
 
+    def skips(self, event: ChangeEvent) -> bool:
+        """Whether there are no messages of an event, whatever its table is."""
+
     def extra_message(self, event: ChangeEvent, now_ns: int) -> ExtraMessage | None:
         """The message of an event that is about no row; None: it is about one.
 

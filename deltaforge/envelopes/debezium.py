@@ -54,7 +54,7 @@ class ColumnHash(StrictModel):
     columns: list[Expression] = Field(min_length=1, description="Regular expressions over `schema.table.column`.")
     algorithm: str = Field(description="A hash by Java's name, e.g. `SHA-256`.")
     salt: Secret = Field(description="What is hashed before each text.")
-    version: Literal[2] = Field(2, description="Version 1 of Debezium hashes Java's serialization, which is not there.")
+    version: Literal[1, 2] = Field(2, description="`1`: Debezium's first way, with Java's serialization of the text.")
 
     @field_validator("algorithm")
     @classmethod
@@ -65,7 +65,7 @@ class ColumnHash(StrictModel):
 
     def rule(self) -> Hash:
         """As records know it."""
-        return Hash(tuple(self.columns), self.algorithm, self.salt.get_secret_value())
+        return Hash(tuple(self.columns), self.algorithm, self.salt.get_secret_value(), is_serialized=self.version == 1)
 
 
 class ColumnTruncation(StrictModel):
@@ -281,6 +281,9 @@ class ConnectEnvelope:
     def __init__(self, options: DebeziumOptions) -> None:
         self.options = options
         self.identity: tuple[Hashable, ...] = ("debezium", "connect", options)
+
+    def skips(self, event: ChangeEvent) -> bool:
+        return event.op == "t" and "t" in self.options.skipped_ops
 
     def extra_message(self, event: ChangeEvent, now_ns: int) -> ExtraMessage | None:
         return extra_message(event, self.options, now_ns)

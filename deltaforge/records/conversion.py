@@ -64,7 +64,7 @@ class Conversion(msgspec.Struct, frozen=True):
     """A form with its settings.
 
     Attributes:
-        scale: DECIMAL: digits after the point.
+        scale: DECIMAL: digits after the point. HASH: 1: of the text as Java serializes it.
         size: BITS: bytes; ZONED_TEXT: digits. HASH, CUT: the most of them; 0: all.
         items: ARRAY: of its items. HASH, CUT: of the value before.
         labels: LABEL: in the order of their declaration. MASK, HASH: see there.

@@ -35,6 +35,7 @@ class Hash(msgspec.Struct, frozen=True):
     columns: tuple[str, ...]
     algorithm: str
     salt: str
+    is_serialized: bool = False
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -134,7 +135,9 @@ def _treated(rule: Mask | Hash | Cut, column: Column, record: RecordColumn) -> R
     if isinstance(rule, Mask):
         stars = "*" * rule.length
         return RecordColumn(schema, Conversion(Form.MASK, labels=(stars,), items=conversion), stars)
-    hash_ = Conversion(Form.HASH, size=length, labels=(rule.algorithm, rule.salt), items=conversion)
+    hash_ = Conversion(
+        Form.HASH, scale=int(rule.is_serialized), size=length, labels=(rule.algorithm, rule.salt), items=conversion
+    )
     return RecordColumn(schema, hash_, None if schema.optional else instead_of(hash_, fallback))
 
 
@@ -145,7 +148,8 @@ def instead_of(conversion: Conversion, text: Any) -> Any:
             return conversion.labels[0]
         case Form.HASH:
             algorithm, salt = conversion.labels
-            return hashed(algorithm, salt, text)[: conversion.size or None]
+            digits = hashed(algorithm, salt, text, is_serialized=bool(conversion.scale))
+            return digits[: conversion.size or None]
         case Form.CUT_TEXT:
             return cut(text, conversion.size)
         case Form.CUT_BYTES:

@@ -196,7 +196,8 @@ def _text_bytes(_conversion: Conversion, value: Any) -> bytes:
 
 def _hash(conversion: Conversion, value: Any) -> str:
     algorithm, salt = conversion.labels
-    return hashed(algorithm, salt, _inner(conversion, value))[: conversion.size or None]
+    digits = hashed(algorithm, salt, _inner(conversion, value), is_serialized=bool(conversion.scale))
+    return digits[: conversion.size or None]
 
 
 def _inner(conversion: Conversion, value: Any) -> Any:

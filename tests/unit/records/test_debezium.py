@@ -20,6 +20,7 @@ from deltaforge.encodings.json import JsonEncodingSpec
 from deltaforge.envelopes.debezium import ConnectEnvelope, DebeziumEnvelopeSpec
 from deltaforge.envelopes.native import NativeEnvelopeSpec
 from deltaforge.records.avro_schema import avro_schema
+from deltaforge.records.masking import hashed
 from deltaforge.records.names import adjusted_field_name, adjusted_schema_name
 from deltaforge.records.taking import key_of, messages_of, value_of
 from deltaforge.records.whole import avro_of, json_of
@@ -319,3 +320,13 @@ def test_transactions_begin_and_end_on_a_topic_of_their_own() -> None:
         ],
     }  # fmt: skip
     assert value(event(None, ROW, "c"), provide_transaction_metadata=False)["transaction"] is None
+
+
+def test_hashes_of_version_1_are_of_what_java_serializes() -> None:
+    serialized = b"\xac\xed\x00\x05t\x00\x0bA\xc0\x80\xc3\xbc\xed\xa0\xbd\xed\xb8\x80"
+    assert (
+        hashed("SHA-256", "s", "A\0\u00fc\U0001f600", is_serialized=True)
+        == hashlib.sha256(b"s" + serialized).hexdigest()
+    )
+    long = b"\xac\xed\x00\x05\x7c\x00\x00\x00\x00\x00\x01\x00\x00" + b"x" * 65536
+    assert hashed("sha-512", "", "x" * 65536, is_serialized=True) == hashlib.sha512(long).hexdigest()
