@@ -11,10 +11,14 @@ from deltaforge.core.encoded import NO_RULES, EncodedMessage, EncodedMessages, E
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.envelopes.base import RecordForm
+from deltaforge.kernel import compiled
+from deltaforge.kernel.backend import Compiled as Kernel
+from deltaforge.kernel.backend import EncodedEvents, RecordProgram
+from deltaforge.kernel.captured import CapturedTable
 from deltaforge.records.compiled import Compiled, Typed
 from deltaforge.records.connect_schema import connect_schema
 from deltaforge.records.plan import Bytes, RecordPlan
-from deltaforge.records.taking import RecordMessage, messages_of
+from deltaforge.records.taking import messages_of
 from deltaforge.records.whole import json_of
 
 MAX_PLANS = 10_000
@@ -44,24 +48,58 @@ class JsonRecordEncoder:
         self._rules = rules
         self._form, self._schemas, self._defaults_for_null = form, schemas, defaults_for_null
         self._plans: dict[Hashable, tuple[object, RecordPlan]] = {}
+        self._programs: dict[CapturedTable, RecordProgram | None] = {}
 
     def encode(self, event: ChangeEvent) -> bytes:
-        return self._messages(event, 0, time.time_ns())[0].value or b""
+        messages = self._messages(event, 0, time.time_ns())
+        return (messages[0].value if messages else None) or b""
 
     def encode_groups(self, groups: Sequence[EventGroup], now_ns: int = 0) -> EncodedValues:
-        events = [event for group in groups for event in group.events()]
-        values = EncodedMessages()
-        for index, event in enumerate(events):
-            values.append([EncodedMessage(*message) for message in self._messages(event, index, now_ns)])
-        return values
+        if compiled is None:
+            values = EncodedMessages()
+            for event in (event for group in groups for event in group.events()):
+                values.append(self._messages(event, values.event_count, now_ns))
+            return values
+        return self._by_kernel(compiled, list(groups), now_ns)
 
-    def _messages(self, event: ChangeEvent, index: int, now_ns: int) -> Sequence[RecordMessage]:
+    def _by_kernel(self, kernel: Kernel, groups: list[EventGroup], now_ns: int) -> EncodedEvents:
+        for group in groups:
+            if isinstance(group, kernel.RowGroup) and group.table not in self._programs:
+                self._programs[group.table] = self._program(kernel, group.head(), group.table)
+        values, at, row = kernel.EncodedEvents(), 0, 0
+        while True:
+            at, row = values.extend_records(groups, at, row, self._programs.get, now_ns)
+            if at == len(groups):
+                return values
+            group = groups[at]  # what the kernel leaves to Python: one row, or a group that is not its own
+            events: Sequence[ChangeEvent]
+            if isinstance(group, kernel.RowGroup):
+                events, row = [group.event(row)], row + 1
+            else:
+                events, at, row = group.events(), at + 1, 0
+            for event in events:
+                values.append_messages(self._messages(event, values.event_count, now_ns))
+
+    def _program(self, kernel: Kernel, head: ChangeEvent, table: CapturedTable) -> RecordProgram | None:
+        """The plan of a table as the kernel has it; None: its rows are left to Python."""
+        if len(self._programs) >= MAX_PLANS:
+            self._programs.clear()
+        plan = self._plan(head)
+        rows = table.plan
+        if plan.skipped_ops - {"t"} or plan.skips_unchanged or not isinstance(rows, kernel.RowPlan):
+            return None
+        if plan.marks_deletes:  # the kernel makes one message of a row
+            return None
+        return kernel.RecordProgram(plan, rows)
+
+    def _messages(self, event: ChangeEvent, index: int, now_ns: int) -> Sequence[EncodedMessage]:
         try:
+            if self._form.skips(event):
+                return []
             extra = self._form.extra_message(event, now_ns)
             if extra is not None:
-                return [RecordMessage(self._whole(extra.key), self._whole(extra.value), {})]
-            plan = self._plan(event)
-            return messages_of(plan, event, now_ns)
+                return [EncodedMessage(self._whole(extra.key), self._whole(extra.value))]
+            return [EncodedMessage(*message) for message in messages_of(self._plan(event), event, now_ns)]
         except (ValueError, OverflowError) as exc:
             raise RecordError(
                 f"cannot encode an event of {event.source.qualified_table} as JSON: {exc}",
@@ -81,8 +119,8 @@ class JsonRecordEncoder:
         if found is None:
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
-            compiled = self._form.compiled(event, "json", defaults_for_null=self._defaults_for_null)
-            plan = compiled.plan if self._schemas == "none" else with_inline_schemas(compiled)
+            made = self._form.compiled(event, "json", defaults_for_null=self._defaults_for_null)
+            plan = made.plan if self._schemas == "none" else with_inline_schemas(made)
             if self._rules.tombstones is not None:
                 plan = plan._replace(marks_deletes=self._rules.tombstones)
             if self._rules.splits_key_changes is not None:
@@ -91,13 +129,13 @@ class JsonRecordEncoder:
         return found[1]
 
 
-def with_inline_schemas(compiled: Compiled) -> RecordPlan:
+def with_inline_schemas(made: Compiled) -> RecordPlan:
     """The plan of messages that say their schema."""
-    plan = compiled.plan
-    value = (Bytes(_before_payload(connect_schema(compiled.value))), *plan.value, Bytes(b"}"))
-    if compiled.key is None:
+    plan = made.plan
+    value = (Bytes(_before_payload(connect_schema(made.value))), *plan.value, Bytes(b"}"))
+    if made.key is None:
         return plan._replace(value=value)
-    prefix = _before_payload(connect_schema(compiled.key)) + plan.key_prefix
+    prefix = _before_payload(connect_schema(made.key)) + plan.key_prefix
     return plan._replace(value=value, key_prefix=prefix, key_suffix=plan.key_suffix + b"}")
 
 
