@@ -71,9 +71,9 @@ class JsonRecordEncoder:
             at, row = values.extend_records(groups, at, row, self._programs.get, now_ns)
             if at == len(groups):
                 return values
-            group = groups[at]  # what the kernel leaves to Python: one row, or a group that is not its own
+            group = groups[at]  # what the kernel leaves to Python: one row, or a group that it has no plan for
             events: Sequence[ChangeEvent]
-            if isinstance(group, kernel.RowGroup):
+            if isinstance(group, kernel.RowGroup) and self._programs.get(group.table) is not None:
                 events, row = [group.event(row)], row + 1
             else:
                 events, at, row = group.events(), at + 1, 0
