@@ -185,6 +185,10 @@ class EventMapper:
         event.ddl = {"sql": sql}
         return event
 
+    def source_info(self) -> SourceInfo:
+        """What is equal in all events."""
+        return self._event("", "", "c").source
+
     def _event(self, db: str, table: str, op: Op) -> ChangeEvent:
         source = SourceInfo(version=VERSION, connector="mysql", name=self.source_name, ts_ms=0, db=db, table=table)
         return ChangeEvent(before=None, after=None, source=source, op=op, ts_ms=0, tenant_id=self._tenant)

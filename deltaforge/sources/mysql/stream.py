@@ -36,6 +36,7 @@ from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.batching import TransactionBatcher
 from deltaforge.sources.failover import FailoverCheck
+from deltaforge.sources.heartbeat import Heartbeats
 from deltaforge.sources.loader import TableReload, reload
 from deltaforge.sources.mysql.catalog import CatalogNeeded
 from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
@@ -83,8 +84,9 @@ class MysqlStream:
         self._statements = Statements(self._tables, self._history, self._mapper, self._gate, reach)
         self._resume = MysqlPosition("", 4)
         self._batcher = TransactionBatcher(context.limits, self._position, context.asked)
+        self._heartbeats = Heartbeats(config, context, self._mapper.source_info())
         self._file, self._end_pos = "", 0
-        self._begin_pos = 0  # of the last event of the transaction whose place the log says
+        self._begin_pos, self._says_places = 0, True  # of the last event of the transaction whose place the log says
         self._gtids: GtidSet | MariadbGtids = GtidSet()
         self._tx: OpenTransaction | None = None
         self._query: str | None = None
@@ -142,6 +144,8 @@ class MysqlStream:
                 wait = self._batcher.wait_secs(now, deadline - now)
                 self._on_events(dump.read(max(0.001, wait)), now)
                 now = time.monotonic()
+                if self._tx is None:
+                    self._heartbeats.beat(self._batcher, now)
                 batches = self._batcher.due(now, is_quiet=dump.is_drained)
                 if batches or now >= deadline:
                     self._check_silence(now)
@@ -231,7 +235,9 @@ class MysqlStream:
         self._counts.bytes += len(data)
         said = decode_header(data)
         header, self._end_pos = positioned(said, self._end_pos)
-        if said.log_pos:
+        if header.log_pos % (1 << 32):  # else a place that is said looks like one that is not
+            self._says_places = said.log_pos != 0
+        if self._says_places:
             self._begin_pos = header.log_pos - header.size
         elif self._tx is None:
             self._begin_pos = 0
