@@ -188,7 +188,7 @@ def _columns(columns: Sequence[PlannedColumn], image: RowImage, writer: ValueWri
 def _planned(column: PlannedColumn, stands_for_it: bytes) -> bytes:
     if not stands_for_it:
         raise UnplannedError(
-            f"column {column.column}: its value is not there, and the record cannot say so; reload the definition of the "
-            "table, or on MySQL set binlog_row_image to FULL"
+            f"column {column.column}: its value is not there, and the record cannot say so; reload the "
+            "definition of the table, or on MySQL set binlog_row_image to FULL"
         )
     return stands_for_it
