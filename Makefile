@@ -10,7 +10,7 @@ PARALLEL = --require-servers -n $(or $(JOBS),5) --dist worksteal
 # Where it is set, each of the thousands of processes that tests start would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan snapshot-model servers test-full integration faults golden docs check demo bench bench-peers compat-debezium chaos chaos-hosts clean changelog lock audit deploy-check dist
+.PHONY: setup fmt lint types imports unit test pure fuzz fuzz-servers fuzz-asan snapshot-model servers test-full integration faults golden docs check demo bench bench-peers compat-debezium compat-jdbc chaos chaos-hosts clean changelog lock audit deploy-check dist
 
 setup: $(READY)
 KERNEL := pyproject.toml setup.py $(wildcard deltaforge/kernel/*.p* deltaforge/kernel/*/*.p*)
@@ -130,6 +130,11 @@ bench-peers: servers
 compat-debezium: servers
 	tests/servers/install.sh debezium debezium-mariadb
 	$(BIN)/python -m tests.compat $(if $(SOURCE),--source $(SOURCE)) $(if $(CASE),--case $(CASE)) $(if $(RECORD),--record $(RECORD))
+
+# Debezium's JDBC sink connector keeps tables in PostgreSQL from our topics: equal to the source after a random workload.
+compat-jdbc: servers
+	tests/servers/install.sh debezium debezium-jdbc
+	$(BIN)/python -m tests.compat.jdbc $(if $(SOURCE),--source $(SOURCE)) $(if $(SEED),--seed $(SEED))
 
 changelog: $(READY)
 	$(BIN)/python changelog.d/changelog.py $(if $(RELEASE),--release $(RELEASE))

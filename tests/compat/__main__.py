@@ -30,6 +30,9 @@ def main() -> int:
             for name, why in trial.broken.items():
                 print(f"== {source}, {name}: did not take part\n{why[: options.width]}\n")
                 faults += 1
+            for name, why in trial.lost.items():
+                print(f"== {source}, {name}: not imported: {why}")
+                faults += 1
             for name, (theirs, ours) in trial.sides.items():
                 if options.record:
                     _record(options.record, f"{source}-{name}", theirs, ours)

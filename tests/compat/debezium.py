@@ -7,7 +7,6 @@ from typing import Any
 
 from tests.compat.cases import Case
 from tests.compat.connect import converters
-from tests.fixtures.ports import free_port
 
 COMMON = {"tasks.max": "1", "snapshot.mode": "initial", "poll.interval.ms": "20", "tombstones.on.delete": "true"}
 
@@ -25,7 +24,7 @@ def connector(source: str, database: Any, case: Case, folder: Path, registry_url
         "database.hostname": server.host, "database.port": str(server.port), "database.user": server.user,
         "database.password": server.password,
         **(_postgres(database, case) if source.startswith("postgres") else _mysql(source, database, case, folder)),
-        **converters(case.form, registry_url), **case.theirs,
+        **converters(case.form, registry_url), **case.properties,
     }  # fmt: skip
 
 
@@ -37,7 +36,7 @@ def _mysql(source: str, database: Any, case: Case, folder: Path) -> dict[str, st
     }  # fmt: skip
     return {
         **kinds[source], "database.include.list": database.name,
-        "database.server.id": str(free_port()),  # any number that no other replica has
+        "database.server.id": str(100_000 + sum(map(ord, case.name))),  # any number that no other replica has
         "snapshot.locking.mode": "none",
         "schema.history.internal": "io.debezium.storage.file.history.FileSchemaHistory",
         "schema.history.internal.file.filename": str(folder / f"history-{case.name}"),

@@ -1,12 +1,17 @@
-"""Our pipelines for one database: each case is one of them, with a prefix of its own."""
+"""Our pipelines for one database: each case is one of them, as it is imported from the properties of Debezium's connector."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from tests.compat.cases import AVRO, SCHEMAS, Case
-from tests.pipelines import PipelineProcess, mysql_source, postgres_source
+import yaml
+
+from deltaforge.debezium.given import Given
+from deltaforge.debezium.importing import import_connector
+from tests.compat import debezium
+from tests.compat.cases import Case
+from tests.pipelines import PipelineProcess
 
 
 def prefix_of(source: str, case: Case) -> str:
@@ -14,27 +19,28 @@ def prefix_of(source: str, case: Case) -> str:
     return f"ours{source.replace('-', '')}{case.name}"
 
 
-def pipeline(source: str, database: Any, case: Case, folder: Path, servers: tuple[str, str]) -> PipelineProcess:
-    """``servers`` are the broker's and the registry's addresses."""
+def pipeline(
+    source: str, database: Any, case: Case, folder: Path, servers: tuple[str, str]
+) -> tuple[PipelineProcess, dict[str, str]]:
+    """The pipeline, and what the import leaves out of the connector's properties: nothing, or the case fails.
+
+    ``servers`` are the broker's and the registry's addresses.
+    """
     brokers, registry_url = servers
-    envelope = {"type": "debezium", "dialect": "connect", "topic_prefix": prefix_of(source, case), **case.ours}
-    of_source = dict(case.of_source)
-    if source == "mariadb":
-        envelope["connector"] = "mariadb"
-    if case.form == AVRO:
-        encoding = {"type": "avro", "schema_registry_url": registry_url}
-    else:
-        encoding = {"type": "json", "schemas": "inline" if case.form == SCHEMAS else "none"}
-    sink = {"type": "kafka", "config": {"id": "kafka", "brokers": brokers, "envelope": envelope, "encoding": encoding}}
-    return PipelineProcess(
-        folder / prefix_of(source, case),
-        _source(source, database, case, of_source),
-        [sink],
-        name=prefix_of(source, case),
-    )
-
-
-def _source(source: str, database: Any, case: Case, more: dict[str, Any]) -> Any:
+    name = prefix_of(source, case)
+    properties = debezium.connector(source, database, case, folder, registry_url) | {"name": name, "topic.prefix": name}
     if source.startswith("postgres"):
-        return postgres_source(database, tables=["*.*"], slot=f"ours_{case.name}_{database.name}", snapshot={}, **more)
-    return mysql_source(database, id=f"ours-{case.name}-{database.name}", snapshot={}, **more)
+        properties["slot.name"] = f"ours_{case.name}_{database.name}"
+    worker = {"bootstrap.servers": brokers}
+    imported = import_connector(Given(properties, {}, is_server=False), worker, tenant="acme", writes_secrets=True)
+    lost = {report.name: report.text for report in imported.reports if report.is_lost}
+    spec = yaml.safe_load(imported.text)["spec"]
+    made = PipelineProcess(
+        folder / name,
+        spec["source"],
+        spec["sinks"],
+        name=name,
+        processors=spec["processors"],
+        journal={"enabled": True},
+    )
+    return made, lost

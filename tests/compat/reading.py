@@ -94,7 +94,10 @@ def _decoded(data: bytes | None, form: str, schemas: _Schemas) -> Any:
     if data is None:
         return None
     if form != AVRO:
-        return json.loads(data)
+        try:
+            return json.loads(data)
+        except ValueError:
+            return {"not json": data.decode(errors="replace")}
     if data[:1] != b"\0":
         return {"not avro": base64.b64encode(data).decode()}
     schema, parsed = schemas.get(int.from_bytes(data[1:5], "big"))

@@ -32,9 +32,10 @@ class Trial:
         self._rows = 0
         self.sides: dict[str, tuple[Side, Side]] = {}
         self.broken: dict[str, str] = {}
+        self.lost: dict[str, str] = {}
 
     def run(self) -> None:
-        """Fill ``sides``; what cannot take part is in ``broken``, by case, with its log."""
+        """Fill ``sides``; what cannot take part is in ``broken``, by case, with its log, and in ``lost`` what the import lost."""
         story = _history(self._source)
         with self._servers.get(self._source).fresh_database() as database, database.connect() as connection:
             self._database, self._cursor = database, connection.cursor()
@@ -83,9 +84,9 @@ class Trial:
         try:
             for case in self._cases if self._with_ours else []:
                 address = (self._bootstrap, self._registry.url)
-                pipelines[case.name] = ours.pipeline(self._source, self._database, case, folder, address).start(
-                    waits=False
-                )
+                made, lost = ours.pipeline(self._source, self._database, case, folder, address)
+                self.lost |= {f"{case.name}: {name}": why for name, why in lost.items()}
+                pipelines[case.name] = made.start(waits=False)
             yield pipelines
         finally:
             for pipeline in pipelines.values():

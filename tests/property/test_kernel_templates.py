@@ -74,6 +74,7 @@ def by_kernel(group, topic, key):
     targets = templates.targets()
     if targets.extend([group, group], 0) == 0:
         assert len(targets) == 0
+        assert targets.extend([group], 0) == 0, "a name that was refused before is refused again"
         return None
     half = len(targets) // 2
     found = [(targets.destination(n), targets.key(n)) for n in range(len(targets))]

@@ -51,10 +51,11 @@ cdef class Targets:
     cdef int32_t* _slots         # hash table of names: number + 1, or 0
     cdef int32_t _slot_count     # a power of two, at least twice the names
     cdef int32_t _checked_count  # of the names
+    cdef set _refused            # numbers of names that are not allowed
     cdef dict _headers           # by index; of few events, or of none
 
     def __cinit__(self, TargetTemplates templates not None):
-        self._templates, self._headers = templates, {}
+        self._templates, self._headers, self._refused = templates, {}, set()
 
     def __dealloc__(self):
         free(self._targets)
@@ -300,21 +301,20 @@ cdef class Targets:
 
     cdef Py_ssize_t _checked(self, Facts** facts, Py_ssize_t done) except -1:
         """The number of groups up to the first with a name that is not allowed; it and those behind are taken back."""
-        cdef int32_t wrong = -1
         is_allowed = self._templates._is_allowed
         cdef Py_ssize_t n, index, count
         while self._checked_count < self._name_count:
-            if wrong < 0 and is_allowed is not None and not is_allowed(self._name(self._checked_count)):
-                wrong = self._checked_count
+            if is_allowed is not None and not is_allowed(self._name(self._checked_count)):
+                self._refused.add(self._checked_count)
             self._checked_count += 1
-        if wrong < 0:
+        if not self._refused:
             return done
         count = self._count
         for n in range(done):
             count -= facts[n].count
         for n in range(done):
             for index in range(count, count + facts[n].count):
-                if self._targets[index].number == wrong:
+                if self._targets[index].number in self._refused:
                     self._count = count
                     return n
             count += facts[n].count
