@@ -8,6 +8,8 @@ import msgspec
 import pytest
 
 from deltaforge.checkpoint.identity import FailoverLog
+from deltaforge.core.batch import DecodedGroup
+from deltaforge.core.encoded import MessageRules
 from deltaforge.core.errors import SourceError
 from deltaforge.core.event import EventIds
 from deltaforge.core.json_parse import parse_json_exact
@@ -42,6 +44,8 @@ ENCODERS = [
     )
 ]
 
+MARKED = JsonEncoder(NativeEnvelope(), MessageRules(tombstones=True, splits_key_changes=True))
+"""Makes up to three messages of an event."""
 LANES = 3
 ROW_IDS = EventIds.of("mysql", "server", "snapshot|job|d.t")
 
@@ -166,9 +170,15 @@ def assert_split_alike(batch, events_of_groups):
                 assert_encoded_alike(part, own)
 
 
+def messages(values):
+    """The event, the key and the value of each message."""
+    return [(values.event_of(n), values.key(n), value) for n, value in enumerate(values)]
+
+
 def assert_encoded_alike(batch, events):
     assert wire(batch.events()) == wire(events)
     assert [event.origin for event in batch.events()] == [event.origin for event in events]
+    assert messages(batch.encoded(MARKED)) == messages(MARKED.encode_each([DecodedGroup(events)] if events else []))
     for encoder in ENCODERS:
         values = batch.encoded(encoder)
         for value, event in zip(values, events, strict=True):

@@ -22,6 +22,8 @@ class MessageRules(NamedTuple):
 
 
 NO_RULES = MessageRules()
+NO_TOMBSTONES = MessageRules(tombstones=False)
+"""Of sinks that have no messages without a value."""
 
 
 class EncodedMessage(NamedTuple):

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from deltaforge.config.model import StrictModel
 from deltaforge.core.batch import Batch, EventEncoder
 from deltaforge.core.delivery import DeliveryReport
+from deltaforge.core.encoded import NO_TOMBSTONES
 from deltaforge.core.errors import SpecError
 from deltaforge.core.event import Asked
 from deltaforge.core.resume import SinkProgress
@@ -77,6 +78,11 @@ class SinkConfig(StrictModel):
         return False
 
     @property
+    def splits_key_changes(self) -> bool:
+        """Whether an update that changes a key becomes messages under both: not in lanes by key."""
+        return False
+
+    @property
     def asks(self) -> frozenset[Asked]:
         """What it wants of a source beside rows."""
         return frozenset()
@@ -112,7 +118,7 @@ class EncodedSinkConfig(SinkConfig):
         Raises:
             SpecError: The encoding is not available in this version, or needs to know where an event goes.
         """
-        encoder = build_encoder(self.envelope, self.encoding)
+        encoder = build_encoder(self.envelope, self.encoding, NO_TOMBSTONES)
         if isinstance(encoder, DestinationEncoder):
             raise SpecError(f"{self.encoding.type} needs a sink with destinations", hint="use encoding: json")
         return encoder

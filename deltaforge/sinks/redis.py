@@ -31,7 +31,7 @@ from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn
 from deltaforge.core.batch import Batch
 from deltaforge.core.delivery import DeliveryReport
-from deltaforge.core.encoded import EncodedValues
+from deltaforge.core.encoded import NO_TOMBSTONES, EncodedValues
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
@@ -123,7 +123,7 @@ class RedisSink:
         self._config = config
         self._context = context
         self._stream = Destination(config.stream, "stream")
-        self._messages = Messages(config, self._stream, config.key, _event_id)
+        self._messages = Messages(config, self._stream, config.key, _event_id, NO_TOMBSTONES)
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
         self._name = f"deltaforge-{token_hex(8)}"
         self._client: Redis | None = None

@@ -57,6 +57,8 @@ def _unbuilt_blocks(spec: PipelineBody) -> Iterator[Fault]:
         if spec.sharding.lane_count() > 1 and "end" in asked_by(sink.config for sink in spec.sinks):
             message = "provide_transaction_metadata of a sink needs one lane in this version: lanes split transactions"
             yield Fault("spec.sharding", f"{message}; leave one of the two out")
+        if spec.sharding.lane_count() > 1 and spec.sharding.mode == "key":
+            yield from _split_key_changes(spec)
     policy = spec.connection_policy
     if policy is not None and policy.default_mode not in (None, "dedicated"):
         message = "connections are never shared in this version; use dedicated or leave it out"
@@ -64,6 +66,14 @@ def _unbuilt_blocks(spec: PipelineBody) -> Iterator[Fault]:
     if policy is not None and policy.preferred_replica is not None:
         message = "is not available in this version; name the replica in the DSN"
         yield Fault("spec.connection_policy.preferred_replica", message)
+
+
+def _split_key_changes(spec: PipelineBody) -> Iterator[Fault]:
+    """The delete of the old key would come by the new key's lane, perhaps behind an insert that takes the old key."""
+    for number, sink in enumerate(spec.sinks):
+        if sink.config.splits_key_changes:
+            message = "changes of keys are not split in lanes by key; use mode `table`, or split_key_changes: false"
+            yield Fault(f"spec.sinks[{number}].config", message)
 
 
 def _unbuilt_sharding(sharding: ShardingSpec) -> Iterator[Fault]:

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from deltaforge.config.local import LocalUse
 from deltaforge.config.secret import SecretMap
+from deltaforge.core.encoded import MessageRules
 from deltaforge.core.routing import Destination
 from deltaforge.envelopes.debezium import DebeziumEnvelopeSpec
 from deltaforge.envelopes.topics import DebeziumTopics
@@ -81,6 +82,16 @@ class KafkaSinkConfig(EncodedSinkConfig):
     key: TemplateText | None = Field(
         None, description="Template of the key; absent: the primary key as JSON, or that of the connect dialect."
     )
+    tombstones: bool | None = Field(
+        None,
+        description="Behind each delete, a message with its key and no value: a compacted topic forgets the row then. "
+        "Absent: as `tombstones_on_delete` of the connect dialect says; without that dialect there are none.",
+    )
+    split_key_changes: bool | None = Field(
+        None,
+        description="Write an update that changes the primary key as a delete under the old key and an insert under "
+        "the new one. Absent: with `tombstones`, and with the connect dialect. Not with `key`.",
+    )
     exactly_once: bool = Field(
         False, description="Kafka transactions that hold the source position too: no gap and no duplicate."
     )
@@ -98,6 +109,25 @@ class KafkaSinkConfig(EncodedSinkConfig):
     def _has_topics(self) -> KafkaSinkConfig:
         self.destination()
         return self
+
+    @model_validator(mode="after")
+    def _are_keys_of_rows(self) -> KafkaSinkConfig:
+        if self.split_key_changes and self.key is not None:
+            raise ValueError("split_key_changes is about primary keys, and `key` replaces them: leave one of them out")
+        return self
+
+    @property
+    def splits_key_changes(self) -> bool:
+        rules, envelope = self.rules(), self.envelope
+        is_connect = isinstance(envelope, DebeziumEnvelopeSpec) and envelope.dialect is not None
+        return is_connect if rules.splits_key_changes is None else rules.splits_key_changes
+
+    def rules(self) -> MessageRules:
+        """Which messages there are besides those of the events."""
+        splits = self.split_key_changes
+        if splits is None and self.tombstones and self.key is None:
+            splits = True  # else a compacted topic kept the row under its old key
+        return MessageRules(self.tombstones, splits)
 
     def destination(self) -> Destination:
         """Where events go."""

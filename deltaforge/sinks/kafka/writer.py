@@ -50,7 +50,7 @@ class KafkaSink:
         self._config = config
         self._context = context
         self._topic = config.destination()
-        self._messages = Messages(config, self._topic, config.key)
+        self._messages = Messages(config, self._topic, config.key, rules=config.rules())
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
         self._client: Client | None = None
         self._suspects = Suspects()
@@ -187,11 +187,13 @@ class KafkaSink:
                 continue
             if error.kind == "routing" and not self._topic.is_of_event(batch.events()[index]):
                 return None  # the one topic of the sink is missing: putting its events aside would lose them all
-            if error.kind == "serialization" and error.is_alone:
+            # The messages of one event fail together; that the largest is at fault is all that sizes can tell.
+            is_alone = error.is_alone or sum(handed.batch.event_count for handed in self._handed) == 1
+            if error.kind == "serialization" and is_alone:
                 self._suspects.asked(error.sent.value, is_refused=True)
             blamed = refused_event(error, batch, index)
             blamed.written_count = None
-            blamed.is_certain = error.is_alone or error.kind == "routing"
+            blamed.is_certain = is_alone or error.kind == "routing"
             return blamed
         return None
 

@@ -45,6 +45,30 @@ def test_transactions_are_not_numbered_over_several_lanes(put):
     assert caught.value.path == "spec.sharding"
 
 
+CONNECT = {"type": "debezium", "dialect": "connect"}
+
+
+@pytest.mark.parametrize("settings", [{"tombstones": True}, {"split_key_changes": True}, {"envelope": CONNECT}])
+def test_changes_of_keys_are_not_split_in_lanes_by_key(put, settings):
+    config = {"id": "k", "brokers": "h:1", "topic": "t"} | settings
+    document = put("spec/sinks", [{"type": "kafka", "config": config}])
+    document["spec"]["sharding"] = {"mode": "key", "count": 2}
+    with pytest.raises(SpecError, match="split_key_changes: false") as caught:
+        check_supported(parse_document(document, strict=True).spec)
+    assert caught.value.path == "spec.sinks[0].config"
+    for allowed in ({"mode": "table", "count": 2}, {"mode": "key", "count": 1}):
+        document["spec"]["sharding"] = allowed
+        check_supported(parse_document(document, strict=True).spec)
+    config["split_key_changes"], document["spec"]["sharding"] = False, {"mode": "key", "count": 2}
+    check_supported(parse_document(document, strict=True).spec)
+
+
+def test_a_given_key_is_not_that_of_a_row(put):
+    config = {"id": "k", "brokers": "h:1", "topic": "t", "key": "k", "split_key_changes": True}
+    with pytest.raises(SpecError, match="leave one of them out"):
+        parse_document(put("spec/sinks", [{"type": "kafka", "config": config}]), strict=True)
+
+
 OTHER_SINKS = [
     {"type": "nats", "config": {"id": "s", "url": "nats://h", "subject": "x"}},
     {"type": "http", "config": {"id": "s", "url": "http://h/"}},
