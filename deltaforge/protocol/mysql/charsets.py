@@ -135,6 +135,11 @@ def charset_of_collation(collation: int) -> str:
     return _CHARSETS.get(collation, f"collation {collation}")
 
 
+def codec_of(charset: str) -> str:
+    """Python's codec that is next to a character set; that of ASCII if there is none."""
+    return "cp1252" if charset == "latin1" else _CODECS.get(charset) or "ascii"
+
+
 def text_decoder(charset: str, column: str) -> Callable[[bytes], str]:
     """A function from the bytes of a text column to text. It raises ``UnicodeDecodeError``.
 
@@ -193,7 +198,7 @@ def is_like_utf8(text: str, charset: str) -> bool:
     """Whether the bytes of a statement in this character set are a text in UTF-8, too, and another one."""
     if text.isascii():
         return False
-    codec = "cp1252" if charset == "latin1" else _CODECS.get(charset) or "ascii"
+    codec = codec_of(charset)
     try:
         # What latin1 has and Windows-1252 has not are control characters of the same number.
         holes = {hole: 0xDC00 + hole for hole in _HOLES} if charset == "latin1" else {}

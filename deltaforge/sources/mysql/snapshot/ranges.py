@@ -46,6 +46,12 @@ def up_to(key: Key, cursor: Cursor) -> str:
     return _compared(key, cursor, "<>", "=")
 
 
+def at(key: Key, cursor: Cursor) -> str:
+    """The condition of the row at a cursor."""
+    pairs = zip(key.columns, _literals(key, cursor), strict=True)
+    return " and ".join(f"{quoted(column.name)} = {literal}" for column, literal in pairs)
+
+
 def statement(table: TableName, key: Key, selected: str, conditions: Sequence[str], limit: int | None) -> str:
     """A statement that reads rows in the order of a key."""
     where = " and ".join(f"({condition}\n)" for condition in conditions)

@@ -25,12 +25,13 @@ from deltaforge.sources.mysql.group import EventPlace, copied_rows
 from deltaforge.sources.mysql.rows_connection import RowsConnection
 from deltaforge.sources.mysql.server import ServerSettings, read_settings
 from deltaforge.sources.mysql.snapshot.columns import copied_types
-from deltaforge.sources.mysql.snapshot.keys import Key, find_key
+from deltaforge.sources.mysql.snapshot.keys import Key, Value, find_key
 from deltaforge.sources.mysql.snapshot.log import digest_of
 from deltaforge.sources.mysql.snapshot.marks import MysqlMark, Sight, Sights, Since, sights_of
 from deltaforge.sources.mysql.snapshot.names import quoted, quoted_table
+from deltaforge.sources.mysql.snapshot.points import evenly, points_between
 from deltaforge.sources.mysql.snapshot.preflight import warnings_of
-from deltaforge.sources.mysql.snapshot.ranges import behind, cursor_of, statement, up_to, values_of
+from deltaforge.sources.mysql.snapshot.ranges import at, behind, cursor_of, statement, up_to, values_of
 from deltaforge.sources.mysql.snapshot.reread import condition_of_keys
 from deltaforge.sources.mysql.tables import captured_tables
 from deltaforge.sources.snapshot.base import Chunk, ChunkRequest, Kept, Mark, TablePlan
@@ -71,7 +72,7 @@ class MysqlChunkReader:
         self._server: ServerSettings | None = None
         self._sights: Sights | None = None
         self._plans = SavedPlans(_plan_decoder)
-        self._edges: dict[tuple[TableName, str], int | None] = {}
+        self._edges: dict[tuple[TableName, bool], int | None] = {}
 
     def tables(self) -> list[TableName]:
         with self._errors():
@@ -214,17 +215,18 @@ class MysqlChunkReader:
         reached = int(values_of(to)[0])
         begins = (int(values_of(stripe.at)[0]) for stripe in request.plan.stripes if stripe.at is not None)
         first = max((begin for begin in begins if begin < reached), default=None)
-        first = self._known_edge(request, key, None, "asc") if first is None else first
-        last = self._known_edge(request, key, request.end, "desc")
+        first = self._known_edge(request, key, None, is_last=False) if first is None else first
+        last = self._known_edge(request, key, request.end, is_last=True)
         if first is None or last is None or last <= first:
             return None
         return min(0.99, max(0.0, (reached - first) / (last - first)))
 
-    def _known_edge(self, request: ChunkRequest, key: Key, cursor: Cursor | None, order: str) -> int | None:
-        place = (request.plan.table, order)
+    def _known_edge(self, request: ChunkRequest, key: Key, cursor: Cursor | None, *, is_last: bool) -> int | None:
+        place = (request.plan.table, is_last)
         if cursor is None and place in self._edges:
             return self._edges[place]
-        edge = self._edge(request.plan.table, key, cursor, order)
+        found = self._edge(request.plan.table, key, cursor, is_last=is_last)
+        edge = None if found is None else int(found)
         return edge if cursor is not None else self._edges.setdefault(place, edge)
 
     def _chunk(  # noqa: PLR0913 - what was read
@@ -239,31 +241,38 @@ class MysqlChunkReader:
         return Chunk(request, rows, to, sight.mark, high, row_count, len(images))
 
     def _bounds(self, table: TableName, key: Key, stripe: Stripe, count: int) -> list[Cursor]:
-        """Keys that divide what is left of a stripe into about so many parts."""
+        """Keys that divide what is left of a stripe into about so many parts, in the order of the index."""
         first = key.columns[0]
-        if not first.is_integer or first.falls:
+        low, high = self._edge(table, key, stripe.at, is_last=False), self._edge(table, key, stripe.end, is_last=True)
+        if low is None or high is None:
             return []
-        low, high = self._edge(table, key, stripe.at, "asc"), self._edge(table, key, stripe.end, "desc")
-        found: list[Cursor] = []
-        if low is None or high is None or high - low < count:
-            return found
-        for part in range(1, count):
-            wanted = low + (high - low) * part // count
-            sql = statement(table, key, key.printed, [f"{quoted(first.name)} >= {wanted}"], 1)
-            for row in self._connected().query(sql):
-                cursor = cursor_of([column.value_of(value) for column, value in zip(key.columns, row, strict=True)])
-                if cursor not in (*found, stripe.at, stripe.end):
-                    found.append(cursor)
-        return found
+        ends = [behind(key, stripe.at)] if stripe.at is not None else []
+        ends += [up_to(key, stripe.end)] if stripe.end is not None else []
+        found: dict[Cursor, None] = {}
+        for point in points_between(first, low, high, count):
+            nearest = f"{quoted(first.name)} {'<=' if first.falls else '>='} {first.literal(point)}"
+            found |= dict.fromkeys(self._cursors(table, key, [nearest, *ends], 1))
+        found.pop(stripe.end or "", None)
+        if found and (first.falls or not first.is_integer):  # points need not be in the order of the index
+            these = " or ".join(f"({at(key, each)})" for each in found)
+            found = dict.fromkeys(self._cursors(table, key, [these], None))
+        return evenly(list(found), count)
 
-    def _edge(self, table: TableName, key: Key, cursor: Cursor | None, order: str) -> int | None:
+    def _cursors(self, table: TableName, key: Key, conditions: Sequence[str], limit: int | None) -> list[Cursor]:
+        """The keys of rows, in the order of the index."""
+        rows = self._connected().query(statement(table, key, key.printed, conditions, limit))
+        columns = key.columns
+        return [cursor_of([column.value_of(v) for column, v in zip(columns, row, strict=True)]) for row in rows]
+
+    def _edge(self, table: TableName, key: Key, cursor: Cursor | None, *, is_last: bool) -> Value | None:
         """The first column of a key at a cursor, or at the beginning or end of the table."""
         if cursor is not None:
-            return int(values_of(cursor)[0])
-        name = quoted(key.columns[0].name)
-        sql = f"select {name} from {quoted_table(table)} order by {name} {order} limit 1"  # noqa: S608 - quoted
+            return values_of(cursor)[0]
+        first = key.columns[0]
+        order = "desc" if is_last is not first.falls else "asc"
+        sql = f"select {first.printed} from {quoted_table(table)} order by {quoted(first.name)} {order} limit 1"  # noqa: S608 - quoted
         rows: list[tuple[Any, ...]] = self._connected().query(sql)
-        return int(rows[0][0]) if rows else None
+        return first.value_of(rows[0][0]) if rows else None
 
 
 def _too_large(request: ChunkRequest, plan: MysqlPlan) -> SourceError:
