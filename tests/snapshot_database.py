@@ -65,6 +65,9 @@ class Group:
         )  # fmt: skip
         return ChangeEvent(before=None, after=None, source=source, op=self.op, ts_ms=1, event_id=f"{self.number:024d}")
 
+    def mark(self, *_marks):
+        """The model has no marks."""
+
     def touched_rows(self, _ids):
         rows = [row for change in self.changes for row in (change.before, change.after) if row is not None]
         incomplete = tuple(key_of(change.after) for change in self.changes if not change.is_whole)

@@ -63,6 +63,14 @@ class TablePatterns:
             return False
         return not self._patterns or any(self._is_meant(halves, qualifier, name) for halves in self._patterns.values())
 
+    def may_match_in(self, qualifier: str) -> bool:
+        """Whether some table of a database or schema can be meant."""
+        ignores_case = self.ignores_case
+        lefts = [left for left, _ in self._patterns.values()]
+        return qualifier not in self._system and (
+            not lefts or any(left.matches(qualifier, ignores_case=ignores_case) for left in lefts)
+        )
+
     def unmatched(self, tables: Iterable[tuple[str, str]]) -> list[str]:
         """The patterns that mean none of these tables, or none that is not left out."""
         known = [table for table in tables if not self._is_left_out(*table)]

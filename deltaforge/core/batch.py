@@ -66,6 +66,9 @@ class EventGroup(Protocol):
         has these, from 1.
         """
 
+    def mark(self, every: SnapshotMark | None, first: SnapshotMark | None, last: SnapshotMark | None) -> None:
+        """Say what copied rows are among those of their copy: all of them, the first, the last."""
+
     def touched_rows(self, ids: EventIds) -> TouchedRows:
         """Which rows of a table that is copied under these ids the events are about. Raises as :meth:`events`."""
 
@@ -101,9 +104,7 @@ class HeldEvents:
     def events(self) -> Sequence[ChangeEvent]:
         return self._events
 
-    def mark(
-        self, every: SnapshotMark | None = None, first: SnapshotMark | None = None, last: SnapshotMark | None = None
-    ) -> None:
+    def mark(self, every: SnapshotMark | None, first: SnapshotMark | None, last: SnapshotMark | None) -> None:
         """Say what copied rows are among those of their copy: all of them, the first, the last."""
         mark_events(self._events, every, first, last)
 

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from deltaforge.core.table import TableSchema
+from deltaforge.core.table import TableId, TableSchema
 
 Op = Literal["c", "u", "d", "r", "t"]
 RowImage = dict[str, Any]
@@ -84,6 +84,39 @@ class LoggedMessage(msgspec.Struct):
     is_transactional: bool
 
 
+class TableChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a statement made of a table.
+
+    Attributes:
+        table: By the name that it has then.
+        definition: As it is then; None: it is gone.
+        charset: Default character set of its columns.
+        column_charsets: Of each column, in their order; None where it has none.
+    """
+
+    kind: Literal["CREATE", "ALTER", "DROP"]
+    table: TableId
+    definition: TableSchema | None = None
+    charset: str | None = None
+    column_charsets: tuple[str | None, ...] = ()
+
+
+class DefinitionChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A statement that defines tables or a database.
+
+    Attributes:
+        database: Which they are in, or which it is.
+        tables: Their names, with commas between them; empty for an index; None for a database.
+        ddl: The statement; of one that drops several tables, as if it dropped this one.
+        changes: What became of the tables, as far as that is known.
+    """
+
+    database: str
+    tables: str | None
+    ddl: str
+    changes: tuple[TableChange, ...] = ()
+
+
 Notice = Literal["definition", "message", "heartbeat", "begin", "end"]
 """What an event is about that is about no row: a statement that defines tables, a logical message that is no JSON, that
 the source is read, or where a transaction begins and ends.
@@ -105,6 +138,7 @@ class Origin(msgspec.Struct, omit_defaults=True, kw_only=True):
         last_commit_lsn: PostgreSQL: where the transaction before this one ended, of those that were sent.
         snapshot: Of a copied row.
         message: What a logical message holds.
+        definition: What a statement defines.
         notice: What the event is about, if it is about no row; native documents have no such events.
         total_order: The event's number in its transaction, from 1; None where nobody counts.
         table_order: The same among the events of its table.
@@ -119,6 +153,7 @@ class Origin(msgspec.Struct, omit_defaults=True, kw_only=True):
     last_commit_lsn: int | None = None
     snapshot: SnapshotMark | None = None
     message: LoggedMessage | None = None
+    definition: DefinitionChange | None = None
     notice: Notice | None = None
     total_order: int | None = None
     table_order: int | None = None

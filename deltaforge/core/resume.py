@@ -6,7 +6,7 @@ import msgspec
 
 from deltaforge.core.batch import Batch, DecodedGroup, EventGroup
 from deltaforge.core.event import TX_ID_LENGTH
-from deltaforge.core.notices import row_count, skipped
+from deltaforge.core.notices import notice_of, row_count, skipped
 from deltaforge.core.positions import Position
 from deltaforge.core.snapshot import ChunkMark
 
@@ -56,7 +56,8 @@ class ResumeFilter:
             return batch if batch.chunk.number > self._chunk else batch.with_groups([])
         position = self._position
         if position is not None:
-            unseen = batch.where(lambda event: not position.covers(event.source))
+            # A heartbeat stands nowhere: it does not say whether the log has passed the position.
+            unseen = batch.where(lambda event: not position.covers(event.source) and notice_of(event) != "heartbeat")
             if unseen is batch:
                 self._position = None  # the log has passed it
             batch = unseen

@@ -86,7 +86,7 @@ class JsonRecordEncoder:
             self._programs.clear()
         plan = self._plan(head)
         rows = table.plan
-        if plan.skipped_ops - {"t"} or plan.skips_unchanged or not isinstance(rows, kernel.RowPlan):
+        if plan.is_for_python or not isinstance(rows, kernel.RowPlan):
             return None
         if plan.marks_deletes:  # the kernel makes one message of a row
             return None
@@ -120,13 +120,18 @@ class JsonRecordEncoder:
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
             made = self._form.compiled(event, "json", defaults_for_null=self._defaults_for_null)
-            plan = made.plan if self._schemas == "none" else with_inline_schemas(made)
+            plan = nullable(made.plan) if self._schemas == "none" else with_inline_schemas(made)
             if self._rules.tombstones is not None:
                 plan = plan._replace(marks_deletes=self._rules.tombstones)
             if self._rules.splits_key_changes is not None:
                 plan = plan._replace(splits_key_changes=self._rules.splits_key_changes)
             found = self._plans[place] = event.schema, plan
         return found[1]
+
+
+def nullable(plan: RecordPlan) -> RecordPlan:
+    """The plan of messages without a schema: NULL is null, whatever the definition says."""
+    return plan._replace(columns=tuple(column._replace(null=column.null or b"null") for column in plan.columns))
 
 
 def with_inline_schemas(made: Compiled) -> RecordPlan:

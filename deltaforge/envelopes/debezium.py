@@ -175,6 +175,11 @@ class DebeziumEnvelopeSpec(EnvelopeSettings):
     include_schema_changes: bool = Field(
         False, description="Messages of statements that define tables, on the topic `<topic_prefix>`."
     )
+    extended_headers: bool = Field(
+        False,
+        description="Headers of every message of a row, which say what connector it would be of. They are long, and "
+        "messages are made by Python.",
+    )
     heartbeat_topics_prefix: str = Field(
         "__debezium-heartbeat",
         pattern=r"^[a-zA-Z0-9._-]+$",
@@ -241,6 +246,7 @@ class DebeziumEnvelopeSpec(EnvelopeSettings):
             skips_unchanged=self.skip_messages_without_change,
             heartbeat_prefix=self.heartbeat_topics_prefix,
             transactions=self.provide_transaction_metadata,
+            has_context_headers=self.extended_headers,
         )
 
     def _selection(self) -> Selection:

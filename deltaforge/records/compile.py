@@ -5,7 +5,7 @@ plans of all writers are made of that.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
@@ -73,6 +73,8 @@ class NamedColumn(NamedTuple):
         field: Its name in the record.
         record: Its type in the record.
         unavailable: What stands for a value that the log does not hold, as converted; None: what stands for NULL does.
+        may_be_nothing: Whether an image may have null where the column has none, for which something stands then, as
+            for a date with a zero part, or where nobody may see the value.
     """
 
     place: int
@@ -80,6 +82,7 @@ class NamedColumn(NamedTuple):
     field: str
     record: RecordColumn
     unavailable: Any = None
+    may_be_nothing: bool = False
 
 
 def schema_of(part: Part) -> Schema:
@@ -178,39 +181,49 @@ def image_bounds(schema: Schema, writer: Writer) -> tuple[bytes, bytes]:
     return (b"{", b"}") if writer == "json" else (value_branch(schema), b"")
 
 
+Role = Literal["before", "after", "key"]
+"""Of columns. Only in an old row does something stand for what is not there: logs may hold its key alone."""
+
+
 def planned(
-    columns: Sequence[NamedColumn], writer: Writer, *, is_key: bool = False, defaults_for_null: bool = False
+    columns: Sequence[NamedColumn], writer: Writer, role: Role, *, defaults_for_null: bool = False
 ) -> tuple[PlannedColumn, ...]:
     """The columns of images or keys, with the bytes that stand for what is not there.
 
     Args:
         columns: In the order of the record.
         writer: Of the values.
-        is_key: A key that the log does not hold is no key: nothing stands for it.
+        role: Of the columns.
         defaults_for_null: Whether NULL is written as the column's default, where it has one.
     """
     return tuple(
-        _planned(column, number, writer, is_key=is_key, defaults_for_null=defaults_for_null)
+        _planned(column, number, writer, role, defaults_for_null=defaults_for_null)
         for number, column in enumerate(columns)
     )
 
 
-def _planned(
-    column: NamedColumn, number: int, writer: Writer, *, is_key: bool, defaults_for_null: bool
-) -> PlannedColumn:
+def _planned(column: NamedColumn, number: int, writer: Writer, role: Role, *, defaults_for_null: bool) -> PlannedColumn:
     schema, conversion, fallback = column.record
     name = (b"," if number else b"") + encode_json(column.field) + b":" if writer == "json" else b""
     if schema.optional and fallback is None:
         has_default = defaults_for_null and schema.has_default and schema.default is not None
-        null = written(writer, schema, schema.default if has_default else None)
+        stands = null = written(writer, schema, schema.default if has_default else None)
     else:
-        null = written(writer, schema, fallback)
-    missing = b"" if is_key else null
-    unavailable = missing
-    if column.unavailable is not None and not is_key:
+        stands = written(writer, schema, fallback)
+        null = stands if role == "before" or column.may_be_nothing else b""
+    missing = stands if role == "before" else b""
+    unavailable = b"" if role == "key" else stands
+    if column.unavailable is not None and role != "key":
         unavailable = written(writer, schema, column.unavailable)
     prefix = value_branch(schema) if writer == "avro" else b""
     return PlannedColumn(column.place, column.column, conversion, name, prefix, null, missing, unavailable)
+
+
+def with_old_columns(steps: Sequence[Step], columns: tuple[PlannedColumn, ...]) -> tuple[Step, ...]:
+    """Steps whose image of the old row has columns of its own."""
+    return tuple(
+        step._replace(columns=columns) if isinstance(step, ImageStep) and step.is_before else step for step in steps
+    )
 
 
 def _joined(steps: Sequence[Step] | Iterator[Step]) -> Iterator[Step]:

@@ -28,8 +28,10 @@ from deltaforge.records.compile import (
     schema_of,
     steps_of,
     struct_of,
+    with_old_columns,
 )
 from deltaforge.records.compiled import Compiled
+from deltaforge.records.conversion import Form
 from deltaforge.records.names import NameAdjustment, adjusted_field_name, adjusted_schema_name
 from deltaforge.records.plan import Fact, RecordPlan, Writer
 from deltaforge.records.schema import Schema, Type
@@ -57,6 +59,8 @@ _TRANSACTION = Group(
     ),
     is_of_transaction=True,
 )
+_DATES = ("date", "timestamp")
+"""MySQL's types, dates of which may have a zero part."""
 _MAX_TOPIC = 249
 _INVALID_IN_TOPIC = re.compile(r"[^a-zA-Z0-9._-]")
 
@@ -77,6 +81,7 @@ class DebeziumOptions(msgspec.Struct, frozen=True):
         skips_unchanged: Nor of an update that changes none of the columns.
         heartbeat_prefix: Beginning of the topic of heartbeats.
         transactions: Whether events say where they stand in their transaction.
+        has_context_headers: Whether every message says which connector it would be of.
     """
 
     types: ConnectOptions = ConnectOptions()
@@ -92,6 +97,7 @@ class DebeziumOptions(msgspec.Struct, frozen=True):
     skips_unchanged: bool = False
     heartbeat_prefix: str = "__debezium-heartbeat"
     transactions: bool = False
+    has_context_headers: bool = False
 
     def prefix_of(self, source: SourceInfo) -> str:
         """The logical name of the server that a row is of."""
@@ -125,21 +131,36 @@ def compile_debezium(source: SourceInfo, table: TableSchema, options: DebeziumOp
     if key_columns:
         key = struct_of(adjusted_schema_name(f"{topic}.Key", options.schema_names), key_columns, optional=False)
     begin, end = image_bounds(key, writer) if key is not None else (b"", b"")
+    before = planned(columns, writer, "before", defaults_for_null=options.defaults_for_null)
+    after = planned(columns, writer, "after", defaults_for_null=options.defaults_for_null)
     plan = RecordPlan(
         writer,
-        steps_of(value, writer),
-        planned(columns, writer, defaults_for_null=options.defaults_for_null),
-        planned(key_columns, writer, is_key=True) if key_columns else None,
+        with_old_columns(steps_of(value, writer), before),
+        after,
+        planned(key_columns, writer, "key") if key_columns else None,
         begin,
         end,
         marks_deletes=options.marks_deletes,
         splits_key_changes=True,
-        header_key=planned(key_columns, "json", is_key=True),
+        header_key=planned(key_columns, "json", "key"),
         skipped_ops=options.skipped_ops,
         skips_unchanged=options.skips_unchanged,
+        headers=tuple(context_headers(source, options).items()),
         table_columns=frozenset(column.name for column in table.columns),
     )
     return Compiled(plan, schema_of(value), key)
+
+
+def context_headers(source: SourceInfo, options: DebeziumOptions) -> dict[str, bytes]:
+    """The headers of every message. Debezium's fourth, the id of a run, is left out."""
+    if not options.has_context_headers:
+        return {}
+    values = {
+        "connectorLogicalName": options.prefix_of(source),
+        "taskId": "0",
+        "connectorName": options.connector or source.connector,
+    }
+    return {f"__debezium.context.{name}": value.encode() for name, value in values.items()}
 
 
 def _columns(
@@ -153,12 +174,15 @@ def _columns(
         if record is None:
             continue
         field = adjusted_field_name(column.name, options.field_names)
-        whole[column.name] = NamedColumn(place, column.name, field, record)
+        is_date = column.type.lower().startswith(_DATES) and connector != "postgresql"
+        whole[column.name] = NamedColumn(place, column.name, field, record, may_be_nothing=is_date)
         if selection.has(table, column):
             treated = selection.treated(table, column, record)
             stands = _unavailable(treated.schema, options.unavailable)
             stands = None if stands is None else instead_of(treated.conversion, stands)
-            columns.append(NamedColumn(place, column.name, field, treated, stands))
+            is_masked = treated.conversion.form is Form.MASK
+            named = NamedColumn(place, column.name, field, treated, stands, may_be_nothing=is_date or is_masked)
+            columns.append(named)
     return columns, [whole[name] for name in selection.key_columns(table) if name in whole]
 
 

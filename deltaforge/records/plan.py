@@ -128,9 +128,10 @@ class RecordPlan(NamedTuple):
         marks_deletes: Whether a deleted row has a second message behind the first, with its key and no value.
         splits_key_changes: Whether an update that changes the key is a delete and an insert.
         header_key: The key as JSON, whatever the writer, for the headers of such messages; None: they have none.
-        skipped_ops: No messages are made of these. A plan that skips rows is not for the kernel.
+        skipped_ops: No messages are made of these.
         skips_unchanged: Nor of an update that changes none of the columns.
         table_columns: All columns that rows may have; None: any. What a processor added has no place in the record.
+        headers: Of every message.
     """
 
     writer: Writer
@@ -145,3 +146,9 @@ class RecordPlan(NamedTuple):
     skipped_ops: frozenset[str] = frozenset()
     skips_unchanged: bool = False
     table_columns: frozenset[str] | None = None
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+    @property
+    def is_for_python(self) -> bool:
+        """Whether the kernel has to leave rows of the plan to Python: some have no message, or all have headers."""
+        return bool(self.skipped_ops - {"t"}) or self.skips_unchanged or bool(self.headers)

@@ -41,7 +41,9 @@ def messages_of(plan: RecordPlan, event: ChangeEvent, now_ns: int = 0) -> list[R
     """
     _check_columns(plan, event)
     if event.op == "t":
-        return [] if "t" in plan.skipped_ops else [RecordMessage(None, value_of(plan, event, now_ns), {})]
+        return (
+            [] if "t" in plan.skipped_ops else [RecordMessage(None, value_of(plan, event, now_ns), dict(plan.headers))]
+        )
     if event.op == "u" and event.before is not None:
         if plan.skips_unchanged and _is_unchanged(plan, event.before, event.after or {}):
             return []
@@ -67,7 +69,7 @@ def _check_columns(plan: RecordPlan, event: ChangeEvent) -> None:
 def _of_row(plan: RecordPlan, event: ChangeEvent, now_ns: int, headers: dict[str, bytes]) -> list[RecordMessage]:
     if event.op in plan.skipped_ops:
         return []
-    headers = headers if plan.header_key is not None else {}
+    headers = {**(headers if plan.header_key is not None else {}), **dict(plan.headers)}
     key = key_of(plan, key_image(event))
     found = [RecordMessage(key, value_of(plan, event, now_ns), headers)]
     if event.op == "d" and plan.marks_deletes:
@@ -185,5 +187,8 @@ def _columns(columns: Sequence[PlannedColumn], image: RowImage, writer: ValueWri
 
 def _planned(column: PlannedColumn, stands_for_it: bytes) -> bytes:
     if not stands_for_it:
-        raise UnplannedError(f"column {column.column}: its value is not there, and the record cannot say so")
+        raise UnplannedError(
+            f"column {column.column}: its value is not there, and the record cannot say so; reload the "
+            "definition of the table, or on MySQL set binlog_row_image to FULL"
+        )
     return stands_for_it

@@ -60,6 +60,7 @@ class ShardConfig(StrictModel):
     tables: list[TablePattern] | None = Field(None, description="Table patterns of this shard.")
     snapshot: SnapshotConfig | None = Field(None, description="The initial copy of this shard, as a whole.")
     on_schema_drift: OnSchemaDrift | None = Field(None, description="As above, for this shard.")
+    heartbeat_interval_ms: int | None = Field(None, ge=0, description="As above, for this shard.")
 
     @model_serializer(mode="wrap")
     def _what_is_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -79,6 +80,11 @@ class SourceConfig(StrictModel):
     snapshot: SnapshotConfig | None = Field(None, description="Absent: no initial copy.")
     on_schema_drift: OnSchemaDrift = Field(
         "adapt", description="After a failover to a server whose tables differ: go on with a warning, or stop."
+    )
+    heartbeat_interval_ms: int = Field(
+        0,
+        ge=0,
+        description="How often sinks whose envelope has heartbeats get one, also from an idle log; 0: never.",
     )
     shards: Sequence[ShardConfig] | None = Field(None, min_length=1, description="Several logs, read as one source.")
     shard_failure: Literal["halt", "go_on"] = Field(

@@ -61,6 +61,7 @@ cdef struct Event:
     uint32_t server_id
     uint64_t begin_pos   # of the last event of the transaction whose place the log says; 0: it says none
     uint64_t end_pos
+    bint says_place      # or the event before, where one cannot tell
 
 
 cdef class TransactionScanner:
@@ -135,7 +136,9 @@ cdef class TransactionScanner:
         event.timestamp, event.server_id = <uint32_t>little(data, 4), <uint32_t>little(data + 5, 4)
         log_pos = <uint32_t>little(data + 13, 4)
         event.end_pos = end_of(log_pos, self._at) if log_pos else self._at + <uint64_t>event.length
-        if log_pos:
+        if <uint32_t>event.end_pos:   # else a place that is said looks like one that is not
+            event.says_place = log_pos != 0
+        if event.says_place:
             event.begin_pos = event.end_pos - event.length
         self._at = event.end_pos
         return event.timestamp != 0
@@ -179,7 +182,7 @@ cdef class TransactionScanner:
         cdef list groups
         cdef bytes query = None
         cdef uint64_t table_id = 0
-        event.begin_pos = 0
+        event.begin_pos, event.says_place = 0, True
         if at == total or not self._event(events[at], &event):
             return index
         transaction = self._begun(&event, &number)

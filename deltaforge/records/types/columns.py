@@ -42,10 +42,7 @@ def record_column(connector: str, column: Column, options: ConnectOptions) -> Re
         mapped = None if items is None else _array(items)
     if mapped is None:
         return None
-    found = _completed(mapped, column, _default(connector, column, type_, mapped))
-    if column.nullable or connector == "postgresql":
-        return found
-    return found._replace(fallback=_nothing(mapped))  # NULL is there a date with a zero part, which is no default
+    return _completed(mapped, column, _default(connector, column, type_, mapped))
 
 
 def cdc_column(connector: str, column: Column, modes: CdcModes) -> RecordColumn:
@@ -99,16 +96,18 @@ def _completed(mapped: Mapped, column: Column, default: Any = None) -> RecordCol
 
 
 def _nothing(mapped: Mapped) -> Any:
-    text = _NO_TIME.get(mapped.conversion.form)
-    return _zero(mapped.schema) if text is None else text
+    zero = _ZEROS.get(mapped.conversion.form)
+    return _zero(mapped.schema) if zero is None else zero
 
 
-_NO_TIME = {
+_ZEROS: dict[Form, Any] = {
     Form.ZONED_TEXT: "1970-01-01T00:00:00Z",
     Form.ISO_DATE: "1970-01-01Z",
     Form.ISO_TIME: "00:00:00Z",
     Form.ISO_STAMP: "1970-01-01T00:00:00Z",
     Form.ZONED_TIME: "00:00:00Z",
+    Form.DECIMAL: b"\0",
+    Form.MONEY: b"\0",
 }
 
 

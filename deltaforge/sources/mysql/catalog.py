@@ -11,7 +11,7 @@ from pymysql.connections import Connection
 from deltaforge.core.errors import SchemaError, SourceError
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.sources.mysql.client import execute
-from deltaforge.sources.mysql.column_types import column_type_from_text
+from deltaforge.sources.mysql.column_types import column_type_from_text, unquoted
 from deltaforge.sources.mysql.ddl_columns import charset_from_collation
 from deltaforge.sources.mysql.definitions import Key, TableDefinition
 
@@ -184,7 +184,7 @@ def _default(value: Any, *, is_mariadb: bool) -> str | None:
         return text
     if text == "NULL":
         return None
-    return text[1:-1].replace("''", "'") if text[:1] == text[-1:] == "'" else text
+    return unquoted(text[1:-1]) if text[:1] == text[-1:] == "'" else text
 
 
 def _type(value: Any, *, is_old: bool) -> str:

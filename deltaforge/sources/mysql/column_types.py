@@ -53,7 +53,7 @@ def column_type_from_text(text: str, charset: str | None) -> ColumnType:
         raise SchemaError(f"column type {text[:40]!r} is not known", hint="set binlog_row_metadata=FULL on the server")
     labels = None
     if code in (Code.ENUM, Code.SET):
-        labels = tuple(_unquoted(raw) for raw in _LABEL.findall(text))
+        labels = tuple(unquoted(raw) for raw in _LABEL.findall(text))
         if any("\ufffd" in label for label in labels):
             raise SchemaError(
                 f"the catalog cannot show all labels of a column of type {match[0]}",
@@ -135,8 +135,8 @@ _LONG = re.compile(r"var(char|binary)\((\d+)\)")
 _MAX_VARCHAR = 65535
 
 
-def _unquoted(raw: str) -> str:
-    """A label as the catalog prints it: with doubled quotes, and some characters behind a backslash."""
+def unquoted(raw: str) -> str:
+    """A label or default as the catalog prints it: with doubled quotes, and some characters behind a backslash."""
     return _ESCAPED.sub(lambda match: _ESCAPES.get(match[1], match[1]), raw.replace("''", "'"))
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from deltaforge import __version__
 from deltaforge.core.errors import ProtocolError
-from deltaforge.core.event import ChangeEvent, Op, Origin, SourceInfo, Transaction
+from deltaforge.core.event import ChangeEvent, DefinitionChange, Op, Origin, SourceInfo, Transaction
 from deltaforge.core.row_ids import event_id
 from deltaforge.kernel import compiled
 from deltaforge.kernel.backend import RowPlan
@@ -22,6 +22,7 @@ from deltaforge.sources.fragments import event_fragments
 from deltaforge.sources.python_rows import CountPythonRows, uncounted
 
 VERSION = f"deltaforge-{__version__}"
+MAX_ROWS = (1 << 24) - 1  # of a row event that ids tell apart
 
 
 class PackedTable(msgspec.Struct, tag_field="format", tag="mysql 1"):
@@ -181,9 +182,22 @@ class EventMapper:
     def truncate(self, place: StatementPlace, db: str, table: str, sql: str) -> ChangeEvent:
         """The event of a TRUNCATE."""
         event = self._event(db, table, "t")
-        self._put(event, place)
+        self._put(event, place).ts_us = place.ts_ms * 1000
         event.ddl = {"sql": sql}
         return event
+
+    def definition(self, place: StatementPlace, change: DefinitionChange, number: int) -> ChangeEvent:
+        """The notice of a statement's ``number``-th change. Its id is none that a row of the transaction may have."""
+        event = self._event(change.database, change.tables or "", "c")
+        origin = self._put(event, place)
+        origin.ts_us, origin.definition, origin.notice = place.ts_ms * 1000, change, "definition"
+        event.event_id = place.transaction.ids.at(place.ordinal, MAX_ROWS - number)
+        event.transaction = None
+        return event
+
+    def source_info(self) -> SourceInfo:
+        """What is equal in all events."""
+        return self._event("", "", "c").source
 
     def _event(self, db: str, table: str, op: Op) -> ChangeEvent:
         source = SourceInfo(version=VERSION, connector="mysql", name=self.source_name, ts_ms=0, db=db, table=table)

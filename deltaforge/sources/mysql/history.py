@@ -100,6 +100,19 @@ class _Log:
         """The entry that is valid at a place."""
         return next((entry for place, entry in reversed(self._entries.get(key, [])) if place <= order), None)
 
+    def before(self, order: Order) -> Definitions:
+        """How it was before a place. At the end that costs nothing; where the log is read again, all that was there."""
+        if order > self.end:
+            return self.now
+        known = Definitions(folds_names=self.now.folds_names)
+        for key, entries in self._entries.items():
+            valid = next((entry for place, entry in reversed(entries) if place < order), None)
+            if valid is not None and valid.table:
+                known.apply(Changes({key: valid.state}))
+            elif valid is not None:
+                known.apply(Changes(charsets={key[0]: valid.charset}))
+        return known
+
     def all_at(self, order: Order) -> list[_Entry]:
         """Every entry that is valid at a place."""
         return [entry for key in self._entries if (entry := self.at(key, order)) is not None]
@@ -180,6 +193,20 @@ class SchemaHistory:
                     state.reason,
                 )
         self._append(changes, position)
+
+    def known_before(self, position: MysqlPosition) -> Definitions:
+        """The tables and databases before a statement that ends at ``position``, which may be read again."""
+        return self._log.before(position.order)
+
+    def known_at(self, position: MysqlPosition) -> Callable[[Key], State]:
+        """Gives what is known of a table behind a statement that ends at ``position``."""
+        log, order = self._log, position.order
+
+        def state_of(key: Key) -> State:
+            entry = log.at(key, order)
+            return None if entry is None else entry.state
+
+        return state_of
 
     def on_server_start(self, position: MysqlPosition) -> None:
         """The server was started where this log file begins: it has no temporary tables."""

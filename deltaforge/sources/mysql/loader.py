@@ -53,6 +53,18 @@ class SchemaLoader:
                 break
         return end, self._loaded(catalog, end, server)
 
+    @staticmethod
+    def settled(connection: Connection[Any], server: ServerSettings) -> tuple[Catalog, MysqlPosition]:
+        """The whole catalog, and where the log ended while nobody changed it.
+
+        Raises:
+            SourceError: The catalog or the end of the log cannot be read.
+        """
+        while True:
+            catalog, end, is_unchanged = _at_end(connection, server)
+            if is_unchanged:
+                return catalog, end
+
     def load(self, server: ServerSettings) -> Loaded:
         """The definitions where the log ends now.
 

@@ -14,6 +14,7 @@ from deltaforge.sources.mysql.event_mapper import EventMapper, StatementPlace
 from deltaforge.sources.mysql.gate import Gate
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.reach import Reach, fills_table
+from deltaforge.sources.mysql.schema_changes import SchemaChanges
 from deltaforge.sources.mysql.snapshot.log import DefinitionCounts
 from deltaforge.sources.mysql.statement import Statement
 from deltaforge.sources.mysql.tables import Tables
@@ -167,7 +168,16 @@ class Statements:
         definitions: What may be defined anew of tables that are copied.
     """
 
-    def __init__(self, tables: Tables, history: SchemaHistory, mapper: EventMapper, gate: Gate, reach: Reach) -> None:
+    def __init__(  # noqa: PLR0913 - what a statement may be about, and what its events are made of
+        self,
+        tables: Tables,
+        history: SchemaHistory,
+        mapper: EventMapper,
+        gate: Gate,
+        reach: Reach,
+        changes: SchemaChanges | None = None,
+    ) -> None:
+        self._changes = changes
         self._tables = tables
         self._history = history
         self._mapper = mapper
@@ -176,8 +186,8 @@ class Statements:
         self.xa = XaTransactions()
         self.definitions = DefinitionCounts()
 
-    def act(self, meaning: Meaning, statement: Statement, place: StatementPlace) -> ChangeEvent | None:
-        """The event of a statement: that of a TRUNCATE of a captured table; others have none.
+    def act(self, meaning: Meaning, statement: Statement, place: StatementPlace) -> list[ChangeEvent]:
+        """The events of a statement: that of a TRUNCATE of a captured table, and the notices of DDL.
 
         Raises:
             SourceError, SchemaError: It may change rows that are not in the log, or definitions in a way that is not
@@ -186,17 +196,17 @@ class Statements:
         position = MysqlPosition(place.file, place.pos)
         self.definitions.note(statement)
         try:
-            return self._event(meaning, statement, place, position)
+            return self._events(meaning, statement, place, position)
         except (SourceError, SchemaError) as error:
             if isinstance(error, SourceError) and error.kind != "incompatible":
                 raise  # the catalog could not be read
             content = f"{statement.db}\0{statement.text}".encode("utf-8", "surrogateescape")
             self._gate.refuse(error, position, content, statement.outline)
-            return None
+            return []
 
-    def _event(
+    def _events(
         self, meaning: Meaning, statement: Statement, place: StatementPlace, position: MysqlPosition
-    ) -> ChangeEvent | None:
+    ) -> list[ChangeEvent]:
         if meaning is Meaning.XA_ROLLBACK:
             self.xa.rolled_back(statement)
         elif meaning is Meaning.ROWS:
@@ -207,10 +217,12 @@ class Statements:
             named = truncated_table(statement)
             table = self._tables.name(*named)
             if self._tables.is_captured(*table) and not self._reach.is_temporary(named, statement.thread):
-                return self._mapper.truncate(place, *table, statement.printable)
+                return [self._mapper.truncate(place, *table, statement.printable)]
         elif meaning is Meaning.OTHER:
             self._define(statement, position)
-        return None
+            changes = self._changes.of(statement, position) if self._changes is not None else ()
+            return [self._mapper.definition(place, change, number) for number, change in enumerate(changes)]
+        return []
 
     def _define(self, statement: Statement, position: MysqlPosition) -> None:
         self._warn_of_partitions(statement)

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from deltaforge.checkpoint.identity import ServerIdentity
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import ProtocolError, SchemaError, SourceError
+from deltaforge.core.notices import notice_of
 from deltaforge.core.positions import LogEdge, MysqlPosition, Position, Start
 from deltaforge.core.positions.gtid import GtidSet, MariadbGtids
 from deltaforge.kernel import backend, compiled
@@ -36,6 +37,7 @@ from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.batching import TransactionBatcher
 from deltaforge.sources.failover import FailoverCheck
+from deltaforge.sources.heartbeat import Heartbeats
 from deltaforge.sources.loader import TableReload, reload
 from deltaforge.sources.mysql.catalog import CatalogNeeded
 from deltaforge.sources.mysql.client import READ_TIMEOUT_SECS, DumpConnection, connect
@@ -47,6 +49,7 @@ from deltaforge.sources.mysql.group import EventPlace, row_group
 from deltaforge.sources.mysql.history import SchemaHistory
 from deltaforge.sources.mysql.loader import SchemaLoader
 from deltaforge.sources.mysql.reach import Reach
+from deltaforge.sources.mysql.schema_changes import schema_changes
 from deltaforge.sources.mysql.server import (
     ServerSettings,
     at_new_server,
@@ -80,11 +83,13 @@ class MysqlStream:
         self._gate = Gate(context, config.id)
         self._loader = SchemaLoader(config.dsn.get_secret_value(), self._tables.is_captured)
         reach = Reach(self._loader.objects, self._tables.is_captured)
-        self._statements = Statements(self._tables, self._history, self._mapper, self._gate, reach)
+        self._changes = schema_changes(context, self._tables)
+        self._statements = Statements(self._tables, self._history, self._mapper, self._gate, reach, self._changes)
         self._resume = MysqlPosition("", 4)
         self._batcher = TransactionBatcher(context.limits, self._position, context.asked)
+        self._heartbeats = Heartbeats(config, context, self._mapper.source_info())
         self._file, self._end_pos = "", 0
-        self._begin_pos = 0  # of the last event of the transaction whose place the log says
+        self._begin_pos, self._says_places = 0, True  # of the last event of the transaction whose place the log says
         self._gtids: GtidSet | MariadbGtids = GtidSet()
         self._tx: OpenTransaction | None = None
         self._query: str | None = None
@@ -110,6 +115,8 @@ class MysqlStream:
                 with failover.reaching():
                     check_position(connection, server, saved)
             self._history.arrive(server.uuid, saved, folds_names=server.folds_names)
+            if self._changes is not None:
+                self._changes.arrive(server, saved, lambda: loader.settled(connection, server))
             if saved is not None:
                 start, loaded = at_new_server(saved, server), failover.load(lambda: loader.load(server))
             elif position is LogEdge.EARLIEST:
@@ -142,6 +149,8 @@ class MysqlStream:
                 wait = self._batcher.wait_secs(now, deadline - now)
                 self._on_events(dump.read(max(0.001, wait)), now)
                 now = time.monotonic()
+                if self._tx is None:
+                    self._heartbeats.beat(self._batcher, now)
                 batches = self._batcher.due(now, is_quiet=dump.is_drained)
                 if batches or now >= deadline:
                     self._check_silence(now)
@@ -231,7 +240,9 @@ class MysqlStream:
         self._counts.bytes += len(data)
         said = decode_header(data)
         header, self._end_pos = positioned(said, self._end_pos)
-        if said.log_pos:
+        if header.log_pos % (1 << 32):  # else a place that is said looks like one that is not
+            self._says_places = said.log_pos != 0
+        if self._says_places:
             self._begin_pos = header.log_pos - header.size
         elif self._tx is None:
             self._begin_pos = 0
@@ -340,11 +351,11 @@ class MysqlStream:
         """DDL, or rows logged as a statement; outside of BEGIN it is a transaction of its own."""
         tx = self._tx or self._begin("", self._server.uuid, outer, None)
         place = StatementPlace(tx, tx.ordinal + 1, *self._place(tx, header, outer)[:5])
-        event = self._statements.act(meaning, statement, place)
-        if event is not None:
-            tx.ordinal += 1
+        for event in self._statements.act(meaning, statement, place):
             self._batcher.add(DecodedGroup([event]), len(statement.text), now)
-            self._counts.event(event)
+            if notice_of(event) is None:  # ids of rows do not depend on notices
+                tx.ordinal += 1
+                self._counts.event(event)
         if not self._is_begun:
             self._end(outer, now)
 

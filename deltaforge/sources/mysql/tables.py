@@ -103,6 +103,10 @@ class Tables:
         """Whether the document asks for a table that a statement names."""
         return self._patterns.matches(*self.name(db, table))
 
+    def captures_of(self, db: str) -> bool:
+        """Whether a table of a database that a statement names can be captured."""
+        return self._patterns.may_match_in(self.name(db, "")[0])
+
     def name(self, db: str, table: str) -> TableName:
         """How the server calls a table that a statement names: so do the rows."""
         is_folded = self._server is not None and self._server.folds_names

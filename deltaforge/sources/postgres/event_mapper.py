@@ -275,6 +275,10 @@ class EventMapper:
         origin.message, origin.notice = message, notice
         return event
 
+    def source_info(self) -> SourceInfo:
+        """What is equal in all events."""
+        return self._event("", "", "c").source
+
     def _event(self, schema: str, table: str, op: Op) -> ChangeEvent:
         source = SourceInfo(
             version=VERSION,

@@ -32,6 +32,7 @@ from deltaforge.schema.registry import TableName
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.batching import TransactionBatcher
 from deltaforge.sources.failover import FailoverCheck
+from deltaforge.sources.heartbeat import Heartbeats
 from deltaforge.sources.loader import Loaded, TableReload, reload
 from deltaforge.sources.postgres.catalog import Catalog
 from deltaforge.sources.postgres.client import ReplicationConnection, connect
@@ -99,6 +100,7 @@ class PostgresStream:
         keeps_marker, count = config.toast == "marker", context.metrics.count_python_rows
         identity = (context.source_name, context.tenant, catalog.database())
         events = EventMapper(*identity, keeps_marker=keeps_marker, count_python_rows=count)
+        self._heartbeats = Heartbeats(config, context, events.source_info())
         self._relations = Relations(config.tables, catalog, context.registry, system_id, events)
         outbox = config.outbox.prefixes if config.outbox else None
         self._copyable = CopyableTables(config, context.registry, system_id, events)
@@ -135,6 +137,8 @@ class PostgresStream:
             while True:
                 is_drained = self._drain(wire)
                 now = time.monotonic()
+                if not self._is_tx_open:
+                    self._heartbeats.beat(self._batcher, now)
                 batches = self._batcher.due(now, is_quiet=is_drained)
                 if batches or now >= deadline:
                     self._batcher.note_read(self._bytes, now)

@@ -19,6 +19,7 @@ from deltaforge.sources.snapshot.base import CopyableLog, Listed, TablePlan
 from deltaforge.sources.snapshot.chunks import Ready, passed_over
 from deltaforge.sources.snapshot.counts import SnapshotCounts
 from deltaforge.sources.snapshot.ledger import Ledger
+from deltaforge.sources.snapshot.marking import mark_rows
 from deltaforge.sources.snapshot.notes import Notes, Unseen
 from deltaforge.sources.snapshot.preflight import ToldRisks
 from deltaforge.sources.snapshot.tables import RETRY, UNSETTLED, Captured, TableRun, Waits
@@ -199,7 +200,9 @@ class Copying:
             reread=mark.reread if task.again else tuple(key for key in mark.reread if key in unseen.incomplete),
             fraction=run.fraction(self._copy(run), row_count),
         )
+        before = self._ledger.job(self.job_id)
         copy = self._change(run, lambda copy: states.delivered(copy, mark, what))
+        mark_rows(batch, before, copy)
         self._ledger.set(states.numbered(self._ledger.state, mark.number))
         self.work.turns.note_chunk(row_count, now)
         self._counts.delivered(run.title, what, is_reread=bool(mark.reread), now=now)

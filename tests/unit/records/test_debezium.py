@@ -330,3 +330,33 @@ def test_hashes_of_version_1_are_of_what_java_serializes() -> None:
     )
     long = b"\xac\xed\x00\x05\x7c\x00\x00\x00\x00\x00\x01\x00\x00" + b"x" * 65536
     assert hashed("sha-512", "", "x" * 65536, is_serialized=True) == hashlib.sha512(long).hexdigest()
+
+
+def test_nothing_is_made_up_for_a_null_that_a_new_row_cannot_have() -> None:
+    change = event(None, {**ROW, "score": None}, "c")  # the definition is older than the row
+    assert json.loads(JsonEncodingSpec().build(envelope()).encode(change))["after"]["score"] is None
+    with pytest.raises(RecordError, match=r"column score.*reload the definition"):
+        JsonEncodingSpec(schemas="inline").build(envelope()).encode(change)
+    partial = event(None, {"id": 1}, "u")  # with binlog_row_image = MINIMAL
+    with pytest.raises(RecordError, match=r"column name.*binlog_row_image"):
+        JsonEncodingSpec().build(envelope()).encode(partial)
+
+
+def test_a_zero_date_of_mysql_is_1970_where_there_is_no_null() -> None:
+    table = TableSchema(TableId("app", None, "t"), (Column("id", "int", False), Column("d", "date", False)), ("id",))
+    source = SourceInfo(version="v", connector="mysql", name="p", ts_ms=1, db="app", table="t")
+    change = event(None, {"id": 1, "d": None}, "c", schema=table, source=source, origin=None)
+    assert value(change)["after"] == {"id": 1, "d": 0}
+
+
+def test_headers_of_the_connector_are_of_every_message_if_asked_for() -> None:
+    [(_, _, headers)] = messages(event(None, ROW, "c"), extended_headers=True)
+    assert headers == {
+        "__debezium.context.connectorLogicalName": b"shop",
+        "__debezium.context.taskId": b"0",
+        "__debezium.context.connectorName": b"postgresql",
+    }
+    changed = messages(event(ROW, {**ROW, "id": 2}, "u"), extended_headers=True)
+    assert [next(iter(headers)) for _, _, headers in changed] == [
+        "__debezium.newkey", "__debezium.newkey", "__debezium.oldkey"
+    ]  # fmt: skip

@@ -70,8 +70,8 @@ def test_expressions_and_domains_have_none():
     assert not record_column("postgresql", domain, ConnectOptions()).schema.has_default
 
 
-def test_null_in_a_column_that_has_none_is_the_default_on_postgresql_and_the_epoch_on_mysql():
+def test_null_in_a_column_that_has_none_is_the_default_else_the_zero_of_the_type():
     column = Column("x", "date", nullable=False, default="2024-02-29")
-    assert record_column("mysql", column, ConnectOptions()).fallback == 0
-    column = Column("x", "date", nullable=False, default="'2024-02-29'::date")
-    assert record_column("postgresql", column, ConnectOptions()).fallback == 19782
+    assert record_column("mysql", column, ConnectOptions()).fallback == 19782
+    for type_, zero in (("date", 0), ("numeric(10,2)", b"\0"), ("timestamp with time zone", "1970-01-01T00:00:00Z")):
+        assert record_column("postgresql", Column("x", type_, nullable=False), ConnectOptions()).fallback == zero

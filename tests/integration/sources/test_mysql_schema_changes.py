@@ -1,0 +1,116 @@
+"""DDL as notices, with what the tables are behind it: what the catalog of the server says there."""
+
+import re
+from contextlib import closing
+
+import pytest
+
+from deltaforge.core.notices import notice_of
+from tests.reading import mysql_reader
+
+CATALOG = """
+    select column_name, column_type, is_nullable, character_set_name from information_schema.columns
+    where table_schema = %s and table_name = %s order by ordinal_position
+"""
+KEY = """
+    select column_name from information_schema.key_column_usage
+    where table_schema = %s and table_name = %s and constraint_name = 'PRIMARY' order by ordinal_position
+"""
+STATEMENTS = [
+    ("alter table t add column w int default 5", [("ALTER", "t")]),
+    ("create table n (id int primary key, e enum('a','b') default 'a', x varchar(10) character set latin1, d decimal(10,2) unsigned not null)", [("CREATE", "n")]),
+    ("alter table n modify x text, drop primary key, add primary key (e, id)", [("ALTER", "n")]),
+    ("rename table n to n2", [("ALTER", "n2")]),
+    ("create table l like n2", [("CREATE", "l")]),
+    ("create table if not exists l like t", [("CREATE", "l")]),
+    ("create index i on t (v)", []),
+    ("alter table n2 rename to n3, add column z json", [("ALTER", "n3")]),
+]  # fmt: skip
+
+
+def plain(kind):
+    return re.sub(r"^int\(\d+\)", "int", kind)
+
+
+def described(database, name):
+    """Columns and key of a table as the catalog has them; a width that MariaDB adds to integers says nothing."""
+    columns = [(column, plain(kind), *more) for column, kind, *more in database.rows(CATALOG, (database.name, name))]
+    return columns, tuple(name for (name,) in database.rows(KEY, (database.name, name)))
+
+
+def told(change):
+    """The same as a notice has them."""
+    schema = change.definition
+    columns = zip(schema.columns, change.column_charsets, strict=True)
+    return [
+        (c.name, plain(c.type), "YES" if c.nullable else "NO", charset) for c, charset in columns
+    ], schema.primary_key
+
+
+def changes_of(event):
+    return event.origin.definition.changes
+
+
+@pytest.fixture
+def reader(any_mysql_database, tmp_path):
+    any_mysql_database.execute("create table t (id int primary key, v varchar(20))", "insert into t values (1, 'a')")
+    with closing(mysql_reader(any_mysql_database, tmp_path / "state", asked={"definition"}).open()) as reader:
+        yield reader
+
+
+def test_tables_are_what_the_server_says_behind_each_statement(any_mysql_database, reader):
+    database, start, notices = any_mysql_database, reader.position, []
+    is_mariadb = reader.stream._server.flavor == "mariadb"
+    for statement, expected in STATEMENTS:
+        database.execute(statement)
+        if is_mariadb and "if not exists" in statement:
+            continue  # it logs nothing that did nothing
+        [event] = reader.read(1)
+        notices.append(event)
+        assert (notice_of(event), event.after, event.origin.definition.ddl) == ("definition", None, statement)
+        assert [(change.kind, change.table.name) for change in changes_of(event)] == expected, statement
+        for change in changes_of(event):
+            columns, key = described(database, change.table.name)
+            assert told(change) == (columns, key), statement
+        assert (event.source.db, event.origin.definition.database) == (database.name, database.name)
+    database.execute("insert into t (id) values (2)", "drop table n3, l", "truncate t")
+    row, *dropped, truncated = reader.read(4)
+    assert (row.op, truncated.op, notice_of(truncated)) == ("c", "t", None)
+    assert [changes_of(event)[0].kind for event in dropped] == ["DROP", "DROP"]
+    assert [event.origin.definition.ddl for event in dropped] == [
+        f"DROP TABLE `{database.name}`.`{name}`" for name in ("n3", "l")
+    ]
+    events = [*notices, row, *dropped, truncated]
+    assert len({event.event_id for event in events}) == len(events)
+    again = reader.restart().open(start).read(len(events))
+    assert [(event.event_id, event.origin) for event in again] == [(event.event_id, event.origin) for event in events]
+
+
+def test_databases_and_what_is_not_captured(any_mysql_database, tmp_path):
+    database = any_mysql_database
+    other = f"{database.name}_o"
+    tables = [f"{database.name}.t", f"{other}.*"]
+    with closing(mysql_reader(database, tmp_path / "state", tables=tables, asked={"definition"}).open()) as reader:
+        database.execute(
+            "create table u (id int)",
+            f"create database {other} character set latin1",
+            f"create table {other}.z (v varchar(5))",
+            "create view w as select 1 as x",
+            "analyze table u",
+            f"alter database {other} character set utf8mb4",
+            f"drop database {other}",
+            "create table t (id int)",
+        )
+        events = reader.read(5)
+    found = [event.origin.definition for event in events]
+    assert [(one.database, one.tables) for one in found] == [
+        (other, None), (other, "z"), (other, None), (other, None), (database.name, "t"),
+    ]  # fmt: skip
+    assert found[1].changes[0].column_charsets == ("latin1",)
+    assert found[1].changes[0].charset == "latin1"
+
+
+def test_nobody_gets_them_who_does_not_ask(any_mysql_database, tmp_path):
+    with closing(mysql_reader(any_mysql_database, tmp_path / "state").open()) as reader:
+        any_mysql_database.execute("create table t (id int)", "insert into t values (1)")
+        assert [event.after for event in reader.read(1)] == [{"id": 1}]
