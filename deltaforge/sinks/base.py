@@ -108,9 +108,23 @@ class EncodedSinkConfig(SinkConfig):
     envelope: AnyEnvelope = Field(default_factory=NativeEnvelopeSpec, description="The document around an event.")
     encoding: AnyEncoding = Field(default_factory=JsonEncodingSpec, description="How the document is made bytes.")
 
+    has_destinations: ClassVar[bool] = True
+    """Of its type, whether the sink has topics, streams or subjects, as encodings with a registry need."""
+
     @property
     def asks(self) -> frozenset[Asked]:
         return self.envelope.asks
+
+    def check_encoding(self) -> None:
+        """Refuse an envelope and an encoding that do not go together.
+
+        Raises:
+            SpecError: As :meth:`encoder`.
+        """
+        if self.has_destinations:
+            build_encoder(self.envelope, self.encoding)
+        else:
+            self.encoder()
 
     def encoder(self) -> EventEncoder:
         """What makes the value bytes, for a sink without destinations.

@@ -15,7 +15,7 @@ import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -34,6 +34,8 @@ _BLOCK_BYTES = 65536
 
 class FileSinkConfig(EncodedSinkConfig):
     """Which file."""
+
+    has_destinations: ClassVar[bool] = False
 
     path: Path = Field(
         strict=False,

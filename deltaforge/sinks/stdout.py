@@ -13,7 +13,7 @@ import stat
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import ClassVar, Literal
 
 from deltaforge.config.model import StrictModel
 from deltaforge.core.batch import Batch
@@ -27,6 +27,8 @@ _OF_THIS_PROCESS = threading.Lock()
 
 class StdoutSinkConfig(EncodedSinkConfig):
     """Standard output has no settings of its own."""
+
+    has_destinations: ClassVar[bool] = False
 
 
 class StdoutSinkSpec(StrictModel):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from deltaforge.config.steps import path_text
+from deltaforge.core.errors import MissingDependencyError, SpecError
 from deltaforge.plugins import UNBUILT_PROCESSORS, UNBUILT_SINKS
-from deltaforge.sinks.base import asked_by
+from deltaforge.sinks.base import EncodedSinkConfig, asked_by
 from deltaforge.spec.faults import Fault, error_of
 from deltaforge.spec.model import (
     MAX_LANES,
@@ -26,6 +27,7 @@ def check_supported(spec: PipelineSpec) -> None:
     """
     faults = [*_unbuilt_plugins(spec.spec), *_unbuilt_blocks(spec.spec)]
     faults += _refused(spec.spec)
+    faults += _unfit_encodings(spec.spec)
     if faults:
         raise error_of(faults)
 
@@ -46,6 +48,18 @@ def _refused(spec: PipelineBody) -> Iterator[Fault]:
     for number, sink in enumerate(spec.sinks):
         for steps, message in sink.config.refused():
             yield Fault(path_text(("spec", "sinks", number, "config", *steps)), message)
+
+
+def _unfit_encodings(spec: PipelineBody) -> Iterator[Fault]:
+    for number, sink in enumerate(spec.sinks):
+        if isinstance(sink.config, EncodedSinkConfig):
+            try:
+                sink.config.check_encoding()
+            except MissingDependencyError:
+                continue  # of this machine: said where the sink is made
+            except SpecError as error:
+                remedy = f"; {error.hint}" if error.hint else ""
+                yield Fault(f"spec.sinks[{number}].config.encoding", f"{error}{remedy}")
 
 
 def _unbuilt_blocks(spec: PipelineBody) -> Iterator[Fault]:

@@ -69,6 +69,33 @@ def test_a_given_key_is_not_that_of_a_row(put):
         parse_document(put("spec/sinks", [{"type": "kafka", "config": config}]), strict=True)
 
 
+REGISTRY = {"schema_registry_url": "http://r"}
+UNFIT = [
+    ({"type": "debezium"}, {"type": "json", "schemas": "inline"}, "dialect: connect"),
+    ({"type": "native"}, {"type": "json", "replace_null_with_default": True}, "dialect: connect"),
+    ({"type": "cloudevents", "type_prefix": "x"}, {"type": "avro", **REGISTRY}, "avro"),
+    ({"type": "debezium"}, {"type": "avro", **REGISTRY}, "avro"),
+]
+
+
+@pytest.mark.parametrize(("envelope", "encoding", "text"), UNFIT)
+def test_an_envelope_and_an_encoding_that_do_not_go_together_are_refused(put, envelope, encoding, text):
+    config = {"id": "k", "brokers": "h:1", "topic": "t", "envelope": envelope, "encoding": encoding}
+    spec = parse_document(put("spec/sinks", [{"type": "kafka", "config": config}]), strict=True).spec
+    with pytest.raises(SpecError, match=text) as caught:
+        check_supported(spec)
+    assert caught.value.path == "spec.sinks[0].config.encoding"
+
+
+@pytest.mark.parametrize("sink", [{"type": "file", "config": {"id": "f", "path": "/x"}}, {"type": "stdout"}])
+def test_a_sink_without_topics_has_no_registry(put, sink):
+    encoding = {"type": "avro", **REGISTRY}
+    sink = {**sink, "config": {"id": "f", **sink.get("config", {}), "encoding": encoding}}
+    with pytest.raises(SpecError, match="encoding: json") as caught:
+        check_supported(parse_document(put("spec/sinks", [sink]), strict=True).spec)
+    assert caught.value.path == "spec.sinks[0].config.encoding"
+
+
 OTHER_SINKS = [
     {"type": "nats", "config": {"id": "s", "url": "nats://h", "subject": "x"}},
     {"type": "http", "config": {"id": "s", "url": "http://h/"}},
