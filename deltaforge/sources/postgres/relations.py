@@ -66,6 +66,7 @@ class Relations:
         self._names: dict[int, TableName] = {}
         self._shown: dict[TableName, tuple[int, str]] = {}
         self._described: dict[int, Relation] = {}
+        self._loosened: set[int] = set()
         self._ahead: list[int] = []
 
     @property
@@ -105,8 +106,13 @@ class Relations:
         if known is None or known.relation != relation:
             self._described[relation.oid] = relation
             self.tables.pop(relation.oid, None)
-        elif relation.identity == "f":  # an equal one may come because the primary key has changed
-            self._compare_key(relation, known.registered)
+        else:  # an equal one may come because what it does not say has changed
+            if relation.identity == "f":
+                self._compare_key(relation, known.registered)
+            if self._may_be_null_now(relation, known.registered):
+                self._loosened.add(relation.oid)
+                self._described[relation.oid] = relation
+                self.tables.pop(relation.oid)
 
     def _compare(self, relation: Relation) -> None:
         name = relation.schema, relation.name
@@ -165,15 +171,31 @@ class Relations:
         point = point_of(begun.commit_lsn, lsn, self._system_id, begun.xid)
         known = self._registry.resolve((relation.schema, relation.name), signature_of(relation), point)
         catalog = self._catalog
-        if known is not None:
+        is_loosened = relation.oid in self._loosened
+        self._loosened.discard(relation.oid)
+        if known is not None and not (is_loosened and self._may_be_null_now(relation, known)):
             if relation.identity == "f":
                 self._compare_key(relation, known)
             return with_underlying(known, catalog.underlying_types(relation))
-        key = row_key_of(relation, catalog.primary_key(relation), is_hidden=catalog.hides_key(relation))
+        if known is None:
+            key = row_key_of(relation, catalog.primary_key(relation), is_hidden=catalog.hides_key(relation))
+        else:
+            key = known.schema.primary_key
         defined = catalog.column_definitions(relation)
         types = list(zip(catalog.type_names(relation), catalog.underlying_types(relation), strict=True))
         definition = definition_of(self._mapper.database, relation, types, defined, key)
-        return self._registry.register(definition, point)
+        if known is None:
+            return self._registry.register(definition, point)
+        self._registry.record([definition], point)
+        return self._registry.at_point((relation.schema, relation.name), point) or known
+
+    def _may_be_null_now(self, relation: Relation, known: SchemaVersion) -> bool:
+        """Whether a column of a definition that must not be null may be null now."""
+        defined = self._catalog.column_definitions(relation)
+        return any(
+            not column.nullable and column.name in defined and defined[column.name].nullable
+            for column in known.schema.columns
+        )
 
     def _compare_key(self, relation: Relation, known: SchemaVersion) -> None:
         """Say so if the primary key is another one now. Where that began is not in the log."""

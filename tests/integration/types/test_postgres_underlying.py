@@ -49,6 +49,24 @@ def test_a_type_says_what_it_is_made_of_in_the_log_and_when_its_table_is_known(a
     assert again == [text and text.replace("'a\\\\b'", "'a\\\\b','new'") for text in expected]
 
 
+def test_a_column_that_may_be_null_from_now_on_is_one_that_may_be(any_postgres_database, tmp_path):
+    database = any_postgres_database
+    database.execute(
+        "create table t (id int primary key, v varchar(10) not null default 'x')",
+        "create publication pub for all tables",
+    )
+    reader = postgres_reader(database, tmp_path / "state").open()
+    database.execute("insert into t values (1, 'a')")
+    assert [column.nullable for column in reader.read(1)[0].schema.columns] == [False, False]
+    database.execute(
+        "alter table t alter column v drop not null, alter column v drop default", "insert into t values (2, null)"
+    )
+    (event,) = reader.read(1)
+    reader.close()
+    assert event.schema.columns[1] == Column("v", "character varying(10)", nullable=True, default=None)
+    assert event.after == {"id": 2, "v": None}
+
+
 def test_fields_are_those_of_what_a_type_is_made_of():
     column = record_column("postgresql", Column("x", "app.feeling", underlying="enum('a','it''s')"), ConnectOptions())
     assert column.schema.parameters == {"allowed": "a,it's"}
