@@ -106,7 +106,8 @@ class DefinitionChange(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         database: Which they are in, or which it is.
-        tables: Their names, with commas between them; empty for an index; None for a database.
+        tables: Their names, with commas between them; empty for an index and for a database that is altered; None for a
+            database that comes or goes.
         ddl: The statement; of one that drops several tables, as if it dropped this one.
         changes: What became of the tables, as far as that is known.
     """

@@ -18,6 +18,7 @@ from deltaforge.records.debezium import (
     source_part,
     transaction_part,
 )
+from deltaforge.records.debezium_schema_changes import schema_change_message
 from deltaforge.records.facts import fact_of
 from deltaforge.records.names import adjusted_schema_name
 from deltaforge.records.plan import Fact
@@ -31,6 +32,8 @@ def extra_message(event: ChangeEvent, options: DebeziumOptions, now_ns: int) -> 
         return None
     if origin.message is not None:
         return _logical_message(event, origin.message, options, now_ns)
+    if origin.definition is not None:
+        return schema_change_message(event, origin.definition, options, now_ns)
     match origin.notice:
         case "heartbeat":
             return _heartbeat(event, options, now_ns)

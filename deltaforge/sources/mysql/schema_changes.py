@@ -86,7 +86,8 @@ class SchemaChanges:
             return []
         if subject.is_database:
             is_ours = bool(subject.database) and self._captures_of(subject.database)
-            return [DefinitionChange(subject.database, None, statement.printable)] if is_ours else []
+            name = "" if subject.verb == "alter" else None
+            return [DefinitionChange(subject.database, name, statement.printable)] if is_ours else []
         ours = [key for key in (*subject.tables, *subject.before) if self._captures(*key)]
         if not ours:
             return []
@@ -143,7 +144,7 @@ def subject_of(statement: Statement, known: Definitions) -> Subject | None:
         name = "" if cursor.is_at_end else cursor.take_name()
         is_unnamed = verb == "alter" and name.lower() in ("default", "character", "charset", "collate")
         database, _ = known.key(statement.db if is_unnamed else name, "")
-        return Subject("alter", database, (), ())
+        return Subject("alter" if verb == "alter" else "create", database, (), ())
     names = _names(statement, known, cursor, verb) if what in ("table", "tables") else []
     if what == "index":
         while not cursor.is_at_end and not cursor.take_any("on"):
