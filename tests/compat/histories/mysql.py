@@ -37,14 +37,13 @@ NUMBERS = {
 }
 TIMES = {
     "day": ("date", "'2026-11-28'", "'1000-01-01'", "'9999-12-31'"),
-    "clock": ("time", "'12:34:56'", "'-838:59:59'", "'838:59:59'"),
-    "clock_ms": ("time(3)", "'12:34:56.789'", "'-00:00:00.001'", "'23:59:59.999'"),
-    "clock_us": ("time(6)", "'12:34:56.789012'", "'-838:59:58.999999'", "'838:59:58.999999'"),
-    "moment": ("datetime", "'2026-11-28 12:34:56'", "'1000-01-01 00:00:00'", "'9999-12-31 23:59:59'"),
-    "moment_one": ("datetime(1)", "'2026-11-28 12:34:56.7'", "'1969-12-31 23:59:59.9'", "'9999-12-31 23:59:59.9'"),
-    "moment_ms": ("datetime(3)", "'2026-11-28 12:34:56.789'", "'1969-12-31 23:59:59.999'", "'9999-12-31 23:59:59.999'"),
-    "moment_us": ("datetime(6)", "'2026-11-28 12:34:56.789012'", "'1000-01-01 00:00:00.000001'",
-                  "'9999-12-31 23:59:59.499999'"),
+    "clock": ("time", "'12:34:56'", "'00:00:00'", "'23:59:59'"),
+    "clock_ms": ("time(3)", "'12:34:56.789'", "'00:00:00.001'", "'23:59:59.999'"),
+    "clock_us": ("time(6)", "'12:34:56.789012'", "'00:00:00.000001'", "'23:59:59.999999'"),
+    "moment": ("datetime", "'2026-11-28 12:34:56'", "'1700-01-01 00:00:00'", "'2200-12-31 23:59:59'"),
+    "moment_one": ("datetime(1)", "'2026-11-28 12:34:56.7'", "'1969-12-31 23:59:59.9'", "'2200-12-31 23:59:59.9'"),
+    "moment_ms": ("datetime(3)", "'2026-11-28 12:34:56.789'", "'1969-12-31 23:59:59.999'", "'2200-12-31 23:59:59.999'"),
+    "moment_us": ("datetime(6)", "'2026-11-28 12:34:56.789012'", "'1700-01-01 00:00:00.000001'", "'2200-12-31 23:59:59.499999'"),
     "stamp": ("timestamp null", "'2026-11-28 12:34:56'", "'1970-01-01 00:00:01'", "'2038-01-19 03:14:07'"),
     "stamp_ms": ("timestamp(3) null", "'2026-11-28 12:34:56.789'", "'1970-01-01 00:00:01.001'",
                  "'2038-01-19 03:14:07.499'"),
@@ -107,7 +106,7 @@ DEFAULTS = """create table defaults (
   bit_d bit(1) default b'1', bit_n bit(8) not null default b'101', bit_w bit(16) default b'100000001',
   year_d year default 2026, year_n year not null default 1999,
   day_d date default '2026-11-28', day_n date not null default '1970-01-01',
-  clock_d time default '12:34:56', clock_n time(3) not null default '00:00:00.5', clock_m time default '-100:00:00',
+  clock_d time default '12:34:56', clock_n time(3) not null default '00:00:00.5',
   moment_d datetime default '2026-11-28 12:34:56', moment_n datetime(6) not null default '2000-01-01 00:00:00.123456',
   moment_now datetime default current_timestamp, moment_now_n datetime(3) not null default current_timestamp(3),
   stamp_d timestamp null default '2026-11-28 12:34:56', stamp_n timestamp not null default '2000-01-01 00:00:00',
@@ -202,6 +201,11 @@ DDL = [
     "update orders set kind = 'c' where id = 50",
     "drop table renamed, chosen",
 ]
+BEYOND = [  # what some forms cannot hold
+    "create table beyond (id int primary key, clock time default '-100:00:00', moment datetime, moment_us datetime(6), bits bit(8))",
+    "insert into beyond (id) values (1)", "insert into beyond values (2, '838:59:59', null, null, null)",
+    "insert into beyond values (3, null, '1000-01-01 00:00:00', null, null)", "insert into beyond values (4, null, null, '9999-12-31 23:59:59.499999', null)",
+]  # fmt: skip
 ZERO_DATES = [
     "set session sql_mode = ''",
     (
@@ -238,7 +242,7 @@ def history(*, is_mariadb: bool) -> History:
         ]
     setup += [DEFAULTS, "insert into defaults (id) values (1), (2)", *TABLES, *SNAPSHOT_ROWS]
     setup += [f"create table {FINISH} (id int primary key)", f"insert into {FINISH} values (0)"]
-    changes += CHANGES + DDL + ([] if is_mariadb else QUERIES) + ZERO_DATES + [WAIT]
+    changes += CHANGES + DDL + BEYOND + ([] if is_mariadb else QUERIES) + ZERO_DATES + [WAIT]
     if is_mariadb:  # Debezium ends at the first row of a table with generated columns, which MariaDB does not log
         setup, changes = ([one for one in part if "worked_out" not in one] for part in (setup, changes))
     return History(setup, changes)

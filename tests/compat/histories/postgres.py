@@ -29,26 +29,26 @@ NUMBERS = {
     "bit_free": ("bit varying", "B'101'", "B''", "B'1'"),
 }
 TIMES = {
-    "day": ("date", "'2026-11-28'", "'-infinity'", "'infinity'"),
-    "day_far": ("date", "'1969-12-31'", "'4713-01-01 BC'", "'294276-12-31'"),
+    "day": ("date", "'2026-11-28'", "'1000-01-01'", "'9999-12-31'"),
+    "day_near": ("date", "'1969-12-31'", "'1970-01-01'", "'1582-10-04'"),
     "clock": ("time", "'12:34:56.789012'", "'00:00:00'", "'24:00:00'"),
     "clock_s": ("time(0)", "'12:34:56'", "'00:00:00'", "'23:59:59'"),
     "clock_ms": ("time(3)", "'12:34:56.789'", "'00:00:00.001'", "'23:59:59.999'"),
     "clock_zone": ("timetz", "'12:34:56.789012+02'", "'00:00:00-15:59'", "'24:00:00+15:59'"),
     "clock_zone_ms": ("timetz(3)", "'12:34:56.789+02'", "'00:00:00Z'", "'23:59:59.999+05:30'"),
-    "moment": ("timestamp", "'2026-11-28 12:34:56.789012'", "'-infinity'", "'infinity'"),
+    "moment": ("timestamp", "'2026-11-28 12:34:56.789012'", "'1677-09-22 00:00:00'", "'2262-04-11 23:00:00'"),
     "moment_far": (
         "timestamp",
         "'1969-12-31 23:59:59.999999'",
         "'0044-03-15 12:00:00 BC'",
         "'9999-12-31 23:59:59.999999'",
     ),
-    "moment_s": ("timestamp(0)", "'2026-11-28 12:34:56'", "'1969-12-31 23:59:59'", "'9999-12-31 23:59:59'"),
+    "moment_s": ("timestamp(0)", "'2026-11-28 12:34:56'", "'1969-12-31 23:59:59'", "'2200-12-31 23:59:59'"),
     "moment_ms": (
         "timestamp(3)",
         "'2026-11-28 12:34:56.789'",
         "'1969-12-31 23:59:59.999'",
-        "'9999-12-31 23:59:59.999'",
+        "'2200-12-31 23:59:59.999'",
     ),
     "moment_five": (
         "timestamp(5)",
@@ -56,7 +56,12 @@ TIMES = {
         "'1969-12-31 23:59:59.99999'",
         "'2100-01-01 00:00:00'",
     ),
-    "stamp": ("timestamptz", "'2026-11-28 12:34:56.789012+02'", "'-infinity'", "'infinity'"),
+    "stamp": (
+        "timestamptz",
+        "'2026-11-28 12:34:56.789012+02'",
+        "'1000-01-01 00:00:00+00'",
+        "'9999-12-31 23:59:59.999999+00'",
+    ),
     "stamp_far": (
         "timestamptz",
         "'1969-12-31 23:59:59.999999+00'",
@@ -64,7 +69,7 @@ TIMES = {
         "'9999-12-31 23:59:59.9+00'",
     ),
     "stamp_s": ("timestamptz(0)", "'2026-11-28 12:34:56+00'", "'1970-01-01 00:00:00+00'", "'2100-01-01 00:00:00+00'"),
-    "span": ("interval", "'1 year 2 mons 3 days 04:05:06.789'", "'-178000000 years'", "'178000000 years'"),
+    "span": ("interval", "'1 year 2 mons 3 days 04:05:06.789'", "'-100 years'", "'1000 years 11 mons'"),
     "span_small": ("interval", "'-1 day -00:00:00.000001'", "'0'", "'1 mon -1 day'"),
     "span_days": ("interval day to second(3)", "'3 days 04:05:06.789'", "'-1 day'", "'00:00:00.001'"),
 }
@@ -143,7 +148,15 @@ ARRAYS = {
     "spans": ("interval[]", "'{1 day,NULL}'", "'{}'", "'{0}'"),
     "bits": ("bit(3)[]", "'{101,NULL}'", "'{}'", "'{000}'"),
     "places": ("point[]", """'{"(1,2)",NULL}'""", "'{}'", """'{"(0,0)"}'"""),
-    "grid": ("integer[][]", "'{{1,2},{3,4}}'", "'{}'", "'{{1}}'"),
+}
+BEYOND = {
+    "day": ("date", "'infinity'", "'4713-01-01 BC'"),
+    "moment": ("timestamp", "'infinity'", "'0044-03-15 12:00:00 BC'", "'9999-12-31 23:59:59.999999'"),
+    "stamp": ("timestamptz", "'-infinity'", "'0044-03-15 12:00:00+00 BC'"),
+    "span": ("interval", "'-178000000 years'"),
+    "exact": ("numeric", "'NaN'"),
+    "exact_fixed": ("numeric(5,2)", "'NaN'"),
+    "grid": ("integer[][]", "'{{1,2},{3,4}}'"),
 }
 DOMAINS = {
     "positive": ("positive", "7", "1", "2147483647"),
@@ -311,6 +324,9 @@ def history(*, version: int) -> History:
             f"update {table} set {name} = {values[2]} where id = 11" for name, values in [next(iter(columns.items()))]
         ]
         changes += [f"delete from {table} where id = 12"]
+    made = ", ".join(f"{name} {values[0]}" for name, values in BEYOND.items())
+    setup += [f"create table beyond (id serial primary key, {made})"]
+    changes += [f"insert into beyond ({name}) values ({one})" for name, values in BEYOND.items() for one in values[1:]]
     setup += [DEFAULTS, "insert into defaults (id) values (1), (2)", *SNAPSHOT_ROWS]
     setup += [f"create table {FINISH} (id int primary key)", f"insert into {FINISH} values (0)"]
     return History(setup, [*changes, *CHANGES, WAIT, *_waiting(DDL), WAIT])
