@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import msgspec
 
 from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, RowImage
-from deltaforge.records.conversion import Conversion
+from deltaforge.records.conversion import Conversion, Form
 from deltaforge.records.facts import fact_of
 from deltaforge.records.plan import Bytes, Fact, FactStep, IfTransaction, ImageStep, PlannedColumn, RecordPlan, Step
 from deltaforge.records.values import converted
@@ -97,8 +98,18 @@ def _key_change(plan: RecordPlan, event: ChangeEvent, before: RowImage) -> tuple
     return (deleted, _header_key(plan, before)), (inserted, _header_key(plan, key_image(event)))
 
 
+class _HeaderWriter(JsonWriter):
+    """JSON as Connect writes structs into headers: decimals are numbers."""
+
+    def value(self, conversion: Conversion, value: Any) -> bytes:
+        if conversion.form is Form.DECIMAL:
+            number = int.from_bytes(value, "big", signed=True)
+            return str(Decimal(number).scaleb(-conversion.scale)).encode()
+        return super().value(conversion, value)
+
+
 def _header_key(plan: RecordPlan, image: RowImage) -> bytes:
-    return b"{" + b"".join(_columns(plan.header_key or (), image, _WRITERS["json"])) + b"}"
+    return b"{" + b"".join(_columns(plan.header_key or (), image, _HeaderWriter())) + b"}"
 
 
 def _is_unchanged(plan: RecordPlan, before: RowImage, after: RowImage) -> bool:

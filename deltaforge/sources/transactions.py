@@ -65,8 +65,10 @@ def numbers_for(asked: frozenset[Asked]) -> TransactionNumbers | None:
 
 
 def _is_counted(event: ChangeEvent) -> bool:
-    """Whether an event is one of a transaction."""
+    """Whether an event is one of a transaction: MySQL's truncate is a statement of its own."""
     origin = event.origin
+    if event.op == "t" and not event.source.lsn:
+        return False
     if origin is None:
         return True
     if origin.message is not None:

@@ -360,3 +360,13 @@ def test_headers_of_the_connector_are_of_every_message_if_asked_for() -> None:
     assert [next(iter(headers)) for _, _, headers in changed] == [
         "__debezium.newkey", "__debezium.newkey", "__debezium.oldkey"
     ]  # fmt: skip
+
+
+def test_decimals_of_keys_are_numbers_in_headers() -> None:
+    changed = event(ROW, {**ROW, "balance": "-2.00"}, "u")
+    found = messages(changed, message_key_columns=r"public\.users:balance")
+    assert [(key, list(headers.values())) for key, _, headers in found] == [
+        ({"balance": "AJY="}, [b'{"balance":-2.00}']),
+        ({"balance": "AJY="}, [b'{"balance":-2.00}']),
+        ({"balance": "/zg="}, [b'{"balance":1.50}']),
+    ]

@@ -1,6 +1,7 @@
 """Numbers of events in their transactions, and where transactions begin and end."""
 
 import msgspec
+from msgspec import UNSET
 
 from deltaforge.core.batch import DecodedGroup
 from deltaforge.core.event import EventIds, LoggedMessage, Origin, Transaction
@@ -66,13 +67,14 @@ def test_what_is_in_no_transaction_is_not_numbered():
         change(0, 0, origin=Origin(message=outside)),
         change(1, 1, origin=Origin(notice="definition")),
         change(5, 9, transaction=None),  # of a server without GTIDs
+        change(6, 8, op="t", source=msgspec.structs.replace(make_event(0, 0).source, lsn=UNSET)),  # MySQL's
         change(2, 2, origin=Origin(message=inside)),
         truncate,
         last,
     ]
     found = TransactionNumbers().of([DecodedGroup([event]) for event in events])
     nothing = ("t", None, None)
-    assert said(found) == [nothing, "definition", nothing, "begin", ("t", 1, 1), nothing, ("t", 2, 1), "end"]
+    assert said(found) == [nothing, "definition", nothing, nothing, "begin", ("t", 1, 1), nothing, ("t", 2, 1), "end"]
     assert found[-1].events()[0].origin.table_counts == {"LOGICAL_DECODING_MESSAGE": 1, "public.t": 1}
 
 
