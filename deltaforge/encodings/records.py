@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Hashable, Sequence
+from functools import lru_cache
 from typing import Literal
+
+import msgspec
 
 from deltaforge.core.batch import EventGroup
 from deltaforge.core.encoded import NO_RULES, EncodedMessage, EncodedMessages, EncodedValues, MessageRules
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
+from deltaforge.core.table import TableId, TableSchema
 from deltaforge.envelopes.base import RecordForm
 from deltaforge.kernel import compiled
 from deltaforge.kernel.backend import Compiled as Kernel
@@ -99,6 +103,8 @@ class JsonRecordEncoder:
             extra = self._form.extra_message(event, now_ns)
             if extra is not None:
                 return [EncodedMessage(self._whole(extra.key), self._whole(extra.value))]
+            if event.op == "t" and event.schema is None and self._schemas == "none":
+                event = _of_some_table(event)
             return [EncodedMessage(*message) for message in messages_of(self._plan(event), event, now_ns)]
         except (ValueError, OverflowError) as exc:
             raise RecordError(
@@ -127,6 +133,17 @@ class JsonRecordEncoder:
                 plan = plan._replace(splits_key_changes=self._rules.splits_key_changes)
             found = self._plans[place] = event.schema, plan
         return found[1]
+
+
+def _of_some_table(event: ChangeEvent) -> ChangeEvent:
+    """A truncate that came without a definition, with an empty one: its message has no columns."""
+    source = event.source
+    return msgspec.structs.replace(event, schema=_empty(source.db, source.schema or None, source.table))
+
+
+@lru_cache(maxsize=1024)
+def _empty(db: str, schema: str | None, table: str) -> TableSchema:
+    return TableSchema(TableId(db, schema, table), ())
 
 
 def nullable(plan: RecordPlan) -> RecordPlan:

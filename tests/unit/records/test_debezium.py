@@ -370,3 +370,13 @@ def test_decimals_of_keys_are_numbers_in_headers() -> None:
         ({"balance": "AJY="}, [b'{"balance":-2.00}']),
         ({"balance": "/zg="}, [b'{"balance":1.50}']),
     ]
+
+
+def test_a_truncate_without_a_definition_has_a_message_where_messages_have_no_schema() -> None:
+    truncated = event(None, None, "t", schema=None)
+    form = envelope(skipped_operations=["none"])
+    found = json.loads(JsonEncodingSpec().build(form).encode(truncated))
+    assert (found["op"], found["before"], found["after"]) == ("t", None, None)
+    assert found["source"]["table"] == "users"
+    with pytest.raises(RecordError, match="no row of a table"):
+        JsonEncodingSpec(schemas="inline").build(form).encode(truncated)
