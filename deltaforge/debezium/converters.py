@@ -75,7 +75,7 @@ def _json(draft: Draft, _given: str, own: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _confluent(draft: Draft, given: str, own: Mapping[str, str]) -> dict[str, Any] | None:
-    kinds = {"avro.AvroConverter": "avro"}
+    kinds = {"avro.AvroConverter": "avro", "json.JsonSchemaConverter": "json_schema"}
     kind = kinds.get(given.removeprefix(_CONFLUENT))
     if kind is None:
         draft.refuse(f"no encoding here is that of {given.rpartition('.')[2][:60]}")

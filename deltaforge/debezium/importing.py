@@ -19,8 +19,6 @@ from deltaforge.debezium.names import UnclearNameError, names_of, patterns_of, s
 from deltaforge.debezium.producers import take_producer
 from deltaforge.debezium.properties import Property
 from deltaforge.debezium.routes import take_transforms
-from deltaforge.envelopes.debezium import DebeziumEnvelopeSpec
-from deltaforge.sources.base import SourceConfig
 
 PROPERTIES: tuple[Property, ...] = (
     *server_properties.PROPERTIES,
@@ -37,6 +35,8 @@ _CLASSES: dict[str, Kind] = {
 }
 _PASSWORDS = {"mysql": "MYSQL_PASSWORD", "mariadb": "MYSQL_PASSWORD", "postgresql": "PGPASSWORD"}
 _SSL_WORDS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword")
+_CONTEXT = "extended.headers.enabled"
+"""On, unless it is off."""
 _SALT = "<salt>"
 """A secret that is part of a name."""
 _NAME = re.compile(r"[^A-Za-z0-9._-]+")
@@ -115,7 +115,7 @@ def _prefix(draft: Draft) -> str:
 
 
 def _take_properties(draft: Draft) -> None:
-    for name, value in draft.config.items():
+    for name, value in {_CONTEXT: "true", **draft.config}.items():
         found = find_property(name)
         draft.subject = found.name if found is not None and _SALT in found.name else name
         draft.parts = found.free_parts(name) or () if found is not None else ()
@@ -231,11 +231,6 @@ def _take_server_sink(draft: Draft, sink: Mapping[str, str]) -> None:
 
 
 def _finish_sink(draft: Draft) -> None:
-    for settings, model in ((draft.envelope, DebeziumEnvelopeSpec), (draft.source, SourceConfig)):
-        for name in [name for name in settings if name not in model.model_fields]:
-            if name not in ("publication", "slot"):
-                draft.refuse("is not available in this version", name)
-                del settings[name]
     draft.sink["envelope"] = draft.envelope
     draft.sink["encoding"] = draft.encoding or {"type": "json", "schemas": "inline"}
 

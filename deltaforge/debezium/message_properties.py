@@ -181,7 +181,7 @@ PROPERTIES: tuple[Property, ...] = (
         "io.debezium.connector.mariadb.mariadbsourceinfostructmaker",
         "io.debezium.connector.postgresql.postgressourceinfostructmaker",
     ),
-    lost("extended.headers.enabled", "headers with the context of the connector are not written", "false"),
+    switch("extended.headers.enabled", "extended_headers", "on there, unless it is off; written out"),
     lost("xmin.fetch.interval.ms", "`xmin` is null", "0", kinds=POSTGRES),
     lost("topic.naming.strategy", _TOPICS, "", _STRATEGY),
     lost("topic.delimiter", _TOPICS, "."),

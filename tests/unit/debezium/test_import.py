@@ -26,7 +26,6 @@ POSTGRES = {
     **PLAIN,
 }
 MYSQL = POSTGRES | {"connector.class": "io.debezium.connector.mysql.MySqlConnector", "database.port": "3307"}
-MYSQL["include.schema.changes"] = "false"
 for alien in ("plugin.name", "database.dbname"):
     MYSQL.pop(alien)
 
@@ -114,6 +113,9 @@ def test_what_mysql_does_by_default_is_written_out(run):
     _, document, _ = run(MYSQL)
     envelope = sink_of(document)["envelope"]
     assert (envelope["bigint_unsigned_handling"], envelope["connector"]) == ("long", "mysql")
+    assert envelope["include_schema_changes"] is True
+    _, document, _ = run(MYSQL | {"connector.class": "io.debezium.connector.mariadb.MariaDbConnector"})
+    assert sink_of(document)["envelope"]["connector"] == "mariadb"
     assert source_of(document)["tables"] == []
 
 
@@ -157,6 +159,23 @@ def test_the_salt_of_a_hash_is_a_secret(run):
     _, document, said = run(POSTGRES | more, "--lenient")
     assert "s4lt" not in said + str(document)
     assert "s5lt" not in said + str(document)
+
+
+def test_a_heartbeat_and_options_of_columns_are_taken(run):
+    more = {
+        "heartbeat.interval.ms": "5000", "column.exclude.list": r"public\.a\.secret,public\.b\..*_tmp", "skipped.operations": "d,t",
+        "column.mask.with.4.chars": r"public\.a\.name", "column.truncate.to.20.chars": r"public\.a\.note",
+        "message.key.columns": "public.a:name", "time.precision.mode": "isostring", "provide.transaction.metadata": "true",
+    }  # fmt: skip
+    code, document, said = run(POSTGRES | more)
+    assert code == 0, said
+    assert source_of(document)["heartbeat_interval_ms"] == 5000
+    envelope = sink_of(document)["envelope"]
+    assert envelope["column_exclude_list"] == [r"public\.a\.secret", r"public\.b\..*_tmp"]
+    assert envelope["column_mask"] == [{"columns": [r"public\.a\.name"], "length": 4}]
+    assert envelope["column_truncate"] == [{"columns": [r"public\.a\.note"], "length": 20}]
+    assert (envelope["skipped_operations"], envelope["message_key_columns"]) == (["d", "t"], "public.a:name")
+    assert (envelope["time_precision"], envelope["provide_transaction_metadata"]) == ("isostring", True)
 
 
 def test_what_changes_nothing_is_only_said(run):
@@ -205,6 +224,10 @@ AVRO = [
         {"value.converter": "io.apicurio.registry.utils.converter.AvroConverter",
          "apicurio.registry.url": "http://r:8080/apis/registry/v3", "apicurio.registry.as-confluent": "true"},
         {"type": "avro", "schema_registry_url": "http://r:8080/apis/ccompat/v7"},
+    ),
+    (
+        {"value.converter": "io.confluent.connect.json.JsonSchemaConverter", "schema.registry.url": "http://r:8081"},
+        {"type": "json_schema", "schema_registry_url": "http://r:8081", "subject_strategy": "topic_name"},
     ),
 ]  # fmt: skip
 
