@@ -217,7 +217,9 @@ class Statements:
             named = truncated_table(statement)
             table = self._tables.name(*named)
             if self._tables.is_captured(*table) and not self._reach.is_temporary(named, statement.thread):
-                return [self._mapper.truncate(place, *table, statement.printable)]
+                event = self._mapper.truncate(place, *table, statement.printable)
+                event.schema = self._tables.schema_at(table, position)
+                return [event]
         elif meaning is Meaning.OTHER:
             self._define(statement, position)
             changes = self._changes.of(statement, position) if self._changes is not None else ()

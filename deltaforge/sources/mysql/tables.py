@@ -103,6 +103,12 @@ class Tables:
         """Whether the document asks for a table that a statement names."""
         return self._patterns.matches(*self.name(db, table))
 
+    def schema_at(self, table: TableName, position: MysqlPosition) -> TableSchema | None:
+        """The registered definition of a table at a place of the log; None: there is none yet."""
+        uuid = self._server.uuid if self._server is not None else ""
+        version = self._registry.at_point(table, point_of(position, uuid))
+        return None if version is None else version.schema
+
     def captures_of(self, db: str) -> bool:
         """Whether a table of a database that a statement names can be captured."""
         return self._patterns.may_match_in(self.name(db, "")[0])

@@ -66,6 +66,7 @@ def test_origins_are_what_the_server_says(any_mysql_database, tmp_path, asked):
             cursor.execute("select round(unix_timestamp(sysdate(6)) * 1000000)")
             ((after,),) = cursor.fetchall()
         events = reader.read(10)
+    assert [column.name for column in events[-1].schema.columns] == ["id"]
     file, begins = logged(database)
     assert {event.source.file for event in events} == {file}
     rows_of = [0, 1, 2, 2, 3, 4, 5, 6, 7, 8]
