@@ -15,6 +15,7 @@ from deltaforge.sinks.kafka.client import Client
 from deltaforge.sinks.kafka.config import KafkaSinkConfig
 from deltaforge.sinks.kafka.errors import kind_of
 from deltaforge.sinks.kafka.positions import reader_settings, topic_name
+from deltaforge.sinks.kafka.topics import differences
 
 if TYPE_CHECKING:
     from confluent_kafka.admin import AdminClient
@@ -24,7 +25,12 @@ CHECKS = {
         "the brokers answer and let the client in", "as the message says: `brokers`, and in `client_conf` SASL and TLS"
     ),
     "kafka.topic": Check(
-        "the topic is there, or the brokers make it", "`kafka-topics.sh --create --topic … --bootstrap-server …`"
+        "the topic is there, or the sink or the brokers make it",
+        "`kafka-topics.sh --create --topic … --bootstrap-server …`, or `topic_creation`",
+    ),
+    "kafka.settings": Check(
+        "the topic is as `topic_creation` would make it",
+        "`kafka-configs.sh --alter --topic …`, or change `topic_creation`: a topic that is there stays as it is",
     ),
     "kafka.rights": Check(
         "the user may write to the topic", "`kafka-acls.sh --add --producer --topic … --allow-principal User:…`"
@@ -172,6 +178,9 @@ def _topic(notes: Notes, brokers: _Brokers, config: KafkaSinkConfig, settings: d
     destination = config.destination()
     topic = destination.fixed
     makes = brokers.broker_config().get("auto.create.topics.enable")
+    if config.topic_creation is not None and topic not in brokers.topics:
+        _creation(notes, brokers, destination.template.text)
+        return
     if topic is None:
         if makes == "false":
             notes.warn(
@@ -190,10 +199,24 @@ def _topic(notes: Notes, brokers: _Brokers, config: KafkaSinkConfig, settings: d
             notes.error("kafka.topic", f"topic {topic} is not there, {text}")
         return
     notes.ok("kafka.topic", f"topic {topic} is there")
+    if config.topic_creation is not None:
+        parts = brokers.topics[topic].partitions
+        replicas = max((len(part.replicas) for part in parts.values()), default=0)
+        found = {"partitions": str(len(parts)), "replication_factor": str(replicas), **brokers.topic_config(topic)}
+        for name, value in differences(config.topic_creation, found):
+            notes.warn("kafka.settings", f"topic {topic} has {name} = {value}, not what topic_creation says")
     operations = brokers.operations(topic)
     if operations is not None and "WRITE" not in operations:
         notes.error("kafka.rights", f"the user may not write to topic {topic}")
     _sizes(notes, brokers, topic, settings)
+
+
+def _creation(notes: Notes, brokers: _Brokers, topics: str) -> None:
+    """Of topics that the sink makes."""
+    if brokers.may_create() is False:
+        notes.warn("kafka.topic", f"the sink makes what is missing of {topics}, and the user may not create any topic")
+    else:
+        notes.ok("kafka.topic", f"the sink makes what is missing of {topics}")
 
 
 def _sizes(notes: Notes, brokers: _Brokers, topic: str, settings: dict[str, str]) -> None:

@@ -42,6 +42,9 @@ class Targets(Protocol):
     def headers(self, index: int, /) -> dict[str, str]:
         """The headers; usually none."""
 
+    def destinations(self) -> list[str]:
+        """Each destination once."""
+
     def run_end(self, index: int, stop: int, /) -> int:
         """The first place up to ``stop`` with another destination than that at ``index``; ``stop`` if there is none."""
 

@@ -104,6 +104,10 @@ class Targets:
         """Its headers."""
         return self._targets[index][2]
 
+    def destinations(self) -> list[str]:
+        """Each destination once."""
+        return list(dict.fromkeys(target[0] for target in self._targets))
+
     def run_end(self, index: int, stop: int) -> int:
         """The first place up to ``stop`` with another destination."""
         destination = self._targets[index][0]

@@ -82,6 +82,12 @@ cdef class Targets:
         """The headers of the event at ``index``."""
         return self._headers[index] if self._at(index).has_headers else {}
 
+    def destinations(self):
+        """Each destination that an event has, once."""
+        cdef Py_ssize_t n
+        cdef set found = {self._targets[n].number for n in range(self._count)}
+        return [self._name(number) for number in sorted(found)]
+
     def run_end(self, Py_ssize_t index, Py_ssize_t stop):
         """The first place up to ``stop`` with another destination than that at ``index``; ``stop`` if there is none."""
         cdef int32_t number = self._at(index).number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -15,7 +15,8 @@ from deltaforge.core.routing import Destination
 from deltaforge.envelopes.debezium import DebeziumEnvelopeSpec
 from deltaforge.envelopes.topics import DebeziumTopics
 from deltaforge.sinks.base import EncodedSinkConfig, TemplateText
-from deltaforge.sinks.kafka.settings import faults_of, local_uses_of
+from deltaforge.sinks.kafka.settings import faults_of, local_uses_of, texts
+from deltaforge.sinks.kafka.topics import TopicCreation
 
 _PRODUCER_SETTINGS = {
     "socket.keepalive.enable": "true",
@@ -61,15 +62,6 @@ _ALIASES = {
 """Two names of one setting in librdkafka's CONFIGURATION.md; the later of the two would win."""
 
 
-def _texts(settings: Any) -> Any:
-    """Client settings as librdkafka wants them: YAML numbers and booleans become text."""
-    if not isinstance(settings, dict):
-        return settings
-    return {
-        name: str(value).lower() if isinstance(value, bool | int | float) else value for name, value in settings.items()
-    }
-
-
 class KafkaSinkConfig(EncodedSinkConfig):
     """Which brokers and topic, and how the client behaves."""
 
@@ -92,11 +84,14 @@ class KafkaSinkConfig(EncodedSinkConfig):
         description="Write an update that changes the primary key as a delete under the old key and an insert under "
         "the new one. Absent: with `tombstones`, and with the connect dialect. Not with `key`.",
     )
+    topic_creation: TopicCreation | None = Field(
+        None, description="Have the sink make topics that are missing, with these settings; absent: the brokers may."
+    )
     exactly_once: bool = Field(
         False, description="Kafka transactions that hold the source position too: no gap and no duplicate."
     )
     send_timeout_secs: float = Field(30, gt=0, description="Seconds without any progress before an error.")
-    client_conf: Annotated[SecretMap, BeforeValidator(_texts)] = Field(
+    client_conf: Annotated[SecretMap, BeforeValidator(texts)] = Field(
         default_factory=dict,
         description="librdkafka settings of producers; they win over those of this sink. None that loads code.",
     )

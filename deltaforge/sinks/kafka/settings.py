@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from deltaforge.config.local import LocalUse
 
@@ -86,6 +87,15 @@ _PROBE = "probe"
 """The value of ``ssl.ca.location`` that means: wherever the system has them."""
 _CLOSE, _LONGEST, _NAMED = 0.6, 60, 20
 """When a name is near, how much of it is compared, and how many are: comparing takes time."""
+
+
+def texts(settings: Any) -> Any:
+    """Client settings as librdkafka wants them: YAML numbers and booleans become text."""
+    if not isinstance(settings, dict):
+        return settings
+    return {
+        name: str(value).lower() if isinstance(value, bool | int | float) else value for name, value in settings.items()
+    }
 
 
 def faults_of(client_conf: Mapping[str, str]) -> Iterator[tuple[str, str]]:

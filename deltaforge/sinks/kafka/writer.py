@@ -20,6 +20,7 @@ from deltaforge.sinks.kafka.config import TOPIC_NAME, KafkaSinkConfig
 from deltaforge.sinks.kafka.driver import key_of
 from deltaforge.sinks.kafka.errors import FailedError, Sent, StalledError
 from deltaforge.sinks.kafka.refusals import LoneProducer, Suspects, end_of_event, refused_event
+from deltaforge.sinks.kafka.topics import Topics
 from deltaforge.sinks.messages import Messages, Outgoing
 
 log = logging.getLogger(__name__)
@@ -51,6 +52,9 @@ class KafkaSink:
         self._context = context
         self._topic = config.destination()
         self._messages = Messages(config, self._topic, config.key, rules=config.rules())
+        settings = config.producer_settings(context.pipeline, context.lane)
+        creation = config.topic_creation
+        self._topics = None if creation is None else Topics(creation, settings, config.send_timeout_secs, config.id)
         self._bytes = context.metrics.sink_bytes.labels(context.pipeline, config.id)
         self._client: Client | None = None
         self._suspects = Suspects()
@@ -108,6 +112,8 @@ class KafkaSink:
             with naming_unset(self._config.brokers, *self._config.client_conf.values()):
                 client.connect()
             if self._topic.fixed is not None:
+                if self._topics is not None:
+                    self._topics.ensure([self._topic.fixed])
                 client.find_topic(self._topic.fixed, self._config.topic_patience_secs)
         except SinkError:
             client.close()
@@ -117,6 +123,8 @@ class KafkaSink:
     def _send(self, client: Client, batch: Batch) -> None:
         messages = self._messages.of(batch)
         values, targets = messages.values, messages.targets
+        if self._topics is not None:
+            self._topics.ensure(targets.destinations())
         handed = self._handed_as(batch, values.byte_count)
         for suspect in self._alone(values, handed.count):
             if suspect < handed.count:

@@ -108,6 +108,9 @@ KAFKA = {
         "plain", {"client_conf": {"security.protocol": "ssl"}}, "kafka.connect", "error", "kafka",
     ),
     "brokers that do not answer": ("plain", {"brokers": "127.0.0.1:1"}, "kafka.connect", "error", "127.0.0.1:1"),
+    "a topic that is not as it would be made": (
+        "small", {"topic_creation": {"partitions": 3}}, "kafka.settings", "warning", "partitions = 1",
+    ),
     "keys that deletes do not have": ("plain", {"key": "${after.id}"}, "kafka.key", "warning", "after.id"),
 }  # fmt: skip
 
@@ -123,6 +126,8 @@ def test_a_broken_sink_of_kafka_is_found(sink_case, strict_kafka, name):
 
 def test_a_healthy_broker_that_knows_rights(sink_case, strict_kafka):
     sink_case.sinks = [kafka_sink(strict_kafka, "plain")]
+    assert sink_case.found() == []
+    sink_case.sinks = [kafka_sink(strict_kafka, "nowhere", topic_creation={"config": {"cleanup.policy": "compact"}})]
     assert sink_case.found() == []
 
 

@@ -158,18 +158,17 @@ def large_key_change():
     return numbered_batch(1).with_events(events)
 
 
-@pytest.fixture
-def narrow_target(private_kafka):
-    broker = private_kafka("message.max.bytes=100000")
-    return KafkaTarget(broker, broker.bootstrap)
+NARROW = {"config": {"max.message.bytes": 100_000}}
 
 
 @pytest.mark.parametrize("exactly_once", [False, True])
-def test_an_event_is_refused_with_all_its_messages(narrow_target, exactly_once):
+def test_an_event_is_refused_with_all_its_messages(target, exactly_once):
     """The broker refuses one message: first with the request it is in, and from then on when it is asked alone."""
-    conf = {"compression.type": "none", "transactional.id": "t"} if exactly_once else {"compression.type": "none"}
-    sink = narrow_target.sink(
-        tombstones=True, client_conf=conf, send_timeout_secs=10, exactly_once=exactly_once, destination="narrow"
+    conf = (
+        {"compression.type": "none", "transactional.id": target.name} if exactly_once else {"compression.type": "none"}
+    )
+    sink = target.sink(
+        tombstones=True, client_conf=conf, send_timeout_secs=10, exactly_once=exactly_once, topic_creation=NARROW
     )
     batch = large_key_change()
     sink.open()
@@ -196,7 +195,7 @@ def test_an_event_is_refused_with_all_its_messages(narrow_target, exactly_once):
         sink.write(again.without(1))
         assert not sink.flush().refused
     sink.close()
-    keys = [message.key() for message in narrow_target._broker.messages("narrow")]
+    keys = [message.key() for message in target._broker.messages(f"{target.name}.s")]
     expected = [b'{"id":1}', b'{"id":4}', b'{"id":4}']
     if exactly_once:
         assert keys == expected * 2
