@@ -67,6 +67,7 @@ class Conversion(msgspec.Struct, frozen=True):
         scale: DECIMAL: digits after the point. HASH: 1: of the text as Java serializes it.
         size: BITS: bytes; ZONED_TEXT: digits. HASH, CUT: the most of them; 0: all.
         items: ARRAY: of its items. HASH, CUT: of the value before.
+        has_nulls: ARRAY: whether an item may be null.
         labels: LABEL: in the order of their declaration. MASK, HASH: see there.
     """
 
@@ -75,3 +76,4 @@ class Conversion(msgspec.Struct, frozen=True):
     size: int = 0
     items: Conversion | None = None
     labels: tuple[str, ...] = ()
+    has_nulls: bool = True

@@ -83,7 +83,8 @@ class AvroWriter:
         form = conversion.form
         if form is Form.ARRAY:
             items = _items(conversion)
-            parts = [b"\x00" if v is None else b"\x02" + self.value(items, v) for v in value]
+            prefix = b"\x02" if conversion.has_nulls else b""
+            parts = [b"\x00" if v is None else prefix + self.value(items, v) for v in value]
             return (avro_long(len(parts)) + b"".join(parts) if parts else b"") + b"\x00"
         if form is Form.MAP:
             return _avro_map(value)

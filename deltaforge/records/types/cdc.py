@@ -121,5 +121,5 @@ def hstore(_declared: Declared, _modes: CdcModes) -> Mapped:
 
 def vector(_declared: Declared, _modes: CdcModes) -> Mapped:
     """Numbers of 32 bits, as which also those of pgvector are stored."""
-    schema = Schema(type=Type.ARRAY, items=Schema(type=Type.FLOAT32, optional=True))
-    return Mapped(schema, Conversion(Form.ARRAY, items=Conversion(Form.SINGLE)))
+    schema = Schema(type=Type.ARRAY, items=Schema(type=Type.FLOAT32))
+    return Mapped(schema, Conversion(Form.ARRAY, items=Conversion(Form.SINGLE), has_nulls=False))

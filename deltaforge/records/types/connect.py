@@ -234,9 +234,10 @@ def hstore(_declared: Declared, options: ConnectOptions) -> Mapped:
 
 
 def vector(items: Type, form: Form, name: str) -> Mapping:
-    """Numbers of one width. Items of arrays may be null in all our records, so also these, which never are."""
-    schema = Schema(type=Type.ARRAY, name=name, version=1, items=Schema(type=items, optional=True))
-    return lambda _declared, _options: Mapped(schema, Conversion(Form.ARRAY, items=Conversion(form)))
+    """Numbers of one width."""
+    schema = Schema(type=Type.ARRAY, name=name, version=1, items=Schema(type=items))
+    conversion = Conversion(Form.ARRAY, items=Conversion(form), has_nulls=False)
+    return lambda _declared, _options: Mapped(schema, conversion)
 
 
 _SRID = Field("srid", Schema(type=Type.INT32, optional=True))

@@ -318,8 +318,21 @@ class Tables:
         described = _described(name, rows.look_up())
         if described is not None:
             fuller = definition_of(described, is_mariadb=self._is_mariadb)
-            definition = fuller if fuller.signature == definition.signature else definition
+            if fuller.signature != definition.signature:  # it has changed since
+                fuller = definition_of(self._with_defaults(schema, described), is_mariadb=self._is_mariadb)
+            definition = fuller
         return self._registry.register(definition, point)
+
+    def _with_defaults(self, schema: TableSchema, now: TableSchema) -> TableSchema:
+        """The definition of a map, which has no defaults, with those of the columns that are the same now."""
+        found = {column.name: column for column in now.columns}
+        columns = []
+        for column in schema.columns:
+            same = found.get(column.name)
+            if same is not None and self.canonical(same.type) == self.canonical(column.type):
+                column = msgspec.structs.replace(column, default=same.default, extra=same.extra)  # noqa: PLW2901
+            columns.append(column)
+        return msgspec.structs.replace(schema, columns=tuple(columns))
 
 
 def _described(name: TableName, in_catalog: TableInCatalog) -> TableSchema | None:

@@ -168,3 +168,15 @@ def any_database(request):
     if request.param == "postgres":
         return request.getfixturevalue("postgres_database"), "postgresql"
     return request.getfixturevalue(f"{request.param}_database"), "mysql"
+
+
+def test_defaults_of_a_table_that_has_changed_since_are_those_of_its_columns_as_they_are_now(mysql_database, tmp_path):
+    reader = mysql_reader(mysql_database, tmp_path / "state").open()
+    mysql_database.execute(
+        "create table t (id int primary key, a int default 5, b varchar(9) default 'x', c int default 1)",
+        "insert into t (id) values (1)",
+        "alter table t modify b varchar(20) default 'y', add d int default 2",
+    )
+    (event,) = reader.read(1)
+    reader.close()
+    assert [column.default for column in event.schema.columns] == [None, "5", None, "1"]
