@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, RowImage
+from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, Origin, RowImage
 from deltaforge.records.conversion import Conversion, Form
 from deltaforge.records.facts import fact_of
 from deltaforge.records.plan import Bytes, Fact, FactStep, IfTransaction, ImageStep, PlannedColumn, RecordPlan, Step
@@ -94,8 +94,15 @@ def _key_change(plan: RecordPlan, event: ChangeEvent, before: RowImage) -> tuple
     if old == key_of(plan, key_image(event)):
         return None
     deleted = msgspec.structs.replace(event, op="d", after=None)
-    inserted = msgspec.structs.replace(event, op="c", before=None)
+    inserted = msgspec.structs.replace(event, op="c", before=None, origin=_next_place(event.origin))
     return (deleted, _header_key(plan, before)), (inserted, _header_key(plan, key_image(event)))
+
+
+def _next_place(origin: Origin | None) -> Origin | None:
+    """Where the insert of a split update stands in its transaction: behind the delete."""
+    if origin is None or origin.total_order is None or origin.table_order is None:
+        return origin
+    return msgspec.structs.replace(origin, total_order=origin.total_order + 1, table_order=origin.table_order + 1)
 
 
 class _HeaderWriter(JsonWriter):

@@ -10,6 +10,7 @@ import msgspec
 
 from deltaforge.core.batch import DecodedGroup, EventGroup
 from deltaforge.core.event import TX_ID_LENGTH, Asked, ChangeEvent, Origin
+from deltaforge.core.key_changes import split_key_change
 from deltaforge.core.positions.postgres import lsn_from_text
 
 LOGGED = "LOGICAL_DECODING_MESSAGE"
@@ -20,7 +21,8 @@ class TransactionNumbers:
     """Numbers the groups of a log in order. A replay from the beginning of a transaction gives the same numbers.
 
     What is in no transaction (statements that define tables, logical messages outside of one) has none, and neither has
-    a transaction without a name: of a MySQL server without GTIDs. Truncates are not counted.
+    a transaction without a name: of a MySQL server without GTIDs. Truncates are not counted. An update of the key is
+    counted as the delete and the insert that it becomes, and has the number of the delete.
     """
 
     def __init__(self) -> None:
@@ -40,28 +42,38 @@ class TransactionNumbers:
         if transaction != self._open:
             self._open, self._counts = transaction, Counter()
             yield _notice(head, "begin", None)
-        if group.table is None:
-            for event in group.events():
-                self._number(DecodedGroup([event]), event)
-        else:
-            self._number(group, head)
+        group = self._with_numbers(group, head)
         yield group
         if group.tx_end:
             yield _notice(group.events()[-1] if group.table is None else head, "end", dict(self._counts))
             self._open = ""
 
-    def _number(self, group: EventGroup, head: ChangeEvent) -> None:
+    def _with_numbers(self, group: EventGroup, head: ChangeEvent) -> EventGroup:
+        """The group, or one of its events, each of which has numbers of its own."""
+        if group.table is not None and not (group.op == "u" and any(map(_changes_key, group.events()))):
+            self._number(group, head, group.event_count)
+            return group
+        events = group.events()
+        for event in events:
+            self._number(DecodedGroup([event]), event, 2 if _changes_key(event) else 1)
+        return group if group.table is None else DecodedGroup(events)
+
+    def _number(self, group: EventGroup, head: ChangeEvent, count: int) -> None:
         if not _is_counted(head) or head.op == "t":
             return
         is_logged = head.origin is not None and head.origin.message is not None
         table = LOGGED if is_logged else head.source.qualified_table
         group.number(self._counts.total() + 1, self._counts[table] + 1)
-        self._counts[table] += group.event_count
+        self._counts[table] += count
 
 
 def numbers_for(asked: frozenset[Asked]) -> TransactionNumbers | None:
     """What numbers events, if a sink asks for it."""
     return TransactionNumbers() if "end" in asked else None
+
+
+def _changes_key(event: ChangeEvent) -> bool:
+    return split_key_change(event) is not None
 
 
 def _is_counted(event: ChangeEvent) -> bool:

@@ -68,6 +68,8 @@ def test_rows_are_on_topics_of_their_tables_as_debezium_writes_them(database, ka
     assert [mark["status"] for mark in marks] == ["BEGIN", "END"] * len(statements)
     number = 0 if is_mysql else 2
     assert marks[number + 1]["data_collections"] == [{"data_collection": f"{schema}.t", "event_count": 1}]
+    assert marks[number + 5]["event_count"] == 2  # of the update of the key
+    assert [values[place]["transaction"]["total_order"] for place in (2, 4)] == [1, 2]
     assert inserted["transaction"]["total_order"] == inserted["transaction"]["data_collection_order"] == 1
     assert inserted["transaction"]["id"].split(":")[0] == marks[number]["id"].split(":")[0]
     if not is_mysql:

@@ -380,3 +380,10 @@ def test_a_truncate_without_a_definition_has_a_message_where_messages_have_no_sc
     assert found["source"]["table"] == "users"
     with pytest.raises(RecordError, match="no row of a table"):
         JsonEncodingSpec(schemas="inline").build(form).encode(truncated)
+
+
+def test_the_insert_of_a_split_update_stands_behind_the_delete_in_its_transaction() -> None:
+    changed = event(ROW, {**ROW, "id": 2}, "u")
+    plan = envelope(provide_transaction_metadata=True).compiled(changed, "json").plan
+    found = [json.loads(value)["transaction"] for _, value, _ in messages_of(plan, changed, NOW) if value]
+    assert [(each["total_order"], each["data_collection_order"]) for each in found] == [(3, 2), (4, 3)]

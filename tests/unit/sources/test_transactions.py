@@ -81,3 +81,15 @@ def test_what_is_in_no_transaction_is_not_numbered():
 def test_events_are_numbered_only_where_a_sink_asks():
     assert numbers_for(frozenset({"message"})) is None
     assert numbers_for(frozenset({"begin", "end"})) is not None
+
+
+def test_an_update_of_the_key_counts_as_the_two_messages_that_it_becomes():
+    events = [
+        change(1, 1),
+        change(2, 1, op="u", before={"id": 1}, after={"id": 2}),
+        change(3, 1, op="u", before={"id": 2}, after={"id": 2}),
+    ]
+    events[-1].tx_end = True
+    found = TransactionNumbers().of([DecodedGroup([event]) for event in events])
+    assert said(found) == ["begin", ("t", 1, 1), ("t", 2, 2), ("t", 4, 4), "end"]
+    assert found[-1].events()[0].origin.table_counts == {"public.t": 4}
