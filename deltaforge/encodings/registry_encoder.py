@@ -58,7 +58,7 @@ class RegistryEncoder:
     def encode(self, runs: Sequence[Run], now_ns: int) -> EncodedValues:
         records, meter = self._records, self._meter
         if records is None or meter is None:
-            raise SinkError("the encoder is not open", kind="other")
+            raise SinkError("the encoder is not open", kind="connect")
         values = EncodedMessages() if compiled is None else compiled.EncodedEvents()
         try:
             for run in runs:

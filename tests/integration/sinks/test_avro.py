@@ -2,57 +2,31 @@
 
 import io
 import json
+import socket
 import uuid
 from decimal import Decimal
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
 
 import fastavro
+import jsonschema
 import pytest
-from confluent_kafka.schema_registry import SchemaRegistryClient
-from confluent_kafka.schema_registry.avro import AvroDeserializer
-from confluent_kafka.serialization import MessageField, SerializationContext
+from pydantic import TypeAdapter
 
-from deltaforge.core.batch import Batch
-from deltaforge.core.errors import RecordError, SinkError
-from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, SourceInfo, Transaction
-from deltaforge.core.positions import NOWHERE
+from deltaforge.core.errors import RecordError, SinkError, SpecError
+from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, SourceInfo
 from deltaforge.core.retry import Retry, retry_of
 from deltaforge.core.table import Column, TableId, TableSchema
+from deltaforge.doctor import Level, examine
+from deltaforge.plugins import AnySink
+from deltaforge.records.avro_schema import avro_schema
+from deltaforge.records.cdc import compile_cdc
+from deltaforge.records.types import CdcModes
 from deltaforge.sinks.kafka import KafkaSinkSpec
+from deltaforge.sinks.redis import RedisSinkSpec
+from deltaforge.spec import parse_document
 from deltaforge.testing.sink_contract import context, deliver
-
-ORDERS = TableSchema(
-    TableId("shop", None, "orders"),
-    (
-        Column("id", "bigint unsigned", nullable=False), Column("price", "decimal(10,2)", nullable=False),
-        Column("note", "varchar(20)"), Column("state", "enum('new','paid')", nullable=False),
-    ),
-    ("id",),
-)  # fmt: skip
-
-
-def with_columns(table, *columns):
-    """The table after DDL."""
-    return TableSchema(table.table, (*table.columns, *columns), table.primary_key)
-
-
-def event(table, row, op="c", **settings):
-    source = SourceInfo(
-        version="deltaforge-1", connector="mysql", name="p", ts_ms=1_700_000_000_000, db=table.table.db,
-        table=table.table.name, server_id=1, file="bin.1", pos=4, row=0,
-    )  # fmt: skip
-    return ChangeEvent(
-        before=row if op == "d" else None, after=None if op == "d" else row, source=source, op=op, ts_ms=source.ts_ms,
-        transaction=Transaction("u:7"), event_id=str(uuid.uuid4()), schema_version=table.fingerprint(), schema=table,
-        **settings,
-    )  # fmt: skip
-
-
-def batch(*events):
-    return Batch(list(events), NOWHERE)
-
-
-def order(number, **more):
-    return {"id": number, "price": "12.50", "note": None, "state": "paid", **more}
+from tests.avro import ORDERS, batch, event, order, reading, with_columns
 
 
 @pytest.fixture
@@ -72,33 +46,10 @@ def avro_sink(kafka, registry):
     return make
 
 
-class Reader:
-    """Reads as consumers do: confluent-kafka's own deserializer, and fastavro with the schema of the id."""
-
-    def __init__(self, kafka, registry, client):
-        self._kafka, self._registry = kafka, registry
-        self._deserializer = AvroDeserializer(client)
-
-    def messages(self, topic):
-        """Pairs of key and value."""
-        return [
-            (self._read(message.key(), topic, MessageField.KEY), self._read(message.value(), topic, MessageField.VALUE))
-            for message in self._kafka.messages(topic)
-        ]
-
-    def _read(self, data, topic, field):
-        if data is None:
-            return None
-        found = self._deserializer(data, SerializationContext(topic, field))
-        schema = fastavro.parse_schema(self._registry.schema(int.from_bytes(data[1:5], "big")))
-        assert found == fastavro.schemaless_reader(io.BytesIO(data[5:]), schema)
-        return found
-
-
 @pytest.fixture
 def reader(kafka, registry):
-    with SchemaRegistryClient({"url": registry.url}) as client:
-        yield Reader(kafka, registry, client)
+    with reading(kafka, registry) as reader:
+        yield reader
 
 
 def test_native_events_are_records_that_consumers_read(avro_sink, reader, registry):
@@ -292,3 +243,106 @@ def test_an_event_without_a_table_is_a_fault_of_its_own(avro_sink):
     lone.schema = None
     error = fails(avro_sink(), event(ORDERS, order(2)), lone)
     assert (error.kind, error.index) == ("schema_mismatch", 1)
+
+
+NOT_NULL, NULLABLE = Column("sum", "int", nullable=False), Column("sum", "int")
+CHANGES = {  # from, to, and whether BACKWARD, FORWARD and FULL take it, as docs/avro.md says
+    "nullable column added": ([], [NULLABLE], (True, True, True)),
+    "not null column added": ([], [NOT_NULL], (False, True, False)),
+    "nullable column dropped": ([NULLABLE], [], (True, True, True)),
+    "not null column dropped": ([NOT_NULL], [], (True, False, False)),
+    "int to bigint": ([NOT_NULL], [Column("sum", "bigint", nullable=False)], (True, False, False)),
+    "int to text": ([NOT_NULL], [Column("sum", "text", nullable=False)], (False, False, False)),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_the_registry_takes_of_changed_tables_what_the_page_says(registry, change):
+    old, new, expected = CHANGES[change]
+
+    def schema(columns):
+        table = with_columns(ORDERS, *columns)
+        compiled = compile_cdc(event(table, {}), table, CdcModes())
+        return {"schema": avro_schema(compiled.value, "plain"), "schemaType": "AVRO"}
+
+    def takes(level):
+        subject = f"{uuid.uuid4().hex}-value"
+        registry.post(f"/subjects/{subject}/versions", schema(old))
+        registry.put(f"/config/{subject}", {"compatibility": level})
+        try:
+            return bool(registry.post(f"/subjects/{subject}/versions", schema(new)))
+        except HTTPError as error:
+            assert error.code == 409  # noqa: PT017 - any other answer is a fault of the test
+            return False
+
+    assert tuple(map(takes, ("BACKWARD", "FORWARD", "FULL"))) == expected
+
+
+def test_json_behind_the_id_of_its_schema_is_valid_by_it(kafka, registry, avro_sink):
+    envelope = {"type": "debezium", "dialect": "connect", "tombstones_on_delete": False}
+    sink = avro_sink(encoding={"type": "json_schema"}, envelope=envelope)
+    deliver(sink, [batch(event(ORDERS, order(1)), event(ORDERS, order(2, note="x"), "d"))])
+    first, second = kafka.messages(sink.topic)
+    for message in (first, second):
+        for data, part in ((message.key(), "Key"), (message.value(), "Envelope")):
+            schema = registry.schema(int.from_bytes(data[1:5], "big"))
+            assert schema["title"] == f"p.shop.orders.{part}"
+            jsonschema.Draft7Validator.check_schema(schema)
+            jsonschema.Draft7Validator(schema).validate(json.loads(data[5:]))
+    assert json.loads(second.value()[5:])["op"] == "d"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft7Validator(schema).validate({"before": 1})
+    versions = registry.get(f"/subjects/{sink.topic}-value/versions/1")
+    assert versions["schemaType"] == "JSON"
+
+
+def test_streams_of_redis_take_the_place_of_topics(redis_server, registry):
+    stream = f"avro-{uuid.uuid4().hex}"
+    config = {
+        "id": "s", "uri": redis_server.uri, "stream": stream,
+        "encoding": {"type": "avro", "schema_registry_url": registry.url},
+    }  # fmt: skip
+    sink = RedisSinkSpec.model_validate({"type": "redis", "config": config}).build(context())
+    deliver(sink, [batch(event(ORDERS, order(7)))], is_open=False)
+    client = redis_server.connect()
+    ((_, fields),) = client.xrange(stream)
+    client.close()
+    data = fields[b"df-event"]
+    schema = fastavro.parse_schema(registry.schema(int.from_bytes(data[1:5], "big")))
+    assert fastavro.schemaless_reader(io.BytesIO(data[5:]), schema)["after"]["id"] == "7"
+    assert len(registry.versions(f"{stream}-value")) == 1
+
+
+@pytest.mark.parametrize("kind", ["file", "stdout"])
+def test_sinks_without_destinations_take_no_avro(kind, tmp_path):
+    config = {"id": "s", "encoding": {"type": "avro", "schema_registry_url": "http://r"}}
+    config |= {"path": str(tmp_path / "x")} if kind == "file" else {}
+    spec = TypeAdapter(AnySink).validate_python({"type": kind, "config": config})
+    with pytest.raises(SpecError, match="avro needs a sink with destinations"):
+        spec.build(context())
+
+
+def test_doctor_asks_the_registry(kafka, registry, tmp_path):
+    def found(url, **settings):
+        encoding = {"type": "avro", "schema_registry_url": url, **settings}
+        sink = {"type": "kafka", "config": {"id": "s", "brokers": kafka.bootstrap, "topic": "t", "encoding": encoding}}
+        source = {
+            "type": "postgres",
+            "config": {"id": "src", "dsn": "postgres://127.0.0.1:1/x", "publication": "p", "slot": "s", "tables": []},
+        }
+        spec = {"source": source, "processors": [], "sinks": [sink]}
+        document = parse_document({"metadata": {"name": "p", "tenant": "t"}, "spec": spec})
+        findings = examine(document, tmp_path / "state", patience_secs=4)
+        return {
+            finding.check: (finding.level, finding.what) for finding in findings if "registry of s" in finding.where
+        }
+
+    assert found(registry.url) == {
+        "registry.connect": (Level.OK, f"the schema registry answers at {urlsplit(registry.url).netloc}"),
+        "registry.compatibility": (Level.OK, "the compatibility of subjects is BACKWARD, unless they say otherwise"),
+    }  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        port = nobody.getsockname()[1]
+    ((level, what),) = found(f"http://me:hidden-word@127.0.0.1:{port}").values()
+    assert (level, "refused" in what, "hidden-word" in what) == (Level.ERROR, True, False)
+    assert found("ftp://x")["registry.connect"][0] is Level.ERROR
