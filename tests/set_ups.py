@@ -18,13 +18,14 @@ class SetUp:
     source: dict = None
     sinks: list = None
     clock: dict = field(default_factory=dict)
+    more: dict = field(default_factory=dict)
 
     @property
     def config(self):
         return self.source["config"]
 
     def document(self):
-        spec = {"source": self.source, "processors": [], "sinks": self.sinks}
+        spec = {"source": self.source, "processors": [], "sinks": self.sinks, **self.more}
         return parse_document({"metadata": {"name": "p", "tenant": "t"}, "spec": spec})
 
     def found(self):

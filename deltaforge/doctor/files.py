@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deltaforge.doctor.disk import note_room
 from deltaforge.doctor.finding import Check, Notes, Subject
+from deltaforge.sinks.base import file_of_lane
 from deltaforge.sinks.file import FileSinkConfig
 from deltaforge.sinks.owned_file import OwnedFile, Owner
 
@@ -33,8 +34,7 @@ def where(config: FileSinkConfig) -> str:
 
 def examine(subject: Subject, config: FileSinkConfig, notes: Notes) -> None:
     """Look at the file system."""
-    path = config.path
-    folder = path.parent
+    folder = config.path.parent
     if not folder.is_dir():
         notes.error("file.folder", f"{folder} is {'not a folder' if folder.exists() else 'not there'}")
         return
@@ -42,31 +42,43 @@ def examine(subject: Subject, config: FileSinkConfig, notes: Notes) -> None:
         notes.error("file.folder", f"{folder} may not be written by user {os.getuid()}")
     else:
         notes.ok("file.folder", f"{folder} is there and may be written")
-    if path.exists() and not path.is_file():
-        notes.error(
-            "file.path", f"{path} is a {'folder' if path.is_dir() else 'device, pipe or socket'}, not a regular file"
-        )
-    elif path.exists() and not os.access(path, os.R_OK | os.W_OK):
-        notes.error("file.path", f"{path} may not be read and written by user {os.getuid()}")
-    elif path.exists() and not subject.is_running and _is_locked(path):
-        notes.error("file.reader", f"{path} is open in another sink")
-    elif path.exists():
-        _owner(subject, config, notes)
-    else:
-        notes.ok("file.path", f"{path} is made at the start")
+    paths = [file_of_lane(config.path, lane.name) for lane in subject.spec.lanes()]
+    usable = [_may_be_used(subject, config, path, notes) for path in paths]
+    if all(usable):
+        there = sum(path.exists() for path in paths)
+        if len(paths) == 1:
+            notes.ok("file.path", f"{paths[0]} is {'there' if there else 'made at the start'}")
+        else:
+            notes.ok("file.path", f"{len(paths)} files, one for each lane, {there} of them there: {paths[0]}, …")
     note_room(notes, "file.room", folder)
 
 
-def _owner(subject: Subject, config: FileSinkConfig, notes: Notes) -> None:
+def _may_be_used(subject: Subject, config: FileSinkConfig, path: Path, notes: Notes) -> bool:
+    if not path.exists():
+        return True
+    if not path.is_file():
+        kind = "folder" if path.is_dir() else "device, pipe or socket"
+        notes.error("file.path", f"{path} is a {kind}, not a regular file")
+    elif not os.access(path, os.R_OK | os.W_OK):
+        notes.error("file.path", f"{path} may not be read and written by user {os.getuid()}")
+    elif not subject.is_running and _is_locked(path):
+        notes.error("file.reader", f"{path} is open in another sink")
+    else:
+        return _is_owned(subject, config, path, notes)
+    return False
+
+
+def _is_owned(subject: Subject, config: FileSinkConfig, path: Path, notes: Notes) -> bool:
     """Whether the sink made the file: it cuts the end of no other."""
     with notes.of("file.owner"):
-        file = OwnedFile(config.path, None)
+        file = OwnedFile(path, None)
         try:
             is_old = subject.position is not None  # the pipeline may be of an earlier version, which left no marker
             file.check(Owner(subject.spec.metadata.name, config.id), adopts=is_old)
         finally:
             file.close()
-        notes.ok("file.path", f"{config.path} is there")
+        return True
+    return False
 
 
 def _is_locked(path: Path) -> bool:

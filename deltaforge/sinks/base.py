@@ -138,6 +138,12 @@ class EncodedSinkConfig(SinkConfig):
         return encoder
 
 
+def file_of_lane(path: Path, lane: str) -> Path:
+    """The file that a lane of this name has for itself: ``events.jsonl`` is ``events.2.jsonl`` in lane 2."""
+    lane = lane.replace("#", ".")
+    return path.with_name(f"{path.stem}.{lane}{path.suffix}") if lane else path
+
+
 @dataclass(frozen=True)
 class SinkContext:
     """What a sink needs to know of the pipeline it runs in.
@@ -158,9 +164,8 @@ class SinkContext:
     lane: str = ""
 
     def file_of(self, path: Path) -> Path:
-        """The file of the lane: ``events.jsonl`` is ``events.2.jsonl`` in lane 2."""
-        lane = self.lane.replace("#", ".")
-        return path.with_name(f"{path.stem}.{lane}{path.suffix}") if lane else path
+        """The file of the lane."""
+        return file_of_lane(path, self.lane)
 
 
 class Sink(Protocol):

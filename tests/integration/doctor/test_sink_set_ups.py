@@ -150,6 +150,16 @@ def test_a_broken_sink_of_a_file_is_found(sink_case, tmp_path, name):
         expect(sink_case, check, level, text)
 
 
+def test_the_file_of_each_lane_is_looked_at(sink_case, tmp_path):
+    sink_case.sinks = [file_sink(tmp_path / "out.jsonl")]
+    sink_case.more = {"sharding": {"mode": "key", "count": 3}}
+    (tmp_path / "out.jsonl").write_text("of somebody else, and not used\n")
+    assert sink_case.found() == []
+    (tmp_path / "out.2.jsonl").mkdir()
+    (found,) = sink_case.found()
+    assert (found.check, "out.2.jsonl is a folder" in found.what) == ("file.path", True)
+
+
 def test_a_full_disk_is_found(sink_case, small_disk):
     small_disk.fill()
     sink_case.sinks = [file_sink(small_disk.folder / "out.jsonl")]
