@@ -67,6 +67,7 @@ class PipelineMetrics:
         self.skipped_events = self._counter("source_skipped_events", "Events that an operator let pass unread.", source)
         self.taken_over = self._counter("source_definitions_taken_over", "Definitions out of the catalog.", source)
         self.null_dates = self._counter("source_null_dates", "Zero dates delivered as null.", (*source, "table"))
+        self.notices = self._counter("source_notices", "Events that are about no row.", (*source, "notice"))
         self.python_rows = self._counter(
             "python_rows", "Rows that the Python decoders decoded instead of the kernel.", ("pipeline", "reason")
         )

@@ -23,6 +23,7 @@ class Heartbeats:
         is_asked = "heartbeat" in context.asked
         self._interval_secs = config.heartbeat_interval_ms / 1000 if is_asked else 0.0
         self._source, self._tenant = source, context.tenant
+        self._count = context.metrics.notices.labels(context.pipeline, config.id, "heartbeat")
         self._next_at = 0.0
 
     def beat(self, batcher: TransactionBatcher, now: float) -> None:
@@ -32,6 +33,7 @@ class Heartbeats:
         self._next_at = now + self._interval_secs
         batcher.add(DecodedGroup([self._event()]), 0, now)
         batcher.end_transaction(now)
+        self._count.inc()
 
     def _event(self) -> ChangeEvent:
         at_ms = time.time_ns() // 1_000_000

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from deltaforge.core.event import ChangeEvent
+from deltaforge.core.notices import notice_of
 from deltaforge.kernel.backend import TransactionScanner
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.mysql.group import TableGroup, op_counts
@@ -22,6 +23,7 @@ class ReadCounts:
         self.bytes = 0
         self._rows: Counter[tuple[str, str]] = Counter()
         self._null_dates: Counter[str] = Counter()
+        self._notices: Counter[str] = Counter()
 
     def transactions(self, found: TransactionScanner) -> None:
         """Whole transactions that the kernel took."""
@@ -39,8 +41,12 @@ class ReadCounts:
             self._null_dates[name] += group.null_date_count
 
     def event(self, event: ChangeEvent) -> None:
-        """An event that is no row."""
-        self._rows[event.source.qualified_table, event.op] += 1
+        """A truncate, or a notice."""
+        notice = notice_of(event)
+        if notice is None:
+            self._rows[event.source.qualified_table, event.op] += 1
+        else:
+            self._notices[notice] += 1
 
     def tell(self, context: SourceContext, source_id: str, tables: Tables) -> None:
         """Add everything to the metrics, and begin anew."""
@@ -56,3 +62,6 @@ class ReadCounts:
         for table, count in self._null_dates.items():
             metrics.null_dates.labels(*labels, metrics.table_label(table)).inc(count)
         self._null_dates.clear()
+        for notice, count in self._notices.items():
+            metrics.notices.labels(*labels, notice).inc(count)
+        self._notices.clear()

@@ -353,9 +353,8 @@ class MysqlStream:
         place = StatementPlace(tx, tx.ordinal + 1, *self._place(tx, header, outer)[:5])
         for event in self._statements.act(meaning, statement, place):
             self._batcher.add(DecodedGroup([event]), len(statement.text), now)
-            if notice_of(event) is None:  # ids of rows do not depend on notices
-                tx.ordinal += 1
-                self._counts.event(event)
+            self._counts.event(event)
+            tx.ordinal += notice_of(event) is None  # ids of rows do not depend on notices
         if not self._is_begun:
             self._end(outer, now)
 

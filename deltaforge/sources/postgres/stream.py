@@ -14,6 +14,7 @@ from deltaforge.checkpoint.identity import ServerIdentity
 from deltaforge.core.batch import Batch, DecodedGroup
 from deltaforge.core.errors import ProtocolError, SourceError
 from deltaforge.core.event import ChangeEvent, EventIds
+from deltaforge.core.notices import notice_of
 from deltaforge.core.positions import LogEdge, Position, PostgresPosition, Start
 from deltaforge.core.positions.postgres import text_from_lsn
 from deltaforge.kernel.backend import CopyData
@@ -343,7 +344,10 @@ class PostgresStream:
 
     def _add(self, event: ChangeEvent, byte_count: int, now: float) -> None:
         self._batcher.add(DecodedGroup([event]), byte_count, now)
-        self._counts[event.source.qualified_table, event.op] += 1
+        if notice := notice_of(event):
+            self._context.metrics.notices.labels(self._context.pipeline, self._config.id, notice).inc()
+        else:
+            self._counts[event.source.qualified_table, event.op] += 1
 
     def _move(self, lsn: int, tx_id: int | None, now: float, commit_ms: int | None = None) -> None:
         self._resume_at(lsn, tx_id, now, commit_ms)

@@ -77,6 +77,8 @@ def test_tables_are_what_the_server_says_behind_each_statement(any_mysql_databas
     row, *dropped, truncated = reader.read(4)
     assert (row.op, truncated.op, notice_of(truncated)) == ("c", "t", None)
     assert [changes_of(event)[0].kind for event in dropped] == ["DROP", "DROP"]
+    counted = reader.metrics.notices.labels("p", reader._spec.config.id, "definition")
+    assert counted._value.get() == len(notices) + len(dropped)
     assert [event.origin.definition.ddl for event in dropped] == [
         f"DROP TABLE `{database.name}`.`{name}`" for name in ("n3", "l")
     ]
