@@ -99,7 +99,7 @@ class StreamReader:
             self.stream.keep_alive(self._first)  # what lies behind it may be read again, however long this takes
             for batch in self.stream.poll(0.1):
                 assert_kernel_equals_python(batch)
-                assert_spooled_alike(batch, self._packed_tables, ENCODERS)
+                assert_spooled_alike(batch, self._packed_tables, [*ENCODERS, MARKED])
                 for _, part in router_of(LANES, mode="key")([("delivery", batch)]):
                     assert_spooled_alike(part, self._packed_tables, ENCODERS)
                 events += batch.events()
