@@ -180,3 +180,21 @@ def test_defaults_of_a_table_that_has_changed_since_are_those_of_its_columns_as_
     (event,) = reader.read(1)
     reader.close()
     assert [column.default for column in event.schema.columns] == [None, "5", None, "1"]
+
+
+@pytest.mark.parametrize("any_postgres_database", ["postgres_18"], indirect=True)
+def test_vectors_of_pgvector_are_lists_of_numbers(any_postgres_database, tmp_path):
+    database = any_postgres_database
+    database.execute(
+        "create extension vector",
+        "create table t (id int primary key, v vector(3), h halfvec(2), s sparsevec(3))",
+        "create publication pub for all tables",
+    )
+    reader = postgres_reader(database, tmp_path / "state").open()
+    database.execute("insert into t values (1, '[1,-2.5,0.1]', '[0.5,65504]', '{1:2}/3')")
+    (event,) = reader.read(1)
+    reader.close()
+    made = {column.name: record_column("postgresql", column, ConnectOptions()) for column in event.schema.columns}
+    assert made["s"] is None
+    found = [converted(made[name].conversion, event.after[name]) for name in ("v", "h")]
+    assert found == [list(row) for row in database.rows("select v::real[], h::real[] from t")[0]]
