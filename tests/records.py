@@ -2,12 +2,11 @@
 
 import functools
 
-from deltaforge.core.errors import RecordError
 from deltaforge.core.json_text import encode_json
 from deltaforge.kernel import compiled as kernel
 from deltaforge.records.conversion import Conversion, Form
-from deltaforge.records.plan import Bytes, Fact, FactStep, ImageStep, PlannedColumn, RecordPlan
-from deltaforge.records.taking import UnplannedError, key_of, value_of
+from deltaforge.records.plan import Bytes, Fact, FactStep, IfTransaction, ImageStep, PlannedColumn, RecordPlan
+from deltaforge.records.taking import messages_of
 from deltaforge.records.types.columns import cdc_column, record_column
 from deltaforge.records.types.options import CdcModes, ConnectOptions
 from deltaforge.records.writers import AvroWriter, JsonWriter
@@ -21,19 +20,18 @@ OPTIONS = (
     CdcModes("long", "enum", "timestamp"),
     ConnectOptions("precise", "connect", "long", "base64"),
 )
-FACTS = {
-    Fact.OP: Form.TEXT, Fact.TS_MS: Form.INTEGER, Fact.SNAPSHOT: Form.TEXT, Fact.SERVER_ID: Form.INTEGER,
-    Fact.GTID: Form.TEXT, Fact.BINLOG_FILE: Form.TEXT, Fact.BINLOG_END: Form.TEXT, Fact.BINLOG_ROW: Form.INTEGER,
-    Fact.TX_ID: Form.INTEGER, Fact.COMMIT_LSN_TEXT: Form.TEXT, Fact.EVENT_ID: Form.TEXT,
-    Fact.NATIVE_TRANSACTION_ID: Form.TEXT,
-}  # fmt: skip
-"""That both know of every row."""
+TEXTS = (
+    Fact.OP, Fact.SNAPSHOT, Fact.GTID, Fact.BINLOG_FILE, Fact.QUERY, Fact.COMMIT_LSN_TEXT, Fact.SEQUENCE,
+    Fact.TRANSACTION_ID, Fact.EVENT_ID, Fact.NATIVE_TRANSACTION_ID,
+)  # fmt: skip
+FACTS = {fact: Form.TEXT if fact in TEXTS or fact is Fact.BINLOG_END else Form.INTEGER for fact in Fact}
+"""All of them; one number as text."""
 
 _WRITERS = {"json": JsonWriter(), "avro": AvroWriter()}
 
 
 @functools.lru_cache(maxsize=4096)
-def plan_of(schema, connector, writer, options, *, splits_key_changes=False):
+def plan_of(schema, connector, writer, options, *, splits_key_changes=True):
     """A plan with all columns that these options know, all facts, and a key if there is one."""
     columns = []
     for place, column in enumerate(schema.columns):
@@ -48,12 +46,11 @@ def plan_of(schema, connector, writer, options, *, splits_key_changes=False):
         own = (own[0]._replace(name=own[0].name.lstrip(b",")), *own[1:])
     steps += [
         ImageStep(True, b',"before":{', b"}", b',"before":null', own),
+        IfTransaction((Bytes(b"["), _fact(Fact.TOTAL_ORDER, Form.INTEGER, writer), Bytes(b"]")), b"@"),
         ImageStep(False, b',"after":{', b"}", b',"after":null'),
         Bytes(b"}"),
     ]
-    return RecordPlan(
-        writer, tuple(steps), tuple(columns), tuple(key) or None, b"<", b">", splits_key_changes=splits_key_changes
-    )
+    return RecordPlan(writer, tuple(steps), tuple(columns), tuple(key) or None, b"<", b">", True, splits_key_changes)
 
 
 def _fact(fact, form, writer):
@@ -83,44 +80,44 @@ def _unnamed(column, *, is_first):
     return column._replace(name=column.name.lstrip(b",") if is_first else b"," + column.name.lstrip(b","))
 
 
-def by_python(plan, events):
-    """Values with keys, or errors."""
-    return [_record(plan, event) for event in events]
+def by_python(plan, events, errors=ValueError):
+    """The messages of each event, or the error."""
+    return [_messages(plan, event, errors) for event in events]
 
 
-def by_kernel(groups, plan, python_events):
+def by_kernel(groups, plan, python_events, errors=ValueError):
     """The same by the kernel, and how many rows it left to Python; ``python_events``: those of the groups, for these."""
-    values, at, row, left = kernel.EncodedEvents(), 0, 0, 0
-    programs = {}
-    firsts = [0]
-    for group in groups:
-        firsts.append(firsts[-1] + group.event_count)
+    values, at, row = kernel.EncodedEvents(), 0, 0
+    programs, found, places, left = {}, [], [], 0
 
-    def program_of(table):
-        if table not in programs:
-            programs[table] = kernel.RecordProgram(plan, table.plan)
-        return programs[table]
+    def program_of(group):
+        if group.table not in programs:
+            programs[group.table] = kernel.RecordProgram(plan, group.table.plan)
+        return programs[group.table]
 
-    found = []
     while True:
+        start = at, row
         at, row = values.extend_records(groups, at, row, program_of, NOW_NS)
-        while len(found) < firsts[min(at, len(groups))] + row:
-            index = len(found) - left
-            found.append((values[index], values.key(index) if plan.key is not None else None))
+        taken = sum(group.event_count for group in groups[start[0] : at]) + row - start[1]
+        places += range(len(found), len(found) + taken)
+        found += [[] for _ in range(taken)]
         if at == len(groups):
-            return found, left
-        events = python_events[len(found) :][:1] if isinstance(groups[at], kernel.RowGroup) else groups[at].events()
-        found += by_python(plan, events)
+            break
+        is_row = isinstance(groups[at], kernel.RowGroup)
+        events = [python_events[len(found)]] if is_row else groups[at].events()
+        found += by_python(plan, events, errors)
         left += len(events)
-        row += 1
-        if row >= groups[at].event_count or not isinstance(groups[at], kernel.RowGroup):
-            at, row = at + 1, 0
+        at, row = (at, row + 1) if is_row else (at + 1, 0)
+    for index in range(len(values)):
+        message = values.key(index), values[index], values.headers(index)
+        found[places[values.event_of(index)]].append(message)
+    return found, left
 
 
-def _record(plan, event):
+def _messages(plan, event, errors):
     try:
-        return value_of(plan, event), key_of(plan, event.after if event.after is not None else event.before)
-    except (ValueError, OverflowError, UnplannedError, RecordError) as error:
+        return [tuple(message) for message in messages_of(plan, event, NOW_NS)]
+    except errors as error:
         return f"{type(error).__name__}: {error}"
 
 

@@ -10,14 +10,14 @@ from typing import Literal
 import msgspec
 
 from deltaforge.core.batch import EventGroup
-from deltaforge.core.encoded import NO_RULES, EncodedMessage, EncodedMessages, EncodedValues, MessageRules
+from deltaforge.core.encoded import NO_RULES, EncodedMessage, EncodedValues, MessageRules
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.table import TableId, TableSchema
+from deltaforge.encodings.record_rows import add_records, no_records
 from deltaforge.envelopes.base import RecordForm
 from deltaforge.kernel import compiled
-from deltaforge.kernel.backend import Compiled as Kernel
-from deltaforge.kernel.backend import EncodedEvents, RecordProgram
+from deltaforge.kernel.backend import RecordProgram, RowGroup
 from deltaforge.kernel.captured import CapturedTable
 from deltaforge.records.compiled import Compiled, Typed
 from deltaforge.records.connect_schema import connect_schema
@@ -59,42 +59,28 @@ class JsonRecordEncoder:
         return (messages[0].value if messages else None) or b""
 
     def encode_groups(self, groups: Sequence[EventGroup], now_ns: int = 0) -> EncodedValues:
-        if compiled is None:
-            values = EncodedMessages()
-            for event in (event for group in groups for event in group.events()):
-                values.append(self._messages(event, values.event_count, now_ns))
-            return values
-        return self._by_kernel(compiled, list(groups), now_ns)
+        def messages_of(event: ChangeEvent, index: int) -> Sequence[EncodedMessage]:
+            return self._messages(event, index, now_ns)
 
-    def _by_kernel(self, kernel: Kernel, groups: list[EventGroup], now_ns: int) -> EncodedEvents:
-        for group in groups:
-            if isinstance(group, kernel.RowGroup) and group.table not in self._programs:
-                self._programs[group.table] = self._program(kernel, group.head(), group.table)
-        values, at, row = kernel.EncodedEvents(), 0, 0
-        while True:
-            at, row = values.extend_records(groups, at, row, self._programs.get, now_ns)
-            if at == len(groups):
-                return values
-            group = groups[at]  # what the kernel leaves to Python: one row, or a group that it has no plan for
-            events: Sequence[ChangeEvent]
-            if isinstance(group, kernel.RowGroup) and self._programs.get(group.table) is not None:
-                events, row = [group.event(row)], row + 1
-            else:
-                events, at, row = group.events(), at + 1, 0
-            for event in events:
-                values.append_messages(self._messages(event, values.event_count, now_ns))
+        values = no_records()
+        add_records(values, list(groups), self._program, messages_of, now_ns)
+        return values
 
-    def _program(self, kernel: Kernel, head: ChangeEvent, table: CapturedTable) -> RecordProgram | None:
+    def _program(self, group: RowGroup) -> RecordProgram | None:
         """The plan of a table as the kernel has it; None: its rows are left to Python."""
-        if len(self._programs) >= MAX_PLANS:
-            self._programs.clear()
-        plan = self._plan(head)
-        rows = table.plan
-        if plan.is_for_python or not isinstance(rows, kernel.RowPlan):
-            return None
-        if plan.marks_deletes:  # the kernel makes one message of a row
-            return None
-        return kernel.RecordProgram(plan, rows)
+        table = group.table
+        if table not in self._programs:
+            if len(self._programs) >= MAX_PLANS:
+                self._programs.clear()
+            try:
+                plan, rows = self._plan(group.head()), table.plan
+            except ValueError:  # which each event says then
+                return None
+            if compiled is None or plan.is_for_python or not isinstance(rows, compiled.RowPlan):
+                self._programs[table] = None
+            else:
+                self._programs[table] = compiled.RecordProgram(plan, rows)
+        return self._programs[table]
 
     def _messages(self, event: ChangeEvent, index: int, now_ns: int) -> Sequence[EncodedMessage]:
         try:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from deltaforge.core.batch import EventGroup
-from deltaforge.core.encoded import EncodedMessage, EncodedMessages, EncodedValues, MessageRules
+from deltaforge.core.encoded import EncodedMessage, EncodedValues, MessageRules
 from deltaforge.core.errors import RecordError, SinkError
 from deltaforge.core.event import ChangeEvent
 from deltaforge.encodings.base import EncoderContext, Run
 from deltaforge.encodings.record_compilers import RecordCompiler
+from deltaforge.encodings.record_rows import RecordValues, add_records, no_records
 from deltaforge.encodings.registered import RegisteredRecords, RegisteredTable
 from deltaforge.encodings.registry_meter import PipelineRegistryMeter
 from deltaforge.encodings.registry_settings import RegistrySettings
 from deltaforge.encodings.schema_ids import SchemaIds
 from deltaforge.encodings.schema_registry import RejectedSchemaError, SchemaType
 from deltaforge.kernel import compiled
-
-if TYPE_CHECKING:
-    from deltaforge.kernel._compiled import EncodedEvents, RecordProgram
-    from deltaforge.kernel.captured import CapturedTable
+from deltaforge.kernel.backend import RecordProgram, RowGroup
 
 _SCHEMA_TYPES: dict[str, SchemaType] = {"avro": "AVRO", "json": "JSON"}
 
@@ -59,13 +56,10 @@ class RegistryEncoder:
         records, meter = self._records, self._meter
         if records is None or meter is None:
             raise SinkError("the encoder is not open", kind="connect")
-        values = EncodedMessages() if compiled is None else compiled.EncodedEvents()
+        values = no_records()
         try:
             for run in runs:
-                if isinstance(values, EncodedMessages):
-                    self._in_python(records, values, [e for group in run.groups for e in group.events()], run, now_ns)
-                else:
-                    self._in_kernel(records, values, run, now_ns)
+                self._add(records, values, run, now_ns)
         except RecordError as error:
             error.index = values.event_count
             meter.note_failure("schema_mismatch")
@@ -79,39 +73,17 @@ class RegistryEncoder:
     def close(self) -> None:
         """Ids stay known: the sink that asks again is the same."""
 
-    def _in_kernel(self, records: RegisteredRecords, values: EncodedEvents, run: Run, now_ns: int) -> None:
-        table = _table(records, run)
-        groups, at, row = run.groups, 0, 0
-
-        def program_of(captured: CapturedTable) -> RecordProgram | None:
-            return None if table is None else table.program(captured)
-
-        while True:
-            at, row = values.extend_records(groups, at, row, program_of, now_ns)
-            if at == len(groups):
-                return
-            group = groups[at]  # what the kernel leaves to Python: one row, or a group that is not its own
-            events: Sequence[ChangeEvent]
-            if compiled is not None and isinstance(group, compiled.RowGroup):
-                events, row = [group.event(row)], row + 1
-            else:
-                events, at, row = group.events(), at + 1, 0
-            self._in_python(records, values, events, run, now_ns)
-
     @staticmethod
-    def _in_python(
-        records: RegisteredRecords,
-        values: EncodedEvents | EncodedMessages,
-        events: Sequence[ChangeEvent],
-        run: Run,
-        now_ns: int,
-    ) -> None:
-        for event in events:
-            messages = records.messages(event, run.destination, now_ns)
-            if isinstance(values, EncodedMessages):
-                values.append([EncodedMessage(*message) for message in messages])
-            else:
-                values.append_messages([EncodedMessage(*message) for message in messages])
+    def _add(records: RegisteredRecords, values: RecordValues, run: Run, now_ns: int) -> None:
+        table = _table(records, run)
+
+        def program_of(group: RowGroup) -> RecordProgram | None:
+            return None if table is None else table.program(group.table)
+
+        def messages_of(event: ChangeEvent, _index: int) -> list[EncodedMessage]:
+            return [EncodedMessage(*message) for message in records.messages(event, run.destination, now_ns)]
+
+        add_records(values, run.groups, program_of, messages_of, now_ns)
 
 
 def _table(records: RegisteredRecords, run: Run) -> RegisteredTable | None:

@@ -142,7 +142,7 @@ class EncodedEvents:
         groups: list[EventGroup],
         start: int,
         row: int,
-        plan_of: Callable[[CapturedTable], RecordProgram | None],
+        plan_of: Callable[[RowGroup], RecordProgram | None],
         now_ns: int,
     ) -> tuple[int, int]: ...
 

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from deltaforge.core.errors import DeltaForgeError, ProtocolError
 from deltaforge.kernel import backend, description
 from deltaforge.kernel import compiled as kernel
-from tests.fuzz import copied_rows, mysql_results, mysql_rows, postgres_rows, transactions
+from tests.fuzz import copied_rows, mysql_results, mysql_rows, postgres_rows, records, transactions
 from tests.fuzz.mysql_input import damaged
 
 WHOLE_TRANSACTIONS = 0.3
@@ -71,7 +71,9 @@ def _round(rnd: random.Random, *, compare: bool) -> tuple[int, int | None]:
     if compare:
         kinds = (mysql_rows.Case, postgres_rows.Case, copied_rows.MysqlCase, copied_rows.PostgresCase)
         case = rnd.choice(kinds)(rnd, damage=0.8)
-        return 1, 1 if case.by_kernel() == case.by_python() else None
+        if case.by_kernel() != case.by_python():
+            return 1, None
+        return 1, records.compared(case, rnd)
     if rnd.random() < RESULTS:
         return VARIATIONS, mysql_results.taken_of_damaged(rnd, VARIATIONS)
     case, by_rows, copied, whole = rnd.choice((
@@ -83,7 +85,7 @@ def _round(rnd: random.Random, *, compare: bool) -> tuple[int, int | None]:
         if rnd.random() < COPIED:
             taken += copied(case, rnd)
         elif rnd.random() < WHOLE_TRANSACTIONS:
-            taken += sum(_read(case, _unpacked(group, rnd)) for group in whole(case, rnd, damage=1)) > 0
+            taken += sum(_read(case, _unpacked(group, rnd), rnd) for group in whole(case, rnd, damage=1)) > 0
         else:
             taken += by_rows(case, rnd)
     return VARIATIONS, taken
@@ -93,7 +95,7 @@ def _mysql(case: mysql_rows.Case, rnd: random.Random) -> bool:
     rows = msgspec.structs.replace(case.rows, data=damaged(rnd, case.rows.data))
     transaction = backend.Transaction("mysql", "server-1", "f:4", case.gtid, None)
     group = kernel.mysql_group(case.table, rows, transaction, *mysql_rows.PLACE)
-    return group is not None and _read(case, _unpacked(group, rnd))
+    return group is not None and _read(case, _unpacked(group, rnd), rnd)
 
 
 def _postgres(case: postgres_rows.Case, rnd: random.Random) -> bool:
@@ -101,19 +103,19 @@ def _postgres(case: postgres_rows.Case, rnd: random.Random) -> bool:
     block = kernel.copy_data([frame + damaged(rnd, message) for message in case.messages])
     transaction = kernel.Transaction("postgresql", "sys", "0/1", "", None)
     _, group, _, _ = block.rows(0, {77: case.table}, transaction, 1, 9, b"0/1")
-    return group is not None and _read(case, _unpacked(group, rnd))
+    return group is not None and _read(case, _unpacked(group, rnd), rnd)
 
 
 def _mysql_copied(case: copied_rows.MysqlCase, rnd: random.Random) -> bool:
     images = damaged(rnd, case.images)
     group = kernel.mysql_copied_rows(case.table, images, case.transaction(backend), *mysql_rows.PLACE)
-    return group is not None and _read(case, _unpacked(group, rnd))
+    return group is not None and _read(case, _unpacked(group, rnd), rnd)
 
 
 def _postgres_copied(case: copied_rows.PostgresCase, rnd: random.Random) -> bool:
     inserts = kernel.copy_data([copied_rows.FRAME + damaged(rnd, message) for message in case.inserts])
     group = kernel.postgres_copied_rows(case.table, inserts, case.transaction(backend), 1, "0/1")
-    return group is not None and _read(case, _unpacked(group, rnd))
+    return group is not None and _read(case, _unpacked(group, rnd), rnd)
 
 
 def _unpacked(group: Any, rnd: random.Random) -> Any:
@@ -127,7 +129,7 @@ def _unpacked(group: Any, rnd: random.Random) -> Any:
         return group
 
 
-def _read(case: mysql_rows.Case | postgres_rows.Case, group: Any) -> bool:
+def _read(case: mysql_rows.Case | postgres_rows.Case, group: Any, rnd: random.Random) -> bool:
     """Encode and sample a group, and tell its rows apart."""
     with contextlib.suppress(DeltaForgeError):
         touched = group.touched_rows(group.transaction.ids)
@@ -135,6 +137,7 @@ def _read(case: mysql_rows.Case | postgres_rows.Case, group: Any) -> bool:
             group.without(set(sorted(touched.split())[::2]))
     names = [column.name for column in case.table.schema.columns][:60]
     kernel.row_sample([group], names, 0, 1, 2, 5)
+    records.taken(group, rnd)
     return kernel.EncodedEvents().extend([group], 0, 0, case.encoder.form)[0] == 1
 
 

@@ -32,6 +32,9 @@ class MysqlCase(mysql_rows.Case):
         """As the source makes them."""
         return mysql.copied_rows(self.table, self.images, self.transaction(backend), PLACE)
 
+    def row_groups(self) -> list[EventGroup]:
+        return self.groups()
+
     def python_groups(self) -> list[EventGroup]:
         """The same without a kernel."""
         count = len(self.table.columns)
@@ -71,6 +74,9 @@ class PostgresCase(postgres_rows.Case):
         """As the source makes them."""
         inserts = self.inserts if kernel is None else kernel.copy_data([FRAME + message for message in self.inserts])
         return postgres.copied_rows(self.table, inserts, self.transaction(backend), PLACE[0], "0/1")
+
+    def row_groups(self) -> list[EventGroup]:
+        return self.groups()
 
     def python_groups(self) -> list[EventGroup]:
         """The same without a kernel."""

@@ -4,6 +4,7 @@ import random
 
 import msgspec
 
+from deltaforge.core.batch import EventGroup
 from deltaforge.core.errors import DeltaForgeError, UnsupportedValueError
 from deltaforge.kernel import backend, pure
 from deltaforge.protocol.mysql.rows import RowDecoder, Rows
@@ -35,12 +36,16 @@ class Case:
             registered(schema), columns, EventMapper('p"', "acm\u00e9"), is_outbox=rnd.random() < 0.2
         )
 
+    def row_groups(self) -> list[EventGroup]:
+        """The rows as the source makes them."""
+        group = row_group(self.table, self.rows, self._transaction(backend.Transaction), PLACE)
+        group.tx_end = True
+        return [group]
+
     def by_kernel(self) -> list[bytes] | str:
         """Values with their keys, or the error."""
         try:
-            group = row_group(self.table, self.rows, self._transaction(backend.Transaction), PLACE)
-            group.tx_end = True
-            values = self.encoder.encode_groups([group])
+            values = self.encoder.encode_groups(self.row_groups())
         except DeltaForgeError as error:
             return f"{type(error).__name__}: {error}"
         return [b"%s %s" % (values.key(n), values[n]) for n in range(len(values))]

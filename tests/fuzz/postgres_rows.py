@@ -3,7 +3,7 @@
 import random
 import struct
 
-from deltaforge.core.batch import DecodedGroup
+from deltaforge.core.batch import DecodedGroup, EventGroup
 from deltaforge.core.errors import DeltaForgeError
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.kernel import compiled as kernel
@@ -69,23 +69,31 @@ class Case:
             self.messages = [damaged(rnd, self.messages[0])]
         self.encoder = rnd.choice(ENCODERS)
 
-    def by_kernel(self) -> list[bytes] | str:
-        """Values with their keys, or the error; what the kernel leaves to Python is done by Python here too."""
+    def row_groups(self) -> list[EventGroup]:
+        """The rows as groups; what the kernel leaves to Python is done by Python here too.
+
+        Raises:
+            DeltaForgeError: Nothing can decode them.
+        """
         block = kernel.copy_data([b"w" + struct.pack(">QQQ", 1, 2, 3) + message for message in self.messages])
         transaction = kernel.Transaction("postgresql", "sys", "0/1", "", None)
         transaction.ordinal = self._first
         groups, index = [], 0
+        while index < block.count:
+            stop, group, _, _ = block.rows(index, {77: self.table}, transaction, 1_700_000_000_123, 9, b"0/1")
+            if group is None:
+                transaction.ordinal += 1
+                place = RowPlace(transaction, transaction.ordinal, 1_700_000_000_123, 9, "0/1")
+                message = decode_message(block.message(index)[25:])
+                group, stop = DecodedGroup([self.table.mapper.row(self.table, message, place)]), index + 1
+            groups.append(group)
+            index = stop
+        return groups
+
+    def by_kernel(self) -> list[bytes] | str:
+        """Values with their keys, or the error."""
         try:
-            while index < block.count:
-                stop, group, _, _ = block.rows(index, {77: self.table}, transaction, 1_700_000_000_123, 9, b"0/1")
-                if group is None:
-                    transaction.ordinal += 1
-                    place = RowPlace(transaction, transaction.ordinal, 1_700_000_000_123, 9, "0/1")
-                    message = decode_message(block.message(index)[25:])
-                    group, stop = DecodedGroup([self.table.mapper.row(self.table, message, place)]), index + 1
-                groups.append(group)
-                index = stop
-            return keyed(self.encoder.encode_groups(groups))
+            return keyed(self.encoder.encode_groups(self.row_groups()))
         except DeltaForgeError as error:
             return f"{type(error).__name__}: {error}"
 

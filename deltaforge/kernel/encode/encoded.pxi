@@ -221,7 +221,7 @@ cdef class EncodedEvents:
         """Encode groups as records, from a row of the group at ``start`` on.
 
         Args:
-            plan_of: Gives the :class:`RecordProgram` of a captured table; None leaves its groups to Python.
+            plan_of: Gives the :class:`RecordProgram` of the table of a group; None leaves the group to Python.
             now_ns: What records have as the time at which they are encoded.
 
         Returns:

@@ -23,7 +23,7 @@ cdef tuple _extend_records(
                 if count == 0 and row > group.facts.count:
                     raise IndexError(row)
                 if program is None or program._rows is not group._plan:
-                    found = plan_of(group._plan.table)
+                    found = plan_of(group)
                     if found is None:
                         break
                     program = found
@@ -86,7 +86,23 @@ cdef int _encode_record_group(
             values._known = KnownRow(facts.data, row[0], begin)
             values.values.size, values.keys.size = values_before, keys_before
             return 0
-        if not values._close_event():
+        if not _close_record(values, todo.recipe, facts.op):
             return -1
         row[0] += 1
     return 1
+
+
+cdef bint _close_record(EncodedEvents values, Recipe* recipe, char op) noexcept nogil:
+    """Complete the messages of a row whose value and key are put. False without memory."""
+    if not recipe.has_key and values.owners == NULL and not values._own(values.capacity):
+        return False
+    if not values._close_message():
+        return False
+    if not recipe.has_key:
+        values.owners[values.count - 1].has_key = False
+    if recipe.marks_deletes and op == c"d":
+        if not values._repeat_key() or not values._put_tombstone():
+            return False
+        values.owners[values.count - 1].has_key = recipe.has_key
+    values.event_count += 1
+    return True

@@ -161,7 +161,7 @@ cdef bint _put_bits(Output* out, RecordScratch* scratch, RecordValue* value) noe
     if value.column.kind == BITS:
         for n in range(value.size - 1, -1, -1):
             put_byte(raw, value.at[n])
-    elif value.column.kind == PG_TEXT and not value.column.is_array and value.size:
+    elif value.column.kind == PG_TEXT and not value.column.is_array:
         for n in range(value.size):
             if value.at[value.size - 1 - n] & 0xFE != 48:
                 return False
@@ -236,6 +236,48 @@ cdef bint _put_zoned(Output* out, RecordScratch* scratch, RecordValue* value) no
     return not text.is_exhausted
 
 
+cdef bint _put_iso(Output* out, RecordScratch* scratch, RecordValue* value) noexcept nogil:
+    """A date, or a time of hours, minutes and seconds, with Z."""
+    cdef Output* text = &scratch.plain
+    cdef Text plain
+    cdef int64_t micros = 0
+    if value.form.form == FORM_ISO_DATE:
+        if value.column.kind != DATE and value.column.kind != PG_TEXT or not find_plain(scratch, value, &plain):
+            return False
+        if plain.size != 10 or not find_text_days(<const uint8_t*>plain.data, 10, &micros):
+            return False
+        scratch.json.size = 0
+        put_part(&scratch.json, &plain)
+        text = &scratch.json
+    else:
+        if not find_micros(scratch, value, &micros) or not 0 <= micros <= 86400000000LL:
+            return False
+        text.size = 0
+        put_clock(text, micros // 3600000000LL, micros // 60000000 % 60, micros // 1000000 % 60, micros % 1000000)
+        while not text.is_exhausted and (text.data[text.size - 1] == 48 or text.data[text.size - 1] == 46):
+            text.size -= 1
+            if text.data[text.size] == 46 or text.size == 8:
+                break
+    put_byte(text, 90)
+    if text.is_exhausted:
+        return False
+    put_string(out, text.data, text.size, value.is_json)
+    return True
+
+
+cdef bint _put_text_bytes(Output* out, RecordScratch* scratch, RecordValue* value) noexcept nogil:
+    """The bytes of a text, or of the value as JSON."""
+    cdef Text plain
+    if find_plain(scratch, value, &plain):
+        put_raw(out, plain.data, plain.size, 0, value.is_json)
+        return True
+    scratch.json.size = 0
+    if _is_plain(value) or not _render(&scratch.json, value):
+        return False
+    put_raw(out, scratch.json.data, scratch.json.size, 0, value.is_json)
+    return True
+
+
 cdef bint _put_wkb(Output* out, const uint8_t* at, Py_ssize_t size, RecordValue* value) noexcept nogil:
     """The shape of MySQL with its SRID before it."""
     cdef bint is_point = value.form.form == FORM_POINT
@@ -296,14 +338,14 @@ cdef Taken put_record_value(Output* out, RecordScratch* scratch, RecordValue* va
         is_put = _put_integer(out, value)
     elif form == FORM_DECIMAL or form == FORM_VARIABLE_DECIMAL:
         is_put = _put_decimal_form(out, scratch, value)
-    elif form == FORM_DAYS or FORM_MILLIS <= form <= FORM_NANOS or form == FORM_DAY_MILLIS or form == FORM_DAY_MICROS:
+    elif FORM_DAYS <= form <= FORM_NANOS or FORM_DAY_MILLIS <= form <= FORM_DAY_MICROS or form == FORM_INTERVAL_MICROS:
         if find_count(scratch, value, &count):
             is_put = True
             if value.is_json:
                 put_int(out, count)
             else:
                 put_long(out, count)
-    elif form == FORM_SINGLE or form == FORM_DOUBLE:
+    elif form == FORM_SINGLE or form == FORM_DOUBLE or form == FORM_WIDENED_SINGLE:
         is_put = _put_float(out, scratch, value)
     elif form == FORM_ZONED_TEXT or form == FORM_ISO_STAMP:
         is_put = _put_zoned(out, scratch, value)
@@ -311,6 +353,16 @@ cdef Taken put_record_value(Output* out, RecordScratch* scratch, RecordValue* va
         is_put = _put_bytes_form(out, scratch, value)
     elif form == FORM_BITS:
         is_put = _put_bits(out, scratch, value)
+    elif form == FORM_ARRAY:
+        is_put = _put_array(out, scratch, value)
+    elif form == FORM_MAP:
+        is_put = _put_map(out, scratch, value)
+    elif form == FORM_ISO_DATE or form == FORM_ISO_TIME:
+        is_put = _put_iso(out, scratch, value)
+    elif form == FORM_TEXT_BYTES:
+        is_put = _put_text_bytes(out, scratch, value)
+    elif form == FORM_POINT and value.column.kind == PG_TEXT:
+        is_put = _put_pg_point(out, value)
     elif form == FORM_GEOMETRY or form == FORM_POINT:
         if value.column.kind == GEOMETRY and value.size >= value.column.width + 4:
             is_put = _put_wkb(out, value.at + value.column.width, value.size - value.column.width, value)

@@ -100,6 +100,8 @@ cdef bint find_mysql_micros(Column* column, const uint8_t* at, int64_t* to) noex
     cdef uint64_t value, months
     cdef int width = (column.scale + 1) // 2, n
     cdef int64_t days = 0, packed
+    if column.kind != TIME2 and micros_of(at + (4 if column.kind == TIMESTAMP2 else 5), column.scale) > 999999:
+        return False
     if column.kind == TIMESTAMP2:
         to[0] = <int64_t>(big(at, 4) * 1000000 + micros_of(at + 4, column.scale))
         return True
@@ -119,6 +121,8 @@ cdef bint find_mysql_micros(Column* column, const uint8_t* at, int64_t* to) noex
     to[0] = <int64_t>(value & ((<uint64_t>1 << (8 * width)) - 1))
     for n in range(3 - width):
         to[0] *= 100
+    if to[0] > 999999:
+        return False
     value >>= 8 * width
     to[0] += <int64_t>(((value >> 12 & 0x3FF) * 60 + (value >> 6 & 63)) * 60 + (value & 63)) * 1000000
     if packed < 0:

@@ -4,6 +4,7 @@
 cdef enum:
     MAX_STEPS = 4096
     MAX_PLAN_DEPTH = 8
+    MAX_FORM_SIZE = 16384
 
 
 cdef enum StepKind:
@@ -25,7 +26,7 @@ cdef enum RecordFormKind:
     FORM_GEOMETRY, FORM_POINT, FORM_ARRAY, FORM_MAP, FORM_WRAPPED_INTEGER, FORM_BASE64, FORM_BASE64_URL, FORM_HEX
     FORM_ISO_DATE, FORM_ISO_TIME, FORM_ISO_STAMP, FORM_ISO_INTERVAL, FORM_ZONED_TIME, FORM_BIT, FORM_MONEY
     FORM_MONEY_TEXT, FORM_MONEY_DOUBLE, FORM_TEXT_BYTES, FORM_LABEL, FORM_DAY_MILLIS, FORM_DAY_MICROS, FORM_NUMBER_TEXT
-    FORM_COUNT
+    FORM_WIDENED_SINGLE, FORM_COUNT
 
 
 cdef struct RecordForm:
@@ -111,6 +112,8 @@ cdef class RecordProgram:
         self._set_steps(steps)
         self._set_columns(&self._recipe.columns, columns)
         self._set_columns(&self._recipe.key, key)
+        if plan.is_for_python:
+            self._recipe.is_declined = True
 
     def __dealloc__(self):
         cdef int n
@@ -198,6 +201,8 @@ cdef class RecordProgram:
         cdef int form = conversion.form
         to.form = form if 0 <= form < FORM_COUNT and depth < MAX_PLAN_DEPTH else FORM_COUNT
         to.scale, to.size = conversion.scale, conversion.size
+        if not 0 <= to.size <= MAX_FORM_SIZE or not -MAX_FORM_SIZE <= to.scale <= MAX_FORM_SIZE:
+            to.form = FORM_COUNT
         if conversion.items is None or depth >= MAX_PLAN_DEPTH:
             return 0
         to.items = <RecordForm*>calloc(1, sizeof(RecordForm))

@@ -29,10 +29,14 @@ cdef void _free_frame(RecordFrame* frame) noexcept nogil:
     free(frame.before)
     free(frame.scratch.json.data)
     free(frame.scratch.plain.data)
+    free(frame.scratch.item.data)
 
 
 cdef bint _is_frame_exhausted(RecordFrame* frame) noexcept nogil:
-    return frame.text.is_exhausted or frame.scratch.json.is_exhausted or frame.scratch.plain.is_exhausted
+    return (
+        frame.text.is_exhausted or frame.scratch.json.is_exhausted or frame.scratch.plain.is_exhausted
+        or frame.scratch.item.is_exhausted
+    )
 
 
 cdef bint _add_part(RecordFrame* frame, RecordStep* step) noexcept nogil:
@@ -77,10 +81,11 @@ cdef bint _fill_record_frame(RecordFrame* frame, Facts* facts, Recipe* recipe, i
         if step.kind == STEP_BYTES:
             put_part(&frame.text, &step.prefix)
         elif step.kind == STEP_TRANSACTION:
-            put_part(&frame.text, &step.null)   # no row group has its numbers
-            n += step.count
-        elif step.kind == STEP_FACT and not is_fact_of_row(step.fact):
-            find_fact(&value, facts, step.fact, now_ns)
+            if facts.total_order == 0:
+                put_part(&frame.text, &step.null)
+                n += step.count
+        elif step.kind == STEP_FACT and not is_fact_of_row(facts, step.fact):
+            find_fact(&value, facts, 0, step.fact, now_ns)
             if not put_fact(&frame.text, step, &value, recipe.is_json):
                 return False
         elif step.kind == STEP_IMAGE and not (holds_before(facts.op) if step.is_before else facts.op != c"d"):

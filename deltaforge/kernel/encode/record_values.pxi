@@ -11,6 +11,7 @@ cdef enum Taken:
 cdef struct RecordScratch:
     Output json           # a value as row images have it
     Output plain          # a text without quotes and escapes, or bytes
+    Output item           # of an array
 
 
 cdef struct RecordValue:
@@ -205,6 +206,11 @@ cdef bint _put_float(Output* out, RecordScratch* scratch, RecordValue* value) no
         return single - single == 0.0
     if not _find_double(scratch, value, &number):
         return False
+    if value.form.form == FORM_WIDENED_SINGLE:
+        single = <float>number
+        if single - single != 0.0:
+            return False
+        number = single
     if value.is_json:
         if number != number:
             put(out, b'"NaN"', 5)
@@ -214,7 +220,7 @@ cdef bint _put_float(Output* out, RecordScratch* scratch, RecordValue* value) no
             put(out, b'"Infinity"', 10)
         else:
             put_double(out, number)
-    elif value.form.form == FORM_DOUBLE:
+    elif value.form.form != FORM_SINGLE:
         put(out, &number, 8)
     else:
         single = <float>number
@@ -244,6 +250,11 @@ cdef bint find_count(RecordScratch* scratch, RecordValue* value, int64_t* to) no
     """A count of days or of parts of a second. False to decline."""
     cdef int form = value.form.form
     cdef uint64_t date
+    if form == FORM_INTERVAL_MICROS:
+        return (
+            value.column.kind == PG_TEXT and not value.column.is_array
+            and find_interval_micros(value.at, value.size, to)
+        )
     if form == FORM_DAYS:
         if value.column.kind == DATE:
             date = little(value.at, 3)
