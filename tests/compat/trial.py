@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from tests.compat.connect import ConnectWorker, jars
 from tests.compat.histories import FINISH, WAIT, History, mysql, postgres
 from tests.compat.reading import Side, read_side
 from tests.fixtures.local_server import installed
+from tests.pipelines import wait_for
 
 DEADLINE_SECS = 120
 SERVERS = {"mysql": "mysql", "mariadb": "mariadb", "postgres": "postgres", "postgres-15": "postgres-15"}
@@ -46,6 +48,9 @@ class Trial:
             with self._theirs(folder) as worker, self._ours(folder) as pipelines:
                 self._watch = (worker, pipelines)
                 self._wait_for_finish()
+                for name, pipeline in pipelines.items():  # ours go on with the log while they copy
+                    if name not in self.broken:
+                        wait_for(lambda one=pipeline: _has_copied(one), interval_secs=0.2)
                 self._execute(story.changes)
                 time.sleep(1.5)  # what follows the last row: END, heartbeats
             for case in self._cases:
@@ -132,6 +137,11 @@ class Trial:
             return f"late\n{worker.log()}" if is_late else ""
         except AssertionError as error:
             return str(error)
+
+
+def _has_copied(pipeline: Any) -> bool:
+    """Whether all tables are copied, as the log says."""
+    return re.search(r"snapshot \w+ completed", pipeline.log_text()) is not None
 
 
 def _history(source: str) -> History:
