@@ -8,7 +8,7 @@ from deltaforge.core.event import ChangeEvent
 from deltaforge.core.table import TableSchema
 from deltaforge.envelopes.base import RecordForm
 from deltaforge.records.avro_schema import avro_schema
-from deltaforge.records.cdc import compile_cdc, naming_unavailable
+from deltaforge.records.cdc import compile_cdc, inferred_table, naming_unavailable
 from deltaforge.records.compiled import Compiled, ExtraMessage
 from deltaforge.records.json_schema import json_schema
 from deltaforge.records.plan import RecordPlan, Writer
@@ -34,6 +34,9 @@ class RecordCompiler(Protocol):
     def extra_message(self, event: ChangeEvent, now_ns: int, /) -> ExtraMessage | None:
         """The message of an event that is no row of a table; None: it is one."""
 
+    def inferred(self, event: ChangeEvent, /) -> TableSchema | None:
+        """The definition of an event that has none; None: there is no record of it."""
+
     def schema_text(self, schema: Schema, /) -> str:
         """A schema as the registry gets it."""
 
@@ -52,6 +55,9 @@ class FormCompiler:
 
     def extra_message(self, event: ChangeEvent, now_ns: int, /) -> ExtraMessage | None:
         return self._form.extra_message(event, now_ns)
+
+    def inferred(self, _event: ChangeEvent, /) -> TableSchema | None:
+        return None
 
     def schema_text(self, schema: Schema, /) -> str:
         return avro_schema(schema, "connect") if self.writer == "avro" else json_schema(schema)
@@ -73,6 +79,10 @@ class CdcCompiler:
 
     def extra_message(self, _event: ChangeEvent, _now_ns: int, /) -> ExtraMessage | None:
         return None
+
+    def inferred(self, event: ChangeEvent, /) -> TableSchema | None:
+        is_row = event.after is not None or event.before is not None
+        return inferred_table(event) if is_row and event.source.connector == "postgresql" else None
 
     def schema_text(self, schema: Schema, /) -> str:
         return avro_schema(schema, "plain")

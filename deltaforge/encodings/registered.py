@@ -113,6 +113,7 @@ class RegisteredRecords:
         self._compiler, self._ids, self._strategy, self._rules, self._now = compiler, ids, strategy, rules, now
         self._tables: dict[tuple[TableAt, str, str | None, TableSchema], RegisteredTable] = {}
         self._latest: dict[TableAt, RegisteredTable] = {}
+        self.inferred_count = 0  # events whose definition is made of their values
 
     def doubt(self) -> None:
         """See :meth:`SchemaIds.doubt`."""
@@ -157,6 +158,7 @@ class RegisteredRecords:
             if extra is not None:
                 return [self._extra(extra, destination)]
             table = self.table(event, destination)
+            self.inferred_count += event.schema is None
         except RejectedSchemaError as error:
             if extra is not None:
                 raise _mismatch(event, error.message, _HINT) from error
@@ -197,9 +199,10 @@ class RegisteredRecords:
         return self._ids.of(subject_of(self._strategy, at.destination, schema.name or "", part), text)
 
     def _table_of(self, event: ChangeEvent) -> TableSchema:
-        if event.schema is None:
+        found = event.schema or self._compiler.inferred(event)
+        if found is None:
             raise _mismatch(event, "it has no table definition", "such events need encoding: json")
-        return event.schema
+        return found
 
     def _as_before(
         self, event: ChangeEvent, destination: str, error: RejectedSchemaError

@@ -56,6 +56,7 @@ class RegistryEncoder:
         records, meter = self._records, self._meter
         if records is None or meter is None:
             raise SinkError("the encoder is not open", kind="connect")
+        records.inferred_count = 0
         values = no_records()
         try:
             for run in runs:
@@ -67,7 +68,8 @@ class RegistryEncoder:
         except SinkError:
             meter.note_failure("sr_unavailable")
             raise
-        meter.note_encoded("ddl", values.event_count)
+        meter.note_encoded("inferred", records.inferred_count)
+        meter.note_encoded("ddl", values.event_count - records.inferred_count)
         return values
 
     def close(self) -> None:

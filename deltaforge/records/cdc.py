@@ -11,11 +11,13 @@ written with a plan of their own.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from typing import Any
 
 import msgspec
 
 from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, RowImage
-from deltaforge.core.table import TableSchema
+from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.records.avro_schema import avro_full_name
 from deltaforge.records.compiled import Compiled
 from deltaforge.records.conversion import Form
@@ -65,6 +67,25 @@ def compile_cdc(event: ChangeEvent, table: TableSchema, modes: CdcModes) -> Comp
     key = _key(table, mapped)
     plan = RecordPlan("avro", tuple(_steps(event, tuple(before))), tuple(after), key)
     return Compiled(plan, _envelope(event, namespace, mapped), _key_schema(namespace, mapped, key))
+
+
+def inferred_table(event: ChangeEvent) -> TableSchema:
+    """The definition that an event without one seems to have, such as a logical message of PostgreSQL: its values say
+    the types, and every column may be null. Lists and objects are JSON text.
+    """
+    source, image = event.source, event.after or event.before or {}
+    columns = tuple(Column(name, _inferred_type(value)) for name, value in image.items())
+    return TableSchema(TableId(source.db, source.schema or None, source.table), columns)
+
+
+def _inferred_type(value: Any) -> str:
+    if isinstance(value, bool):
+        return "boolean"
+    if isinstance(value, int):
+        return "bigint"
+    if isinstance(value, (float, Decimal)):
+        return "double precision"
+    return "json" if isinstance(value, (list, dict)) else "text"
 
 
 def record_namespace(event: ChangeEvent) -> str:

@@ -238,7 +238,16 @@ def test_rows_without_values_in_the_log_say_which(avro_sink, reader):
     assert first["source"]["position"] == {"lsn": "0/10", "tx_id": 7, "xmin": None}
 
 
-def test_an_event_without_a_table_is_a_fault_of_its_own(avro_sink):
+def test_an_event_without_a_definition_has_the_one_of_its_values_or_is_a_fault_of_its_own(avro_sink, reader):
+    source = SourceInfo(
+        version="1", connector="postgresql", name="p", ts_ms=1, db="app", schema="__wal_message", table="audit"
+    )  # fmt: skip
+    content = {"who": "me", "n": 5, "yes": True, "share": 0.5, "tags": ["a", 1], "none": None}
+    message = ChangeEvent(before=None, after=content, source=source, op="c", ts_ms=1)
+    sink = avro_sink()
+    written(sink, message)
+    ((key, value),) = reader.messages(sink.topic)
+    assert (key, value["after"]) == (None, content | {"tags": '["a",1]'})
     lone = event(ORDERS, order(1))
     lone.schema = None
     error = fails(avro_sink(), event(ORDERS, order(2)), lone)
