@@ -12,11 +12,10 @@ cdef Py_ssize_t produce_known(
     cdef Py_ssize_t value_at, value_size, key_at, key_end
     cdef const uint8_t* keys
     cdef const uint8_t* key
+    cdef Owner* owners = values.owners
     while index < stop:
-        target = &targets._targets[values.owner(index)]
-        if topics[target.number] == NULL or target.has_headers:
-            return index
-        if values.owners != NULL and values.owners[index].has_headers:
+        target = &targets._targets[index if owners == NULL else owners[index].event]
+        if topics[target.number] == NULL or target.has_headers or (owners != NULL and owners[index].has_headers):
             return index
         value_at = values.value_ends[index - 1] + 1 if index else 0
         value_size = values.value_ends[index] - value_at
@@ -25,7 +24,7 @@ cdef Py_ssize_t produce_known(
         else:
             keys, key_at, key_end = targets._keys.data, target.begin, target.end
         key = keys + key_at if key_end > key_at else <const uint8_t*>b""   # an empty key is a key too
-        if target.begin < 0 and values.owners != NULL and not values.owners[index].has_key:
+        if owners != NULL and target.begin < 0 and not owners[index].has_key:
             key = NULL
         if df_rk.produce(
             topics[target.number], -1, COPIED,
