@@ -107,6 +107,7 @@ cdef bint _put_array(Output* out, RecordScratch* scratch, RecordValue* value) no
 
 
 cdef bint _put_vector_items(Output* out, RecordValue* item) noexcept nogil:
+    """Numbers that are never null, as the schema says."""
     cdef Py_ssize_t width = item.column.width, n
     cdef Py_ssize_t count = (item.size - width) // 4, begin = out.size
     cdef float single
@@ -119,7 +120,6 @@ cdef bint _put_vector_items(Output* out, RecordValue* item) noexcept nogil:
         if single - single != 0.0:
             return False
         if not item.is_json:
-            put_byte(out, 2)
             put(out, &single, 4)
             continue
         if n:
