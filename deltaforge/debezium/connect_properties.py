@@ -6,7 +6,7 @@ from deltaforge.debezium.draft import Draft
 from deltaforge.debezium.properties import Property, elsewhere, lost, needless
 
 _VERSIONS = "there are no plug-ins to choose from"
-_CREATED = "Taken with the topics' defaults; groups of their own have no equal."
+_NUMBERS = {"partitions": "partitions", "replication.factor": "replication_factor"}
 
 
 def _exactly_once(draft: Draft, value: str) -> None:
@@ -17,6 +17,18 @@ def _exactly_once(draft: Draft, value: str) -> None:
 def _tolerance(draft: Draft, value: str) -> None:
     if value.strip().lower() != "none":
         draft.refuse("an event that cannot be delivered is kept, not dropped: `spec.journal.enabled`")
+
+
+def _topics(draft: Draft, value: str) -> None:
+    (name,) = draft.parts
+    made = draft.sink.setdefault("topic_creation", {})
+    if name not in _NUMBERS:
+        made.setdefault("config", {})[name] = value
+    elif value.strip().lstrip("-").isdecimal():
+        if int(value) > 0:  # -1: as the brokers have it
+            made[_NUMBERS[name]] = int(value)
+    else:
+        draft.refuse(f"{value[:40]!r} is no whole number")
 
 
 PROPERTIES: tuple[Property, ...] = (
@@ -50,8 +62,11 @@ PROPERTIES: tuple[Property, ...] = (
     needless("transaction.boundary.interval.ms", "with `exactly_once` a Kafka transaction ends where batches do"),
     needless("offsets.storage.topic", "positions are in the state directory"),
     needless("topic.creation.enable", "topics are made by the brokers, or by the sink: `topic_creation`"),
-    needless("topic.creation.groups", "topics are made by the brokers, or by the sink: `topic_creation`"),
-    needless("topic.creation.<name>", "topics are made by the brokers, or by the sink: `topic_creation`"),
+    needless("topic.creation.groups", "the sink makes all its topics alike: `topic_creation`"),
+    Property(
+        "topic.creation.default.<name>", "`topic_creation` of the sink: partitions, replication, settings.", _topics
+    ),
+    needless("topic.creation.<name>", "the sink makes all its topics alike: `topic_creation`"),
     needless("config.action.reload", "variables are read at the start"),
     Property("errors.tolerance", "`spec.journal`: what cannot be delivered is kept there.", _tolerance),
     needless("errors.log.enable", "errors are always in the log"),

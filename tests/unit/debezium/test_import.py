@@ -165,11 +165,14 @@ def test_a_heartbeat_and_options_of_columns_are_taken(run):
     more = {
         "heartbeat.interval.ms": "5000", "column.exclude.list": r"public\.a\.secret,public\.b\..*_tmp", "skipped.operations": "d,t",
         "column.mask.with.4.chars": r"public\.a\.name", "column.truncate.to.20.chars": r"public\.a\.note",
+        "topic.creation.default.partitions": "6", "topic.creation.default.replication.factor": "-1",
+        "topic.creation.default.cleanup.policy": "compact", "topic.creation.logs.partitions": "1",
         "message.key.columns": "public.a:name", "time.precision.mode": "isostring", "provide.transaction.metadata": "true",
     }  # fmt: skip
     code, document, said = run(POSTGRES | more)
     assert code == 0, said
     assert source_of(document)["heartbeat_interval_ms"] == 5000
+    assert sink_of(document)["topic_creation"] == {"partitions": 6, "config": {"cleanup.policy": "compact"}}
     envelope = sink_of(document)["envelope"]
     assert envelope["column_exclude_list"] == [r"public\.a\.secret", r"public\.b\..*_tmp"]
     assert envelope["column_mask"] == [{"columns": [r"public\.a\.name"], "length": 4}]
