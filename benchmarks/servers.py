@@ -13,6 +13,7 @@ from tests.destinations import FileDestination, KafkaDestination, RedisDestinati
 from tests.fixtures import fix_mysql, fix_postgres
 from tests.fixtures.fix_kafka import KafkaBroker, start_broker
 from tests.fixtures.fix_redis import RedisServer
+from tests.fixtures.fix_registry import start_registry
 from tests.fixtures.fix_servers import ServerRoom, variable
 from tests.fixtures.kafka_tls import self_signed, tls_properties
 
@@ -56,6 +57,8 @@ class Servers:
         if name == "redis":
             process = self._room.start("redis", "redis.sh")
             return RedisServer("127.0.0.1", process.port, process)
+        if name == "registry":
+            return start_registry(self._room)
         if name == "kafka-tls":
             return self._start_with_tls()
         return start_broker(self._room)

@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks import report
 from benchmarks.latency import Load
 from benchmarks.peers import tables
-from benchmarks.peers.contenders import DeltaForge
+from benchmarks.peers.contenders import CONNECT, DeltaForge
 from benchmarks.peers.debezium import Debezium, java, java_version
 from benchmarks.peers.drain import drain_round
 from benchmarks.peers.latency import latency_round
@@ -30,7 +30,11 @@ def main() -> int:
     prefix = Path(installed("debezium", is_required=True))
     versions |= _jar_versions(prefix)
     load = Load(options.rate, options.rows_per_transaction, options.secs, options.warm_up_secs)
-    ours = [functools.partial(DeltaForge, envelope=envelope) for envelope in ENVELOPES]
+    is_avro = options.form == "avro"
+    if is_avro:
+        options.measure = ["drain"]
+    envelopes = [CONNECT] if is_avro else ENVELOPES
+    ours = [functools.partial(DeltaForge, envelope=envelope) for envelope in envelopes]
     makers = [*ours, functools.partial(Debezium, prefix=prefix)]
     document: dict[str, list[Any]] = {"drains": [], "latency": []}
     with Servers() as servers, report.progress_bars() as progress:
@@ -39,7 +43,9 @@ def main() -> int:
             versions[source] = servers.version(source)
             for number in range(options.rounds):
                 if "drain" in options.measure:
-                    document["drains"] += drain_round(servers, source, makers, (number, options.rows), progress)
+                    document["drains"] += drain_round(
+                        servers, source, makers, (number, options.rows), progress, is_avro=is_avro
+                    )
                     progress.advance(task)
                 if "latency" in options.measure:
                     # The envelopes differ in 26 bytes: one of them is enough here.
@@ -48,7 +54,7 @@ def main() -> int:
                     progress.advance(task)
     text = _text(document, load)
     print(text)
-    report.save("peers", "benchmarks.peers", document, text, **versions)
+    report.save("peers-avro" if is_avro else "peers", "benchmarks.peers", document, text, **versions)
     return 0
 
 
@@ -56,6 +62,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     parser.add_argument("--source", nargs="+", default=SOURCES, choices=SOURCES)
     parser.add_argument("--measure", nargs="+", default=MEASURES, choices=MEASURES)
+    parser.add_argument("--form", default="json", choices=["json", "avro"], help="avro: drains, through one registry")
     parser.add_argument("--rounds", type=int, default=3, help="in each, every contender has its turn")
     parser.add_argument("--rows", type=int, default=400_000, help="changes in the backlog of a drain")
     parser.add_argument("--rate", type=int, default=5000, help="rows per second while the latency is measured")

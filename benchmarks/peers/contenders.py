@@ -7,6 +7,9 @@ from typing import Any, NamedTuple, Protocol
 
 from tests.pipelines import PipelineProcess, mysql_source, postgres_source
 
+CONNECT = "connect"
+"""Debezium's own messages; the other envelopes are called as in documents."""
+
 
 class Route(NamedTuple):
     """From one table to the broker; each contender keeps its files in a folder of its own below ``folder``."""
@@ -16,6 +19,7 @@ class Route(NamedTuple):
     database: Any
     table: str
     bootstrap: str
+    registry: str = ""  # its Confluent API; empty: the messages are JSON
 
     @property
     def schema(self) -> str:
@@ -49,12 +53,17 @@ class Contender(Protocol):
 
 
 class DeltaForge:
-    """A pipeline process with the default settings of its source and its Kafka sink."""
+    """A pipeline process with the default settings of its source and its Kafka sink. With a registry it writes Avro."""
 
     def __init__(self, route: Route, envelope: str) -> None:
         self.name = f"DeltaForge, {envelope}"
         self.topic = f"{route.database.name}.{envelope}"
-        sink = {"id": "kafka", "brokers": route.bootstrap, "topic": self.topic, "envelope": envelope}
+        sink: dict[str, Any] = {"id": "kafka", "brokers": route.bootstrap, "topic": self.topic, "envelope": envelope}
+        if envelope == CONNECT:
+            connect = {"topic_prefix": route.database.name, "decimal_handling": "string", "tombstones_on_delete": False}
+            sink["envelope"] = {"type": "debezium", "dialect": "connect", **connect}
+        if route.registry:
+            sink["encoding"] = {"type": "avro", "schema_registry_url": route.registry}
         sinks = [{"type": "kafka", "config": sink}]
         self._process = PipelineProcess(route.folder / envelope, _source(route, f"ours_{envelope}"), sinks)
 

@@ -28,6 +28,7 @@ import time
 from pathlib import Path
 
 from benchmarks.peers.contenders import Route
+from benchmarks.peers.converters import converters
 from benchmarks.topics import Topic
 from tests.fixtures.ports import free_port
 
@@ -94,6 +95,7 @@ class Debezium:
             "database.port": str(server.port),
             "database.user": server.user,
             "database.password": server.password,
+            **(converters("avro", route.registry) if route.registry else {}),
             **(_postgres(route) if route.source == "postgres" else _mysql(route, self._folder)),
         }
         self._port = free_port()

@@ -59,7 +59,9 @@ class Drained(msgspec.Struct, kw_only=True):
 
 
 @contextlib.contextmanager
-def prepared(servers: Servers, source: str, statement: str, makers: list[Maker]) -> Iterator[Ready]:
+def prepared(
+    servers: Servers, source: str, statement: str, makers: list[Maker], *, is_avro: bool = False
+) -> Iterator[Ready]:
     """A database with the table of ``statement``, and contenders in it that have never run; all end with the block."""
     folder = Path(tempfile.mkdtemp(prefix="deltaforge-peers-"))
     with servers.get(source).fresh_database() as database:
@@ -67,7 +69,14 @@ def prepared(servers: Servers, source: str, statement: str, makers: list[Maker])
         table = statement.split()[2]
         if source == "postgres":
             database.execute("create publication pub for all tables", f"alter table {table} replica identity full")
-        route = Route(folder, source, database, table, servers.get("kafka").bootstrap)
+        route = Route(
+            folder,
+            source,
+            database,
+            table,
+            servers.get("kafka").bootstrap,
+            servers.get("registry").url if is_avro else "",
+        )
         contenders = [maker(route) for maker in makers]
         try:
             yield database, contenders
@@ -83,8 +92,14 @@ def rotated(makers: list[Maker], number: int) -> list[Maker]:
     return makers[turn:] + makers[:turn]
 
 
-def drain_round(
-    servers: Servers, source: str, makers: list[Maker], round_: tuple[int, int], progress: Progress
+def drain_round(  # noqa: PLR0913 - what is compared, and how
+    servers: Servers,
+    source: str,
+    makers: list[Maker],
+    round_: tuple[int, int],
+    progress: Progress,
+    *,
+    is_avro: bool = False,
 ) -> list[Drained]:
     """Every contender once, on the same backlog. ``round_`` is the number of the round and the rows of the backlog.
 
@@ -92,7 +107,8 @@ def drain_round(
         AssertionError: A topic did not get every change exactly once.
     """
     number, rows = round_
-    with prepared(servers, source, orders.table(source, "bulk"), rotated(makers, number)) as (database, contenders):
+    with prepared(servers, source, orders.table(source, "bulk"), rotated(makers, number), is_avro=is_avro) as ready:
+        database, contenders = ready
         for contender in contenders:
             contender.start(waits=True)
             contender.stop()

@@ -34,6 +34,8 @@ _CLASSES: dict[str, Kind] = {
     "io.debezium.connector.postgresql.PostgresConnector": "postgresql",
 }
 _PASSWORDS = {"mysql": "MYSQL_PASSWORD", "mariadb": "MYSQL_PASSWORD", "postgresql": "PGPASSWORD"}
+_MARIADB_MODES = {"disable": "disabled", "trust": "required", "verify-full": "verify_identity"}
+"""What the connector for MariaDB calls the modes of the one for MySQL."""
 _SSL_WORDS = ("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword")
 _CONTEXT = "extended.headers.enabled"
 """On, unless it is off."""
@@ -141,6 +143,7 @@ def find_property(name: str) -> Property | None:
 
 def _take_mysql(draft: Draft) -> None:
     mode = draft.config.get("database.ssl.mode", "preferred").strip().lower()
+    mode = _MARIADB_MODES.get(mode, mode)
     draft.source["dsn"] = _dsn(draft, "mysql", "3306", "/", {"ssl-mode": mode} if mode != "preferred" else {})
 
 

@@ -15,31 +15,6 @@ from benchmarks.peers.debezium import LOGGING, java
 from tests.fixtures.ports import free_port
 
 TIMEOUT_SECS = 120
-CONVERTERS = {
-    "json": {"": "org.apache.kafka.connect.json.JsonConverter", "schemas.enable": "false"},
-    "schemas": {"": "org.apache.kafka.connect.json.JsonConverter", "schemas.enable": "true"},
-    "avro": {
-        "": "io.apicurio.registry.utils.converter.AvroConverter",
-        # the wire format and the subjects of Confluent's converter
-        "apicurio.registry.as-confluent": "true",
-        "apicurio.registry.use-id": "contentId",
-        "apicurio.registry.headers.enabled": "false",
-        "apicurio.registry.auto-register": "true",
-        "apicurio.registry.artifact-resolver-strategy": "io.apicurio.registry.serde.strategy.TopicIdStrategy",
-    },
-}
-
-
-def converters(form: str, registry_url: str) -> dict[str, str]:
-    """Properties of a connector whose topics hold that form. ``registry_url`` is that of the registry's Confluent API."""
-    settings = dict(CONVERTERS[form])
-    if form == "avro":
-        settings["apicurio.registry.url"] = registry_url.replace("/apis/ccompat/v7", "/apis/registry/v2")
-    return {
-        f"{part}.converter{'.' if name else ''}{name}": value
-        for part in ("key", "value")
-        for name, value in settings.items()
-    }
 
 
 def jars(prefix: Path, plugin: Path | None = None) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers.converters import converters
 from tests.compat.cases import Case
-from tests.compat.connect import converters
 
 COMMON = {"tasks.max": "1", "snapshot.mode": "initial", "poll.interval.ms": "20", "tombstones.on.delete": "true"}
 

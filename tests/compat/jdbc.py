@@ -15,9 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peers.converters import converters
 from benchmarks.servers import Servers
 from tests.compat.cases import AVRO, SCHEMAS
-from tests.compat.connect import ConnectWorker, converters, jars
+from tests.compat.connect import ConnectWorker, jars
 from tests.fixtures.fix_registry import start_registry
 from tests.fixtures.local_server import installed
 from tests.pipelines import PipelineProcess, mysql_source, postgres_source

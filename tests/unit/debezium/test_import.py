@@ -119,6 +119,15 @@ def test_what_mysql_does_by_default_is_written_out(run):
     assert source_of(document)["tables"] == []
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [("disable", "disabled"), ("trust", "required"), ("verify-full", "verify_identity")]
+)
+def test_modes_of_tls_of_mariadb_are_those_of_mysql(run, theirs, ours):
+    mariadb = MYSQL | {"connector.class": "io.debezium.connector.mariadb.MariaDbConnector", "database.ssl.mode": theirs}
+    _, document, _ = run(mariadb)
+    assert source_of(document)["dsn"].endswith(f"?ssl-mode={ours}")
+
+
 def test_tables_follow_both_lists(run):
     _, document, _ = run(MYSQL | {"database.include.list": "shop", "table.include.list": r".*\.orders,other\.x"})
     assert source_of(document)["tables"] == ["shop.orders"]
