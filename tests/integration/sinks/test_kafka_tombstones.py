@@ -7,7 +7,11 @@ import pytest
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from deltaforge.core.errors import RecordError
-from deltaforge.testing.sink_contract import numbered_batch, with_row
+from deltaforge.journal.queue import DeadLetterLimits, DeadLetters
+from deltaforge.observability.metrics import PipelineMetrics
+from deltaforge.runtime.sink_worker import SinkWorker
+from deltaforge.storage.memory import MemoryStorage
+from deltaforge.testing.sink_contract import numbered_batch, with_row, without_repeats
 from tests.databases import database_with
 from tests.integration.sinks.test_kafka import KafkaTarget
 from tests.pipelines import PipelineProcess, mysql_source, postgres_source, wait_for
@@ -226,3 +230,23 @@ def test_a_large_event_is_refused_as_before_where_all_of_it_is_one_message(targe
     sink.flush()
     sink.close()
     assert len(target.delivered()) == 7
+
+
+@pytest.mark.parametrize("exactly_once", [False, True])
+def test_an_event_of_several_messages_becomes_one_dead_letter_and_all_others_are_delivered(target, exactly_once):
+    conf = {"message.max.bytes": 100_000} | ({"transactional.id": target.name} if exactly_once else {})
+    sink = target.sink(tombstones=True, client_conf=conf, send_timeout_secs=20, exactly_once=exactly_once)
+    metrics, storage = PipelineMetrics("p"), MemoryStorage()
+    letters = DeadLetters(storage.queue, DeadLetterLimits(10, 0, 1 << 20, "drop_oldest"), metrics)
+    worker = SinkWorker(sink._config, sink, metrics, acked=None, max_queued=4, dead_letters=letters)
+    worker.offer(large_key_change(), 10)
+    worker.offer(mixed_batch(), 10)
+    wait_for(lambda: worker.failure or worker.wait_acked(0.1))
+    worker.close()
+    letters.close()
+    assert worker.failure is None
+    assert metrics.sink_events.labels("p", "s")._value.get() == 2 + 4  # events, not messages
+    keys = [json.loads(event.key)["id"] for event in target.delivered()]
+    assert keys[-7:] == [1, 2, 3, 3, 33, 4, 4]
+    assert without_repeats([n for n in keys[:-7] if n != 3]) in ([1, 4], [1, 4, 4])
+    assert 33 not in keys[:-7]
