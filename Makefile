@@ -91,7 +91,7 @@ fuzz-asan: $(READY)
 	  ../../$(BIN)/python -m tests.fuzz --inputs $(or $(INPUTS),10000000)
 
 golden: $(READY)
-	DELTAFORGE_WRITE_GOLDEN=1 $(PYTEST) tests/unit/envelopes
+	DELTAFORGE_WRITE_GOLDEN=1 $(PYTEST) tests/unit/envelopes tests/unit/records/test_golden.py
 
 docs: $(READY)
 	$(BIN)/python -m deltaforge.spec.reference docs/document.md
