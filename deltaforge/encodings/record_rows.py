@@ -23,10 +23,24 @@ def no_records() -> RecordValues:
     return EncodedMessages() if compiled is None else compiled.EncodedEvents()
 
 
-def add_records(
-    values: RecordValues, groups: list[EventGroup], program_of: ProgramOf, messages_of: MessagesOf, now_ns: int
+def add_records(  # noqa: PLR0913 - what the kernel and Python each go by
+    values: RecordValues,
+    groups: list[EventGroup],
+    program_of: ProgramOf,
+    messages_of: MessagesOf,
+    now_ns: int,
+    *,
+    headers_of_rows: Callable[[], dict[str, bytes]],
 ) -> None:
     """Add the messages of groups that were received at ``now_ns``.
+
+    Args:
+        values: Where to.
+        groups: Of a batch.
+        program_of: See there.
+        messages_of: See there.
+        now_ns: Of the batch.
+        headers_of_rows: The headers of all rows that there is a program for; asked once there is one.
 
     Raises:
         ProtocolError: The bytes of the log break their format.
@@ -35,7 +49,10 @@ def add_records(
     at = row = 0
     while at < len(groups):
         if not isinstance(values, EncodedMessages):
+            begin = len(values)
             at, row = values.extend_records(groups, at, row, program_of, now_ns)
+            if len(values) > begin and (headers := headers_of_rows()):
+                values.add_headers(begin, headers)
             if at == len(groups):
                 return
         group = groups[at]

@@ -53,6 +53,7 @@ class JsonRecordEncoder:
         self._form, self._schemas, self._defaults_for_null = form, schemas, defaults_for_null
         self._plans: dict[Hashable, tuple[object, RecordPlan]] = {}
         self._programs: dict[CapturedTable, RecordProgram | None] = {}
+        self._headers: dict[str, bytes] = {}  # which all tables of a source have
 
     def encode(self, event: ChangeEvent) -> bytes:
         messages = self._messages(event, 0, time.time_ns())
@@ -63,7 +64,7 @@ class JsonRecordEncoder:
             return self._messages(event, index, now_ns)
 
         values = no_records()
-        add_records(values, list(groups), self._program, messages_of, now_ns)
+        add_records(values, list(groups), self._program, messages_of, now_ns, headers_of_rows=lambda: self._headers)
         return values
 
     def _program(self, group: RowGroup) -> RecordProgram | None:
@@ -79,7 +80,7 @@ class JsonRecordEncoder:
             if compiled is None or plan.is_for_python or not isinstance(rows, compiled.RowPlan):
                 self._programs[table] = None
             else:
-                self._programs[table] = compiled.RecordProgram(plan, rows)
+                self._programs[table], self._headers = compiled.RecordProgram(plan, rows), dict(plan.headers)
         return self._programs[table]
 
     def _messages(self, event: ChangeEvent, index: int, now_ns: int) -> Sequence[EncodedMessage]:

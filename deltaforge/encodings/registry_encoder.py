@@ -85,7 +85,8 @@ class RegistryEncoder:
         def messages_of(event: ChangeEvent, _index: int) -> list[EncodedMessage]:
             return [EncodedMessage(*message) for message in records.messages(event, run.destination, now_ns)]
 
-        add_records(values, run.groups, program_of, messages_of, now_ns)
+        headers = {} if table is None else dict(table.plan.headers)
+        add_records(values, run.groups, program_of, messages_of, now_ns, headers_of_rows=lambda: headers)
 
 
 def _table(records: RegisteredRecords, run: Run) -> RegisteredTable | None:

@@ -177,8 +177,8 @@ class DebeziumEnvelopeSpec(EnvelopeSettings):
     )
     extended_headers: bool = Field(
         False,
-        description="Headers of every message of a row, which say what connector it would be of. They are long, and "
-        "messages are made by Python.",
+        description="Headers of every message of a row, which say what connector it would be of. They are often longer "
+        "than the row.",
     )
     heartbeat_topics_prefix: str = Field(
         "__debezium-heartbeat",

@@ -150,5 +150,5 @@ class RecordPlan(NamedTuple):
 
     @property
     def is_for_python(self) -> bool:
-        """Whether the kernel has to leave rows of the plan to Python: some have no message, or all have headers."""
-        return bool(self.skipped_ops - {"t"}) or self.skips_unchanged or bool(self.headers)
+        """Whether the kernel has to leave rows of the plan to Python: some have no message."""
+        return bool(self.skipped_ops - {"t"}) or self.skips_unchanged

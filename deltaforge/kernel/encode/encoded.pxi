@@ -189,6 +189,18 @@ cdef class EncodedEvents:
         if self.values.is_exhausted or self.keys.is_exhausted:
             raise MemoryError
 
+    def add_headers(self, Py_ssize_t begin, dict headers not None):
+        """Give all messages from ``begin`` on these headers."""
+        cdef Py_ssize_t n
+        if not 0 <= begin <= self.count:
+            raise IndexError(begin)
+        if self.owners == NULL and not self._own(self.capacity):
+            raise MemoryError
+        if self._headers is None:
+            self._headers = {}
+        for n in range(begin, self.count):
+            self._headers[n], self.owners[n].has_headers = headers, True
+
     def extend(self, list groups not None, Py_ssize_t start, Py_ssize_t row, JsonForm form not None):
         """Encode groups from a row of the group at ``start`` on.
 

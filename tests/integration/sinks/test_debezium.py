@@ -25,7 +25,10 @@ def test_rows_are_on_topics_of_their_tables_as_debezium_writes_them(database, ka
     prefix = uuid.uuid4().hex
     is_mysql = database.server.scheme == "mysql"
     source = (mysql_source if is_mysql else postgres_source)(database)
-    envelope = {"type": "debezium", "dialect": "connect", "topic_prefix": prefix, "provide_transaction_metadata": True}
+    envelope = {
+        "type": "debezium", "dialect": "connect", "topic_prefix": prefix, "provide_transaction_metadata": True,
+        "extended_headers": True,
+    }  # fmt: skip
     sink = {"id": "k", "brokers": kafka.bootstrap, "envelope": envelope, "encoding": {"type": "json"}}
     schema = database.name if is_mysql else "public"
     topic = f"{prefix}.{schema}.t"
@@ -53,7 +56,13 @@ def test_rows_are_on_topics_of_their_tables_as_debezium_writes_them(database, ka
     assert [value and value["op"] for value in values] == ["c", "u", "d", None, "c", "d", None]
     assert keys == [b'{"id":1}'] * 4 + [b'{"id":2}'] * 3
     new, old = ("__debezium.newkey", b'{"id":2}'), ("__debezium.oldkey", b'{"id":1}')
-    assert [message.headers() for message in found] == [None, None, [new], [new], [old], None, None]
+    context = [
+        ("__debezium.context.connectorLogicalName", prefix.encode()),
+        ("__debezium.context.taskId", b"0"),
+        ("__debezium.context.connectorName", b"mysql" if is_mysql else b"postgresql"),
+    ]
+    own = [[], [], [new], [new], [old], [], []]
+    assert [message.headers() for message in found] == [[*headers, *context] for headers in own]
     inserted, updated = values[:2]
     assert inserted["after"] == {"id": 1, "name": "Alice", "price": "AJY="}
     assert updated["after"] == {"id": 1, "name": None, "price": "AJY="}
@@ -64,6 +73,7 @@ def test_rows_are_on_topics_of_their_tables_as_debezium_writes_them(database, ka
     assert list(inserted) == ["before", "after", "source", "transaction", "op", "ts_ms", "ts_us", "ts_ns"]
     assert [message.key() for message in kafka.messages(f"{prefix}.{schema}.no_key")] == [None]
 
+    assert all(message.headers() is None for message in kafka.messages(f"{prefix}.transaction"))
     marks = [json.loads(message.value()) for message in kafka.messages(f"{prefix}.transaction")]
     assert [mark["status"] for mark in marks] == ["BEGIN", "END"] * len(statements)
     number = 0 if is_mysql else 2
