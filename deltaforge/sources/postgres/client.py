@@ -233,6 +233,9 @@ class ReplicationConnection:
         """
         with source_errors("replication connection broke"):
             count, data = self._pg.get_copy_data(1)
+            if count == 0 and self._poll.poll(0):  # who calls may not wait: heartbeats leave by themselves
+                self._pg.consume_input()
+                count, data = self._pg.get_copy_data(1)
         if count > 0:
             return bytes(data) if data is not None else b""
         if count == 0:
