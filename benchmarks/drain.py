@@ -37,6 +37,9 @@ class Result(msgspec.Struct, kw_only=True):
     stall_secs: float = 0
     rss_stalled_mb: float | None = None
     lanes: int = 1
+    envelope: str = "native"
+    encoding: str = "json"
+    message_bytes: float | None = None
 
 
 class Drain:
@@ -47,7 +50,9 @@ class Drain:
         self._source, self._workload, self._rows = source, workload, rows
         self._progress = progress
 
-    def run(self, sink: str, stall_secs: float = 0, lanes: int = 1) -> Result:
+    def run(
+        self, sink: str, stall_secs: float = 0, lanes: int = 1, envelope: str = "native", encoding: str = "json"
+    ) -> Result:
         """Write the backlog, drain it in so many lanes by key, and count what came out.
 
         Raises:
@@ -57,6 +62,7 @@ class Drain:
         try:
             with self._servers.get(self._source).fresh_database() as database:
                 target = self._target(sink, database.name, folder)
+                target.sink["config"] |= self._form(envelope, encoding)
                 database.execute(orders.table("postgres" if self._source == "postgres" else "mysql", self._workload))
                 pipeline = self._pipeline(folder, database, target)
                 if lanes > 1:
@@ -65,7 +71,7 @@ class Drain:
                     pipeline.start().stop()  # saves the position that the backlog begins at
                     self._write(database)
                     result = self._drain(pipeline, target, sink, stall_secs)
-                    result.lanes = lanes
+                    result.lanes, result.envelope, result.encoding = lanes, envelope, encoding
                     pipeline.stop()
                 finally:
                     pipeline.end()
@@ -73,9 +79,20 @@ class Drain:
                 # A sink that was away for longer than its timeouts may hold what it never acknowledged twice.
                 is_right = found is None or found == self._rows or (stall_secs and found > self._rows)
                 assert is_right, f"{found} messages at {sink}, expected {self._rows}"
+                if isinstance(target, KafkaTarget) and sink == "kafka":
+                    result.message_bytes = round(target.message_bytes(), 1)
                 return result
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _form(self, envelope: str, encoding: str) -> dict[str, Any]:
+        """The settings of a sink; without tombstones, so that messages are as many as changes."""
+        form: dict[str, Any] = {}
+        if envelope == "connect":
+            form["envelope"] = {"type": "debezium", "dialect": "connect", "tombstones_on_delete": False}
+        if encoding == "avro":
+            form["encoding"] = {"type": "avro", "schema_registry_url": self._servers.get("registry").url}
+        return form
 
     def _target(self, sink: str, name: str, folder: Path) -> Any:
         if sink == "kafka":

@@ -61,6 +61,8 @@ class Servers:
             return start_registry(self._room)
         if name == "kafka-tls":
             return self._start_with_tls()
+        if name == "registry":
+            return start_registry(self._room)
         return start_broker(self._room)
 
     def _start_with_tls(self) -> tuple[KafkaBroker, Path]:
@@ -81,6 +83,16 @@ class KafkaTarget(KafkaDestination):
             partitions = consumer.list_topics(self._topic, timeout=20).topics[self._topic].partitions
             marks = [consumer.get_watermark_offsets(TopicPartition(self._topic, p), timeout=20) for p in partitions]
             return sum(high - low for low, high in marks)
+        finally:
+            consumer.close()
+
+    def message_bytes(self, count: int = 2000) -> float:
+        """Bytes of the key and the value of a message, the mean of the first ones."""
+        consumer = Consumer({"bootstrap.servers": self._broker.bootstrap, "group.id": "bench"})
+        try:
+            consumer.assign([TopicPartition(self._topic, 0, 0)])
+            messages = consumer.consume(count, timeout=20)
+            return sum(len(message.value() or b"") + len(message.key() or b"") for message in messages) / len(messages)
         finally:
             consumer.close()
 

@@ -2,7 +2,7 @@
 
 In one process, one thread, from a backlog on a real server: framing reads the log and counts events,
 decoding makes batches of them, encoding makes native JSON and row keys of the batches, objects makes
-``ChangeEvent`` objects instead.
+``ChangeEvent`` objects instead, and "connect json" and "connect avro" records of Debezium's dialect.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -19,16 +20,25 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from benchmarks import orders
 from benchmarks.servers import Servers
 from deltaforge.core.batch import Batch
+from deltaforge.core.encoded import EncodedMessage
+from deltaforge.core.event import ChangeEvent
 from deltaforge.core.positions import MysqlPosition
 from deltaforge.encodings.json import JsonEncoder
+from deltaforge.encodings.record_rows import add_records, no_records
+from deltaforge.envelopes.debezium import ConnectEnvelope
 from deltaforge.envelopes.native import NativeEnvelope
-from deltaforge.kernel import description
+from deltaforge.kernel import compiled, description
+from deltaforge.kernel.backend import RecordProgram, RowGroup, RowPlan
+from deltaforge.records.debezium import DebeziumOptions
+from deltaforge.records.plan import Writer
+from deltaforge.records.taking import messages_of
 from deltaforge.sources.base import LogStream
 from deltaforge.sources.mysql.client import DumpConnection
 from tests.reading import mysql_reader, postgres_reader
 
 QUIET_SECS = 0.1
 NATIVE = JsonEncoder(NativeEnvelope())
+CONNECT = ConnectEnvelope(DebeziumOptions(marks_deletes=False))
 
 
 def main() -> None:
@@ -115,7 +125,29 @@ def _objects(stream: LogStream, rows: int) -> None:
         batch.events()
 
 
-STAGES = {"decoding": _decoding, "encoding": _encoding, "objects": _objects}
+def _records(writer: Writer) -> Callable[[LogStream, int], None]:
+    programs: dict[object, RecordProgram] = {}
+
+    def program_of(group: RowGroup) -> RecordProgram | None:
+        if group.table not in programs and compiled is not None:
+            plan = CONNECT.compiled(group.head(), writer).plan
+            programs[group.table] = compiled.RecordProgram(plan, cast("RowPlan", group.table.plan))
+        return programs.get(group.table)
+
+    def by_python(event: ChangeEvent, _index: int) -> list[EncodedMessage]:
+        return [EncodedMessage(*message) for message in messages_of(CONNECT.compiled(event, writer).plan, event, 1)]
+
+    def stage(stream: LogStream, rows: int) -> None:
+        for batch in _batches(stream, rows):
+            add_records(no_records(), list(batch.groups), program_of, by_python, 1)
+
+    return stage
+
+
+STAGES = {
+    "decoding": _decoding, "encoding": _encoding, "connect json": _records("json"), "connect avro": _records("avro"),
+    "objects": _objects,
+}  # fmt: skip
 
 if __name__ == "__main__":
     main()

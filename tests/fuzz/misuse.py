@@ -25,7 +25,7 @@ from deltaforge.kernel import backend
 from deltaforge.kernel import compiled as kernel
 from deltaforge.protocol.mysql.types import Code, ColumnType
 from deltaforge.sources.postgres.client import libpq_path
-from tests.fuzz import copied_rows, mysql_results, mysql_rows, transactions
+from tests.fuzz import copied_rows, mysql_results, mysql_rows, records, transactions
 
 NUMBERS = (-(2**63), -10_000_000, -1, 0, 1, 2, 7, 1000, 2**31 - 1, 2**31, 2**32, 2**63 - 1, 2**64, 1.5, True)
 MILLISECONDS = (-(2**63), -10_000_000, -1, 0, 1, 2**31, 2**64, None, "1")
@@ -44,6 +44,9 @@ WITH_STATE = (
     "texts",
     "template",
     "targets",
+    "record_plan",
+    "program",
+    "program_of",
 )
 
 
@@ -73,12 +76,15 @@ class World:
         parts = ("t.", ("after", "a"), ("source", "pos"))
         self.template = kernel.TargetTemplates(parts, rnd.choice((None, parts)), rnd.choice((None, bool)))
         self.targets = self.template.targets()
+        self.record_plan = records.plan_of(rnd, self.table)
+        self.program = kernel.RecordProgram(self.record_plan, self.plan)
+        self.program_of = lambda _: self.program
         self.ids = self.transaction.ids
         self.row_ids = {row_id for group in self.groups[-2:] for row_id in _row_ids(group)}
         self.packed = kernel.pack_groups(self.groups, 0)
         self.instances = [
             *self.groups, self.values, self.form, self.transaction, self.block, self.plan, self.texts,
-            self.template, self.targets,
+            self.template, self.targets, self.program,
             kernel.TransactionScanner(rnd.random() < 0.5, rnd.random() < 0.5, "s", self.tables),
             kernel.CopyTransactions(self.block, 0, self.tables, b"o", 1 << 60, (9, 9), (9, 9)),
             kernel.ResultRows(mysql_results.Case(rnd, 0).columns),
@@ -114,6 +120,7 @@ class World:
             return self._column_type()
         if draw < 0.92:
             names = ("data", "kind", "start", "column_count", "before", "after", "plan")
+            names += records.PLAN_FIELDS
             wrong = {name: self.argument(2) for name in names if depth < 2}
             return rnd.choice((SimpleNamespace(**wrong), self._wrong_rows()))
         return [self.argument(depth + 1) for _ in range(rnd.randint(0, 4))] if depth < 2 else []

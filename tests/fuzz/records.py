@@ -27,6 +27,7 @@ BY_NAME = {
     "vector": PARTS, "hstore": PARTS,
 }  # fmt: skip
 """By what the name of a type begins or ends with."""
+PLAN_FIELDS = RecordPlan._fields
 SIZES = (-1, 0, 0, 0, 1, 2, 8, 9, 40, 1000, 5000)
 
 
