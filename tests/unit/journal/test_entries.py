@@ -4,11 +4,21 @@ import msgspec
 import pytest
 
 from deltaforge.core.errors import StorageError
-from deltaforge.core.event import Routing, Transaction
+from deltaforge.core.event import (
+    DefinitionChange,
+    LoggedMessage,
+    Origin,
+    Routing,
+    TableChange,
+    Transaction,
+)
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.journal.entries import Meta, decode_entry, entry_of, event_of, view_of
 from deltaforge.storage.base import QueueEntry
 from deltaforge.testing.fakes import make_event
+
+TABLE = TableId("d", None, "t")
+SCHEMA = TableSchema(TABLE, (Column("id", "int"),), ("id",))
 
 
 def event_with(**fields):
@@ -92,6 +102,27 @@ def test_an_event_without_a_json_form_is_kept_without_its_images():
 
     assert found.payload_truncated is True
     assert "secret" not in str(shown(found))
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        Origin(ts_us=5, thread=0, query="insert \u00fc", pos_begin=4, snapshot="last", total_order=2, table_order=1),
+        Origin(lsn=2**64 - 1, last_commit_lsn=7, message=LoggedMessage("p", b"\xff\0", False), notice="message"),
+        Origin(
+            definition=DefinitionChange(
+                "d", "t", "alter \u2026", (TableChange("ALTER", TABLE, SCHEMA, None, (None,)),)
+            ),
+            notice="definition",
+        ),
+    ],
+    ids=["mysql", "postgres", "ddl"],
+)
+def test_an_event_keeps_its_origin_and_nobody_sees_it(origin):
+    found = entry(event_with(origin=origin))
+    assert event_of(found).origin == origin
+    assert "origin" not in shown(found)
+    assert "origin" not in shown(found)["event"]
 
 
 def test_what_is_no_entry_is_a_storage_error():
