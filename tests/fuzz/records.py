@@ -19,7 +19,17 @@ TIMES = (
 )  # fmt: skip
 TEXTS = (Form.TEXT, Form.TEXT_BYTES, Form.JSON_TEXT)
 BINARIES = (Form.BYTES, Form.BASE64, Form.BASE64_URL, Form.HEX, Form.GEOMETRY, Form.POINT, Form.JSON_TEXT)
-PARTS = (Form.MAP, Form.ARRAY, Form.JSON_TEXT, Form.POINT, Form.INTERVAL_MICROS, *DIGITS)
+PARTS = (
+    Form.MAP,
+    Form.ARRAY,
+    Form.MONEY,
+    Form.ZONED_TIME,
+    Form.ZONED_TIME,
+    Form.JSON_TEXT,
+    Form.POINT,
+    Form.INTERVAL_MICROS,
+    *DIGITS,
+)
 BY_NAME = {
     "tiny": NUMBERS, "short": NUMBERS, "int": NUMBERS, "long": NUMBERS, "year": NUMBERS, "bit": NUMBERS, "float": FLOATS,
     "double": FLOATS, "newdecimal": DIGITS, "date": TIMES, "time": TIMES, "blob": BINARIES, "geometry": BINARIES,

@@ -1,4 +1,4 @@
-# The forms of records that hold any number of values, and intervals and points of PostgreSQL.
+# The forms of records that hold any number of values, and intervals, points, money and zoned times of PostgreSQL.
 
 cdef void _put_count_before(Output* out, Py_ssize_t begin, Py_ssize_t count) noexcept nogil:
     """What Avro has around the items of a list, which stand at the end."""
@@ -254,3 +254,69 @@ cdef bint find_interval_micros(const uint8_t* at, Py_ssize_t size, int64_t* to) 
         return False
     to[0] += <int64_t>rest
     return True
+
+
+cdef bint put_money(Output* out, RecordValue* value) noexcept nogil:
+    """The digits of an amount, whatever the currency: see ``_amount`` in deltaforge/records/values.py."""
+    cdef uint8_t digits[64]
+    cdef uint8_t raw[MAX_DECIMAL_DIGITS]
+    cdef Output text = output_in(digits, sizeof(digits))
+    cdef Py_ssize_t n, size
+    cdef int own_scale = 0
+    if value.column.kind != PG_TEXT or value.column.is_array or not 0 < value.size < 60 or value.form.scale < 0:
+        return False
+    if value.at[0] == 45 or value.at[0] == 40:
+        put_byte(&text, 45)
+    for n in range(value.size):
+        if value.at[n] >= 0x80:
+            return False
+        if is_digit(value.at[n]) or value.at[n] == 46:
+            put_byte(&text, value.at[n])
+    size = find_unscaled(raw, text.data, text.size, value.form.scale, &own_scale)
+    if size < 0:
+        return False
+    put_raw(out, raw, size, 0, value.is_json)
+    return True
+
+
+cdef bint put_zoned_time(Output* out, RecordScratch* scratch, RecordValue* value) noexcept nogil:
+    """``hh:mm:ss.ffffff+hh:mm:ss`` in UTC: see ``moments.zoned_time``."""
+    cdef Output* text = &scratch.plain
+    cdef const uint8_t* end = value.at + value.size
+    cdef const uint8_t* zone = end
+    cdef int64_t micros = 0, part = 0, offset = 0
+    cdef int n
+    if value.column.kind != PG_TEXT or value.column.is_array:
+        return False
+    while zone > value.at and (zone - 1)[0] != 43 and (zone - 1)[0] != 45:
+        zone -= 1
+    if zone == value.at or not _find_clock(value.at, zone - 1, &micros):
+        return False
+    for n in range(3):
+        if n and zone == end:
+            break
+        if n and zone[0] != 58:
+            return False
+        zone += 1 if n else 0
+        if end - zone < 2 or not _find_digits(zone, 2, &part):
+            return False
+        offset += part * (3600 if n == 0 else 60 if n == 1 else 1)
+        zone += 2
+    if zone != end or not 0 <= micros <= 86400000000LL:
+        return False
+    zone = value.at
+    while zone[0] != 43 and zone[0] != 45:
+        zone += 1
+    micros = micros - (offset if zone[0] == 43 else -offset) * 1000000
+    micros -= floor_of(micros, 86400000000LL) * 86400000000LL
+    text.size = 0
+    put_clock(text, micros // 3600000000LL, micros // 60000000 % 60, micros // 1000000 % 60, micros % 1000000)
+    if text.is_exhausted:
+        return False
+    while text.data[text.size - 1] == 48 and text.size > 8:
+        text.size -= 1
+    if text.data[text.size - 1] == 46:
+        text.size -= 1
+    put_byte(text, 90)
+    put_string(out, text.data, text.size, value.is_json)
+    return not text.is_exhausted

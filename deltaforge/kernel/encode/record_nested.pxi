@@ -359,6 +359,10 @@ cdef Taken put_record_value(Output* out, RecordScratch* scratch, RecordValue* va
         is_put = _put_map(out, scratch, value)
     elif form == FORM_ISO_DATE or form == FORM_ISO_TIME:
         is_put = _put_iso(out, scratch, value)
+    elif form == FORM_MONEY:
+        is_put = put_money(out, value)
+    elif form == FORM_ZONED_TIME:
+        is_put = put_zoned_time(out, scratch, value)
     elif form == FORM_TEXT_BYTES:
         is_put = _put_text_bytes(out, scratch, value)
     elif form == FORM_POINT and value.column.kind == PG_TEXT:
