@@ -44,7 +44,7 @@ class JsonEncodingSpec(StrictModel):
         """
         if isinstance(envelope, RecordForm):
             return JsonRecordEncoder(envelope, self.schemas, rules, defaults_for_null=self.replace_null_with_default)
-        for name in sorted(self.model_fields_set - {"type"}):
+        for name in sorted(set(self.model_dump(exclude_defaults=True)) - {"type"}):
             raise SpecError(
                 f"encoding.{name} is of records alone", hint="write envelope: {type: debezium, dialect: connect}"
             )

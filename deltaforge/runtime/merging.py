@@ -19,6 +19,7 @@ SUMMED = frozenset(
         "deltaforge_kafka_producer_queue_messages",
         "deltaforge_pipeline_channel_depth",
         "deltaforge_schema_dynamic_maps_total",
+        "deltaforge_schema_registry_cached_ids",
         "deltaforge_schema_tables_total",
         "deltaforge_sink_spool_events",
         "deltaforge_sink_spool_size_bytes",

@@ -108,6 +108,9 @@ class Catalog:
     def type_names(self, _relation):
         return ["integer", "text"]
 
+    def underlying_types(self, _relation):
+        return [None, None]
+
     def column_definitions(self, _relation):
         return {}
 

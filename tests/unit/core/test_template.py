@@ -72,7 +72,6 @@ def test_paths_lead_into_the_native_event(text, expected):
         "schema.primary_key",
         "__class__",
         "after.items",
-        "source.qualified_table",
         "source.__class__",
     ],
 )
