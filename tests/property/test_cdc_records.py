@@ -35,7 +35,7 @@ MYSQL = {
     "tinyint": st.integers(-128, 127), "int unsigned": st.integers(0, 2**32 - 1), "bigint": st.integers(-(2**63), 2**63 - 1),
     "bigint unsigned": st.integers(0, 2**64 - 1), "decimal(10,2)": fixed(10, 2), "decimal(65,30)": fixed(65, 30),
     "double": st.floats(allow_nan=False, allow_infinity=False), "varchar(20)": TEXTS, "blob": RAW, "date": DATES,
-    "json": st.recursive(st.none() | st.booleans() | TEXTS, lambda x: st.lists(x, max_size=3), max_leaves=4),
+    "json": st.recursive(st.booleans() | TEXTS, lambda x: st.lists(st.none() | x, max_size=3), max_leaves=4),
     "enum('a','b-c')": st.sampled_from(["a", "b-c"]), "enum('a','b')": st.sampled_from(["a", "b"]),
 }  # fmt: skip
 POSTGRES = {

@@ -17,7 +17,7 @@ from deltaforge.config.secret import is_redacted, redacted_dsn
 from deltaforge.core.errors import SourceError
 from deltaforge.core.retry import Retry, retry_of
 from deltaforge.observability.metrics import PipelineMetrics
-from deltaforge.sources.postgres import stream
+from deltaforge.sources.postgres import start
 from deltaforge.sources.postgres.client import ReplicationConnection, connect
 from deltaforge.sources.reader import LogReader
 from tests.reading import brief, postgres_reader, readers_of
@@ -209,7 +209,7 @@ def test_a_second_connection_that_leads_elsewhere_is_noticed(postgres_15, postgr
     with postgres_15.fresh_database() as database, postgres_18.fresh_database() as other:
         for one in (database, other):
             one.execute("create publication pub for all tables")
-        monkeypatch.setattr(stream, "ReplicationConnection", lambda _: ReplicationConnection(other.url()))
+        monkeypatch.setattr(start, "ReplicationConnection", lambda _: ReplicationConnection(other.url()))
         with pytest.raises(SourceError, match="different servers") as caught:
             reader_of(database)
         assert retry_of(caught.value) is Retry.BACKOFF
