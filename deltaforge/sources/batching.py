@@ -147,7 +147,7 @@ class TransactionBatcher:
             return
         self._cut_at = now
         batch = Batch.of_groups(
-            self._numbered(self._closed),
+            self._closed if self._numbers is None else self._numbers.of(self._closed),
             self._position(),
             byte_count=self._closed_bytes,
             received_at=self._first_at,
@@ -156,13 +156,10 @@ class TransactionBatcher:
         self._due.append(batch)
         self._closed, self._closed_bytes, self._closed_events, self._has_moved = [], 0, 0, False
 
-    def _numbered(self, groups: list[EventGroup]) -> list[EventGroup]:
-        return groups if self._numbers is None else self._numbers.of(groups)
-
     def _cut_open(self, now: float) -> None:
         self._cut_closed(now)
         batch = Batch.of_groups(
-            self._numbered(self._open),
+            self._open if self._numbers is None else self._numbers.of(self._open),
             self._position(),
             is_tx_end=False,
             byte_count=self._open_bytes,

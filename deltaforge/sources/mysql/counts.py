@@ -6,7 +6,7 @@ from collections import Counter
 
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.notices import notice_of
-from deltaforge.kernel.backend import TransactionScanner
+from deltaforge.kernel.captured import CapturedTable
 from deltaforge.sources.base import SourceContext
 from deltaforge.sources.mysql.group import TableGroup, op_counts
 from deltaforge.sources.mysql.tables import Tables
@@ -17,21 +17,15 @@ class ReadCounts:
 
     Attributes:
         bytes: Of the log, captured or not.
+        scanned: Counts and dates with a zero part of what the kernel took since then; to be appended to.
     """
 
     def __init__(self) -> None:
         self.bytes = 0
+        self.scanned: list[tuple[list[tuple[CapturedTable, str, int, int]], list[tuple[CapturedTable, int]]]] = []
         self._rows: Counter[tuple[str, str]] = Counter()
         self._null_dates: Counter[str] = Counter()
         self._notices: Counter[str] = Counter()
-
-    def transactions(self, found: TransactionScanner) -> None:
-        """Whole transactions that the kernel took."""
-        self.bytes += found.scanned_bytes
-        for table, op, count, _ in found.counts:
-            self._rows[table.name, op] += count
-        for table, count in found.null_dates:
-            self._null_dates[table.name] += count
 
     def group(self, name: str, group: TableGroup) -> None:
         """The rows of a row event of this table."""
@@ -56,6 +50,12 @@ class ReadCounts:
         metrics.schema_cache_hits.labels(*labels).inc(tables.hits)
         metrics.schema_cache_misses.labels(*labels).inc(tables.misses)
         metrics.taken_over.labels(*labels).inc(tables.taken_over)
+        for counts, null_dates in self.scanned:
+            for captured, op, count, _ in counts:
+                self._rows[captured.name, op] += count
+            for captured, count in null_dates:
+                self._null_dates[captured.name] += count
+        self.scanned.clear()
         self.bytes = tables.hits = tables.misses = tables.taken_over = 0
         metrics.count_rows(source_id, self._rows)
         self._rows.clear()

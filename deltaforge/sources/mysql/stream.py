@@ -228,7 +228,8 @@ class MysqlStream:
 
     def _on_transactions(self, found: TransactionScanner, now: float) -> None:
         """Whole transactions that the kernel took."""
-        self._counts.transactions(found)
+        self._counts.bytes += found.scanned_bytes
+        self._counts.scanned.append((found.counts, found.null_dates))
         self._tables.hits += found.map_count
         self._end_pos = found.end_pos
         self._resume = MysqlPosition(self._file, found.end_pos)
