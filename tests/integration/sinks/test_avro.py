@@ -21,6 +21,7 @@ from deltaforge.doctor import Level, examine
 from deltaforge.plugins import AnySink
 from deltaforge.records.avro_schema import avro_schema
 from deltaforge.records.cdc import compile_cdc
+from deltaforge.records.schema import Field, Schema, Type
 from deltaforge.records.types import CdcModes
 from deltaforge.sinks.kafka import KafkaSinkSpec
 from deltaforge.sinks.redis import RedisSinkSpec
@@ -285,6 +286,16 @@ def test_the_registry_takes_of_changed_tables_what_the_page_says(registry, chang
             return False
 
     assert tuple(map(takes, ("BACKWARD", "FORWARD", "FULL"))) == expected
+
+
+@pytest.mark.parametrize("default", ["{}", "[]", '{"a":1}', "x{}", '"{}"'])
+def test_the_registry_takes_every_text_as_a_default(registry, default):
+    column = Schema(type=Type.STRING, default=default, has_default=True)
+    text = avro_schema(Schema(type=Type.STRUCT, name="R", fields=(Field("a", column),)), "connect")
+    subject = f"{uuid.uuid4().hex}-value"
+    registry.post(f"/subjects/{subject}/versions", {"schema": text, "schemaType": "AVRO"})
+    registered = json.loads(registry.get(f"/subjects/{subject}/versions/1")["schema"])
+    assert registered["fields"][0]["default"] == default
 
 
 def test_json_behind_the_id_of_its_schema_is_valid_by_it(kafka, registry, avro_sink):
