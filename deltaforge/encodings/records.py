@@ -19,7 +19,7 @@ from deltaforge.envelopes.base import RecordForm
 from deltaforge.kernel import compiled
 from deltaforge.kernel.backend import RecordProgram, RowGroup
 from deltaforge.kernel.captured import CapturedTable
-from deltaforge.records.compiled import Compiled, Typed
+from deltaforge.records.compiled import Compiled, Typed, with_rules
 from deltaforge.records.connect_schema import connect_schema
 from deltaforge.records.plan import Bytes, RecordPlan
 from deltaforge.records.taking import messages_of
@@ -92,7 +92,7 @@ class JsonRecordEncoder:
                 return [EncodedMessage(self._whole(extra.key), self._whole(extra.value))]
             if event.op == "t" and event.schema is None and self._schemas == "none":
                 event = _of_some_table(event)
-            return [EncodedMessage(*message) for message in messages_of(self._plan(event), event, now_ns)]
+            return messages_of(self._plan(event), event, now_ns)
         except (ValueError, OverflowError) as exc:
             raise RecordError(
                 f"cannot encode an event of {event.source.qualified_table} as JSON: {exc}",
@@ -114,11 +114,7 @@ class JsonRecordEncoder:
                 self._plans.clear()
             made = self._form.compiled(event, "json", defaults_for_null=self._defaults_for_null)
             plan = nullable(made.plan) if self._schemas == "none" else with_inline_schemas(made)
-            if self._rules.tombstones is not None:
-                plan = plan._replace(marks_deletes=self._rules.tombstones)
-            if self._rules.splits_key_changes is not None:
-                plan = plan._replace(splits_key_changes=self._rules.splits_key_changes)
-            found = self._plans[place] = event.schema, plan
+            found = self._plans[place] = event.schema, with_rules(plan, self._rules)
         return found[1]
 
 

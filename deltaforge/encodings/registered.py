@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 import msgspec
 
-from deltaforge.core.encoded import MessageRules
+from deltaforge.core.encoded import EncodedMessage, MessageRules
 from deltaforge.core.errors import RecordError
 from deltaforge.core.event import ChangeEvent, RowImage
 from deltaforge.core.table import TableSchema
@@ -22,10 +22,10 @@ from deltaforge.encodings.schema_ids import KnownId, SchemaIds
 from deltaforge.encodings.schema_registry import RejectedSchemaError
 from deltaforge.encodings.subjects import SubjectStrategy, subject_of
 from deltaforge.kernel import compiled
-from deltaforge.records.compiled import Compiled, ExtraMessage, schema_prefix, with_schema_ids
+from deltaforge.records.compiled import Compiled, ExtraMessage, schema_prefix, with_rules, with_schema_ids
 from deltaforge.records.plan import PlannedColumn, RecordPlan
 from deltaforge.records.schema import Schema
-from deltaforge.records.taking import RecordMessage, UnplannedError, messages_of
+from deltaforge.records.taking import UnplannedError, messages_of
 from deltaforge.records.whole import written
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class RegisteredRecords:
         self._latest[at] = known
         return known
 
-    def messages(self, event: ChangeEvent, destination: str, now_ns: int) -> Sequence[RecordMessage]:
+    def messages(self, event: ChangeEvent, destination: str, now_ns: int) -> Sequence[EncodedMessage]:
         """The messages of an event that was received at ``now_ns``.
 
         Raises:
@@ -174,22 +174,17 @@ class RegisteredRecords:
             raise _mismatch(event, f"{exc}", "see docs/avro.md") from exc
 
     def _compiled(self, event: ChangeEvent, table: TableSchema) -> Compiled:
-        found, rules = self._compiler.compile(event, table), self._rules
-        plan = found.plan
-        if rules.tombstones is not None:
-            plan = plan._replace(marks_deletes=rules.tombstones)
-        if rules.splits_key_changes is not None:
-            plan = plan._replace(splits_key_changes=rules.splits_key_changes)
-        return found._replace(plan=plan)
+        found = self._compiler.compile(event, table)
+        return found._replace(plan=with_rules(found.plan, self._rules))
 
-    def _extra(self, extra: ExtraMessage, destination: str) -> RecordMessage:
+    def _extra(self, extra: ExtraMessage, destination: str) -> EncodedMessage:
         """The message of an event that is no row."""
         parts = []
         for part, typed in (("key", extra.key), ("value", extra.value)):
             subject = subject_of(self._strategy, destination, typed.schema.name or "", part)
             known = self._ids.of(subject, self._compiler.schema_text(typed.schema))
             parts.append(schema_prefix(known.id) + written(self._compiler.writer, *typed))
-        return RecordMessage(parts[0], parts[1], {})
+        return EncodedMessage(parts[0], parts[1])
 
     def _texts(self, made: Compiled) -> tuple[str, str | None]:
         text = self._compiler.schema_text

@@ -82,8 +82,8 @@ class RegistryEncoder:
         def program_of(group: RowGroup) -> RecordProgram | None:
             return None if table is None else table.program(group.table)
 
-        def messages_of(event: ChangeEvent, _index: int) -> list[EncodedMessage]:
-            return [EncodedMessage(*message) for message in records.messages(event, run.destination, now_ns)]
+        def messages_of(event: ChangeEvent, _index: int) -> Sequence[EncodedMessage]:
+            return records.messages(event, run.destination, now_ns)
 
         headers = {} if table is None else dict(table.plan.headers)
         add_records(values, run.groups, program_of, messages_of, now_ns, headers_of_rows=lambda: headers)

@@ -24,7 +24,7 @@ from deltaforge.records.conversion import Form
 from deltaforge.records.plan import Bytes, Fact, FactStep, ImageStep, PlannedColumn, RecordPlan, Step
 from deltaforge.records.schema import Field, Schema, Type
 from deltaforge.records.types import CdcModes, RecordColumn, cdc_column
-from deltaforge.records.writers import AvroWriter, avro_bytes, avro_long
+from deltaforge.records.writers import AvroWriter, avro_block, avro_bytes
 
 NAMESPACE = "deltaforge.cdc"
 NULL, VALUE = b"\x00", b"\x02"
@@ -122,7 +122,7 @@ def naming_unavailable(compiled: Compiled, event: ChangeEvent, table: TableSchem
         else column
         for column in compiled.plan.columns
     )
-    listed = avro_long(len(nothing)) + b"".join(avro_bytes(name.encode()) for name in nothing) + b"\x00"
+    listed = avro_block([_text(name) for name in nothing])
     *steps, _none_unavailable = compiled.plan.value
     return compiled.plan._replace(value=(*steps, Bytes(VALUE + listed)), columns=columns)
 

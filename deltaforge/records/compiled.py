@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from typing import Any, NamedTuple
 
+from deltaforge.core.encoded import MessageRules
 from deltaforge.records.plan import Bytes, RecordPlan
 from deltaforge.records.schema import Schema
 
@@ -34,6 +35,15 @@ class ExtraMessage(NamedTuple):
     topic: str
     key: Typed
     value: Typed
+
+
+def with_rules(plan: RecordPlan, rules: MessageRules) -> RecordPlan:
+    """The plan of a sink: what that wants wins over what the records say."""
+    if rules.tombstones is not None:
+        plan = plan._replace(marks_deletes=rules.tombstones)
+    if rules.splits_key_changes is not None:
+        plan = plan._replace(splits_key_changes=rules.splits_key_changes)
+    return plan
 
 
 def schema_prefix(schema_id: int) -> bytes:

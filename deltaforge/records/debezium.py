@@ -34,7 +34,7 @@ from deltaforge.records.compiled import Compiled
 from deltaforge.records.conversion import Form
 from deltaforge.records.names import NameAdjustment, adjusted_field_name, adjusted_schema_name
 from deltaforge.records.plan import Fact, RecordPlan, Writer
-from deltaforge.records.schema import Schema, Type
+from deltaforge.records.schema import Field, Schema, Type
 from deltaforge.records.selection import Selection, instead_of
 from deltaforge.records.types import ConnectOptions, record_column
 
@@ -229,6 +229,13 @@ def _envelope(source: SourceInfo, topic: str, columns: Sequence[NamedColumn], op
         Schema(type=Type.STRUCT, name=adjusted_schema_name(f"{topic}.Envelope", options.schema_names), version=2),
         fields,
     )
+
+
+def named_struct(options: DebeziumOptions, full_name: str, /, **fields: Schema) -> Schema:
+    """A struct of version 1, of a message that is of no row."""
+    parts = tuple(Field(field, schema) for field, schema in fields.items())
+    name = adjusted_schema_name(full_name, options.schema_names)
+    return Schema(type=Type.STRUCT, name=name, version=1, fields=parts)
 
 
 def transaction_part(options: DebeziumOptions) -> Part:

@@ -14,13 +14,13 @@ from deltaforge.records.debezium import (
     OPTIONAL_STRING,
     STRING,
     DebeziumOptions,
+    named_struct,
     sanitized_topic,
     source_part,
     transaction_part,
 )
 from deltaforge.records.debezium_schema_changes import schema_change_message
 from deltaforge.records.facts import fact_of
-from deltaforge.records.names import adjusted_schema_name
 from deltaforge.records.plan import Fact
 from deltaforge.records.schema import Field, Schema, Type
 
@@ -42,12 +42,6 @@ def extra_message(event: ChangeEvent, options: DebeziumOptions, now_ns: int) -> 
     return None
 
 
-def _struct(options: DebeziumOptions, name: str, /, **fields: Schema) -> Schema:
-    """A named struct of version 1."""
-    parts = tuple(Field(field, schema) for field, schema in fields.items())
-    return Schema(type=Type.STRUCT, name=adjusted_schema_name(name, options.schema_names), version=1, fields=parts)
-
-
 _CONTENT_TEXT: dict[str, Callable[[bytes], str]] = {
     "base64": lambda raw: base64.b64encode(raw).decode(),
     "base64-url-safe": lambda raw: base64.urlsafe_b64encode(raw).decode(),
@@ -59,10 +53,10 @@ def _logical_message(event: ChangeEvent, message: LoggedMessage, options: Debezi
     """Source: ``LogicalDecodingMessageMonitor``."""
     as_text = _CONTENT_TEXT.get(options.types.binary_handling)
     content = Schema(type=Type.BYTES if as_text is None else Type.STRING, optional=True)
-    block = _struct(options, "io.debezium.connector.postgresql.Message", prefix=OPTIONAL_STRING, content=content)
+    block = named_struct(options, "io.debezium.connector.postgresql.Message", prefix=OPTIONAL_STRING, content=content)
     source = source_part(event.source, options, of_table=False)
     transaction = transaction_part(options)
-    schema = _struct(
+    schema = named_struct(
         options,
         "io.debezium.connector.postgresql.MessageValue",
         op=STRING,
@@ -81,7 +75,7 @@ def _logical_message(event: ChangeEvent, message: LoggedMessage, options: Debezi
             "content": message.content if as_text is None else as_text(message.content),
         },
     }
-    key = _struct(options, "io.debezium.connector.postgresql.MessageKey", prefix=OPTIONAL_STRING)
+    key = named_struct(options, "io.debezium.connector.postgresql.MessageKey", prefix=OPTIONAL_STRING)
     topic = f"{options.prefix_of(event.source)}.message"
     return ExtraMessage(topic, Typed(key, {"prefix": message.prefix}), Typed(schema, value))
 
@@ -89,8 +83,8 @@ def _logical_message(event: ChangeEvent, message: LoggedMessage, options: Debezi
 def _heartbeat(event: ChangeEvent, options: DebeziumOptions, now_ns: int) -> ExtraMessage:
     """Source: ``HeartbeatImpl``."""
     prefix = options.prefix_of(event.source)
-    key = _struct(options, "io.debezium.connector.common.ServerNameKey", serverName=STRING)
-    value = _struct(options, "io.debezium.connector.common.Heartbeat", ts_ms=INT64)
+    key = named_struct(options, "io.debezium.connector.common.ServerNameKey", serverName=STRING)
+    value = named_struct(options, "io.debezium.connector.common.Heartbeat", ts_ms=INT64)
     topic = sanitized_topic(f"{options.heartbeat_prefix}.{prefix}")
     return ExtraMessage(topic, Typed(key, {"serverName": prefix}), Typed(value, {"ts_ms": now_ns // 1_000_000}))
 
@@ -98,10 +92,10 @@ def _heartbeat(event: ChangeEvent, options: DebeziumOptions, now_ns: int) -> Ext
 def _transaction(event: ChangeEvent, counts: dict[str, int] | None, options: DebeziumOptions) -> ExtraMessage:
     """Where a transaction begins, or with counts, where it ends. Source: ``AbstractTransactionStructMaker``."""
     transaction = fact_of(event, Fact.TRANSACTION_ID)
-    key = _struct(options, "io.debezium.connector.common.TransactionMetadataKey", id=STRING)
+    key = named_struct(options, "io.debezium.connector.common.TransactionMetadataKey", id=STRING)
     fields = (Field("data_collection", STRING), Field("event_count", INT64))
     counted = Schema(type=Type.STRUCT, name="event.collection", version=1, optional=True, fields=fields)
-    schema = _struct(
+    schema = named_struct(
         options,
         "io.debezium.connector.common.TransactionMetadataValue",
         status=STRING,

@@ -14,9 +14,16 @@ from deltaforge.core.event import ChangeEvent, DefinitionChange, TableChange
 from deltaforge.core.table import Column
 from deltaforge.records.compile import evaluated, schema_of
 from deltaforge.records.compiled import ExtraMessage, Typed
-from deltaforge.records.debezium import INT32, INT64, OPTIONAL_STRING, STRING, DebeziumOptions, source_part
-from deltaforge.records.names import adjusted_schema_name
-from deltaforge.records.schema import Field, Schema, Type
+from deltaforge.records.debezium import (
+    INT32,
+    INT64,
+    OPTIONAL_STRING,
+    STRING,
+    DebeziumOptions,
+    named_struct,
+    source_part,
+)
+from deltaforge.records.schema import Schema, Type
 
 _OPTIONAL_INT32, _OPTIONAL_BOOLEAN = (Schema(type=kind, optional=True) for kind in (Type.INT32, Type.BOOLEAN))
 _JDBC = {
@@ -40,8 +47,8 @@ def schema_change_message(
     connector = options.connector or event.source.connector
     source = source_part(event.source, options)
     prefix = f"io.debezium.connector.{connector}.SchemaChange"
-    key = _struct(options, f"{prefix}Key", databaseName=STRING)
-    schema = _struct(
+    key = named_struct(options, f"{prefix}Key", databaseName=STRING)
+    schema = named_struct(
         options,
         f"{prefix}Value",
         source=schema_of(source),
@@ -64,12 +71,6 @@ def schema_change_message(
     )
 
 
-def _struct(options: DebeziumOptions, full_name: str, /, **fields: Schema) -> Schema:
-    parts = tuple(Field(field, schema) for field, schema in fields.items())
-    name = adjusted_schema_name(full_name, options.schema_names)
-    return Schema(type=Type.STRUCT, name=name, version=1, fields=parts)
-
-
 def _change_schema(options: DebeziumOptions) -> Schema:
     strings = Schema(type=Type.ARRAY, items=STRING, optional=True)
     fields = {
@@ -89,8 +90,8 @@ def _change_schema(options: DebeziumOptions) -> Schema:
         "defaultValueExpression": OPTIONAL_STRING,
         "enumValues": strings,
     }
-    column = _struct(options, "io.debezium.connector.schema.Column", **fields)
-    table = _struct(
+    column = named_struct(options, "io.debezium.connector.schema.Column", **fields)
+    table = named_struct(
         options,
         "io.debezium.connector.schema.Table",
         defaultCharsetName=OPTIONAL_STRING,
@@ -99,7 +100,7 @@ def _change_schema(options: DebeziumOptions) -> Schema:
         comment=OPTIONAL_STRING,
     )
     is_optional = msgspec.structs.replace(table, optional=True)
-    return _struct(options, "io.debezium.connector.schema.Change", type=STRING, id=STRING, table=is_optional)
+    return named_struct(options, "io.debezium.connector.schema.Change", type=STRING, id=STRING, table=is_optional)
 
 
 def _table_change(change: TableChange) -> dict[str, Any]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 
+from deltaforge.core.encoded import EncodedMessage
 from deltaforge.core.event import UNCHANGED_TOAST, ChangeEvent, Origin, RowImage
 from deltaforge.records.conversion import Conversion, Form
 from deltaforge.records.facts import fact_of
@@ -22,19 +23,11 @@ class UnplannedError(ValueError):
     """The plan has no bytes for an event: a value is not there, and the record cannot say so."""
 
 
-class RecordMessage(NamedTuple):
-    """What is sent. ``key`` None: it has none; ``value`` None: a tombstone."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: dict[str, bytes]
-
-
 NEW_KEY, OLD_KEY = "__debezium.newkey", "__debezium.oldkey"
 """Headers of the delete and of the insert that an update of the key is made of."""
 
 
-def messages_of(plan: RecordPlan, event: ChangeEvent, now_ns: int = 0) -> list[RecordMessage]:
+def messages_of(plan: RecordPlan, event: ChangeEvent, now_ns: int = 0) -> list[EncodedMessage]:
     """The messages of an event that was received at ``now_ns``: usually one.
 
     Raises:
@@ -43,7 +36,7 @@ def messages_of(plan: RecordPlan, event: ChangeEvent, now_ns: int = 0) -> list[R
     _check_columns(plan, event)
     if event.op == "t":
         return (
-            [] if "t" in plan.skipped_ops else [RecordMessage(None, value_of(plan, event, now_ns), dict(plan.headers))]
+            [] if "t" in plan.skipped_ops else [EncodedMessage(None, value_of(plan, event, now_ns), dict(plan.headers))]
         )
     if event.op == "u" and event.before is not None:
         if plan.skips_unchanged and _is_unchanged(plan, event.before, event.after or {}):
@@ -67,14 +60,14 @@ def _check_columns(plan: RecordPlan, event: ChangeEvent) -> None:
             raise ValueError(f"columns {names}: its table has none of that name; take an envelope without a schema")
 
 
-def _of_row(plan: RecordPlan, event: ChangeEvent, now_ns: int, headers: dict[str, bytes]) -> list[RecordMessage]:
+def _of_row(plan: RecordPlan, event: ChangeEvent, now_ns: int, headers: dict[str, bytes]) -> list[EncodedMessage]:
     if event.op in plan.skipped_ops:
         return []
     headers = {**(headers if plan.header_key is not None else {}), **dict(plan.headers)}
     key = key_of(plan, key_image(event))
-    found = [RecordMessage(key, value_of(plan, event, now_ns), headers)]
+    found = [EncodedMessage(key, value_of(plan, event, now_ns), headers)]
     if event.op == "d" and plan.marks_deletes:
-        found.append(RecordMessage(key, None, headers))
+        found.append(EncodedMessage(key, None, headers))
     return found
 
 

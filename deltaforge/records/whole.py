@@ -15,7 +15,7 @@ from deltaforge.core.json_text import encode_json
 from deltaforge.records.avro_schema import has_null_first
 from deltaforge.records.plan import Writer
 from deltaforge.records.schema import Schema, Type
-from deltaforge.records.writers import avro_bytes, avro_long
+from deltaforge.records.writers import avro_block, avro_bytes, avro_long, name_of_float
 
 _INTEGERS = (Type.INT8, Type.INT16, Type.INT32, Type.INT64)
 
@@ -46,7 +46,7 @@ def _json_value(schema: Schema, value: Any) -> Any:
     if schema.type is Type.BYTES:
         return base64.b64encode(value).decode()
     if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+        return name_of_float(value)
     return value
 
 
@@ -83,13 +83,12 @@ def _avro_value(schema: Schema, value: Any) -> bytes:
 
 def _avro_array(schema: Schema, value: Any) -> bytes:
     items = _items(schema)
-    return (avro_long(len(value)) + b"".join(avro_of(items, item) for item in value) if value else b"") + b"\x00"
+    return avro_block([avro_of(items, item) for item in value])
 
 
 def _avro_map(schema: Schema, value: Any) -> bytes:
     items = _items(schema)
-    parts = [avro_bytes(name.encode()) + avro_of(items, item) for name, item in value.items()]
-    return (avro_long(len(parts)) + b"".join(parts) if parts else b"") + b"\x00"
+    return avro_block([avro_bytes(name.encode()) + avro_of(items, item) for name, item in value.items()])
 
 
 _AVRO: dict[Type, Callable[[Schema, Any], bytes]] = {

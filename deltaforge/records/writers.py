@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -85,7 +85,7 @@ class AvroWriter:
             items = _items(conversion)
             prefix = b"\x02" if conversion.has_nulls else b""
             parts = [b"\x00" if v is None else prefix + self.value(items, v) for v in value]
-            return (avro_long(len(parts)) + b"".join(parts) if parts else b"") + b"\x00"
+            return avro_block(parts)
         if form is Form.MAP:
             return _avro_map(value)
         if form is Form.VARIABLE_DECIMAL:
@@ -111,6 +111,16 @@ def avro_long(value: int) -> bytes:
 def avro_bytes(value: bytes) -> bytes:
     """Bytes, or a text in UTF-8."""
     return avro_long(len(value)) + value
+
+
+def avro_block(items: Collection[bytes]) -> bytes:
+    """The items of an array, or the names with values of a map: one block with their number, and the end."""
+    return (avro_long(len(items)) + b"".join(items) if items else b"") + b"\x00"
+
+
+def name_of_float(value: float) -> str:
+    """What Connect writes for a float that JSON does not have."""
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
 def unscaled_bytes(value: Decimal, scale: int) -> bytes:
@@ -142,9 +152,7 @@ def _items(conversion: Conversion) -> Conversion:
 
 
 def _json_float(value: float) -> bytes:
-    if math.isfinite(value):
-        return encode_json(value)
-    return b'"NaN"' if math.isnan(value) else b'"Infinity"' if value > 0 else b'"-Infinity"'
+    return encode_json(value if math.isfinite(value) else name_of_float(value))
 
 
 def _avro_map(value: Mapping[str, str | None]) -> bytes:
@@ -152,4 +160,4 @@ def _avro_map(value: Mapping[str, str | None]) -> bytes:
         avro_bytes(name.encode()) + (b"\x00" if text is None else b"\x02" + avro_bytes(text.encode()))
         for name, text in value.items()
     ]
-    return (avro_long(len(parts)) + b"".join(parts) if parts else b"") + b"\x00"
+    return avro_block(parts)

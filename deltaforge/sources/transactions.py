@@ -50,12 +50,17 @@ class TransactionNumbers:
 
     def _with_numbers(self, group: EventGroup, head: ChangeEvent) -> EventGroup:
         """The group, or one of its events, each of which has numbers of its own."""
-        if group.table is not None and not (group.op == "u" and any(map(_changes_key, group.events()))):
+        is_alike = group.table is not None
+        if is_alike and group.op != "u":
             self._number(group, head, group.event_count)
             return group
         events = group.events()
-        for event in events:
-            self._number(DecodedGroup([event]), event, 2 if _changes_key(event) else 1)
+        counts = [2 if _changes_key(event) else 1 for event in events]
+        if is_alike and max(counts) == 1:
+            self._number(group, head, group.event_count)
+            return group
+        for event, count in zip(events, counts, strict=True):
+            self._number(DecodedGroup([event]), event, count)
         return group if group.table is None else DecodedGroup(events)
 
     def _number(self, group: EventGroup, head: ChangeEvent, count: int) -> None:

@@ -6,6 +6,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from deltaforge.core.labels import labels_in
+
 
 class Declared(NamedTuple):
     """A type as the catalog declares it, in parts.
@@ -42,7 +44,7 @@ def declared(text: str) -> Declared:
         return Declared(text)
     name, arguments, rest = match["name"], match["arguments"] or "", match["rest"] or ""
     if name.lower() in ("enum", "set"):
-        return Declared(name.lower(), labels=tuple(_unquoted(raw) for raw in _LABEL.findall(arguments)))
+        return Declared(name.lower(), labels=labels_in(arguments))
     numbers = tuple(int(part) for part in arguments.split(",") if _NUMBER.fullmatch(part.strip()))
     last = _PARTS.findall(name)[-1]  # behind the schema, which only names of PostgreSQL have
     if last.startswith('"'):
@@ -54,17 +56,10 @@ def declared(text: str) -> Declared:
     return Declared(plain, numbers, is_unsigned="unsigned" in words or "zerofill" in words)
 
 
-def _unquoted(raw: str) -> str:
-    return _ESCAPED.sub(lambda match: _ESCAPES.get(match[1], match[1]), raw.replace("''", "'"))
-
-
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _TYPE = re.compile(
     r"(?P<name>(?:\"(?:[^\"]|\"\")*\"|[^(\"])+?)\s*(?:\((?P<arguments>.*)\)(?P<rest>[^()]*))?", re.DOTALL
 )
 _PARTS = re.compile(r'"(?:[^"]|"")*"|[^."]+')
-_LABEL = re.compile(r"'((?:[^'\\]|''|\\.)*)'", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+")
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPES = {"0": "\0", "n": "\n", "r": "\r"}
 _ATTRIBUTES = frozenset({"unsigned", "zerofill", "signed", "compressed"})

@@ -9,9 +9,10 @@ import msgspec
 from pymysql.connections import Connection
 
 from deltaforge.core.errors import SchemaError, SourceError
+from deltaforge.core.labels import unquoted
 from deltaforge.core.table import Column, TableId, TableSchema
 from deltaforge.sources.mysql.client import execute
-from deltaforge.sources.mysql.column_types import column_type_from_text, unquoted
+from deltaforge.sources.mysql.column_types import column_type_from_text
 from deltaforge.sources.mysql.ddl_columns import charset_from_collation
 from deltaforge.sources.mysql.definitions import Key, TableDefinition
 

@@ -7,6 +7,7 @@ import re
 import msgspec
 
 from deltaforge.core.errors import SchemaError, UnsupportedValueError
+from deltaforge.core.labels import labels_in
 from deltaforge.protocol.mysql.charsets import in_charset, is_decoded
 from deltaforge.protocol.mysql.types import BYTES_PER_CHARACTER, CHARACTER, LABELLED, Code, ColumnType
 
@@ -31,7 +32,6 @@ _BINARY = frozenset(
 )
 _WORD = re.compile(r"[a-z0-9]+")
 _FRACTION = re.compile(r"(?:time|datetime|timestamp)\s*\((\d)\)", re.IGNORECASE)
-_LABEL = re.compile(r"'((?:[^'\\]|''|\\.)*)'", re.DOTALL)
 _SIGNED = frozenset(
     {Code.TINY, Code.SHORT, Code.INT24, Code.LONG, Code.LONGLONG, Code.FLOAT, Code.DOUBLE, Code.NEWDECIMAL}
 )
@@ -53,7 +53,7 @@ def column_type_from_text(text: str, charset: str | None) -> ColumnType:
         raise SchemaError(f"column type {text[:40]!r} is not known", hint="set binlog_row_metadata=FULL on the server")
     labels = None
     if code in (Code.ENUM, Code.SET):
-        labels = tuple(unquoted(raw) for raw in _LABEL.findall(text))
+        labels = labels_in(text)
         if any("\ufffd" in label for label in labels):
             raise SchemaError(
                 f"the catalog cannot show all labels of a column of type {match[0]}",
@@ -133,12 +133,3 @@ _TEXT = re.compile(r"^(?:var)?char(?=\(|$)|text$")
 _OF_BYTES = {"char": "binary", "varchar": "varbinary", "text": "blob"}
 _LONG = re.compile(r"var(char|binary)\((\d+)\)")
 _MAX_VARCHAR = 65535
-
-
-def unquoted(raw: str) -> str:
-    """A label or default as the catalog prints it: with doubled quotes, and some characters behind a backslash."""
-    return _ESCAPED.sub(lambda match: _ESCAPES.get(match[1], match[1]), raw.replace("''", "'"))
-
-
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_ESCAPES = {"0": "\0", "n": "\n", "r": "\r"}
