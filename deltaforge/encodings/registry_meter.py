@@ -40,12 +40,14 @@ class PipelineRegistryMeter:
 
     def __init__(self, metrics: PipelineMetrics, pipeline: str, sink: str) -> None:
         self._metrics, self._labels = metrics, (pipeline, sink)
+        self._id_count = 0
 
     def note_request(self, result: Result) -> None:
         self._metrics.registry_requests.labels(*self._labels, result).inc()
 
     def note_ids(self, count: int) -> None:
-        self._metrics.registry_cached_ids.labels(*self._labels).set(count)
+        self._metrics.registry_cached_ids.labels(*self._labels).inc(count - self._id_count)
+        self._id_count = count
 
     def note_new_id(self) -> None:
         self._metrics.avro_registrations.labels(*self._labels).inc()

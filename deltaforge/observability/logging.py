@@ -19,7 +19,7 @@ from deltaforge.config.secret import redacted
 
 log = logging.getLogger(__name__)
 
-FIELDS = ("pipeline", "source_id", "sink", "table", "error")
+FIELDS = ("pipeline", "source_id", "sink", "lane", "table", "error")
 """Fields of a log line beside timestamp, level and message (contract 06 section 3)."""
 
 _LEVELS = {

@@ -45,7 +45,7 @@ class PipelineMetrics:
         )
         self.source_errors = self._counter("source_errors", "Errors that a retry cannot mend.", (*source, "kind"))
         self.source_lag_seconds = self._gauge(
-            "source_lag_seconds", "Now minus the time of the last event.", ("pipeline",)
+            "source_lag_seconds", "Now minus the time of the last event; of shards, the longest.", ("pipeline",)
         )
         self.source_idle_seconds = self._gauge("source_idle_seconds", "Seconds since the last event.", source)
         shard = ("pipeline", "shard")
@@ -88,10 +88,12 @@ class PipelineMetrics:
 
     def _add_tables(self) -> None:
         self.source_table_lag_seconds = self._gauge(
-            "source_table_lag_seconds", "Now minus the time of the table's last event.", ("pipeline", "table")
+            "source_table_lag_seconds",
+            "Now minus the time of the table's last event, on any shard.",
+            ("pipeline", "table"),
         )
         self._tables: set[str] = set()
-        self._fresh_tables: set[str] = set()
+        self._fresh_tables: dict[str, set[str]] = {}
         self._table_times: dict[str, int] = {}
 
     def _add_snapshots(self) -> None:
@@ -109,7 +111,9 @@ class PipelineMetrics:
             "Tables of snapshots that go on, and of the last one if it failed, by status.",
             ("pipeline", "status"),
         )
-        self.snapshot_progress_ratio = self._gauge("snapshot_progress_ratio", "Share of a table that is copied.", table)
+        self.snapshot_progress_ratio = self._gauge(
+            "snapshot_progress_ratio", "Share of a table that is copied, on the shard that has least of it.", table
+        )
         self.snapshot_waiting = self._gauge(
             "snapshot_waiting", "1 while a chunk waits for something on the server.", ("pipeline",)
         )
@@ -121,7 +125,9 @@ class PipelineMetrics:
         self.sink_batches = self._counter("sink_batch", "Batches delivered.", sink)
         self.sink_bytes = self._counter("sink_bytes", "Value bytes delivered.", sink)
         self.sink_latency = self._histogram("sink_latency_seconds", "Seconds per batch.", sink, LATENCY_BUCKETS)
-        self.sink_up = self._gauge("sink_up", "1 while the sink is open and nothing is wrong with it.", sink)
+        self.sink_up = self._gauge(
+            "sink_up", "1 while the sink is open in every lane and nothing is wrong with it.", sink
+        )
         self.sink_errors = self._counter("sink_errors", "Failed attempts.", sink)
         self.sink_routing_errors = self._counter(
             "sink_routing_errors", "Events without a destination.", (*sink, "kind")
@@ -131,8 +137,12 @@ class PipelineMetrics:
         self.checkpoints = self._counter("checkpoints", "Per-sink positions saved.", ("pipeline",))
         self.checkpoint_resets = self._counter("checkpoint_resets", "Resets carried out.", ("pipeline",))
         self.last_checkpoint_ts = self._gauge("last_checkpoint_ts", "When a position was last saved.", ("pipeline",))
-        self.sink_checkpoint_status = self._gauge("sink_checkpoint_status", "1 ok, 0 behind.", (*sink, "required"))
-        self.sink_last_checkpoint_ts = self._gauge("sink_last_checkpoint_ts", "When this sink last acked.", sink)
+        self.sink_checkpoint_status = self._gauge(
+            "sink_checkpoint_status", "1 ok, 0 behind in a lane.", (*sink, "required")
+        )
+        self.sink_last_checkpoint_ts = self._gauge(
+            "sink_last_checkpoint_ts", "When this sink last acked, in any lane.", sink
+        )
 
     def _add_kafka(self) -> None:
         sink = ("pipeline", "sink")
@@ -156,7 +166,9 @@ class PipelineMetrics:
         self.registry_requests = self._counter(
             "schema_registry_requests", "Requests to the registry, by result: ok, rejected, failed.", (*sink, "result")
         )
-        self.registry_cached_ids = self._gauge("schema_registry_cached_ids", "Ids of schemas that are known.", sink)
+        self.registry_cached_ids = self._gauge(
+            "schema_registry_cached_ids", "Ids of schemas that are known; each lane has its own.", sink
+        )
         self.registry_changed_ids = self._counter(
             "schema_registry_changed_ids", "Schemas whose id is another one now: the registry was wiped.", sink
         )
@@ -169,9 +181,13 @@ class PipelineMetrics:
         sink = ("pipeline", "sink")
         self.spool_events = self._gauge("sink_spool_events", "Events that wait on disk for the sink.", sink)
         self.spool_size = self._gauge("sink_spool_size_bytes", "Bytes of the sink's spool on disk.", sink)
-        self.spool_saturation_ratio = self._gauge("sink_spool_saturation_ratio", "Size over max_bytes.", sink)
+        self.spool_saturation_ratio = self._gauge(
+            "sink_spool_saturation_ratio", "Size over max_bytes; of lanes, the fullest.", sink
+        )
         self.spool_written = self._counter("sink_spool_written_events", "Events written to the spool.", sink)
-        self.spool_detached = self._gauge("sink_detached", "1 once the sink was given up over a full spool.", sink)
+        self.spool_detached = self._gauge(
+            "sink_detached", "1 once the sink was given up in a lane over a full spool.", sink
+        )
 
     def _add_shapes(self) -> None:
         table = ("pipeline", "table")
@@ -210,11 +226,12 @@ class PipelineMetrics:
         return _remembering(Histogram(f"deltaforge_{name}", text, labels, buckets=buckets, registry=self.registry))
 
     def count_rows(self, source_id: str, counts: Mapping[tuple[str, str], int]) -> None:
-        """Count rows that were read, by table and operation. In the reader's thread."""
+        """Count rows that were read, by table and operation. In the thread that reads this source."""
+        fresh = self._fresh_tables.setdefault(source_id, set())
         for (name, op), count in counts.items():
             table = self.table_label(name)
             self.source_events.labels(self.pipeline, source_id, table, op).inc(count)
-            self._fresh_tables.add(table)
+            fresh.add(table)
 
     def show_shard(self, shard: str, *, is_up: bool, lag_seconds: float | None, lag_bytes: int | None) -> None:
         """Bring the gauges of a shard up to date, as far as they are known."""
@@ -241,13 +258,12 @@ class PipelineMetrics:
         samples = [sample for family in self.python_rows.collect() for sample in family.samples]
         return {sample.labels["reason"]: int(sample.value) for sample in samples if sample.name.endswith("_total")}
 
-    def note_tables_at(self, ts_ms: int) -> None:
+    def note_tables_at(self, source_id: str, ts_ms: int) -> None:
         """The time of the newest row in a batch: that of the tables whose rows were counted since the batch before.
-        It costs nothing per row, and is wrong by a batch at most. In the reader's thread.
+        It costs nothing per row, and is wrong by a batch at most. In the thread that reads this source.
         """
-        for table in self._fresh_tables:
-            self._table_times[table] = ts_ms
-        self._fresh_tables.clear()
+        for table in self._fresh_tables.pop(source_id, ()):
+            self._table_times[table] = max(ts_ms, self._table_times.get(table, 0))
 
     def show_table_lags(self, now_secs: float) -> None:
         """Bring the lag of each table of which something was read up to date."""

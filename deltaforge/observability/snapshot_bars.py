@@ -84,7 +84,8 @@ class SnapshotBars:
 def job_line(job: dict[str, Any]) -> str:
     """A job in a line, also one whose tables are left out: who it is, how far, how fast, and what keeps it."""
     tables = job.get("tables", ())
-    parts = [f"snapshot {job['id'][:8]} ({job['kind'].replace('_', ' ')})"]
+    of_shard = f" of {job['shard']}" if job.get("shard") else ""
+    parts = [f"snapshot {job['id'][:8]} ({job['kind'].replace('_', ' ')}{of_shard})"]
     parts += [job["status"]] if job["status"] != "running" else []
     if job["status"] != "requested":
         parts += [f"{100 * job['fraction']:.0f} %", f"{job['rows']:,} rows"]

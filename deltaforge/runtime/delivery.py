@@ -130,7 +130,7 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
             max_queued=FOLLOWER_QUEUE if is_follower else spec.batch.max_inflight,
             dead_letters=self.dead_letters.letters if self.dead_letters else None,
             ahead=self._ahead,
-            lane=info.lane.number,
+            lane=info.lane,
             unwanted=asked_by(other.config for other in spec.sinks) - {"query"} - config.asks,
             check_owner=info.ownership.check,
         )
@@ -269,9 +269,6 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
         metrics, pipeline = self._info.metrics, self._info.name
         metrics.checkpoints.labels(pipeline).inc(len(self.feeds))
         metrics.last_checkpoint_ts.labels(pipeline).set(time.time())
-        for feed in self.feeds:
-            required = str(feed.worker.config.required).lower()
-            metrics.sink_checkpoint_status.labels(pipeline, feed.id, required).set(feed.last_error is None)
 
 
 OpenDelivery = Callable[[RunInfo, DeliveryState | None, bytes | None], Delivery]

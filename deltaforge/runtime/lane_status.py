@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from deltaforge.checkpoint.state import SinkCheckpoint
 from deltaforge.core.lanes import Lane
+from deltaforge.core.positions import Position
 from deltaforge.runtime.delivery import Delivery
 from deltaforge.runtime.sink_feed import SinkFeed
 
@@ -52,6 +53,27 @@ def checkpoints(deliveries: Deliveries) -> list[tuple[Lane, SinkCheckpoint]]:
     return [(lane, found) for lane, delivery in _in_order(deliveries) for found in delivery.checkpoints()]
 
 
+def places(deliveries: Deliveries) -> dict[str, str]:
+    """Where each sink stands, in words: the lanes that stand at one place together."""
+    names = {lane: lane.name for lane in sorted(deliveries)}
+    found = {(found.sink_id, lane): found.position for lane, found in checkpoints(deliveries)}
+    said: dict[str, str] = {}
+    for sink_id in dict.fromkeys(feed.id for feed in feeds(deliveries)):
+        of_place: dict[str, list[str]] = {}
+        for lane, name in names.items():
+            of_place.setdefault(_place(found.get((sink_id, lane))), []).append(name)
+        if len(of_place) == 1:
+            said[sink_id] = next(iter(of_place))
+        else:
+            said[sink_id] = ", ".join(f"{lanes_text(of)} {place}" for place, of in of_place.items())
+    return said
+
+
+def lanes_text(names: Sequence[str]) -> str:
+    """The names of lanes in a sentence; empty if there is only one."""
+    return "" if list(names) == [""] else f"lane{'s' if len(names) > 1 else ''} {', '.join(names)}"
+
+
 def checkpoint_views(deliveries: Deliveries) -> list[dict[str, Any]]:
     """The same as plain JSON values. ``lane`` is absent where there is only one."""
     now = datetime.now(UTC)
@@ -72,6 +94,12 @@ def _in_order(deliveries: Deliveries) -> list[tuple[Lane, Delivery]]:
 
 def _with_lanes(item: tuple[str, list[str]]) -> str:
     error, names = item
-    if names == [""]:
-        return error
-    return f"lane{'s' if len(names) > 1 else ''} {', '.join(names)}: {error}"
+    lanes = lanes_text(names)
+    return f"{lanes}: {error}" if lanes else error
+
+
+def _place(position: Position | None) -> str:
+    if position is None:
+        return "has no position yet"
+    parts = [f"{key} {value}" for key, value in position.view().items() if value is not None]
+    return f"stands at {' '.join(parts)}"

@@ -24,6 +24,7 @@ from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.runtime.peers import Peers
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.running import RunningPipeline
+from deltaforge.runtime.status import say_what_was_delivered
 from deltaforge.runtime.stop_signals import stop_on_signals
 from deltaforge.runtime.stop_together import stop_together
 
@@ -76,6 +77,7 @@ def _run(pipeline: RunningPipeline, job: MemberJob) -> int:
                 Outcome.of(info.ending.failure, at=info.ending.failed_at).write(info.outcome_path)
             pipeline.close()
             socket.close()
+            say_what_was_delivered(pipeline)
     failure = info.ending.failure
     if failure is None:
         return EXIT_LOST if is_lost else 0

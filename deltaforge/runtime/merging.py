@@ -35,13 +35,15 @@ SUMMED = frozenset(
 """Gauges of something that each process has a part of."""
 LEAST = frozenset(
     {
+        "deltaforge_snapshot_progress_ratio",
         "deltaforge_source_shard_up",
+        "deltaforge_source_table_lag_seconds",
         "deltaforge_sink_checkpoint_status",
         "deltaforge_sink_up",
         "process_start_time_seconds",
     }
 )
-"""Gauges that are as low as the worst process says."""
+"""Gauges that are as low as the process with the lowest says: the worst one, or the one that read last."""
 MOST = frozenset(
     {
         "deltaforge_dlq_entries",
@@ -52,12 +54,10 @@ MOST = frozenset(
         "deltaforge_sink_detached",
         "deltaforge_sink_last_checkpoint_ts",
         "deltaforge_sink_spool_saturation_ratio",
-        "deltaforge_snapshot_progress_ratio",
         "deltaforge_snapshot_waiting",
         "deltaforge_source_idle_seconds",
         "deltaforge_source_lag_seconds",
         "deltaforge_source_slot_retained_bytes",
-        "deltaforge_source_table_lag_seconds",
         "deltaforge_source_unmatched_patterns",
     }
 )

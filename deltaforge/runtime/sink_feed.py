@@ -264,12 +264,12 @@ class SinkFeed:
         size = self._config.max_bytes
         if self._config.on_full == "detach":
             self.is_detached = True
-            log.error("sink %s is given up: %s", self.id, self.last_error, extra={"sink": self.id})
+            log.error("sink %s is given up: %s", self.id, self.last_error, extra=self.worker.log_fields)
             return True
         if self._waits_for is None:
             reason = f": {self.worker.last_error}" if self.worker.last_error else ""
             self._waits_for = f"backpressure: its spool is full (max_bytes {size}) and holds the pipeline{reason}"
-            log.error("the pipeline waits for sink %s: %s", self.id, self._waits_for, extra={"sink": self.id})
+            log.error("the pipeline waits for sink %s: %s", self.id, self._waits_for, extra=self.worker.log_fields)
         self._changed.wait(timeout_secs)
         return False
 
@@ -328,10 +328,10 @@ class SinkFeed:
             while self._feed_one():
                 pass
         except DeltaForgeError as error:
-            log.error("what waits for sink %s cannot be read: %s", self.id, error, extra={"sink": self.id})  # noqa: TRY400 - the message says it all
+            log.error("what waits for sink %s cannot be read: %s", self.id, error, extra=self.worker.log_fields)  # noqa: TRY400 - the message says it all
             self.failure = error
         except Exception as error:
-            log.exception("the spool of sink %s crashed", self.id, extra={"sink": self.id})
+            log.exception("the spool of sink %s crashed", self.id, extra=self.worker.log_fields)
             self.failure = StorageError(
                 f"the spool of sink {self.id} failed unexpectedly: {unforeseen(error)}", crash=True
             )

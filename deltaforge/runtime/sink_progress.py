@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from deltaforge.checkpoint.state import SinkCheckpoint
@@ -13,28 +14,28 @@ log = logging.getLogger(__name__)
 
 
 def replay_by_destination(
-    sink_id: str, stored: SinkProgress | None, saved: SinkCheckpoint | None
+    log_fields: Mapping[str, str | None], stored: SinkProgress | None, saved: SinkCheckpoint | None
 ) -> ResumeFilter | None:
     """What to pass over because the destination has it; None: what was saved counts.
 
     Args:
-        sink_id: For log lines.
+        log_fields: Of log lines: the ``sink``, and the ``lane`` if there are several.
         stored: What the destination says.
         saved: What was saved with the pipeline.
     """
     if stored is not None and (saved is None or stored.position.is_behind(saved.position) is False):
         if saved is not None and (stored.position, stored.open_count) != (saved.position, 0):
-            about = (sink_id, stored.position.view(), stored.open_count, saved.position.view())
-            log.info("sink %s is at %s and %d events, ahead of the saved %s", *about, extra={"sink": sink_id})
+            about = (log_fields["sink"], stored.position.view(), stored.open_count, saved.position.view())
+            log.info("sink %s is at %s and %d events, ahead of the saved %s", *about, extra=log_fields)
         return ResumeFilter(stored)
     if saved is not None and saved.kept is not None and (stored is None or stored.position.is_behind(saved.kept)):
         log.warning(
             "the destination of sink %s has lost its position (%s, expected %s): the saved one holds, "
             "and what was delivered after it comes again",
-            sink_id,
+            log_fields["sink"],
             stored.position.view() if stored else None,
             saved.kept.view(),
-            extra={"sink": sink_id},
+            extra=log_fields,
         )
     return None
 

@@ -15,6 +15,7 @@ from deltaforge.core.batch import Batch
 from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import DeadLettersFullError, DeltaForgeError, RecordError, SinkError, unforeseen
 from deltaforge.core.event import Asked
+from deltaforge.core.lanes import ONE_LANE, Lane
 from deltaforge.core.positions import Position
 from deltaforge.core.resume import ResumeFilter, SinkProgress, advanced
 from deltaforge.core.retry import Backoff, Retry, retry_of
@@ -56,11 +57,12 @@ class SinkWorker:
         max_queued: Batches that may wait, besides those that are being written.
         dead_letters: Where events go that fail alone; None: they end the sink.
         ahead: Is told what the sink's destination says, if it keeps the progress.
-        lane: Its number, for ``ahead``.
+        lane: Which of the lanes it is the sink of.
         unwanted: Notices that other sinks asked for.
         check_owner: Called before the sink is opened, written to or flushed; raises if this process must not any more.
 
     Attributes:
+        log_fields: Whose log lines are about it.
         acked_count: How many of the batches that were handed over are acked: always the oldest.
     """
 
@@ -74,12 +76,13 @@ class SinkWorker:
         max_queued: int,
         dead_letters: DeadLetters | None = None,
         ahead: ChunksAhead | None = None,
-        lane: int = 0,
+        lane: Lane = ONE_LANE,
         unwanted: AbstractSet[Asked] = frozenset(),
         check_owner: Callable[[], None] = lambda: None,
     ) -> None:
         self.id = config.id
         self.config = config
+        self.log_fields = {"sink": config.id, "lane": lane.name or None}
         self._filter = EventFilter(config.filter, unwanted) if config.filter is not None or unwanted else None
         self._meter = SinkMeter(metrics, config.id)
         self._max_queued = max_queued
@@ -92,7 +95,7 @@ class SinkWorker:
         self._queue_bytes = 0
         self._redeliveries: deque[Redelivery] = deque()
         self._ahead = ahead or ChunksAhead()
-        self._lane = lane
+        self._lane = lane.number
         self._handed_count = self.acked_count = 0
         self._changed = threading.Condition()
         self._is_stored_known = self._is_closing = False
@@ -193,7 +196,7 @@ class SinkWorker:
                         return
                     self._back_off(error, next(delays))
         except Exception as error:
-            log.exception("sink crashed", extra={"sink": self.id})
+            log.exception("sink crashed", extra=self.log_fields)
             self._fail(SinkError(f"sink {self.id} failed unexpectedly: {unforeseen(error)}", kind="other", crash=True))
         finally:
             self._writer.close()
@@ -218,7 +221,7 @@ class SinkWorker:
             if writer.store is not None and not self._is_stored_known:  # once per run: what its destination says
                 self._is_stored_known = True
                 stored = writer.store.stored_progress()
-                self._replay = replay_by_destination(self.id, stored, self._acked) or self._replay
+                self._replay = replay_by_destination(self.log_fields, stored, self._acked) or self._replay
                 self._progress = before_replay(stored)
                 self._ahead.note(self.id, stored, self._lane)
         if writer.state is SinkState.OPEN:
@@ -254,7 +257,7 @@ class SinkWorker:
             self._writer.abandon()  # an open transaction would hold up its readers for as long
         with self._changed:
             if self.last_error is None:
-                log.error("sink %s waits: the dead letter queue is full", self.id, extra={"sink": self.id})
+                log.error("sink %s waits: the dead letter queue is full", self.id, extra=self.log_fields)
             self.last_error = "backpressure: the dead letter queue is full; ack, purge or retry its entries"
             self._changed.wait_for(lambda: self._is_closing or self._redeliveries, ROOM_SECS)
             if self._is_closing or self._redeliveries:
@@ -340,7 +343,7 @@ class SinkWorker:
         self._meter.reconnected()
 
     def _fail(self, error: DeltaForgeError) -> None:
-        log.error("sink %s has ended: %s", self.id, error, extra={"sink": self.id, "kind": error.kind})
+        log.error("sink %s has ended: %s", self.id, error, extra={**self.log_fields, "kind": error.kind})
         error.context.setdefault("sink", self.id)
         with self._changed:
             self.failure, self.last_error = error, str(error)

@@ -52,9 +52,7 @@ class Spools:
             segment_bytes=max(1, min(SEGMENT_BYTES, config.max_bytes // MIN_SEGMENTS)),
         )
         if spool.waiting_count:
-            log.info(
-                "%d events wait in the spool of sink %s", spool.waiting_count, worker.id, extra={"sink": worker.id}
-            )
+            log.info("%d events wait in the spool of sink %s", spool.waiting_count, worker.id, extra=worker.log_fields)
         meter = SpoolMeter(self._info.metrics, worker.id, config.max_bytes)
         return SinkFeed(worker, spool, config, meter, mark=mark, is_follower=is_follower)
 
@@ -67,4 +65,6 @@ class Spools:
         while self._others:
             directory = self._others.pop()
             remove_spool(directory)
-            log.info("the spool of %s is removed with its sink", directory.name)
+            log.info(
+                "the spool of %s is removed with its sink", directory.name, extra={"lane": self._info.lane.name or None}
+            )

@@ -82,22 +82,25 @@ def _in_status(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def say_what_was_delivered(pipeline: RunningPipeline) -> None:
-    """Log at the end of a run what each sink got in it, and from where the next one goes on."""
+    """Log at the end of a run what each sink got in it, and from where the next one goes on: in this process, whose
+    lanes are named if the pipeline has several.
+    """
     if not pipeline.deliveries:
         return
-    places = {found.sink_id: found.position.view() for _, found in lane_status.checkpoints(pipeline.deliveries)}
+    places = lane_status.places(pipeline.deliveries)
     lane_status.show_spools(pipeline.deliveries)
+    lanes = lane_status.lanes_text([lane.name for lane in sorted(pipeline.deliveries)])
     value_of = pipeline.info.metrics.registry.get_sample_value
     for sink in pipeline.info.spec.spec.sinks:
         labels = {"pipeline": pipeline.info.name, "sink": sink.config.id}
         count = int(value_of("deltaforge_sink_events_total", labels) or 0)
         waiting = int(value_of("deltaforge_sink_spool_events", labels) or 0)
-        place = " ".join(f"{key} {value}" for key, value in places.get(sink.config.id, {}).items())
         log.info(
-            "sink %s: %s events delivered, %s%s",
+            "sink %s: %s events delivered%s, %s%s",
             sink.config.id,
             f"{count:,}",
-            f"stands at {place}" if place else "has no position yet",
+            f" in {lanes}" if lanes else "",
+            places[sink.config.id],
             f", {waiting:,} wait in its spool" if waiting else "",
             extra={"sink": sink.config.id},
         )
@@ -110,19 +113,30 @@ def document_digest(pipeline: RunningPipeline) -> str:
 
 def metrics_text(pipeline: RunningPipeline) -> str:
     """Prometheus text of the pipeline's metrics, gauges brought up to date."""
-    metrics, name = pipeline.info.metrics, pipeline.info.name
+    metrics = pipeline.info.metrics
     _show_logs(pipeline)
     metrics.show_table_lags(time.time())
     _show_snapshots(pipeline)
     _count_dead_letters(pipeline)
     lane_status.show_spools(pipeline.deliveries)
+    _show_sinks(pipeline)
+    return metrics.text()
+
+
+def _show_sinks(pipeline: RunningPipeline) -> None:
+    """A sink is as well as it is in the worst of its lanes."""
+    metrics, name = pipeline.info.metrics, pipeline.info.name
     errors = lane_status.errors(pipeline.deliveries)
     is_up: dict[str, bool] = {}
+    is_well: dict[tuple[str, bool], bool] = {}
     for feed in lane_status.feeds(pipeline.deliveries):
         is_up[feed.id] = is_up.get(feed.id, feed.id not in errors) and feed.worker.is_open
+        key = feed.id, feed.worker.config.required
+        is_well[key] = is_well.get(key, True) and feed.last_error is None
     for sink_id, is_sink_up in is_up.items():
         metrics.sink_up.labels(name, sink_id).set(is_sink_up)
-    return metrics.text()
+    for (sink_id, is_required), is_sink_well in is_well.items():
+        metrics.sink_checkpoint_status.labels(name, sink_id, str(is_required).lower()).set(is_sink_well)
 
 
 def _logs(pipeline: RunningPipeline) -> list[LogStatus]:
@@ -156,9 +170,13 @@ def _show_snapshots(pipeline: RunningPipeline) -> None:
     tables = [table for job in _jobs_to_watch(jobs) for table in job["tables"]]
     for kind in _TABLE_STATUSES:
         metrics.snapshot_tables.labels(name, kind).set(sum(table["status"] == kind for table in tables))
-    shown = {metrics.table_label(table["name"]): table["fraction"] for job in reversed(jobs) for table in job["tables"]}
-    for table, fraction in shown.items():
-        metrics.snapshot_progress_ratio.labels(name, table).set(fraction)
+    newest = {(job.get("shard"), table["name"]): table["fraction"] for job in reversed(jobs) for table in job["tables"]}
+    shown: dict[str, float] = {}
+    for (_, table), fraction in newest.items():
+        label = metrics.table_label(table)
+        shown[label] = min(fraction, shown.get(label, 1.0))
+    for label, fraction in shown.items():
+        metrics.snapshot_progress_ratio.labels(name, label).set(fraction)
 
 
 def _count_dead_letters(pipeline: RunningPipeline) -> None:

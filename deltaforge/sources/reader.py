@@ -341,7 +341,7 @@ class LogReader:
         self._events_read += batch.event_count
         if batch.event_count and batch.chunk is None:
             self._last_event_ts_ms = batch.groups[-1].ts_ms
-            self._metrics.note_tables_at(self._last_event_ts_ms)
+            self._metrics.note_tables_at(self._source_id, self._last_event_ts_ms)
         self._changed.notify_all()
 
     def _serve(self, stream: LogStream) -> None:

@@ -54,15 +54,17 @@ class Copying:
         again: Chunks that a sink has and no saved state knows of: they are delivered first, as they were.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a job, what it is of, and how it is told
         self,
         job_id: str,
         ledger: Ledger,
         config: SnapshotConfig,
         counts: SnapshotCounts,
+        source_id: str,
         again: deque[ChunkMark] | None = None,
     ) -> None:
         self.job_id, self._ledger, self._counts = job_id, ledger, counts
+        self._log = logging.LoggerAdapter(log, {"source_id": source_id})
         job = ledger.job(job_id)
         self.work = Work(config, job)
         self._notes = Notes({})
@@ -169,7 +171,7 @@ class Copying:
             elif unseen.is_unknown or (unseen.is_keyless and run.refusals < MAX_REFUSALS):
                 run.refusals += 1
                 if run.refusals == MAX_REFUSALS and unseen.is_keyless:
-                    log.warning("snapshot of %s: it has no key and is written all the time: see its limits", run.title)
+                    self._log.warning("snapshot of %s: it has no key and is always written: see its limits", run.title)
                 run.wait.again(UNSETTLED, now, "a moment without changes whose rows cannot be told apart")
                 self._read_table_again(run)
             elif unseen.is_provisional and chunk.request.reread and not ready.task.again:
@@ -273,9 +275,9 @@ class Copying:
         elif is_passing:
             run.wait.again(RETRY, now, str(error))
             self.waits.trouble(run.name, str(error))
-            log.warning("snapshot of %s: trying again: %s", run.title, error, extra={"kind": error.kind})
+            self._log.warning("snapshot of %s: trying again: %s", run.title, error)
         else:
-            log.error("snapshot of %s failed: %s", run.title, error, extra={"kind": error.kind})
+            self._log.error("snapshot of %s failed: %s", run.title, error)
             self._over(run, lambda copy: states.failed(copy, str(error)))
 
     def _listed(self, task: ListTables, result: Result) -> None:
@@ -302,7 +304,7 @@ class Copying:
         incomplete = self._notes.incomplete(run.name)
         self._change(run, lambda copy: states.to_reread(states.planned(copy, plan), incomplete))
         for warning in (*plan.warnings, *self._told.news(plan)):
-            log.warning("snapshot of %s: %s", run.title, warning)
+            self._log.warning("snapshot of %s: %s", run.title, warning)
 
     def _split(self, run: TableRun, number: int, at: Cursor | None) -> None:
         run.split(number, at)
@@ -372,12 +374,12 @@ class Copying:
 
     def _plan_again(self, run: TableRun) -> None:
         """It was truncated, or is defined anew."""
-        log.info("snapshot of %s begins again: the table was truncated or has changed", run.title)
+        self._log.info("snapshot of %s begins again: the table was truncated or has changed", run.title)
         self._throw_away(run)
         run.to_plan()
 
     def _gone(self, run: TableRun, reason: str) -> None:
-        log.warning("snapshot of %s: nothing to copy: %s", run.title, reason)
+        self._log.warning("snapshot of %s: nothing to copy: %s", run.title, reason)
         self._throw_away(run)
         self._ledger.change_job(self.job_id, lambda job: states.without_table(job, run.name))
         self._remove(run)
@@ -386,7 +388,7 @@ class Copying:
         self._throw_away(run)
         copy = self._change(run, change)
         if copy.status == "completed":
-            log.info("snapshot of %s: %d rows copied", run.title, copy.row_count)
+            self._log.info("snapshot of %s: %d rows copied", run.title, copy.row_count)
         self._remove(run)
 
     def _remove(self, run: TableRun) -> None:

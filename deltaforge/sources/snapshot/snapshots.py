@@ -172,7 +172,7 @@ class Snapshots:
         if self._copying is not None and self._copying.job_id != job_id:
             self._copying = None
         if self._copying is None and job_id is not None:
-            self._copying = Copying(job_id, self._ledger, self._config, self._counts, self._again)
+            self._copying = Copying(job_id, self._ledger, self._config, self._counts, self._source_id, self._again)
             self._copying.connected(stream)
             self._counts.begin(now)
             job = self._ledger.job(job_id)

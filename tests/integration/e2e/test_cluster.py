@@ -1,6 +1,7 @@
 """A pipeline of two processes: one for the control plane and the command line, whatever becomes of either."""
 
 import os
+import re
 import signal
 
 import pytest
@@ -60,6 +61,9 @@ def test_both_processes_deliver_and_a_stop_ends_both(cluster):
     assert cluster.stop() == 0, cluster.log()
     assert cluster.processes() == []
     assert read_outcome(cluster.paths.outcome).status == "stopped"
+    said = re.findall(r"sink file: (\d+) events delivered in lane (\d), stands at lsn ", cluster.log_text())
+    assert sorted(lane for _, lane in said) == ["0", "1"]
+    assert sum(int(count) for count, _ in said) == 100
     cluster.insert(101, 200)
     cluster.start()
     cluster.wait_for_rows(200)

@@ -7,7 +7,7 @@ def test_tables_beyond_the_bound_share_one_series():
     metrics = PipelineMetrics("p")
     metrics.count_rows("src", {(f"d.t{n}", "c"): 2 for n in range(MAX_TABLES + 10)})
     metrics.count_rows("src", {("d.t0", "c"): 1})
-    metrics.note_tables_at(1000)
+    metrics.note_tables_at("src", 1000)
     metrics.show_table_lags(2.0)
     text = metrics.text()
     counted = [line for line in text.splitlines() if line.startswith("deltaforge_source_events_total{")]

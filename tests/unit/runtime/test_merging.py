@@ -113,7 +113,7 @@ def test_metrics_are_summed_or_the_worst():
 
     assert value("deltaforge_sink_events", "deltaforge_sink_events_total") == 7
     assert value("deltaforge_sink_up") == 0
-    assert value("deltaforge_source_table_lag_seconds") == 5
+    assert value("deltaforge_source_table_lag_seconds") == 1
     assert value("deltaforge_source_lag_seconds") == 9
     assert value("deltaforge_sink_spool_events") == 7
     assert value("deltaforge_batch_events", "deltaforge_batch_events_sum") == 7
