@@ -54,10 +54,11 @@ class Form(IntEnum):
     DAY_MICROS = 36  # int: MICROS of a time that is one of a day
     NUMBER_TEXT = 37  # str: the digits of an integer
     WIDENED_SINGLE = 38  # float of 64 bits that is equal to one of 32
-    MASK = 39  # str: the one of `labels`, whatever the value
-    HASH = 40  # str: of the text of `items` and a salt, `labels` are algorithm and salt, at most `size` digits
-    CUT_TEXT = 41  # str: of `items`, at most `size` letters
-    CUT_BYTES = 42  # bytes: of `items`, at most `size`
+    UUID_TEXT = 39  # str: of 16 bytes
+    MASK = 40  # str: the one of `labels`, whatever the value
+    HASH = 41  # str: of the text of `items` and a salt, `labels` are algorithm and salt, at most `size` digits
+    CUT_TEXT = 42  # str: of `items`, at most `size` letters
+    CUT_BYTES = 43  # bytes: of `items`, at most `size`
 
 
 class Conversion(msgspec.Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
+import uuid
 from collections.abc import Callable, Mapping
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Literal
@@ -73,6 +74,13 @@ def _raw(value: Any) -> bytes | None:
 def _bytes(_conversion: Conversion, value: Any) -> bytes:
     raw = _raw(value)
     return _text_bytes(_conversion, value) if raw is None else raw
+
+
+def _uuid_text(_conversion: Conversion, value: Any) -> str:
+    raw = _raw(value)
+    if raw is None:
+        raise ValueError("not the bytes of a uuid")
+    return str(uuid.UUID(bytes=raw))  # a ValueError where they are not 16
 
 
 def _json_text(_conversion: Conversion, value: Any) -> str:
@@ -244,6 +252,7 @@ _CONVERTERS: dict[Form, Callable[[Conversion, Any], Any]] = {
     Form.WIDENED_SINGLE: _widened,
     Form.NUMBER_TEXT: lambda _, value: str(int(value)),
     Form.LABEL: _label,
+    Form.UUID_TEXT: _uuid_text,
     Form.MASK: lambda conversion, _: conversion.labels[0],
     Form.HASH: _hash,
     Form.CUT_TEXT: lambda conversion, value: cut(_inner(conversion, value), conversion.size),

@@ -26,6 +26,7 @@ TEXTS = frozenset(
         Form.HEX,
         Form.MONEY_TEXT,
         Form.NUMBER_TEXT,
+        Form.UUID_TEXT,
     }
     | {Form.ISO_DATE, Form.ISO_TIME, Form.ISO_STAMP, Form.ISO_INTERVAL, Form.ZONED_TIME}
     | {Form.MASK, Form.HASH, Form.CUT_TEXT},

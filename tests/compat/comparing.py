@@ -115,10 +115,12 @@ def _differences(
 
 def _differences_of_lists(theirs: list[Any], ours: list[Any], path: str) -> Iterator[tuple[str, Any, Any]]:
     names, other_names = [_name(one) for one in theirs], [_name(one) for one in ours]
-    has_names = path.endswith((".fields", ".columns", ".headers")) and all(names) and all(other_names)
+    is_counted = path.endswith(".data_collections")
+    has_names = (is_counted or path.endswith((".fields", ".columns", ".headers"))) and all(names) and all(other_names)
     if has_names and len(set(names)) == len(names) and len(set(other_names)) == len(other_names):
         left, right = dict(zip(names, theirs, strict=True)), dict(zip(other_names, ours, strict=True))
-        yield from _differences(left, right, path, has_order=True)
+        # theirs of END is that of a hash map, which goes by the database's name
+        yield from _differences(left, right, path, has_order=not is_counted)
         return
     for i in range(max(len(theirs), len(ours))):
         yield from _differences(
@@ -127,9 +129,9 @@ def _differences_of_lists(theirs: list[Any], ours: list[Any], path: str) -> Iter
 
 
 def _name(one: Any) -> str:
-    """Of an element that has one: a field of a schema, a column, a header."""
+    """Of an element that has one: a field of a schema, a column, a header, a table in END."""
     if isinstance(one, dict):
-        name = one.get("field", one.get("name"))
+        name = one.get("field", one.get("name", one.get("data_collection")))
         return name if isinstance(name, str) else ""
     return one[0] if isinstance(one, list) and len(one) == 2 and isinstance(one[0], str) else ""
 

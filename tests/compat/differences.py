@@ -1,35 +1,8 @@
 """What is not the same, on purpose. ``docs/debezium.md`` shows this list, and a test compares the two."""
 
-from typing import NamedTuple
-
 from tests.compat.comparing import Difference
-
-ANY = ".*"
-MYSQL, MARIADB, POSTGRES = "(mysql|mariadb) .*", "mariadb .*", "postgres.*"
-IMAGE = r"value[.](payload[.])?(before|after)[.]"
-FIELDS = r"(value|key)[.]schema[.]fields[.]((before|after)[.]fields[.])?"
-
-
-class Listed(NamedTuple):
-    """``places`` are where it is seen: patterns over source and case, topic, path, what they say and what we say."""
-
-    what: str
-    theirs: str
-    ours: str
-    why: str
-    places: tuple[tuple[str, str, str, str, str], ...]
-
-
-def column(sources: str, table: str, name: str) -> tuple[tuple[str, str, str, str, str], ...]:
-    """Whatever is said of a column: in values, in schemas beside them and in registered ones."""
-    topic = rf"server[.][^.]+[.]{table}(-value|-key)?"
-    return (
-        (sources, topic, IMAGE + name + ANY, ANY, ANY),
-        (sources, topic, FIELDS + name + ANY, ANY, ANY),
-        (sources, topic, rf"subject.*fields[.]{name}.*|(key|value)[.]schema[.]fields.*fields[.]{name}.*", ANY, ANY),
-        (sources, topic, r".*\(order\)", rf".*{name}.*|.*", rf".*{name}.*"),
-    )
-
+from tests.compat.differences_mariadb import LISTED_FOR_MARIADB
+from tests.compat.listed import ANY, IMAGE, MYSQL, POSTGRES, Listed, column
 
 LISTED = [
     # --- copies of tables
@@ -191,6 +164,7 @@ LISTED = [
         "`source.snapshot` of changes, where NULL is not replaced by defaults", "null", "`false`", "`false` is what its schema says for null.",
         ((".* (json|micros)", ANY, r"value[.]source[.]snapshot", "null", "false"),),
     ),
+    *LISTED_FOR_MARIADB,
 ]  # fmt: skip
 DIFFERENCES = [Difference(*place, listed.what) for listed in LISTED for place in listed.places]
 

@@ -186,6 +186,16 @@ def test_attributes_of_a_schema_have_no_order_and_no_number_is_none():
     assert compare(one, other) == []
 
 
+def test_tables_in_end_have_no_order():
+    counts = [{"data_collection": name, "event_count": n} for n, name in enumerate("ab")]
+    one, other, wrong = (
+        Side([message(None, {"status": "END", "data_collections": tables}, topic="server.transaction")], {})
+        for tables in (counts, counts[::-1], [counts[0], counts[1] | {"event_count": 5}])
+    )
+    assert compare(one, other) == []
+    assert [found.path for found in compare(one, wrong)] == ["value.data_collections.b.event_count"]
+
+
 def test_heartbeats_count_once():
     beats = [message({"serverName": "server"}, {"ts_ms": i}, topic="__debezium-heartbeat.server") for i in range(3)]
     assert compare(Side(beats, {}), Side(beats[:1], {})) == []

@@ -40,8 +40,12 @@ cdef bint _put_bytes_form(Output* out, RecordScratch* scratch, RecordValue* valu
         put_raw(out, raw.data, raw.size, zeros, value.is_json)
         return True
     text.size = 0
-    if form == FORM_HEX:
+    if form == FORM_UUID_TEXT and raw.size + zeros != 16:
+        return False
+    if form == FORM_HEX or form == FORM_UUID_TEXT:
         for n in range(raw.size + zeros):
+            if form == FORM_UUID_TEXT and 4 <= n <= 10 and n % 2 == 0:
+                put_byte(text, 45)
             put_byte(text, _HEX[<uint8_t>raw.data[n] >> 4] if n < raw.size else 48)
             put_byte(text, _HEX[<uint8_t>raw.data[n] & 15] if n < raw.size else 48)
     else:
@@ -349,7 +353,9 @@ cdef Taken put_record_value(Output* out, RecordScratch* scratch, RecordValue* va
         is_put = _put_float(out, scratch, value)
     elif form == FORM_ZONED_TEXT or form == FORM_ISO_STAMP:
         is_put = _put_zoned(out, scratch, value)
-    elif form == FORM_BYTES or form == FORM_BASE64 or form == FORM_BASE64_URL or form == FORM_HEX:
+    elif form == FORM_BYTES or form == FORM_BASE64 or form == FORM_BASE64_URL or form == FORM_HEX or (
+        form == FORM_UUID_TEXT
+    ):
         is_put = _put_bytes_form(out, scratch, value)
     elif form == FORM_BITS:
         is_put = _put_bits(out, scratch, value)

@@ -32,6 +32,7 @@ JSON = plain(Type.STRING, Form.JSON_TEXT)
 BYTES = plain(Type.BYTES, Form.BYTES)
 DATE = plain(Type.INT32, Form.DAYS, "date")
 UUID = plain(Type.STRING, Form.TEXT, "uuid")
+STORED_UUID = plain(Type.STRING, Form.UUID_TEXT, "uuid")
 MICROS = plain(Type.INT64, Form.MICROS, "timestamp-micros")
 TIME_MICROS = plain(Type.INT64, Form.DAY_MICROS, "time-micros")
 

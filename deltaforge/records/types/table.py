@@ -58,7 +58,8 @@ MYSQL_ROWS = (
         cdc.JSON,
     ),
     Row("vector", connect.vector(Type.FLOAT32, Form.SINGLE, "io.debezium.data.FloatVector"), cdc.vector),
-    Row("uuid,inet4,inet6", connect.binary, cdc.BYTES),
+    Row("uuid", connect.STORED_UUID, cdc.STORED_UUID),
+    Row("inet4,inet6", connect.binary, cdc.BYTES),
 )
 
 POSTGRES_ROWS = (

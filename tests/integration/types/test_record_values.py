@@ -33,6 +33,10 @@ MYSQL = [  # type, literals, options, what the server makes of it
     ("varbinary(20)", ["x'00ff'", "''"], ConnectOptions(binary_handling="hex"), "lower(hex({}))"),
     ("blob", ["x'fbff'"], ConnectOptions(binary_handling="base64"), "to_base64({})"),
 ]  # fmt: skip
+MARIADB = [
+    ("uuid", ["'123e4567-e89b-12d3-a456-426614174000'", "'00000000-0000-0000-0000-000000000000'", "'018F3A3E7B1C7ABC8DEF0123456789AB'"],
+     options, "cast({} as char)") for options in (PLAIN, CdcModes())
+]  # fmt: skip
 INTERVAL = (
     "((((extract(year from {0}) * 12 + extract(month from {0})) * 30.4375 + extract(day from {0})) * 86400"
     " + extract(hour from {0}) * 3600 + extract(minute from {0}) * 60 + extract(second from {0})) * 1000000)::numeric(40)"
@@ -90,8 +94,9 @@ def check(database, reader, connector, cases, prepare, query):
         assert found == expected, (declared.type, options[name], found, expected)
 
 
-def test_numbers_of_mysql_are_what_the_server_makes_of_the_values(any_mysql_database, tmp_path):
+def test_values_of_mysql_are_what_the_server_makes_of_them(any_mysql_database, tmp_path):
     database = any_mysql_database
+    ((version,),) = database.rows("select version()")
 
     def query(statements):
         with database.connect() as connection, connection.cursor() as cursor:
@@ -104,7 +109,7 @@ def test_numbers_of_mysql_are_what_the_server_makes_of_the_values(any_mysql_data
         return [rows[0][0] for rows in results if rows]
 
     reader = mysql_reader(database, tmp_path / "state")
-    check(database, reader, "mysql", MYSQL, (), query)
+    check(database, reader, "mysql", MYSQL + MARIADB * ("MariaDB" in version), (), query)
 
 
 def test_numbers_of_postgres_are_what_the_server_makes_of_the_values(any_postgres_database, tmp_path):
