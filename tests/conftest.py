@@ -1,5 +1,9 @@
 """The fixtures of all tests: see the modules for what each gives."""
 
+import pytest
+
+from tests.processes import ended_on_failure
+
 pytest_plugins = [
     "tests.fixtures.fix_servers",
     "tests.fixtures.fix_mysql",
@@ -14,3 +18,10 @@ pytest_plugins = [
     "tests.fixtures.fix_package",
     "tests.fixtures.fix_hypothesis",
 ]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call():
+    """Before the fixtures of a failed test end: processes it has left hold databases that are to be dropped."""
+    with ended_on_failure():
+        return (yield)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deltaforge.runtime.outcome import read_outcome
 from deltaforge.runtime.paths import PipelinePaths
-from tests.processes import pipeline_processes
+from tests.processes import ends_with_its_test, pipeline_processes
 
 
 class PipelineProcess:
@@ -40,6 +40,7 @@ class PipelineProcess:
                 stderr=log,
                 env={**os.environ, **(environment or {})},
             )
+        ends_with_its_test(self.end)
         if limit_bytes:
             resource.prlimit(self.pid, resource.RLIMIT_FSIZE, (limit_bytes, limit_bytes))
         if waits:
@@ -175,6 +176,7 @@ def file_events(path):
 
 
 def wait_for(condition, timeout_secs=60, *, interval_secs=0.1):
+    """What the condition gives as soon as it is something. It must not fail while that is not there yet."""
     deadline = time.monotonic() + timeout_secs
     while not (value := condition()):
         assert time.monotonic() < deadline, "condition did not come true in time"

@@ -84,13 +84,13 @@ class StreamReader:
         self._first = self._first or self.position
         return self
 
-    def read(self, count, timeout_secs=20):
+    def read(self, count, timeout_secs=60):
         """The next ``count`` events."""
         events = self.read_until(lambda events: len(events) >= count, timeout_secs)
         assert len(events) == count, f"{len(events)} events, expected {count}"
         return events
 
-    def read_until(self, is_enough, timeout_secs=20):
+    def read_until(self, is_enough, timeout_secs=60):
         """The next events up to the batch with which they are enough."""
         events = []
         deadline = time.monotonic() + timeout_secs

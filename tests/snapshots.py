@@ -64,7 +64,7 @@ def wait_until_copied(pipeline, count=1):
         assert not [job for job in jobs if job.status == "failed"], pipeline.log()
         return len([job for job in jobs if job.status == "completed"]) >= count
 
-    wait_for(is_done, 30)
+    wait_for(is_done)
 
 
 def saved_rows(pipeline):

@@ -104,7 +104,7 @@ class SteppedCopy(CopiedSource):
         self.position = self.stream.open(None)
         self.snapshots.connected(self.stream)
 
-    def follow(self, until=None, timeout_secs=10):
+    def follow(self, until=None, timeout_secs=60):
         """Deliver the log: until an event is as wanted, else until some time."""
         seen, deadline = len(self.events), time.monotonic() + timeout_secs
         while not (until is None or any(map(until, self.events[seen:]))):
@@ -135,7 +135,7 @@ class SteppedCopy(CopiedSource):
                 self.snapshots.failed(task, error)
         return task
 
-    def read_chunk(self, timeout_secs=10):
+    def read_chunk(self, timeout_secs=60):
         """Go on until a chunk was read that is not delivered."""
         deadline = time.monotonic() + timeout_secs
         while True:
@@ -145,7 +145,7 @@ class SteppedCopy(CopiedSource):
                 return
             assert time.monotonic() < deadline, "no chunk can be read"
 
-    def deliver_chunk(self, timeout_secs=10):
+    def deliver_chunk(self, timeout_secs=60):
         """Go on until what was read has left or was thrown away; the copied rows."""
         seen, deadline = len(self.events), time.monotonic() + timeout_secs
         while self.snapshots._copying is not None and self.snapshots._copying.work.ready_count:
@@ -154,7 +154,7 @@ class SteppedCopy(CopiedSource):
             assert time.monotonic() < deadline, self.snapshots.view()
         return [event for event in self.events[seen:] if event.op == "r"]
 
-    def finish(self, timeout_secs=20):
+    def finish(self, timeout_secs=60):
         """Go on until the job is over; the copied rows."""
         seen, deadline = len(self.events), time.monotonic() + timeout_secs
         while not self.is_over():
@@ -180,7 +180,7 @@ class RunningCopy(CopiedSource):
         )
         self.log.start(None)
 
-    def take(self, until, timeout_secs=30):
+    def take(self, until, timeout_secs=60):
         """Deliver until it is as wanted."""
         deadline = time.monotonic() + timeout_secs
         while not until():

@@ -3,7 +3,7 @@
 import time
 
 
-def wait_until(condition, timeout_secs=10.0):
+def wait_until(condition, timeout_secs=60.0):
     deadline = time.monotonic() + timeout_secs
     while not condition():
         assert time.monotonic() < deadline, "condition did not come true in time"

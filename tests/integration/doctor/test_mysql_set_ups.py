@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 
 from deltaforge.sources.mysql.client import DumpConnection
-from tests.pipelines import PipelineProcess, wait_for
+from tests.pipelines import PipelineProcess, file_events, wait_for
 from tests.set_ups import changed, expect, mysql_set_up
 
 
@@ -118,12 +118,17 @@ def test_a_saved_position_that_is_purged_is_found(mysql_case, tmp_path):
     database = mysql_case.database
     pipeline = PipelineProcess(tmp_path, mysql_case.source, mysql_case.sinks).start()
     database.execute("insert into t values (1, 1)")
-    wait_for((tmp_path / "out.jsonl").stat)
+    wait_for(lambda: file_events(tmp_path / "out.jsonl"))
     pipeline.stop()
     assert {finding.check for finding in mysql_case.found()} <= {"mysql.reader"}  # the server forgets it a little later
     database.execute("insert into t values (2, 2)", "flush binary logs")
     newest = database.rows("show binary logs")[-1][0]
-    database.execute(f"purge binary logs to '{newest}'")
+
+    def is_purged():
+        database.execute(f"purge binary logs to '{newest}'")  # which leaves a log that is still read
+        return database.rows("show binary logs")[0][0] == newest
+
+    wait_for(is_purged)
     expect(mysql_case, "mysql.position", "error", "purged")
 
 

@@ -71,7 +71,7 @@ class BytewaxCluster:
 
     def wait_for_slot(self):
         active = "select active from pg_replication_slots where database = current_database()"
-        wait_for(lambda: self._database.rows(active) == [(True,)], 30)
+        wait_for(lambda: self._database.rows(active) == [(True,)])
 
     def log(self, number):
         return (self._folder / f"log.{number}").read_text()

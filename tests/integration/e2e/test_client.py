@@ -16,6 +16,7 @@ import yaml
 from deltaforge.cli import main
 from tests.integration.e2e.test_rest import ControlPlane, document
 from tests.pipelines import file_events, file_sink, postgres_source, wait_for
+from tests.processes import child
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_a_pipeline_is_made_watched_changed_and_removed(plane, shop, postgres_da
     assert json.loads(told(capsys, "list", "--label", "env:live", "--json")[1]) == []
 
     command = [sys.executable, "-m", "deltaforge", "tail", "shop", "-n", "2", "--table", "public.t"]
-    tail = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    tail = child(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: 'tail_listeners{pipeline="shop"} 1.0' in plane.call("GET", "/metrics")[1])
     postgres_database.execute("insert into t values (1, E'a\\x1b[2J')", "update t set note = 'b'")
     out, err = tail.communicate(timeout=30)
@@ -121,7 +122,7 @@ def test_a_tail_ends_with_its_pipeline(plane, shop, capsys, tmp_path):
     for end, code, words in (("stop", 0, "pipeline shop has ended\n"), ("kill", 1, "error: the process of pipeline")):
         told(capsys, "resume", "shop")
         command = [sys.executable, "-m", "deltaforge", "tail", "shop", "--json"]
-        tail = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        tail = child(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         wait_for(lambda: 'tail_listeners{pipeline="shop"} 1.0' in plane.call("GET", "/metrics")[1])
         if end == "stop":
             told(capsys, "stop", "shop")

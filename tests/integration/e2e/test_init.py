@@ -13,6 +13,7 @@ import pytest
 
 from deltaforge.cli import main
 from tests.pipelines import wait_for
+from tests.processes import child
 
 COMMAND = [sys.executable, "-P", "-m", "deltaforge"]
 PASSWORD, ENCODED = "pass @1", "pass%20%401"
@@ -143,7 +144,7 @@ def test_without_a_terminal_nothing_is_asked(tmp_path, monkeypatch):
 
 def test_a_person_is_asked_until_the_answer_is_understood(tmp_path):
     ours, theirs = pty.openpty()
-    process = subprocess.Popen([*COMMAND, "init"], cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
+    process = child([*COMMAND, "init"], cwd=tmp_path, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     answers = ["shop", "postgres://app:secret@localhost/shop", "", "public.orders", "nats://h", "file:out.jsonl"]
     os.write(ours, "".join(f"{answer}\n" for answer in answers).encode())

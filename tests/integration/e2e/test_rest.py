@@ -31,7 +31,12 @@ class ControlPlane:
         command += ["--state-dir", str(self._folder / "state"), "--output-dir", str(self._folder), *self._options]
         with (self._folder / "serve.log").open("ab") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_for(self._answers)
+        try:
+            wait_for(self._answers)
+        except BaseException:  # nobody else would end it
+            self.process.kill()
+            self.process.wait()
+            raise
         return self
 
     def _answers(self):

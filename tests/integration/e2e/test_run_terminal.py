@@ -4,12 +4,12 @@ import os
 import pty
 import re
 import signal
-import subprocess
 import sys
 
 import yaml
 
 from tests.pipelines import file_events, file_sink, postgres_source, wait_for
+from tests.processes import child
 from tests.screen import Screen
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z (INFO |WARN |ERROR) deltaforge\.\S+: .*")
@@ -20,7 +20,7 @@ def run_at_a_terminal(folder, document, until, *, columns=200):
     path = folder / "p.yaml"
     path.write_text(yaml.safe_dump(document))
     master, slave = pty.openpty()
-    process = subprocess.Popen(
+    process = child(
         [sys.executable, "-m", "deltaforge", "run", path, "--state-dir", folder / "state"],
         stdin=slave, stdout=slave, stderr=slave, env={**os.environ, "COLUMNS": str(columns), "LINES": "50", "TERM": "xterm"},
     )  # fmt: skip

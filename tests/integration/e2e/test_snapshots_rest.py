@@ -12,6 +12,7 @@ from deltaforge.cli import main
 from tests.databases import database_with
 from tests.integration.e2e.test_rest import ControlPlane, document
 from tests.pipelines import PipelineProcess, file_events, file_sink, wait_for
+from tests.processes import child
 from tests.screen import Screen
 from tests.trial import source_of
 
@@ -97,7 +98,7 @@ def tailed_until(condition):
     master, slave = pty.openpty()
     command = [sys.executable, "-m", "deltaforge", "tail", NAME]
     environment = {**os.environ, "COLUMNS": "150", "LINES": "50", "TERM": "xterm"}
-    process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
+    process = child(command, stdin=slave, stdout=slave, stderr=slave, env=environment)
     os.close(slave)
     screen = Screen(10_000)
     with os.fdopen(master, "rb", buffering=0) as terminal:

@@ -128,4 +128,4 @@ def test_a_new_certificate_is_shown_without_a_restart(exposed, tmp_path):
         except ssl.SSLCertVerificationError:
             return False
 
-    wait_for(is_new, 30)
+    wait_for(is_new)

@@ -247,9 +247,11 @@ def sentinel_port(tmp_path, pytestconfig, private_redis):
     settings.write_text(f"port {port}\nbind 127.0.0.1\nsentinel monitor main {server.host} {server.port} 1\n")
     binary = installed("redis", is_required=pytestconfig.getoption("--require-servers"))
     with subprocess.Popen([binary, settings, "--sentinel"], stdout=subprocess.DEVNULL) as process:
-        wait_until(lambda: answers(port))
-        yield port, server
-        process.kill()
+        try:
+            wait_until(lambda: answers(port))
+            yield port, server
+        finally:
+            process.kill()
 
 
 def answers(port):

@@ -54,7 +54,7 @@ def promote(database):
     server.stop()
     (server.process.folder / "data/recovery.signal").touch(mode=0o666)
     server.start("-c", "restore_command=false")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while database.rows("select pg_is_in_recovery()") != [(False,)]:
         assert time.monotonic() < deadline
 
@@ -154,7 +154,7 @@ def test_failover_slot_is_read_on_where_it_was_after_the_promotion(failover_slot
     reader, primary, standby, count = failover_slot
     reader.close()
     primary.execute(f"insert into t values ({count + 1}, 'unread')")
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not standby.rows("select 1 from t where v = 'unread'"):
         assert time.monotonic() < deadline
     with pytest.raises(SourceError, match="cannot be read before the promotion") as caught:

@@ -52,7 +52,7 @@ def run(cursor, script):
 def until_marker(reader):
     """The events before the next row of the marker."""
     events = []
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not events or events[-1].source.table != "marker":
         assert time.monotonic() < deadline, "no marker came"
         for batch in reader.stream.poll(0.1):

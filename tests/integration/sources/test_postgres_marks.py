@@ -79,7 +79,7 @@ def begun(database, *statements, **settings):
     return thread
 
 
-def wait_until(is_so, secs=20):
+def wait_until(is_so, secs=60):
     deadline = time.monotonic() + secs
     while not is_so():
         assert time.monotonic() < deadline
@@ -224,11 +224,15 @@ def test_idle_server_high_at_page_boundary(database, copy, monkeypatch):
     monkeypatch.setattr("deltaforge.sources.postgres.stream.IDLE_MOVE_SECS", 1e9)
     plan = copy.plan("t")
     copy.read(plan)  # what reading writes is written: pruned pages
-    database.execute("select pg_switch_wal()")
-    chunk = copy.read(plan)
-    assert chunk.high.lsn % (16 << 20) == 0
+
+    def at_boundary():
+        database.execute("select pg_switch_wal()")
+        chunk = copy.read(plan)
+        return chunk.high.lsn % (16 << 20) == 0 and chunk  # the server writes by itself every 15 seconds
+
+    chunk = wait_for(at_boundary)
     reached = PostgresPosition(0)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while reached.lsn < chunk.high.lsn:
         assert time.monotonic() < deadline
         copy.stream.hasten(chunk.high)

@@ -184,7 +184,7 @@ def test_the_end_of_the_log_of_a_quiet_server_is_flushed(postgres_database):
         have_flushed(connection)
         # by itself the server does so after 15 seconds
         flushed = "select pg_current_wal_flush_lsn() >= %s::pg_lsn"
-        wait_for(lambda: connection.execute(flushed, [end]).fetchone()[0], 5)
+        wait_for(lambda: connection.execute(flushed, [end]).fetchone()[0], 12)
 
 
 def test_changes_of_definitions_are_counted(database, copier):

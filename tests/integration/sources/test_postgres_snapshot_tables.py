@@ -34,7 +34,7 @@ def altered(server, name, value):
         def takes(statement, is_so):
             admin.execute(statement)
             admin.execute("select pg_reload_conf()")
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while (admin.execute(f"show {name}").fetchone()[0] == value) is not is_so:
                 assert time.monotonic() < deadline
                 time.sleep(0.01)

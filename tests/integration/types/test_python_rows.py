@@ -14,7 +14,7 @@ NATIVE = JsonEncoder(NativeEnvelope())
 
 def python_rows(reader, count):
     """What is counted once ``count`` events have been read and encoded."""
-    events, deadline = 0, time.monotonic() + 20
+    events, deadline = 0, time.monotonic() + 60
     while events < count:
         assert time.monotonic() < deadline, f"after {events} events no more came"
         for batch in reader.stream.poll(0.1):

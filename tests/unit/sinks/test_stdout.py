@@ -11,6 +11,7 @@ import pytest
 from deltaforge.core.errors import SinkError
 from deltaforge.sinks.stdout import StdoutSinkSpec
 from deltaforge.testing.sink_contract import context
+from tests.processes import child
 
 SCRIPT = """
 from deltaforge.core.errors import SinkError
@@ -51,7 +52,7 @@ def test_lines_of_several_processes_are_not_mixed():
     """A pipe takes a batch in pieces, so that another process comes to its turn in the middle of a line."""
     (reader, writer), (ready, beginning) = os.pipe(), os.pipe()
     command = [sys.executable, "-c", SCRIPT, "tells"]
-    processes = [subprocess.Popen(command, stdout=writer, stderr=beginning) for _ in range(2)]
+    processes = [child(command, stdout=writer, stderr=beginning) for _ in range(2)]
     os.close(writer)
     with os.fdopen(reader, "rb") as pipe, os.fdopen(ready, "rb") as begun:
         assert begun.read(len(processes)) == b".."
