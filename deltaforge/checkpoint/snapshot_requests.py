@@ -6,15 +6,13 @@ it. It is removed once a state is saved that knows the job. So a crash in betwee
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from deltaforge.checkpoint.durable import sync_folder, write_durably
-from deltaforge.core.errors import CheckpointError
-from deltaforge.core.snapshot import SnapshotJob
+from deltaforge.checkpoint.job_files import JobFiles
+from deltaforge.core.snapshot import JobChange, JobStatus, SnapshotJob, TableCopy
 from deltaforge.core.snapshot_view import job_view
 
 
@@ -40,22 +38,28 @@ class SnapshotRequest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     requested_ms: int = 0
     v: int = 1
 
-    def view(self) -> dict[str, Any]:
-        """As a job that no process has taken so far; its tables are the patterns."""
-        job = SnapshotJob(
+    def job(self, tables: tuple[TableCopy, ...] = (), status: JobStatus = "running", **more: Any) -> SnapshotJob:
+        """The job that it asks for, of these tables."""
+        return SnapshotJob(
             self.id,
             "ad_hoc",
-            (),
+            tables,
+            status,
             where=self.where,
             sinks=self.sinks,
             max_rows_per_second=self.max_rows_per_second,
             truncate_first=self.truncate_first,
             requested_ms=self.requested_ms,
+            **more,
         )
-        return {**job_view(job), "status": "requested", "patterns": list(self.tables)}
+
+    def view(self, change: JobChange | None = None) -> dict[str, Any]:
+        """As a job that no process has taken so far; its tables are the patterns. ``change``: of it, since."""
+        status = "requested" if change is None or change.status == "running" else change.status
+        return {**job_view(self.job()), "status": status, "patterns": list(self.tables)}
 
 
-_decoder = msgspec.json.Decoder(SnapshotRequest)
+_files = JobFiles(SnapshotRequest, "request")
 
 
 def write_snapshot_request(folder: Path, request: SnapshotRequest) -> None:
@@ -68,13 +72,7 @@ def write_snapshot_request(folder: Path, request: SnapshotRequest) -> None:
     Raises:
         CheckpointError: It cannot be written.
     """
-    try:
-        if not folder.is_dir():
-            folder.mkdir(mode=0o700, exist_ok=True)
-            sync_folder(folder.parent)
-        write_durably(_path(folder, request.id), msgspec.json.encode(request))
-    except OSError as exc:
-        raise CheckpointError(f"the snapshot cannot be noted in {folder.name}: {os.strerror(exc.errno or 0)}") from exc
+    _files.write(folder, request)
 
 
 def read_snapshot_requests(folder: Path) -> list[SnapshotRequest]:
@@ -83,33 +81,9 @@ def read_snapshot_requests(folder: Path) -> list[SnapshotRequest]:
     Raises:
         CheckpointError: A file cannot be read.
     """
-    found = []
-    for path in folder.glob("*.json"):
-        try:
-            found.append(_decoder.decode(path.read_bytes()))
-        except FileNotFoundError:
-            continue  # its job was saved meanwhile
-        except (OSError, msgspec.MsgspecError) as exc:
-            raise CheckpointError(
-                f"the request {path.name} of a snapshot cannot be read: {exc}", hint=f"remove {path} and ask again"
-            ) from exc
-        if found[-1].v != 1:
-            raise CheckpointError(f"the request {path.name} of a snapshot has another version than 1")
-    return sorted(found, key=lambda request: (request.requested_ms, request.id))
+    return sorted(_files.read(folder), key=lambda request: (request.requested_ms, request.id))
 
 
 def remove_snapshot_request(folder: Path, job_id: str) -> bool:
     """The request is saved, or not wanted any more: forget it. Whether there was one."""
-    path = _path(folder, job_id)
-    try:
-        path.unlink()
-    except FileNotFoundError:
-        return False
-    sync_folder(folder)
-    return True
-
-
-def _path(folder: Path, job_id: str) -> Path:
-    if not job_id.isalnum() or not job_id.isascii():
-        raise CheckpointError(f"{job_id[:64]!r} is not the id of a snapshot")
-    return folder / f"{job_id}.json"
+    return _files.remove(folder, job_id)

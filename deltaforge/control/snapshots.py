@@ -6,18 +6,14 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import Field, ValidationError
 
 from deltaforge.checkpoint.reader import read_source_states, source_key
-from deltaforge.checkpoint.snapshot_requests import (
-    SnapshotRequest,
-    read_snapshot_requests,
-    remove_snapshot_request,
-    write_snapshot_request,
-)
+from deltaforge.checkpoint.snapshot_changes import new_change, read_snapshot_changes, write_snapshot_change
+from deltaforge.checkpoint.snapshot_requests import SnapshotRequest, read_snapshot_requests, write_snapshot_request
 from deltaforge.config.model import StrictModel
 from deltaforge.config.patterns import TablePattern
 from deltaforge.config.steps import path_text
@@ -26,10 +22,11 @@ from deltaforge.control.options import ServeOptions
 from deltaforge.control.shards import said_of, shard_asked, shards_of
 from deltaforge.core.errors import BusyError, ControlError, NotFoundError, SpecError
 from deltaforge.core.lanes import ONE_LOG
-from deltaforge.core.snapshot import JobStatus
+from deltaforge.core.snapshot import JobChange, JobStatus, SnapshotState
 from deltaforge.core.snapshot_view import state_views
 from deltaforge.runtime.paths import PipelinePaths
-from deltaforge.runtime.snapshot_control import SnapshotChange
+from deltaforge.runtime.snapshot_control import STATUS_AFTER, SnapshotChange
+from deltaforge.sources.snapshot import states
 from deltaforge.spec import PipelineSpec
 from deltaforge.spec.faults import Fault, error_of, split_unknown
 
@@ -44,7 +41,6 @@ MAX_TABLES = 1000
 MAX_WHERE_CHARS = 16_384
 MAX_RATE = 1_000_000_000
 IS_OVER = frozenset(get_args(JobStatus)) - {"running", "paused"}
-_DONE = {"pause": "paused", "resume": "running", "cancel": "cancelled"}
 
 
 class SnapshotBody(StrictModel):
@@ -116,26 +112,43 @@ class SnapshotService:
 
 async def snapshot_views(paths: PipelinePaths, shards: Sequence[str] = (ONE_LOG,)) -> list[dict[str, Any]]:
     """The jobs of a pipeline: those that are not over in their order, then the others, the newest first. From its
-    process; if none runs, as they were saved, and what waits for the next start. Shard by shard.
+    process; if none runs, as they were saved and changed since, and what waits for the next start. Shard by shard.
 
     Raises:
         BusyError: Its process does not answer.
         CheckpointError: What is saved cannot be read.
     """
     jobs = await _live_views(paths)
+    asked = {shard: await asyncio.to_thread(_asked, paths.of_log(shard)) for shard in shards}
     if jobs is None:
-        states = await asyncio.to_thread(read_source_states, paths.recovery)
-        of_shards = {shard: state.snapshot for shard in shards if (state := states.get(source_key(shard))) is not None}
-        jobs = [{**job, **said_of(shard)} for shard, state in of_shards.items() for job in state_views(state)]
+        saved = await asyncio.to_thread(read_source_states, paths.recovery)
+        of_shards = {shard: state.snapshot for shard in shards if (state := saved.get(source_key(shard))) is not None}
+        jobs = [
+            {**job, **said_of(shard)}
+            for shard, state in of_shards.items()
+            for job in state_views(state and _changed(state, asked[shard][1].values()))
+        ]
     known = {job["id"] for job in jobs}
-    asked = [(shard, each) for shard in shards for each in await asyncio.to_thread(_asked, paths.of_log(shard))]
-    waiting = [{**request.view(), **said_of(shard)} for shard, request in asked if request.id not in known]
+    waiting = [
+        {**request.view(changes.get(request.id)), **said_of(shard)}
+        for shard, (requests, changes) in asked.items()
+        for request in requests
+        if request.id not in known
+    ]
     going_on = [job for job in jobs if job["status"] not in IS_OVER]
-    return [*going_on, *waiting, *(job for job in jobs if job["status"] in IS_OVER)]
+    ended = [job for job in jobs if job["status"] in IS_OVER]
+    return sorted([*going_on, *waiting, *ended], key=lambda job: job["status"] in IS_OVER)
 
 
-def _asked(paths: PipelinePaths) -> list[SnapshotRequest]:
-    return read_snapshot_requests(paths.snapshot_requests)
+def _asked(paths: PipelinePaths) -> tuple[list[SnapshotRequest], dict[str, JobChange]]:
+    """What waits for the next start of a log."""
+    return read_snapshot_requests(paths.snapshot_requests), read_snapshot_changes(paths.snapshot_changes)
+
+
+def _changed(state: SnapshotState, changes: Iterable[JobChange]) -> SnapshotState:
+    for change in changes:
+        state = states.changed(state, change)
+    return state
 
 
 async def snapshot_view(paths: PipelinePaths, job_id: str, shards: Sequence[str] = (ONE_LOG,)) -> dict[str, Any]:
@@ -182,28 +195,29 @@ async def request_snapshot(document: PipelineSpec, paths: PipelinePaths, body: A
 async def change_snapshot(
     paths: PipelinePaths, job_id: str, change: SnapshotChange, shards: Sequence[str] = (ONE_LOG,)
 ) -> dict[str, Any]:
-    """Pause, resume or cancel a job.
+    """Pause, resume or cancel a job: by the process of the pipeline, or by its next one. On disk when this returns.
 
     Raises:
         NotFoundError: There is none of that id.
-        ControlError: It is over, or no process runs that could do so.
-        BusyError: The process does not answer.
+        ControlError: It is over, or its process would not know it after a restart.
+        BusyError: The process does not answer; it may have done it all the same.
+        CheckpointError: The change cannot be written, or what is saved cannot be read.
     """
-    if child.is_alive(paths):
-        job: dict[str, Any] = (await _ask(paths, f"snapshot_{change}", id=job_id))["job"]
-        return job
-    job = await snapshot_view(paths, job_id, shards)
-    if job["status"] == "requested" and change == "cancel":
-        of_log = paths.of_log(job.get("shard", ONE_LOG))
-        await asyncio.to_thread(remove_snapshot_request, of_log.snapshot_requests, job_id)
-        return {**job, "status": "cancelled"}
-    if job["status"] == _DONE[change]:
-        return job
-    if job["status"] in IS_OVER:
-        raise ControlError(f"snapshot {job_id} is {job['status']}")
-    raise ControlError(
-        f"pipeline {paths.name} does not run: its snapshots stay as they are", hint="resume the pipeline first"
-    )
+    if not child.is_alive(paths):
+        job = await snapshot_view(paths, job_id, shards)
+        wanted = STATUS_AFTER[change]
+        if job["status"] == wanted:
+            return job
+        if job["status"] in IS_OVER:
+            raise ControlError(f"snapshot {job_id} is {job['status']}")
+        folder = paths.of_log(job.get("shard", ONE_LOG)).snapshot_changes
+        await asyncio.to_thread(write_snapshot_change, folder, new_change(job_id, wanted))
+        log.info("snapshot %s of pipeline %s will be %s at its next start", job_id, paths.name, wanted)
+        if not child.is_alive(paths):
+            return await snapshot_view(paths, job_id, shards)
+    # also of a process that began just now: it may have looked for changes before there was this one
+    changed: dict[str, Any] = (await _ask(paths, f"snapshot_{change}", id=job_id))["job"]
+    return changed
 
 
 def request_from_body(body: Any, document: PipelineSpec) -> SnapshotRequest:

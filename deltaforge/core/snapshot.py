@@ -66,7 +66,7 @@ class TableCopy(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class SnapshotJob(msgspec.Struct, frozen=True, omit_defaults=True):
     """One request to copy tables. ``where``: which rows, None: all. ``sinks``: ids of those that get them, None: all.
-    Times are in milliseconds since the epoch, 0: not yet.
+    Times are in milliseconds since the epoch, 0: not yet. ``change_id``: of the :class:`JobChange` that it saw last.
     """
 
     id: str
@@ -81,6 +81,23 @@ class SnapshotJob(msgspec.Struct, frozen=True, omit_defaults=True):
     began_ms: int = 0
     ended_ms: int = 0
     error: str | None = None
+    change_id: str = ""
+
+
+class JobChange(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody asked for last of a job: to be paused, to run again, or to be cancelled.
+
+    Attributes:
+        id: Of the job.
+        change_id: Of this; a saved job that has it has seen it.
+        asked_ms: When, in milliseconds since the epoch.
+    """
+
+    id: str
+    change_id: str
+    status: Literal["running", "paused", "cancelled"]
+    asked_ms: int
+    v: int = 1
 
 
 class SnapshotState(msgspec.Struct, frozen=True, omit_defaults=True):

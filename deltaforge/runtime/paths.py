@@ -35,8 +35,8 @@ class PipelinePaths:
     Args:
         state_dir: The engine's state directory; may not exist yet.
         name: ``metadata.name``.
-        lane: Whose files :attr:`started`, :attr:`first_position`, :attr:`reset`, :attr:`snapshot_requests` are, those
-            of its log, and :attr:`first_delivery`, :attr:`spools`.
+        lane: Whose files :attr:`started`, :attr:`first_position`, :attr:`reset`, :attr:`snapshot_requests` and
+            :attr:`snapshot_changes` are, those of its log, and :attr:`first_delivery`, :attr:`spools`.
     """
 
     state_dir: Path
@@ -114,6 +114,11 @@ class PipelinePaths:
     def snapshot_requests(self) -> Path:
         """Snapshots that were asked for and are in no saved state so far; made when there is one."""
         return self.log_root / "snapshot_requests"
+
+    @property
+    def snapshot_changes(self) -> Path:
+        """What was asked for last of snapshots, and is in no saved state so far; made when there is something."""
+        return self.log_root / "snapshot_changes"
 
     @property
     def unmarked(self) -> Path:

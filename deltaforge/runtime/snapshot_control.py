@@ -7,6 +7,11 @@ from typing import Any, Literal, Protocol
 from deltaforge.checkpoint.snapshot_requests import SnapshotRequest
 
 SnapshotChange = Literal["pause", "resume", "cancel"]
+STATUS_AFTER: dict[SnapshotChange, Literal["paused", "running", "cancelled"]] = {
+    "pause": "paused",
+    "resume": "running",
+    "cancel": "cancelled",
+}
 
 
 class SnapshotControl(Protocol):
@@ -26,9 +31,10 @@ class SnapshotControl(Protocol):
         """
 
     def change(self, job_id: str, change: SnapshotChange) -> dict[str, Any]:
-        """Pause, resume or cancel a job; what it is already stays as it is.
+        """Pause, resume or cancel a job, which is on disk when this returns; what it is already stays as it is.
 
         Raises:
             NotFoundError: There is no such job.
-            ControlError: It is over.
+            ControlError: It is over, or a restart would not know it.
+            CheckpointError: The change cannot be written.
         """

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from deltaforge.checkpoint.snapshot_changes import SnapshotChanges, new_change
 from deltaforge.checkpoint.snapshot_requests import (
     SnapshotRequest,
     read_snapshot_requests,
@@ -23,10 +24,10 @@ from deltaforge.config.patterns import TablePatterns
 from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import ControlError, DeltaForgeError, NotFoundError, SourceError, SpecError
 from deltaforge.core.retry import SOURCE_RECONNECT
-from deltaforge.core.snapshot import JobKind, SnapshotJob, SnapshotState, TableCopy
+from deltaforge.core.snapshot import JobChange, JobKind, SnapshotJob, SnapshotState, TableCopy
 from deltaforge.observability.threads import show_thread_name
 from deltaforge.runtime.run_info import RunInfo
-from deltaforge.runtime.snapshot_control import SnapshotChange
+from deltaforge.runtime.snapshot_control import STATUS_AFTER, SnapshotChange
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.snapshot.base import ChunkReader
 from deltaforge.sources.snapshot.snapshots import Snapshots
@@ -59,7 +60,10 @@ class SnapshotJobs:
         config = info.spec.spec.source.config.snapshot
         self._copies_new = config is not None and config.mode != "never"
         self._saved: SnapshotState | None = None
-        self._lock = threading.Lock()  # a request becomes one job
+        self._lock = threading.Lock()  # a request becomes one job, and what is on disk last of a job is so in memory
+        self._changes = SnapshotChanges(info.paths.snapshot_changes)
+        for change in self._changes.all():
+            self._take(change)
         self._is_closing = False
         self._wakes = threading.Event()
         self._thread = threading.Thread(target=self._look, name=f"tables-{info.source_id}", daemon=True)
@@ -73,6 +77,7 @@ class SnapshotJobs:
         self._saved = state
         self._ahead.saved = state.number
         self._snapshots.saved(state)
+        self._changes.saved(state)
         for job in _jobs(state):
             if self._pending.pop(job.id, None) is not None:
                 remove_snapshot_request(self._folder, job.id)
@@ -80,7 +85,8 @@ class SnapshotJobs:
     def views(self) -> list[dict[str, Any]]:
         views = self._snapshots.view()
         known = {view["id"] for view in views}
-        return [*views, *(request.view() for id_, request in list(self._pending.items()) if id_ not in known)]
+        waiting = [request for id_, request in list(self._pending.items()) if id_ not in known]
+        return [*views, *(request.view(self._changes.of(request.id)) for request in waiting)]
 
     def request(self, request: SnapshotRequest) -> dict[str, Any]:
         if request.id not in self._pending and not self._has(request.id):
@@ -95,18 +101,17 @@ class SnapshotJobs:
         return self._view(request.id)
 
     def change(self, job_id: str, change: SnapshotChange) -> dict[str, Any]:
-        view = self._view(job_id)
-        if view["status"] in ("completed", "failed", "cancelled"):
-            raise ControlError(f"snapshot {job_id} is over: {view['status']}")
-        if view["status"] == "requested":
-            raise ControlError(f"snapshot {job_id} has not begun", hint="ask again once the source is connected")
-        if change == "pause":
-            self._snapshots.pause(job_id)
-        elif change == "resume":
-            self._snapshots.resume(job_id)
-        else:
-            self._snapshots.cancel(job_id)
-        return self._view(job_id)
+        with self._lock:
+            status, wanted = self._view(job_id)["status"], STATUS_AFTER[change]
+            if status in ("completed", "failed", "cancelled"):
+                raise ControlError(f"snapshot {job_id} is over: {status}")
+            if status != wanted:
+                if job_id not in self._pending and not self._is_saved(job_id):
+                    raise ControlError(f"snapshot {job_id} has not begun", hint="ask again in a moment")
+                noted = new_change(job_id, wanted)
+                self._changes.note(noted)
+                self._take(noted)
+            return self._view(job_id)
 
     def look(self) -> None:
         """Ask the catalog for new tables now. Does not wait for the answer."""
@@ -119,11 +124,26 @@ class SnapshotJobs:
         if self._thread.is_alive():
             self._thread.join(timeout_secs)
 
+    def _take(self, change: JobChange) -> None:
+        """Have a job be as it is asked for; one that waits for its tables is so from its beginning on."""
+        if not self._has(change.id) and change.id in self._pending:
+            if change.status == "cancelled":
+                self._snapshots.request(_as_asked(self._pending[change.id].job(), change))
+            return
+        try:
+            self._snapshots.change(change)
+        except DeltaForgeError:
+            log.info("what was asked for of snapshot %s is moot: the snapshot is over or gone", change.id)
+            self._changes.forget(change)
+
     def _view(self, job_id: str) -> dict[str, Any]:
         view = next((view for view in self.views() if view["id"] == job_id), None)
         if view is None:
             raise NotFoundError(f"pipeline {self._info.name} has no snapshot {job_id}")
         return view
+
+    def _is_saved(self, job_id: str) -> bool:
+        return self._saved is not None and any(job.id == job_id for job in _jobs(self._saved))
 
     def _has(self, job_id: str) -> bool:
         return any(job.id == job_id for job in _jobs(self._snapshots.state))
@@ -183,7 +203,8 @@ class SnapshotJobs:
         for request in asked:
             with self._lock:
                 if request.id in self._pending and not self._has(request.id):
-                    self._snapshots.request(_job_or_failure(request, tables))
+                    job, change = _job_or_failure(request, tables), self._changes.of(request.id)
+                    self._snapshots.request(_as_asked(job, change) if change is not None else job)
         if old is not None and (new := [table for table in tables if table not in old]):
             log.info("new tables are copied: %s", ", ".join(map(".".join, new)))
             self._snapshots.request(msgspec.structs.replace(new_job("new_table"), tables=_copies(new)))
@@ -220,29 +241,19 @@ def _job_of(request: SnapshotRequest, tables: list[TableName]) -> SnapshotJob:
     meant = [table for table in tables if patterns.matches(*table)]
     if not meant:
         raise SpecError(f"no captured table matches {', '.join(request.tables) or '*'}", path="tables")
-    return SnapshotJob(
-        request.id,
-        "ad_hoc",
-        _copies(meant),
-        where=request.where,
-        sinks=request.sinks,
-        max_rows_per_second=request.max_rows_per_second,
-        truncate_first=request.truncate_first,
-        requested_ms=request.requested_ms,
-    )
+    return request.job(_copies(meant))
 
 
 def _job_or_failure(request: SnapshotRequest, tables: list[TableName]) -> SnapshotJob:
     try:
         return _job_of(request, tables)
     except SpecError as error:
-        ended_ms = round(time.time() * 1000)
-        return SnapshotJob(
-            request.id,
-            "ad_hoc",
-            (),
-            "failed",
-            requested_ms=request.requested_ms,
-            ended_ms=ended_ms,
-            error=error.message,
-        )
+        return request.job(status="failed", ended_ms=round(time.time() * 1000), error=error.message)
+
+
+def _as_asked(job: SnapshotJob, change: JobChange) -> SnapshotJob:
+    """A job that has not begun, after a change; one that has failed already stays so."""
+    if job.status == "failed":
+        return job
+    ended_ms = change.asked_ms if change.status == "cancelled" else 0
+    return msgspec.structs.replace(job, status=change.status, change_id=change.change_id, ended_ms=ended_ms)

@@ -17,7 +17,7 @@ from deltaforge.core.errors import ControlError, DeltaForgeError, NotFoundError
 from deltaforge.core.positions import Position
 from deltaforge.core.resume import transaction_of
 from deltaforge.core.retry import Retry, retry_of
-from deltaforge.core.snapshot import ChunkMark, JobStatus, SnapshotJob, SnapshotState
+from deltaforge.core.snapshot import ChunkMark, JobChange, SnapshotJob, SnapshotState
 from deltaforge.core.snapshot_view import job_view
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.schema.registry import TableName
@@ -306,33 +306,19 @@ class Snapshots:
         with self._changed:
             self._ledger.set(states.requested(self._ledger.state, job))
 
-    def pause(self, job_id: str) -> None:
-        """Read and deliver nothing more of a job for now. The next one runs meanwhile.
+    def change(self, change: JobChange) -> None:
+        """Pause a job, so that nothing more of it is read or delivered for now and the next one runs; go on with it; or
+        end it. What was copied stays at the sinks.
 
         Raises:
             NotFoundError: There is no such job.
             ControlError: It is over.
         """
-        self._set_status(job_id, "paused")
-
-    def resume(self, job_id: str) -> None:
-        """Go on with a paused job.
-
-        Raises:
-            NotFoundError, ControlError: As :meth:`pause`.
-        """
-        self._set_status(job_id, "running")
-
-    def cancel(self, job_id: str) -> None:
-        """End a job. What was copied stays at the sinks.
-
-        Raises:
-            NotFoundError, ControlError: As :meth:`pause`.
-        """
         with self._changed:
-            self._check(job_id)
-            self._stop(job_id)
-            self._ledger.set(states.ended(self._ledger.state, job_id, "cancelled", self._ledger.now_ms()))
+            self._check(change.id)
+            if change.status != "running":
+                self._stop(change.id)
+            self._ledger.set(states.changed(self._ledger.state, change))
 
     def view(self) -> list[dict[str, Any]]:
         """All jobs as people see them: those that are not over in their order, then the others, the newest first."""
@@ -369,13 +355,6 @@ class Snapshots:
         deadline = time.monotonic() + timeout_secs
         for worker in workers:
             worker.join(max(0.0, deadline - time.monotonic()))
-
-    def _set_status(self, job_id: str, status: JobStatus) -> None:
-        with self._changed:
-            self._check(job_id)
-            if status == "paused":
-                self._stop(job_id)
-            self._ledger.set(states.with_status(self._ledger.state, job_id, status))
 
     def _check(self, job_id: str) -> None:
         job = states.job_of(self._ledger.state, job_id)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from deltaforge.core.snapshot import ChunkMark, JobStatus, SnapshotJob, SnapshotState, Stripe, TableCopy
+from deltaforge.core.snapshot import ChunkMark, JobChange, JobStatus, SnapshotJob, SnapshotState, Stripe, TableCopy
 from deltaforge.schema.registry import TableName
 from deltaforge.sources.snapshot.base import TablePlan
 
@@ -61,9 +61,15 @@ def numbered(state: SnapshotState, number: int) -> SnapshotState:
     return replace(state, number=number)
 
 
-def with_status(state: SnapshotState, job_id: str, status: JobStatus) -> SnapshotState:
-    """A job that is not over is paused, or runs again."""
-    return replace(state, jobs=tuple(replace(job, status=status) if job.id == job_id else job for job in state.jobs))
+def changed(state: SnapshotState, change: JobChange) -> SnapshotState:
+    """A job is paused, runs again, or is cancelled; one that is over, or has seen the change, stays as it is."""
+    job = next((job for job in state.jobs if job.id == change.id), None)
+    if job is None or job.change_id == change.change_id:
+        return state
+    if change.status == "cancelled":
+        seen = with_job(state, replace(job, change_id=change.change_id))
+        return ended(seen, job.id, "cancelled", change.asked_ms)
+    return with_job(state, replace(job, change_id=change.change_id, status=change.status))
 
 
 def ended(state: SnapshotState, job_id: str, status: JobStatus, now_ms: int, error: str | None = None) -> SnapshotState:

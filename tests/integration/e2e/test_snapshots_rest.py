@@ -109,6 +109,37 @@ def tailed_until(condition):
     return screen.rows
 
 
+def change_while_stopped(plane, job_id, table):
+    """Of a pipeline that does not run, snapshots are what was asked for last: now, at the next start, after a reset."""
+
+    def found():
+        return {job["id"]: job["status"] for job in plane.call("GET", PATH)[1] if job["kind"] == "ad_hoc"}
+
+    assert plane.call("POST", f"/pipelines/{NAME}/stop")[0] == 200
+    before = found()
+    waiting, dropped = (plane.call("POST", PATH, {"tables": [table]})[1]["id"] for _ in range(2))
+    for job, change, status in (
+        (job_id, "pause", "paused"),
+        (job_id, "resume", "running"),
+        (job_id, "pause", "paused"),
+        (waiting, "pause", "paused"),
+        (waiting, "resume", "requested"),
+        (waiting, "pause", "paused"),
+    ):
+        assert plane.call("POST", f"{PATH}/{job}/{change}") == (200, plane.call("GET", f"{PATH}/{job}")[1])
+        assert found()[job] == status
+    assert plane.call("DELETE", f"{PATH}/{dropped}")[1]["status"] == "cancelled"
+    assert plane.call("POST", f"{PATH}/{dropped}/resume")[0] == 409
+    assert plane.call("POST", f"{PATH}/nothing/pause")[0] == 404
+    want = {**before, job_id: "paused", waiting: "paused", dropped: "cancelled"}
+    assert found() == want
+    assert plane.call("POST", f"/pipelines/{NAME}/checkpoints/reset", {"to": "latest"})[0] == 200
+    assert plane.call("POST", f"/pipelines/{NAME}/resume")[0] == 200
+    wait_for(lambda: found() == want)
+    assert plane.call("DELETE", f"{PATH}/{waiting}")[1]["status"] == "cancelled"
+    assert plane.call("POST", f"{PATH}/{job_id}/resume")[1]["status"] == "running"
+
+
 def test_a_snapshot_is_paused_resumed_and_cancelled(plane, database, tmp_path):
     numbers = ", ".join(f"({n})" for n in range(3, 3000))
     database.execute(f"insert into u values {numbers}")
@@ -128,6 +159,7 @@ def test_a_snapshot_is_paused_resumed_and_cancelled(plane, database, tmp_path):
     (shown,) = plane.call("GET", f"/pipelines/{NAME}")[1]["ops"]["snapshots"]
     assert (shown["id"], shown["status"]) == (slow["id"], "paused")
     assert plane.call("POST", f"{PATH}/{slow['id']}/resume")[1]["status"] == "running"
+    change_while_stopped(plane, slow["id"], u)
     status, gone = plane.call("DELETE", f"{PATH}/{slow['id']}")
     assert (status, gone["status"]) == (200, "cancelled")
     assert plane.call("POST", f"{PATH}/{slow['id']}/resume")[0] == 409

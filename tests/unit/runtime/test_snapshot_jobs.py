@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from deltaforge.checkpoint.snapshot_changes import new_change, read_snapshot_changes, write_snapshot_change
 from deltaforge.checkpoint.snapshot_requests import SnapshotRequest, read_snapshot_requests, write_snapshot_request
 from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import ControlError, NotFoundError, SourceError, SpecError
@@ -106,6 +107,47 @@ def test_jobs_are_paused_resumed_and_cancelled(jobs_of):
         jobs.change("1a", "pause")
     with pytest.raises(NotFoundError):
         jobs.change("2b", "pause")
+
+
+def test_a_change_is_on_disk_until_it_is_saved_and_a_start_begins_with_it(jobs_of, tmp_path):
+    state = SnapshotState(0, tuple(SnapshotJob(name, "initial", ()) for name in ("a1", "b2", "c3", "e5")))
+    jobs, snapshots, _ = jobs_of(Catalog(("shop", "orders")), state)
+    folder = PipelinePaths(tmp_path, "p").snapshot_changes
+    with pytest.raises(ControlError, match="has not begun"):  # a restart would make another one instead
+        jobs.change("a1", "pause")
+    jobs.saved(state)
+    jobs.request(SnapshotRequest(id="d4", tables=("orders",)))
+    for job_id, change in (("a1", "pause"), ("b2", "cancel"), ("d4", "pause"), ("e5", "pause"), ("e5", "resume")):
+        jobs.change(job_id, change)
+    write_snapshot_change(folder, new_change("gone", "paused"))
+    want = {"a1": "paused", "b2": "cancelled", "c3": "running", "d4": "paused", "e5": "running"}
+    again, snapshots, _ = jobs_of(Catalog(("shop", "orders")), state)  # what was saved last
+    wait_until(lambda: {view["id"]: view["status"] for view in again.views()} == want)
+    wait_until(lambda: [job.id for job in snapshots.state.jobs] == ["a1", "c3", "e5", "d4"])
+    again.saved(state)
+    assert read_snapshot_changes(folder).keys() == {"a1", "b2", "d4", "e5"}
+    again.saved(snapshots.state)
+    assert not read_snapshot_changes(folder)
+
+
+def test_what_waits_for_its_tables_is_paused_and_cancelled_before_it_has_any(jobs_of, tmp_path):
+    catalog = Catalog()
+    catalog.fault = SourceError("nobody there", kind="connect")
+    folder = PipelinePaths(tmp_path, "p").snapshot_requests
+    folder.mkdir(parents=True)
+    for number, job_id in enumerate(("1a", "2b", "3c")):
+        write_snapshot_request(folder, SnapshotRequest(id=job_id, tables=("orders",), requested_ms=number))
+    write_snapshot_change(folder.with_name("snapshot_changes"), new_change("3c", "cancelled"))
+    jobs, snapshots, _ = jobs_of(catalog)
+    found = [jobs.change("1a", change)["status"] for change in ("pause", "resume", "pause")]
+    assert found == ["paused", "requested", "paused"]
+    assert jobs.change("2b", "cancel")["status"] == "cancelled"
+    shown = {view["id"]: view["status"] for view in jobs.views()}
+    assert shown == {"1a": "paused", "2b": "cancelled", "3c": "cancelled"}
+    catalog.fault, catalog.tables_there = None, [("shop", "orders")]
+    jobs.look()
+    wait_until(lambda: [(job.id, job.status) for job in snapshots.state.jobs] == [("1a", "paused")])
+    assert {(job.id, job.status) for job in snapshots.state.ended} == {("2b", "cancelled"), ("3c", "cancelled")}
 
 
 def test_what_was_asked_for_while_nothing_ran_is_taken_once_the_source_answers(jobs_of, tmp_path):

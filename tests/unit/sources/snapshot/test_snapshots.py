@@ -12,7 +12,7 @@ from deltaforge.core.event import EventIds
 from deltaforge.core.positions import PostgresPosition
 from deltaforge.core.resume import SinkProgress
 from deltaforge.core.retry import Backoff
-from deltaforge.core.snapshot import ChunkMark, SnapshotJob, SnapshotState, Stripe, TableCopy
+from deltaforge.core.snapshot import ChunkMark, JobChange, SnapshotJob, SnapshotState, Stripe, TableCopy
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sources.base import SnapshotConfig
 from deltaforge.sources.reader import LogReader
@@ -262,27 +262,31 @@ def test_a_table_that_was_changed_is_planned_again_and_begins_again(run):
     assert (ended.tables[0].row_count, ended.tables[0].planned_count) == (5, 2)
 
 
+def change(job_id, status):
+    return JobChange(id=job_id, change_id=f"{job_id} {status}", status=status, asked_ms=1)
+
+
 def test_pause_resume_and_cancel(run):
     reader = ScriptedReader({A: 1000})
     copy = run(reader, config=SnapshotConfig(chunk_size=1, max_rows_per_second=500))
     copy.snapshots.request(job("j"))
     copy.snapshots.request(job("k", B))
     copy.take(lambda: len(copy.chunks) >= 3)
-    copy.snapshots.pause("j")
+    copy.snapshots.change(change("j", "paused"))
     copy.take(lambda: [ended.id for ended in copy.snapshots.state.ended] == ["k"])  # the next one runs meanwhile
     count = len(copy.chunks)
     assert [view["status"] for view in copy.snapshots.view()] == ["paused", "failed"]
-    copy.snapshots.resume("j")
+    copy.snapshots.change(change("j", "running"))
     copy.take(lambda: len(copy.chunks) > count + 2)
     lows = [int(mark.low or 0) for mark in copy.chunks]
     assert lows == list(range(len(lows)))  # it goes on where it was
-    copy.snapshots.cancel("j")
+    copy.snapshots.change(change("j", "cancelled"))
     assert copy.take_all().status == "cancelled"
     assert not any(mark.number > copy.snapshots.state.number for mark in copy.chunks)
     with pytest.raises(ControlError, match="it is cancelled"):
-        copy.snapshots.resume("j")
+        copy.snapshots.change(change("j", "running"))
     with pytest.raises(NotFoundError):
-        copy.snapshots.pause("x")
+        copy.snapshots.change(change("x", "paused"))
 
 
 def test_a_restart_goes_on_behind_the_last_cursor(run):
