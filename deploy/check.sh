@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
 # check.sh: what `make test` cannot check of deploy/, because it needs a tool that is not in a Python environment.
-# A tool that is missing is said, and no failure; DEPLOY_CHECK_REQUIRE="docker helm systemd" makes it one.
+# A tool that is missing is said, and no failure; DEPLOY_CHECK_REQUIRE="docker helm cluster systemd" makes it one.
 #   docker   `docker compose` or docker-compose (DOCKER_COMPOSE names a program): the compose file as it is understood
 #   helm     (HELM names a program; with Go: go install helm.sh/helm/v3/cmd/helm@v3.22.0): the charts, linted, rendered in each of
 #            their forms, and each object held against the schemas of Kubernetes, which kubernetes-validate ships
+#   cluster  (DEPLOY_CHECK_KUBECONFIG names a file): an API server that has the kinds of the Prometheus operator is asked whether it
+#            takes what the charts render to; nothing is made
 #   systemd  systemd-analyze: the units, and how exposed they leave the machine
 # and zizmor and cibuildwheel on the workflow files, from the environment of the project.
 set -euo pipefail
@@ -47,6 +49,17 @@ check_chart() {
     --values helm/cases/deltaforge-cluster/least.yaml --set processes=1
 }
 
+check_cluster() {
+  { [ -n "${DEPLOY_CHECK_KUBECONFIG:-}" ] && command -v "$HELM" >/dev/null; } || { MISSING+=(cluster); return; }
+  section "charts: $HELM install --dry-run=server"
+  local form
+  for form in helm/cases/*/*.yaml; do
+    "$HELM" install trial "helm/$(basename "$(dirname "$form")")" --kubeconfig "$DEPLOY_CHECK_KUBECONFIG" --namespace default \
+      --values "$form" --dry-run=server > "$TMP/said" 2>&1 || { tail -n 5 "$TMP/said" >&2; return 1; }
+    echo "taken: $form"
+  done
+}
+
 refuses() {
   local what=$1 chart=$2 says=$3; shift 3
   if "$HELM" template trial "$chart" --kube-version 1.34.0 "$@" >"$TMP/open" 2>&1; then
@@ -79,6 +92,7 @@ check_workflows() {
 
 check_compose
 check_chart
+check_cluster
 check_unit
 check_workflows
 
