@@ -197,12 +197,13 @@ class Batch:
         reader_count: How many sinks have yet to call :meth:`release`; the encoded values stay until then.
         chunk: Which part of a snapshot its rows are; None: changes of the log. A chunk is never cut or joined.
         snapshot: The snapshots of the source once this batch and all before it are safe; None: as they were.
+        turn: Ends when nobody holds it any more: the batch, and what was made of it, until sinks have written them.
         packed: What it becomes on the way to another process, once that was asked for; see ``runtime/crossing.py``.
     """
 
     __slots__ = (
         "_encoded", "_events", "byte_count", "chunk", "event_count", "groups", "held_bytes", "is_tx_end", "now_ns",
-        "packed", "position", "reader_count", "received_at", "snapshot", "taken_at",
+        "packed", "position", "reader_count", "received_at", "snapshot", "taken_at", "turn",
     )  # fmt: skip
 
     def __init__(
@@ -228,6 +229,7 @@ class Batch:
         self.reader_count = 1
         self.chunk: ChunkMark | None = None
         self.snapshot: SnapshotState | None = None
+        self.turn: object | None = None
         self.packed: object | None = None
 
     @classmethod
@@ -283,13 +285,13 @@ class Batch:
         return values
 
     def release(self) -> None:
-        """A sink has written the batch: the last one to say so frees the encoded values, which are several times as
-        large as the log bytes. Who asks for them again gets them encoded again. Two sinks that release in the same
-        moment may be counted as one: then the values stay as long as the batch.
+        """A sink has written the batch: the last one to say so ends its turn and frees the encoded values, which are
+        several times as large as the log bytes. Who asks for them again gets them encoded again. Two sinks that release
+        in the same moment may be counted as one: then both stay as long as the batch.
         """
         self.reader_count -= 1
         if self.reader_count <= 0:
-            self._encoded = {}
+            self._encoded, self.turn = {}, None
 
     def with_events(self, events: Sequence[ChangeEvent]) -> Batch:
         """The same stretch of the log with other events: transformed or added to."""
@@ -304,7 +306,7 @@ class Batch:
             byte_count=self.byte_count,
             received_at=self.received_at,
         )
-        batch.chunk, batch.snapshot, batch.now_ns = self.chunk, self.snapshot, self.now_ns
+        batch.chunk, batch.snapshot, batch.now_ns, batch.turn = self.chunk, self.snapshot, self.now_ns, self.turn
         return batch
 
     def where(self, wants: Callable[[ChangeEvent], bool]) -> Batch:

@@ -169,6 +169,7 @@ class SinkWriter:
 
     def _write(self, batch: Batch) -> None:
         if not batch.event_count:
+            batch.release()
             return
         self._check_owner()
         began = time.monotonic()

@@ -66,7 +66,7 @@ class Copying:
         self.job_id, self._ledger, self._counts = job_id, ledger, counts
         self._log = logging.LoggerAdapter(log, {"source_id": source_id})
         job = ledger.job(job_id)
-        self.work = Work(config, job)
+        self.work = Work(config, job, counts.turns)
         self._notes = Notes({})
         self._has_notes = False
         self._ready: list[Ready] = []
@@ -131,7 +131,6 @@ class Copying:
 
     def next_batch(self, stream: CopyableLog, position: Position, now: float) -> Batch | None:
         """The next chunk that may leave at a place of the log, or None. There is room for one."""
-        self.work.turns.note_room(now)
         if self._again and self._is_lost(self._again[0]):
             return passed_over(self._again.popleft(), self._ledger, position, now)
         batch = next_emptied(self.work.tables, self._again, self._ledger, self.work.job, position, now)
@@ -139,7 +138,7 @@ class Copying:
             self._has_notes = False  # what was delivered of the table is gone: chunks have to have seen it
             return batch
         blocked: set[tuple[TableName, int | None]] = set()
-        for ready in list(self._ready) if self._has_notes else ():
+        for ready in list(self._ready) if self._has_notes and self.work.turns.is_next(now) else ():
             stripe = (ready.task.table, ready.task.stripe)
             run = self.work.run_of(ready.task.table)
             if run is None or ready not in self._ready or stripe in blocked:
@@ -206,7 +205,7 @@ class Copying:
         copy = self._change(run, lambda copy: states.delivered(copy, mark, what))
         mark_rows(batch, before, copy)
         self._ledger.set(states.numbered(self._ledger.state, mark.number))
-        self.work.turns.note_chunk(row_count, now)
+        batch.turn = self.work.turns.begin(row_count) if row_count else None
         self._counts.delivered(run.title, what, is_reread=bool(mark.reread), now=now)
         self._let_go(ready, run)
         self.waits.over(run.name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from deltaforge.core.snapshot import SnapshotJob
 from deltaforge.core.snapshot_view import job_fraction
 from deltaforge.observability.metrics import PipelineMetrics
-from deltaforge.sources.snapshot.pace import Rate
+from deltaforge.sources.snapshot.pace import Rate, Turns
 from deltaforge.sources.snapshot.states import Delivered
 
 
@@ -14,12 +14,13 @@ class SnapshotCounts:
 
     Attributes:
         rate: Of rows that were delivered.
+        turns: Of chunks that have left and of the log.
         progressed_at: When a chunk last left for the sinks, or could have.
     """
 
     def __init__(self, metrics: PipelineMetrics, now: float) -> None:
         self._metrics = metrics
-        self.rate = Rate()
+        self.rate, self.turns = Rate(), Turns()
         self.progressed_at = now
 
     def begin(self, now: float) -> None:

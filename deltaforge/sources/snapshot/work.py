@@ -31,11 +31,11 @@ class Work:
         floors: What each chunk that is being read has seen at least.
     """
 
-    def __init__(self, config: SnapshotConfig, job: SnapshotJob) -> None:
+    def __init__(self, config: SnapshotConfig, job: SnapshotJob, turns: Turns) -> None:
         self._config = config
         self.job = job
         bounds = [bound for bound in (config.max_rows_per_second, job.max_rows_per_second) if bound is not None]
-        self.turns = Turns()
+        self.turns = turns
         self.pace = Pace(min(bounds) if bounds else None)
         self.epoch = 0
         self.tables: list[TableRun] = []

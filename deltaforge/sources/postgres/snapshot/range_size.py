@@ -54,7 +54,9 @@ class RangeSize:
                 self._lines = self._lines * GROWTH if self._lines * GROWTH < MAX_LINES else 0
                 self._pages = 1
             return
-        pages = max(1, stop.page - low.page)
+        pages = stop.page - low.page
+        if pages < 1:
+            return  # the table ends before
         self._rows_per_page = max(row_count / pages, self._rows_per_page / GROWTH)
         self._bytes_per_page = byte_count / pages
         self._pages = min(MAX_PAGES, pages * GROWTH)

@@ -140,8 +140,9 @@ class PostgresChunkReader:
             size.cut(low, stop)
         if exact:
             return copied, facts, exact
-        size.note(low, stop, copied.row_count, copied.byte_count, request.max_bytes)
         page_count = facts.bytes // self._connected().block_bytes
+        read_to = min(stop, Place(low.leaf, page_count))  # behind it there was nothing to read
+        size.note(low, read_to, copied.row_count, copied.byte_count, request.max_bytes)
         return copied, facts, Place(low.leaf + 1) if stop.leaf == low.leaf and stop.page >= page_count else stop
 
     def unsettled(self, mark: Mark, since: object) -> str | None:

@@ -1,6 +1,7 @@
 """Jobs, workers and the reader of the log together, over a scripted server."""
 
 import threading
+import time
 from collections import Counter
 
 import pytest
@@ -16,7 +17,7 @@ from deltaforge.core.snapshot import ChunkMark, JobChange, SnapshotJob, Snapshot
 from deltaforge.observability.metrics import PipelineMetrics
 from deltaforge.sources.base import SnapshotConfig
 from deltaforge.sources.reader import LogReader
-from deltaforge.sources.snapshot import states, tables
+from deltaforge.sources.snapshot import pace, states, tables
 from deltaforge.sources.snapshot.base import Chunk, Kept, TablePlan
 from deltaforge.sources.snapshot.snapshots import Snapshots
 from deltaforge.testing.fakes import ScriptedStream, make_event
@@ -48,6 +49,14 @@ class CopyableStream(ScriptedStream):
 
     def hasten(self, position):
         pass
+
+
+class BusyStream(CopyableStream):
+    """Changes come all the time, no faster than they are taken."""
+
+    def poll(self, timeout_secs):
+        time.sleep(0.01)
+        return super().poll(timeout_secs)
 
 
 class All:
@@ -188,6 +197,22 @@ def test_no_chunk_leaves_before_job_and_plan_are_saved(run):
     copy.saves = True
     copy.snapshots.saved(copy.snapshots.state)
     assert copy.take_all().status == "completed"
+
+
+def test_the_log_waits_for_two_chunks_at_most_that_the_sinks_have_not_written(run, monkeypatch):
+    for name, value in (("PATIENCE_SECS", 3600.0), ("FIRST_ROWS", 3), ("LEAST_ROWS", 3)):
+        monkeypatch.setattr(pace, name, value)
+    copy = run(ScriptedReader({A: 30}), build=lambda: BusyStream(last=1_000_000))
+    copy.snapshots.request(job())
+    copy.take(lambda: len(copy.chunks) >= 2)
+    log_from = len(copy.batches)
+    copy.take(lambda: len(copy.batches) >= log_from + 30)
+    assert len(copy.chunks) == 2
+    next(batch for batch in copy.batches if batch.chunk is not None).release()
+    copy.take(lambda: len(copy.chunks) >= 3)
+    log_from = len(copy.batches)
+    copy.take(lambda: len(copy.batches) >= log_from + 30)
+    assert len(copy.chunks) == 3
 
 
 def test_a_passing_error_is_tried_again_and_shown_and_a_lasting_one_fails_its_table_alone(run, monkeypatch):
