@@ -14,6 +14,7 @@ from deltaforge.core.errors import SourceError
 from deltaforge.core.event import EventIds
 from deltaforge.core.json_parse import parse_json_exact
 from deltaforge.core.json_text import encode_json
+from deltaforge.core.key_changes import split_key_change
 from deltaforge.core.routing import row_key
 from deltaforge.core.row_ids import touched_rows
 from deltaforge.core.template import Template
@@ -128,6 +129,7 @@ def assert_kernel_equals_python(batch):
     assert_split_alike(batch, events_of_groups)
     for group, events in zip(batch.groups, events_of_groups, strict=True):
         assert group.touched_rows(ROW_IDS) == touched_rows(events, ROW_IDS)
+        assert not group.keeps_keys() or all(split_key_change(event) is None for event in events)
         if kernel is not None and group.table is not None:
             assert_sampled_alike(group, events)
             assert_rendered_alike(group, events)

@@ -9,6 +9,7 @@ from typing import Protocol, Self
 
 from deltaforge.core.encoded import EncodedValues
 from deltaforge.core.event import ChangeEvent, EventIds, SnapshotMark, mark_events, number_events
+from deltaforge.core.key_changes import split_key_change
 from deltaforge.core.positions import Position
 from deltaforge.core.row_ids import TouchedRows, touched_rows, without_rows
 from deltaforge.core.snapshot import ChunkMark, SnapshotState
@@ -66,6 +67,9 @@ class EventGroup(Protocol):
         has these, from 1.
         """
 
+    def keeps_keys(self) -> bool:
+        """Whether all events surely leave the keys of their rows as they are; False where only :meth:`events` tell."""
+
     def mark(self, every: SnapshotMark | None, first: SnapshotMark | None, last: SnapshotMark | None) -> None:
         """Say what copied rows are among those of their copy: all of them, the first, the last."""
 
@@ -110,6 +114,9 @@ class HeldEvents:
 
     def number(self, total: int, table: int) -> None:
         number_events(self._events, total, table)
+
+    def keeps_keys(self) -> bool:
+        return all(split_key_change(event) is None for event in self._events)
 
     def touched_rows(self, ids: EventIds) -> TouchedRows:
         return touched_rows(self._events, ids)

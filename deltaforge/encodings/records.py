@@ -77,7 +77,7 @@ class JsonRecordEncoder:
                 plan, rows = self._plan(group.head()), table.plan
             except ValueError:  # which each event says then
                 return None
-            if compiled is None or plan.is_for_python or not isinstance(rows, compiled.RowPlan):
+            if compiled is None or not isinstance(rows, compiled.RowPlan):
                 self._programs[table] = None
             else:
                 self._programs[table], self._headers = compiled.RecordProgram(plan, rows), dict(plan.headers)

@@ -59,8 +59,6 @@ class RegisteredTable:
 
     def program(self, captured: CapturedTable) -> RecordProgram | None:
         """The plan as the kernel takes it; None: rows are left to Python."""
-        if self.plan.is_for_python:
-            return None
         known = self.programs.get(id(captured.plan))
         if known is None:
             if compiled is None:

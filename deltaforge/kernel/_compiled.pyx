@@ -28,6 +28,7 @@ from deltaforge.protocol.mysql.charsets import text_decoder
 from deltaforge.protocol.mysql.rows import Rows
 from deltaforge.protocol.mysql.temporal import DATETIME_BYTES, TIME_BYTES
 from deltaforge.protocol.mysql.types import Code
+from deltaforge.records.masking import hash_name
 
 include "encode/output.pxi"
 include "encode/digest.pxi"
@@ -52,13 +53,16 @@ include "copied_rows.pxi"
 include "lanes.pxi"
 include "encode/targets.pxi"
 include "decode/binlog.pxi"
+include "encode/hashes.pxi"
 include "encode/record_plan.pxi"
 include "encode/record_facts.pxi"
 include "encode/record_numbers.pxi"
 include "encode/record_values.pxi"
 include "encode/record_nested.pxi"
 include "encode/record_lists.pxi"
+include "encode/record_masks.pxi"
 include "encode/record_rows.pxi"
+include "encode/record_changes.pxi"
 include "encode/record_groups.pxi"
 include "encode/redis.pxi"
 include "sample/structure.pxi"

@@ -34,7 +34,6 @@ class Form(IntEnum):
     POINT = 17  # struct {x, y, wkb, srid}
     ARRAY = 18  # list of `items`
     MAP = 19  # dict of texts
-    # What the kernel leaves to Python:
     WRAPPED_INTEGER = 20  # int: of an unsigned one, the signed one that has the same 64 bits
     BASE64 = 21  # str: of bytes
     BASE64_URL = 22  # str: in the letters of URLs

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 
-_HASHES = {"MD5": "md5", "SHA-1": "sha1", "SHA-224": "sha224", "SHA-256": "sha256", "SHA-384": "sha384"} | {
+HASHES = {"MD5": "md5", "SHA-1": "sha1", "SHA-224": "sha224", "SHA-256": "sha256", "SHA-384": "sha384"} | {
     "SHA-512": "sha512", "SHA3-224": "sha3_224", "SHA3-256": "sha3_256", "SHA3-384": "sha3_384", "SHA3-512": "sha3_512",
 }  # fmt: skip
 """Java's names, and Python's."""
@@ -13,7 +13,7 @@ _HASHES = {"MD5": "md5", "SHA-1": "sha1", "SHA-224": "sha224", "SHA-256": "sha25
 
 def hash_name(algorithm: str) -> str | None:
     """Python's name of one of Java's hashes; None: it is not known."""
-    return _HASHES.get(algorithm.upper())
+    return HASHES.get(algorithm.upper())
 
 
 def hashed(algorithm: str, salt: str, text: str, *, is_serialized: bool = False) -> str:

@@ -147,8 +147,3 @@ class RecordPlan(NamedTuple):
     skips_unchanged: bool = False
     table_columns: frozenset[str] | None = None
     headers: tuple[tuple[str, bytes], ...] = ()
-
-    @property
-    def is_for_python(self) -> bool:
-        """Whether the kernel has to leave rows of the plan to Python: some have no message."""
-        return bool(self.skipped_ops - {"t"}) or self.skips_unchanged

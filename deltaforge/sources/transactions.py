@@ -50,13 +50,12 @@ class TransactionNumbers:
 
     def _with_numbers(self, group: EventGroup, head: ChangeEvent) -> EventGroup:
         """The group, or one of its events, each of which has numbers of its own."""
-        is_alike = group.table is not None
-        if is_alike and group.op != "u":
+        if group.table is not None and group.keeps_keys():
             self._number(group, head, group.event_count)
             return group
         events = group.events()
-        counts = [2 if _changes_key(event) else 1 for event in events]
-        if is_alike and max(counts) == 1:
+        counts = [1 if split_key_change(event) is None else 2 for event in events]
+        if group.table is not None and max(counts) == 1:
             self._number(group, head, group.event_count)
             return group
         for event, count in zip(events, counts, strict=True):
@@ -75,10 +74,6 @@ class TransactionNumbers:
 def numbers_for(asked: frozenset[Asked]) -> TransactionNumbers | None:
     """What numbers events, if a sink asks for it."""
     return TransactionNumbers() if "end" in asked else None
-
-
-def _changes_key(event: ChangeEvent) -> bool:
-    return split_key_change(event) is not None
 
 
 def _is_counted(event: ChangeEvent) -> bool:

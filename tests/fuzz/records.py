@@ -19,6 +19,8 @@ TIMES = (
 )  # fmt: skip
 TEXTS = (Form.TEXT, Form.TEXT_BYTES, Form.JSON_TEXT)
 BINARIES = (Form.BYTES, Form.BASE64, Form.BASE64_URL, Form.HEX, Form.GEOMETRY, Form.POINT, Form.JSON_TEXT)
+MASKS = (Form.MASK, Form.HASH, Form.CUT_TEXT, Form.CUT_BYTES)
+HASHES = ("MD5", "SHA-1", "SHA-224", "SHA-256", "SHA-384", "SHA-512", "SHA3-256", "no hash")
 PARTS = (
     Form.MAP,
     Form.ARRAY,
@@ -54,7 +56,9 @@ def plan_of(rnd: random.Random, table: Any) -> RecordPlan:
     steps = [Bytes(b"x"), *images[: rnd.randint(0, 2)], *facts, IfTransaction((order,), b"@")]
     rnd.shuffle(steps)
     flags = rnd.random() < 0.5, rnd.random() < 0.3
-    return RecordPlan(writer, tuple(steps), tuple(columns), key, b"<", b">", *flags)
+    skipped = frozenset(op for op in "cudrt" if rnd.random() < 0.1)
+    plan = RecordPlan(writer, tuple(steps), tuple(columns), key, b"<", b">", *flags)
+    return plan._replace(skipped_ops=skipped, skips_unchanged=rnd.random() < 0.2)
 
 
 def _column(rnd: random.Random, table: Any, name: str) -> PlannedColumn:
@@ -84,6 +88,10 @@ def _conversion(rnd: random.Random, forms: tuple[Form, ...], depth: int) -> Conv
     if depth < 2 and rnd.random() < 0.9:
         items = _conversion(rnd, rnd.choice((NUMBERS, FLOATS, DIGITS, TEXTS, BINARIES, (Form.BOOLEAN,))), depth + 1)
     size = rnd.choice(SIZES)
+    if depth == 0 and rnd.random() < 0.2:
+        inner = _conversion(rnd, forms, 1)
+        labels = (rnd.choice(HASHES), rnd.choice(("", "salt", "s\u00e4lt"))) if rnd.random() < 0.9 else ("***",)
+        return Conversion(rnd.choice(MASKS), rnd.randint(0, 1), max(size, 0), inner, labels)
     return Conversion(rnd.choice(forms), rnd.choice(SIZES), max(size, 0), items)
 
 

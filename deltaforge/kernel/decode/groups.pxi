@@ -322,6 +322,9 @@ cdef class RowGroup:
     def head(self):
         return self.table.mapper.head(self)
 
+    def keeps_keys(self):
+        return _keeps_keys(_placed(self))
+
     def where(self, wants):
         return self if wants(self.head()) else None
 

@@ -73,20 +73,29 @@ cdef int _encode_record_group(
     cdef const uint8_t* at = NULL
     cdef const uint8_t* begin
     cdef Py_ssize_t values_before, keys_before
+    cdef bint is_skipped = False
     if facts.is_mysql:
         at = row_begin(facts, row[0], &values._known)
     if row[0] < facts.count and (todo.recipe.is_declined or not _fill_record_frame(frame, facts, todo.recipe, now_ns)):
         return 0
+    if todo.recipe.skipped[place_of_op(facts.op)] and facts.op != c"u":
+        values.event_count += facts.count - row[0]
+        row[0] = facts.count
+        return 1 if values.owners != NULL or values._own(values.capacity) else -1
     while row[0] < facts.count:
         begin, values_before, keys_before = at, values.values.size, values.keys.size
-        at = put_record(&values.values, &values.keys, frame, facts, todo.recipe, row[0], begin)
+        at = put_record(&values.values, &values.keys, frame, facts, todo.recipe, row[0], begin, &is_skipped)
         if values.values.is_exhausted or values.keys.is_exhausted:
             return -1
         if at == NULL:
             values._known = KnownRow(facts.data, row[0], begin)
             values.values.size, values.keys.size = values_before, keys_before
             return 0
-        if not _close_record(values, todo.recipe, facts.op):
+        if is_skipped:
+            if values.owners == NULL and not values._own(values.capacity):
+                return -1
+            values.event_count += 1
+        elif not _close_record(values, todo.recipe, facts.op):
             return -1
         row[0] += 1
     return 1

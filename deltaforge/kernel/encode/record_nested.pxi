@@ -332,10 +332,15 @@ cdef Taken put_record_value(Output* out, RecordScratch* scratch, RecordValue* va
     cdef int form = value.form.form
     cdef int64_t count = 0
     cdef bint is_put = False
+    if form == FORM_HASH or form == FORM_CUT_TEXT or form == FORM_CUT_BYTES:
+        return put_treated(out, scratch, value)
     if form == FORM_JSON_TEXT or _is_document(value.column):
         return _put_json_form(out, scratch, value)
     if form == FORM_TEXT:
         is_put = _put_plain(out, scratch, value)
+    elif form == FORM_MASK:
+        is_put = True
+        put_part(out, &value.form.text)
     elif form == FORM_INTEGER or form == FORM_BOOLEAN or form == FORM_BIT or form == FORM_WRAPPED_INTEGER or (
         form == FORM_NUMBER_TEXT
     ):

@@ -5,6 +5,7 @@ cdef enum:
     MAX_STEPS = 4096
     MAX_PLAN_DEPTH = 8
     MAX_FORM_SIZE = 16384
+    MAX_CUT_SIZE = 0x7FFFFFFF
 
 
 cdef enum StepKind:
@@ -26,7 +27,7 @@ cdef enum RecordFormKind:
     FORM_GEOMETRY, FORM_POINT, FORM_ARRAY, FORM_MAP, FORM_WRAPPED_INTEGER, FORM_BASE64, FORM_BASE64_URL, FORM_HEX
     FORM_ISO_DATE, FORM_ISO_TIME, FORM_ISO_STAMP, FORM_ISO_INTERVAL, FORM_ZONED_TIME, FORM_BIT, FORM_MONEY
     FORM_MONEY_TEXT, FORM_MONEY_DOUBLE, FORM_TEXT_BYTES, FORM_LABEL, FORM_DAY_MILLIS, FORM_DAY_MICROS, FORM_NUMBER_TEXT
-    FORM_WIDENED_SINGLE, FORM_UUID_TEXT, FORM_COUNT
+    FORM_WIDENED_SINGLE, FORM_UUID_TEXT, FORM_MASK, FORM_HASH, FORM_CUT_TEXT, FORM_CUT_BYTES, FORM_COUNT
 
 
 cdef struct RecordForm:
@@ -34,6 +35,9 @@ cdef struct RecordForm:
     int scale
     int size
     RecordForm* items
+    Text text          # MASK: as it is written; HASH: the salt
+    int hash_kind
+    int digest_size
 
 
 cdef struct RecordColumn:
@@ -76,7 +80,13 @@ cdef struct Recipe:
     bint is_json
     bint marks_deletes
     bint splits_key_changes
+    bint skips_unchanged
+    bint[4] skipped         # by op, see place_of_op
     bint is_declined        # there is something in it that is left to Python
+
+
+cdef inline int place_of_op(char op) noexcept nogil:
+    return 0 if op == c"c" else 1 if op == c"u" else 2 if op == c"d" else 3
 
 
 @cython.final
@@ -112,8 +122,9 @@ cdef class RecordProgram:
         self._set_steps(steps)
         self._set_columns(&self._recipe.columns, columns)
         self._set_columns(&self._recipe.key, key)
-        if plan.is_for_python:
-            self._recipe.is_declined = True
+        self._recipe.skips_unchanged = bool(plan.skips_unchanged)
+        for op in plan.skipped_ops & {"c", "u", "d", "r"}:
+            self._recipe.skipped[place_of_op(ord(op))] = True
 
     def __dealloc__(self):
         cdef int n
@@ -200,8 +211,10 @@ cdef class RecordProgram:
     cdef int _set_form(self, RecordForm* to, conversion, int depth) except -1:
         cdef int form = conversion.form
         to.form = form if 0 <= form < FORM_COUNT and depth < MAX_PLAN_DEPTH else FORM_COUNT
-        to.scale, to.size = conversion.scale, conversion.size
-        if not 0 <= to.size <= MAX_FORM_SIZE or not -MAX_FORM_SIZE <= to.scale <= MAX_FORM_SIZE:
+        to.scale, to.size = conversion.scale, min(conversion.size, MAX_CUT_SIZE)
+        if FORM_MASK <= to.form <= FORM_CUT_BYTES:
+            self._set_mask(to, conversion)
+        elif not 0 <= to.size <= MAX_FORM_SIZE or not -MAX_FORM_SIZE <= to.scale <= MAX_FORM_SIZE:
             to.form = FORM_COUNT
         if conversion.items is None or depth >= MAX_PLAN_DEPTH:
             return 0
@@ -209,6 +222,30 @@ cdef class RecordProgram:
         if to.items == NULL:
             raise MemoryError
         return self._set_form(to.items, conversion.items, depth + 1)
+
+    cdef int _set_mask(self, RecordForm* to, conversion) except -1:
+        cdef Output room
+        cdef bytes text
+        labels = [label.encode() if is_unicode(label) else None for label in conversion.labels]
+        count = 1 if to.form == FORM_MASK else 2 if to.form == FORM_HASH else 0
+        if to.size < 0 or len(labels) < count or None in labels:
+            to.form = FORM_COUNT
+        elif to.form == FORM_MASK:
+            text = labels[0]
+            memset(&room, 0, sizeof(room))
+            put_string(&room, <const char*>text, len(text), self._recipe.is_json)
+            try:
+                if room.is_exhausted:
+                    raise MemoryError
+                to.text = self._keep(PyBytes_FromStringAndSize(<char*>room.data, room.size))
+            finally:
+                free(room.data)
+        elif to.form == FORM_HASH:
+            to.hash_kind, to.digest_size = _HASH_KINDS.get(hash_name(conversion.labels[0]), (0, 0))
+            to.text = self._keep(labels[1])
+            if to.digest_size == 0:
+                to.form = FORM_COUNT
+        return 0
 
 
 cdef void _free_columns(RecordColumns* columns) noexcept:

@@ -30,12 +30,13 @@ cdef void _free_frame(RecordFrame* frame) noexcept nogil:
     free(frame.scratch.json.data)
     free(frame.scratch.plain.data)
     free(frame.scratch.item.data)
+    free(frame.scratch.whole.data)
 
 
 cdef bint _is_frame_exhausted(RecordFrame* frame) noexcept nogil:
     return (
         frame.text.is_exhausted or frame.scratch.json.is_exhausted or frame.scratch.plain.is_exhausted
-        or frame.scratch.item.is_exhausted
+        or frame.scratch.item.is_exhausted or frame.scratch.whole.is_exhausted
     )
 
 
@@ -54,7 +55,7 @@ cdef bint _add_part(RecordFrame* frame, RecordStep* step) noexcept nogil:
     return True
 
 
-cdef bint _has_room_for_values(RecordFrame* frame, int count) noexcept nogil:
+cdef bint has_room_for_values(RecordFrame* frame, int count) noexcept nogil:
     cdef Value* values
     if count <= frame.value_capacity:
         frame.after = frame.before + count
@@ -73,7 +74,7 @@ cdef bint _fill_record_frame(RecordFrame* frame, Facts* facts, Recipe* recipe, i
     cdef RecordStep* step
     cdef FactValue value
     frame.text.size, frame.part_count = 0, 0
-    if not _has_room_for_values(frame, max(facts.layout.count, 1)):
+    if not has_room_for_values(frame, max(facts.layout.count, 1)):
         return False
     while n < recipe.step_count:
         step = &recipe.steps[n]
@@ -145,7 +146,7 @@ cdef const uint8_t* _locate_pg(
     return at
 
 
-cdef const uint8_t* _locate(
+cdef const uint8_t* locate(
     RecordFrame* frame, Facts* facts, Py_ssize_t row, const uint8_t* at, bint* has_before
 ) noexcept nogil:
     """Where the values of a row stand. ``at``: where the row begins, of MySQL; gives its end, or NULL."""
@@ -172,7 +173,7 @@ cdef const uint8_t* _locate(
     return at if at == end else NULL
 
 
-cdef bint _put_columns(
+cdef bint put_columns(
     Output* out, RecordFrame* frame, Facts* facts, RecordColumns* columns, bint is_json, Value* values,
     const uint8_t* bits, bint is_key,
 ) noexcept nogil:
@@ -213,37 +214,37 @@ cdef bint _put_columns(
     return True
 
 
-cdef bint _may_change_key(RecordFrame* frame, Facts* facts, RecordColumns* key) noexcept nogil:
-    """Whether the key of an updated row may be another one than before."""
-    cdef int n, place
-    cdef Value* old
-    cdef Value* new
-    for n in range(key.count):
-        place = key.columns[n].place
-        if place < 0 or not has_bit(facts.before, place) or not has_bit(facts.after, place):
-            return True
-        old, new = &frame.before[place], &frame.after[place]
-        if old.holding != HELD or new.holding != HELD or old.size != new.size:
-            return True
-        if memcmp(old.at, new.at, old.size) != 0:
-            return True
-    return False
-
-
 cdef const uint8_t* put_record(
     Output* values, Output* keys, RecordFrame* frame, Facts* facts, Recipe* recipe, Py_ssize_t row,
-    const uint8_t* at,
+    const uint8_t* at, bint* is_skipped,
 ) noexcept nogil:
-    """The value and the key of a row; where the next one of MySQL begins, or NULL to decline."""
+    """The value and the key of a row; where the next one of MySQL begins, or NULL to decline. ``is_skipped``: it has no
+    message, and nothing was put.
+    """
     cdef int n
     cdef RowPart* part
     cdef Py_ssize_t text_at = 0
-    cdef bint has_before
+    cdef bint has_before, splits
+    cdef Change change
     cdef Value* newest
     cdef const uint8_t* bits = facts.before if facts.op == c"d" else facts.after
-    at = _locate(frame, facts, row, at, &has_before)
+    at = locate(frame, facts, row, at, &has_before)
     if at == NULL:
         return NULL
+    is_skipped[0] = False
+    splits = recipe.splits_key_changes and recipe.has_key and facts.op == c"u" and has_before
+    if recipe.skips_unchanged and facts.op == c"u" and has_before:
+        change = change_of_row(frame, facts, &recipe.columns)
+        if change == UNSURE:
+            return NULL
+        if change == SAME:
+            is_skipped[0] = True
+            return at
+    if recipe.skipped[place_of_op(facts.op)]:
+        if splits and not is_key_kept(keys, frame, facts, recipe):
+            return NULL
+        is_skipped[0] = True
+        return at
     newest = frame.before if facts.op == c"d" else frame.after
     for n in range(frame.part_count):
         part = &frame.parts[n]
@@ -259,7 +260,7 @@ cdef const uint8_t* put_record(
             put_part(values, &part.step.null)
             continue
         put_part(values, &part.step.prefix)
-        if not _put_columns(
+        if not put_columns(
             values, frame, facts, &part.step.own if part.step.has_own else &recipe.columns, recipe.is_json,
             frame.before if part.step.is_before else frame.after,
             facts.before if part.step.is_before else facts.after, False,
@@ -268,12 +269,10 @@ cdef const uint8_t* put_record(
         put_part(values, &part.step.suffix)
     if not recipe.has_key:
         return at
-    if recipe.splits_key_changes and facts.op == c"u" and has_before and _may_change_key(
-        frame, facts, &recipe.key
-    ):
+    if splits and may_change_key(frame, facts, &recipe.key):
         return NULL
     put_part(keys, &recipe.key_prefix)
-    if not _put_columns(keys, frame, facts, &recipe.key, recipe.is_json, newest, bits, True):
+    if not put_columns(keys, frame, facts, &recipe.key, recipe.is_json, newest, bits, True):
         return NULL
     put_part(keys, &recipe.key_suffix)
     return at

@@ -12,6 +12,7 @@ cdef struct RecordScratch:
     Output json           # a value as row images have it
     Output plain          # a text without quotes and escapes, or bytes
     Output item           # of an array
+    Output whole          # a value before it is hashed or cut, as Avro
 
 
 cdef struct RecordValue:
