@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TypeVar
 
+from deltaforge.checkpoint.durable import sync_folder
 from deltaforge.control.pipeline import Pipeline
 from deltaforge.core.errors import ControlError, DeltaForgeError, StorageError
 from deltaforge.sources.base import LeftSlot, SourceSpec
@@ -106,7 +107,7 @@ async def _answer(ask: Callable[[], T], timeout_secs: float) -> T:
 
 
 def remove_files(pipeline: Pipeline) -> None:
-    """The folder of a pipeline, with its positions.
+    """The folder of a pipeline, with its positions. Gone for good when this returns: another one may get its name.
 
     Raises:
         StorageError: Something of it is left.
@@ -116,5 +117,6 @@ def remove_files(pipeline: Pipeline) -> None:
         paths.socket.unlink(missing_ok=True)
         if paths.root.exists():
             shutil.rmtree(paths.root)
+            sync_folder(paths.root.parent)
     except OSError as exc:
         raise StorageError(f"the files of pipeline {pipeline.name} cannot be removed: {exc}") from exc

@@ -25,6 +25,8 @@ KNOWN_SECS = 10.0
 RELOAD_SECS, REDELIVER_SECS, SNAPSHOT_SECS = 60.0, 280.0, 25.0
 _OF_ONE = {"snapshot", "snapshot_pause", "snapshot_resume", "snapshot_cancel"}
 """Commands that are for the one process that reads the log."""
+_OF_ALL = {"pause", "resume"}
+"""Commands that are not carried out before every process has heard of them: any of them may read a log."""
 
 
 class ClusterAnswers:
@@ -57,7 +59,10 @@ class ClusterAnswers:
             return _joined(self._all(request, SNAPSHOT_SECS), "jobs")
         if command in _OF_ONE:
             return _first(self._one_by_one(request, SNAPSHOT_SECS))
-        return _first(self._all(request, SNAPSHOT_SECS))  # pause, resume, log_level, stop
+        answers = self._all(request, SNAPSHOT_SECS)
+        if command in _OF_ALL and request.get("shard") is None and None in answers:
+            return {"ok": False, "error": "a process of the pipeline does not answer", "kind": "refused"}
+        return _first(answers)  # also log_level, stop, and what is for one shard
 
     def listen(self, own: Listener, request: TailRequest) -> ClusterListener:
         """Who is shown the events of all processes."""

@@ -4,6 +4,7 @@ launcher.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -84,10 +85,10 @@ class RunningPipeline:
         self, info: RunInfo, state: SourceState | None, reset: ResetRequest | None, state_before_reset: bytes | None
     ) -> LogPartition:
         """Bytewax has placed a log here; see :class:`LogPartition`."""
-        shard = info.lane.shard
+        shard, was_paused = info.lane.shard, self._is_paused
         hear_lanes_elsewhere(info, self._ahead[shard])
         source = self.sources[shard] = LogPartition(
-            info,
+            replace(info, starts_paused=was_paused),
             self._requests[shard],
             self._ahead[shard],
             self.sinks_to_fill.get(shard, []),
@@ -96,6 +97,8 @@ class RunningPipeline:
             reset=reset,
             state_before_reset=state_before_reset,
         )
+        if self._is_paused != was_paused:  # asked for meanwhile
+            source.set_paused(is_paused=self._is_paused or source.is_paused_alone)
         return source
 
     def deliver(self, info: RunInfo, state: DeliveryState | None, state_before_reset: bytes | None) -> Delivery:
@@ -133,13 +136,14 @@ class RunningPipeline:
 
     def set_paused(self, *, is_paused: bool) -> None:
         """Stop or go on reading. The connection, keepalives and epochs go on either way. Shards that are paused by
-        themselves stay so; those that could not be read any more are read again.
+        themselves stay so; those that could not be read any more are read again. A log that is placed here later is so
+        from its beginning on, also after a refusal.
 
         Raises:
-            ControlError: The source runs in another process of the cluster.
+            ControlError: The source runs in another process of the cluster, or has not come so far.
         """
-        self._reader_here()
         self._is_paused = is_paused
+        self._reader_here()
         for source in list(self.sources.values()):
             source.set_paused(is_paused=is_paused or source.is_paused_alone)
 

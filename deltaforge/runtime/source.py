@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from bytewax.inputs import FixedPartitionedSource, StatefulSourcePartition
 
+from deltaforge.checkpoint.durable import sync_folder
 from deltaforge.checkpoint.reader import SOURCE_STEP, source_key, stream_key
 from deltaforge.checkpoint.reset import ResetRequest, readable, remove_reset
 from deltaforge.checkpoint.state import SourceState, decode_source_state, encode_state
@@ -181,11 +182,13 @@ class LogPartition(StatefulSourcePartition[KeyedBatch, bytes | None]):
         return self._info.paths.paused.exists()
 
     def note_paused_alone(self, *, is_paused: bool) -> None:
-        """Have it be so, or not, also after a restart."""
+        """Have it be so, or not, also after a restart. Durable when this returns."""
+        paused = self._info.paths.paused
         if is_paused:
-            self._info.paths.paused.touch(mode=0o600)
+            paused.touch(mode=0o600)
         else:
-            self._info.paths.paused.unlink(missing_ok=True)
+            paused.unlink(missing_ok=True)
+        sync_folder(paused.parent)
 
     def close(self) -> None:
         self.snapshots.close(self._ending.threads_secs())

@@ -34,7 +34,7 @@ class QueueEntry(NamedTuple):
 
 
 class KeyValues(Protocol):
-    """Values by key."""
+    """Values by key. What is written is on disk when the call returns, where there is one."""
 
     def get(self, ns: str, key: str) -> bytes | None:
         """The value; None if there is none or its time is over."""

@@ -1,9 +1,10 @@
 """Storage in one SQLite file. Contract 02 section 9 names the tables.
 
 The file holds documents with their secrets, so it is made readable by its owner only. WAL with
-``synchronous=NORMAL``: a crash of the machine may lose the last writes, never the file. What is added to
-``df_log`` and ``df_queue`` is written with ``synchronous=FULL`` instead, an fsync of the WAL before the call
-returns: rows that refer to an entry may leave at once, and an event that is in a queue need not be read again.
+``synchronous=NORMAL``: a crash of the machine may lose the last writes, never the file. ``df_kv``, and what is added to
+``df_log`` and ``df_queue``, is written with ``synchronous=FULL`` instead, an fsync of the WAL before the call
+returns: what is registered is answered as done, rows that refer to an entry may leave at once, and an event that is in
+a queue need not be read again.
 
 Several processes share the file (the control plane and its pipelines): each statement, and each ``extend``, is one
 transaction, and a process that finds the file locked waits up to ``BUSY_TIMEOUT_SECS``. Where processes of other
@@ -77,19 +78,28 @@ class SqliteDatabase:
             cursor = self._connection.execute(statement, values)
             return cursor.fetchall(), cursor.rowcount
 
+    def write_durably(self, statement: str, *values: str | bytes | float | None) -> None:
+        """The same for one that returns nothing, on disk when this returns."""
+        with self._lock, self._errors("used"), self._durable():
+            self._connection.execute(statement, values)
+
     def run_durably(self, statement: str, rows: Sequence[tuple[str | bytes | float, ...]]) -> list[object]:
         """Execute a statement that returns one value, once for each row, in one transaction that is on disk when
         this returns.
         """
-        with self._lock, self._errors("used"):
+        with self._lock, self._errors("used"), self._durable():
             connection = self._connection
-            connection.execute("pragma synchronous=full")
-            try:
-                connection.execute("begin immediate")
-                with connection:  # commits, or rolls back after an error
-                    return [connection.execute(statement, row).fetchone()[0] for row in rows]
-            finally:
-                connection.execute(f"pragma synchronous={self._usual}")
+            connection.execute("begin immediate")
+            with connection:  # commits, or rolls back after an error
+                return [connection.execute(statement, row).fetchone()[0] for row in rows]
+
+    @contextmanager
+    def _durable(self) -> Iterator[None]:
+        self._connection.execute("pragma synchronous=full")
+        try:
+            yield
+        finally:
+            self._connection.execute(f"pragma synchronous={self._usual}")
 
     def _leave_wal(self) -> None:
         """What would be ``normal`` with a write-ahead log may break a file without one. The mode is in the file: it is
@@ -117,6 +127,7 @@ class SqliteKeyValues:
 
     def __init__(self, database: SqliteDatabase, clock: Callable[[], float]) -> None:
         self._run = database.run
+        self._write = database.write_durably
         self._clock = clock
 
     def get(self, ns: str, key: str) -> bytes | None:
@@ -128,14 +139,14 @@ class SqliteKeyValues:
 
     def put(self, ns: str, key: str, val: bytes, *, ttl_secs: float | None = None) -> None:
         now = self._clock()
-        self._run(
+        self._write(
             "insert or replace into df_kv (ns, key, val, updated_at, expires_at) values (?, ?, ?, ?, ?)",
             *(ns, key, val, now, None if ttl_secs is None else now + ttl_secs),
         )
 
     def delete(self, ns: str, key: str) -> bool:
         found = self.get(ns, key) is not None
-        self._run("delete from df_kv where ns = ? and key = ?", ns, key)
+        self._write("delete from df_kv where ns = ? and key = ?", ns, key)
         return found
 
     def list(self, ns: str, prefix: str = "") -> list[tuple[str, bytes]]:

@@ -19,10 +19,10 @@ from tests.unit.waiting import wait_until
 class FakePipeline:
     """One run of a pipeline of fakes; ``reset`` is what it has to carry out."""
 
-    def __init__(self, tmp_path, stream, sinks, **options):
+    def __init__(self, tmp_path, stream, sinks, *, starts_paused=False, **options):
         self.paths = PipelinePaths(tmp_path, "p")
         self.spec = fake_spec(stream, sinks, **options)
-        self.info = RunInfo(self.spec, self.paths, PipelineMetrics("p"))
+        self.info = RunInfo(self.spec, self.paths, PipelineMetrics("p"), starts_paused=starts_paused)
         self.ending = self.info.ending
         self.running = RunningPipeline(self.info)
         self.reset = None
