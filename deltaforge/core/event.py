@@ -122,8 +122,10 @@ Notice = Literal["definition", "message", "heartbeat", "begin", "end"]
 """What an event is about that is about no row: a statement that defines tables, a logical message that is no JSON, that
 the source is read, or where a transaction begins and ends.
 """
-Asked = Notice | Literal["query"]
-"""What an envelope asks a source for beside rows: notices, or the statements that changed the rows."""
+Asked = Notice | Literal["query", "truncate"]
+"""What an envelope asks a source for beside rows: notices, the statements that changed the rows, or that truncates are
+counted in their transactions.
+"""
 
 
 class Origin(msgspec.Struct, omit_defaults=True, kw_only=True):

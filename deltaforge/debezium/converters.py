@@ -80,7 +80,7 @@ def _confluent(draft: Draft, given: str, own: Mapping[str, str]) -> dict[str, An
     if kind is None:
         draft.refuse(f"no encoding here is that of {given.rpartition('.')[2][:60]}")
         return None
-    made = {"type": kind, "schema_registry_url": _url(draft, own.get("schema.registry.url", ""))}
+    made: dict[str, Any] = {"type": kind, "schema_registry_url": _url(draft, own.get("schema.registry.url", ""))}
     for part in ("key", "value"):
         strategy = own.get(f"{part}.subject.name.strategy", "TopicNameStrategy").rpartition(".")[2]
         if draft.subject.startswith(part):
@@ -91,6 +91,8 @@ def _confluent(draft: Draft, given: str, own: Mapping[str, str]) -> dict[str, An
     if login:
         made["username"] = draft.text(login.partition(":")[0])
         made["password"] = _password(draft, login.partition(":")[2])
+    if own.get("ignore.default.for.nullables", "false").strip().lower() != "true":
+        made["replace_null_with_default"] = True
     return made
 
 
@@ -108,7 +110,8 @@ def _apicurio(draft: Draft, _given: str, own: Mapping[str, str]) -> dict[str, An
         return None
     url = own.get("apicurio.registry.url", "").rstrip("/")
     base = url.partition("/apis/")[0]
-    return {"type": "avro", "schema_registry_url": _url(draft, f"{base}/apis/ccompat/v7" if base else "")}
+    address = _url(draft, f"{base}/apis/ccompat/v7" if base else "")
+    return {"type": "avro", "schema_registry_url": address, "replace_null_with_default": True}
 
 
 def _url(draft: Draft, value: str) -> str:

@@ -39,11 +39,17 @@ class AvroEncodingSpec(RegistrySettings):
             SpecError: The envelope has no records.
         """
         if isinstance(envelope, RecordForm):
-            return RegistryEncoder(self, FormCompiler(envelope, "avro"), rules, CONTENT_TYPE)
+            compiler = FormCompiler(envelope, "avro", defaults_for_null=self.replace_null_with_default)
+            return RegistryEncoder(self, compiler, rules, CONTENT_TYPE)
         if envelope.identity != ("native",):
             raise SpecError(
                 f"avro has no records of envelope {envelope.identity[0]}",
                 hint="use envelope: native or {type: debezium, dialect: connect}, or encoding: json",
+            )
+        if self.replace_null_with_default:
+            raise SpecError(
+                "encoding.replace_null_with_default is of the connect dialect",
+                hint="write envelope: {type: debezium, dialect: connect}",
             )
         modes = CdcModes(self.unsigned_bigint_mode, self.enum_mode, self.naive_timestamp_mode)
         return RegistryEncoder(self, CdcCompiler(modes), rules, CONTENT_TYPE)

@@ -29,4 +29,5 @@ class JsonSchemaEncodingSpec(RegistrySettings):
                 f"json_schema has no records of envelope {envelope.identity[0]}",
                 hint="use envelope: {type: debezium, dialect: connect}, or encoding: json",
             )
-        return RegistryEncoder(self, FormCompiler(envelope, "json"), rules, "application/json")
+        compiler = FormCompiler(envelope, "json", defaults_for_null=self.replace_null_with_default)
+        return RegistryEncoder(self, compiler, rules, "application/json")

@@ -44,11 +44,11 @@ class RecordCompiler(Protocol):
 class FormCompiler:
     """The records of an envelope, with the schemas that Kafka Connect's converters make of them."""
 
-    def __init__(self, form: RecordForm, writer: Writer) -> None:
-        self._form, self.writer = form, writer
+    def __init__(self, form: RecordForm, writer: Writer, *, defaults_for_null: bool) -> None:
+        self._form, self.writer, self._defaults_for_null = form, writer, defaults_for_null
 
     def compile(self, event: ChangeEvent, _table: TableSchema, /) -> Compiled:
-        return self._form.compiled(event, self.writer)
+        return self._form.compiled(event, self.writer, defaults_for_null=self._defaults_for_null)
 
     def written(self, compiled: Compiled, _event: ChangeEvent, _table: TableSchema, /) -> RecordPlan:
         return compiled.plan  # it has bytes for all events

@@ -89,7 +89,7 @@ class JsonRecordEncoder:
                 return []
             extra = self._form.extra_message(event, now_ns)
             if extra is not None:
-                return [EncodedMessage(self._whole(extra.key), self._whole(extra.value))]
+                return [EncodedMessage(self._whole(extra.key), self._whole(extra.value), dict(extra.headers))]
             if event.op == "t" and event.schema is None and self._schemas == "none":
                 event = _of_some_table(event)
             return messages_of(self._plan(event), event, now_ns)

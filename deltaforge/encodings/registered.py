@@ -182,7 +182,7 @@ class RegisteredRecords:
             subject = subject_of(self._strategy, destination, typed.schema.name or "", part)
             known = self._ids.of(subject, self._compiler.schema_text(typed.schema))
             parts.append(schema_prefix(known.id) + written(self._compiler.writer, *typed))
-        return EncodedMessage(parts[0], parts[1])
+        return EncodedMessage(parts[0], parts[1], dict(extra.headers))
 
     def _texts(self, made: Compiled) -> tuple[str, str | None]:
         text = self._compiler.schema_text

@@ -26,6 +26,11 @@ class RegistrySettings(StrictModel):
     ca_file: str | None = Field(
         None, description="PEM file with the certificates that the registry's is checked with, instead of the system's."
     )
+    replace_null_with_default: bool = Field(
+        False,
+        description="With the connect dialect: write NULL as the default of its column, as the converters of Kafka "
+        "Connect do unless `ignore.default.for.nullables` is set; then nobody can tell the two apart.",
+    )
 
     def local_uses(self) -> Iterator[LocalUse]:
         if self.ca_file is not None:

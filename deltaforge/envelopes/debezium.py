@@ -199,6 +199,8 @@ class DebeziumEnvelopeSpec(EnvelopeSettings):
             found.add("definition")
         if self.provide_transaction_metadata:
             found |= {"begin", "end"}
+            if "t" not in self.skipped_operations:
+                found.add("truncate")
         return frozenset(found)
 
     @field_validator("message_key_columns")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from deltaforge.core.encoded import MessageRules
@@ -35,6 +37,7 @@ class ExtraMessage(NamedTuple):
     topic: str
     key: Typed
     value: Typed
+    headers: Mapping[str, bytes] = MappingProxyType({})
 
 
 def with_rules(plan: RecordPlan, rules: MessageRules) -> RecordPlan:

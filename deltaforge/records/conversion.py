@@ -58,6 +58,7 @@ class Form(IntEnum):
     HASH = 41  # str: of the text of `items` and a salt, `labels` are algorithm and salt, at most `size` digits
     CUT_TEXT = 42  # str: of `items`, at most `size` letters
     CUT_BYTES = 43  # bytes: of `items`, at most `size`
+    HEADER_MOMENT = 44  # str: of the number of `items`, as Connect writes moments into headers
 
 
 class Conversion(msgspec.Struct, frozen=True):
@@ -66,7 +67,7 @@ class Conversion(msgspec.Struct, frozen=True):
     Attributes:
         scale: DECIMAL: digits after the point. HASH: 1: of the text as Java serializes it.
         size: BITS: bytes; ZONED_TEXT: digits. HASH, CUT: the most of them; 0: all.
-        items: ARRAY: of its items. HASH, CUT: of the value before.
+        items: ARRAY: of its items. HASH, CUT, HEADER_MOMENT: of the value before.
         has_nulls: ARRAY: whether an item may be null.
         labels: LABEL: in the order of their declaration. MASK, HASH: see there.
     """

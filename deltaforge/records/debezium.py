@@ -31,7 +31,7 @@ from deltaforge.records.compile import (
     with_old_columns,
 )
 from deltaforge.records.compiled import Compiled
-from deltaforge.records.conversion import Form
+from deltaforge.records.conversion import Conversion, Form
 from deltaforge.records.names import NameAdjustment, adjusted_field_name, adjusted_schema_name
 from deltaforge.records.plan import Fact, RecordPlan, Writer
 from deltaforge.records.schema import Field, Schema, Type
@@ -73,7 +73,7 @@ class DebeziumOptions(msgspec.Struct, frozen=True):
         topic_prefix: What topics, and names of schemas, begin with; None: the name of the pipeline.
         unavailable: What stands for a TOAST value that the log does not hold.
         connector: The one that records say they are of; None: the one of the source.
-        defaults_for_null: JSON: whether NULL is written as the default of its column.
+        defaults_for_null: Whether NULL is written as the default of its column.
         marks_deletes: Whether a tombstone follows a delete.
         selection: Of the columns.
         schema_names, field_names: How names become those that Avro allows.
@@ -142,13 +142,24 @@ def compile_debezium(source: SourceInfo, table: TableSchema, options: DebeziumOp
         end,
         marks_deletes=options.marks_deletes,
         splits_key_changes=True,
-        header_key=planned(key_columns, "json", "key"),
+        header_key=planned([_in_header(column) for column in key_columns], "json", "key"),
         skipped_ops=options.skipped_ops,
         skips_unchanged=options.skips_unchanged,
         headers=tuple(context_headers(source, options).items()),
         table_columns=frozenset(column.name for column in table.columns),
     )
     return Compiled(plan, schema_of(value), key)
+
+
+def _in_header(column: NamedColumn) -> NamedColumn:
+    """A column of the key as headers have it: Connect's own dates and times are texts there."""
+    schema, conversion, _ = column.record
+    if schema.name not in _CONNECT_MOMENTS:
+        return column
+    return column._replace(record=column.record._replace(conversion=Conversion(Form.HEADER_MOMENT, items=conversion)))
+
+
+_CONNECT_MOMENTS = {f"org.apache.kafka.connect.data.{name}" for name in ("Date", "Time", "Timestamp")}
 
 
 def context_headers(source: SourceInfo, options: DebeziumOptions) -> dict[str, bytes]:

@@ -20,6 +20,7 @@ from deltaforge.records.debezium import (
     OPTIONAL_STRING,
     STRING,
     DebeziumOptions,
+    context_headers,
     named_struct,
     source_part,
 )
@@ -67,7 +68,10 @@ def schema_change_message(
         "tableChanges": [_table_change(one) for one in change.changes],
     }
     return ExtraMessage(
-        options.prefix_of(event.source), Typed(key, {"databaseName": change.database}), Typed(schema, value)
+        options.prefix_of(event.source),
+        Typed(key, {"databaseName": change.database}),
+        Typed(schema, value),
+        context_headers(event.source, options),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 
-_DAY_NS = 86_400_000_000_000
+_DAY_NS, _DAY_MILLIS = 86_400_000_000_000, 86_400_000
 _EPOCH = date(1970, 1, 1).toordinal()
 _LONG = 1 << 63
 _DATE = re.compile(r"(?P<year>\d{4,})-(?P<month>\d\d)-(?P<day>\d\d)")
@@ -87,6 +87,19 @@ def of_a_day(text: str) -> int:
             "a time that is not within one day; the connect dialect with time_precision microseconds has it"
         )
     return number
+
+
+def header_text(millis_: int) -> str:
+    """A date, time or both, in milliseconds from 1970, as Connect writes it into headers: the first day is a time."""
+    number, clock = divmod(millis_, _DAY_MILLIS)
+    cycle, day = divmod(number + _EPOCH - 1, _CYCLE_DAYS)
+    found = date.fromordinal(day + 1)
+    year = found.year + cycle * _CYCLE_YEARS
+    text = f"{_clock(clock * 1_000_000).partition('.')[0]}.{clock % 1000:03}Z"
+    if number == 0:
+        return text
+    whole = f"{year:04}-{found.month:02}-{found.day:02}"
+    return f"{whole}T{text}" if clock else whole
 
 
 def zoned_text(text: str, digits: int) -> str:

@@ -14,7 +14,7 @@ from deltaforge.records.conversion import Conversion, Form
 from deltaforge.records.facts import fact_of
 from deltaforge.records.plan import Bytes, Fact, FactStep, IfTransaction, ImageStep, PlannedColumn, RecordPlan, Step
 from deltaforge.records.values import converted
-from deltaforge.records.writers import AvroWriter, JsonWriter, ValueWriter
+from deltaforge.records.writers import AvroWriter, JsonWriter, ValueWriter, java_float
 
 _WRITERS: dict[str, ValueWriter] = {"json": JsonWriter(), "avro": AvroWriter()}
 
@@ -99,12 +99,21 @@ def _next_place(origin: Origin | None) -> Origin | None:
 
 
 class _HeaderWriter(JsonWriter):
-    """JSON as Connect writes structs into headers: decimals are numbers."""
+    """What Connect writes of structs into headers. It is not always JSON: moments are bare, and of the letters of texts
+    only quotes and backslashes are escaped.
+    """
 
     def value(self, conversion: Conversion, value: Any) -> bytes:
+        if conversion.form is Form.HEADER_MOMENT:
+            return str(value).encode()
         if conversion.form is Form.DECIMAL:
             number = int.from_bytes(value, "big", signed=True)
-            return str(Decimal(number).scaleb(-conversion.scale)).encode()
+            digits = tuple(map(int, str(abs(number))))
+            return str(Decimal((int(number < 0), digits, -conversion.scale))).encode()
+        if isinstance(value, float):
+            return java_float(value).encode()
+        if isinstance(value, str):
+            return b'"' + value.replace("\\", "\\\\").replace('"', '\\"').encode() + b'"'
         return super().value(conversion, value)
 
 

@@ -214,6 +214,13 @@ def _inner(conversion: Conversion, value: Any) -> Any:
     return converted(conversion.items, value)
 
 
+def _header_moment(conversion: Conversion, value: Any) -> str:
+    number = _inner(conversion, value)
+    is_date = conversion.items is not None and conversion.items.form is Form.DAYS
+    return moments.header_text(number * _DAY_MILLIS if is_date else number)
+
+
+_DAY_MILLIS = 86_400_000
 _CONVERTERS: dict[Form, Callable[[Conversion, Any], Any]] = {
     Form.BOOLEAN: _as_is,
     Form.INTEGER: _integer,
@@ -257,6 +264,7 @@ _CONVERTERS: dict[Form, Callable[[Conversion, Any], Any]] = {
     Form.HASH: _hash,
     Form.CUT_TEXT: lambda conversion, value: cut(_inner(conversion, value), conversion.size),
     Form.CUT_BYTES: lambda conversion, value: _inner(conversion, value)[: conversion.size],
+    Form.HEADER_MOMENT: _header_moment,
     Form.DAY_MILLIS: lambda _, value: moments.of_a_day(value) // 1_000_000,
     Form.DAY_MICROS: lambda _, value: moments.of_a_day(value) // 1_000,
 }

@@ -124,6 +124,26 @@ def name_of_float(value: float) -> str:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
+def java_float(value: float) -> str:
+    """As Java prints it: ``1.0E300`` from 10^7 on and below a thousandth."""
+    if not math.isfinite(value):
+        return name_of_float(value)
+    sign, digits, exponent = Decimal(repr(value)).as_tuple()
+    text = "".join(map(str, digits)).rstrip("0") or "0"
+    place = len(digits) + int(exponent)  # of the point, from the first digit
+    if value and not _PLAIN_FROM < place <= _PLAIN_TO:
+        text = f"{text[0]}.{text[1:] or '0'}E{place - 1}"
+    elif place > 0:
+        text = text.ljust(place, "0")
+        text = f"{text[:place]}.{text[place:] or '0'}"
+    else:
+        text = f"0.{'0' * -place}{text}"
+    return f"-{text}" if sign else text
+
+
+_PLAIN_FROM, _PLAIN_TO = -3, 7
+
+
 def unscaled_bytes(value: Decimal, scale: int) -> bytes:
     """``value`` times 10^``scale`` as Java's ``BigInteger.toByteArray`` gives it.
 

@@ -131,7 +131,7 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
             dead_letters=self.dead_letters.letters if self.dead_letters else None,
             ahead=self._ahead,
             lane=info.lane,
-            unwanted=asked_by(other.config for other in spec.sinks) - {"query"} - config.asks,
+            unwanted=asked_by(other.config for other in spec.sinks) - {"query", "truncate"} - config.asks,
             check_owner=info.ownership.check,
         )
         try:

@@ -21,11 +21,15 @@ class TransactionNumbers:
     """Numbers the groups of a log in order. A replay from the beginning of a transaction gives the same numbers.
 
     What is in no transaction (statements that define tables, logical messages outside of one) has none, and neither has
-    a transaction without a name: of a MySQL server without GTIDs. Truncates are not counted. An update of the key is
-    counted as the delete and the insert that it becomes, and has the number of the delete.
+    a transaction without a name: of a MySQL server without GTIDs. An update of the key is counted as the delete and
+    the insert that it becomes, and has the number of the delete.
+
+    Args:
+        counts_truncates: Whether there are messages of PostgreSQL's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, counts_truncates: bool = False) -> None:
+        self._counts_truncates = counts_truncates
         self._open = ""
         self._counts: Counter[str] = Counter()
 
@@ -63,7 +67,7 @@ class TransactionNumbers:
         return group if group.table is None else DecodedGroup(events)
 
     def _number(self, group: EventGroup, head: ChangeEvent, count: int) -> None:
-        if not _is_counted(head) or head.op == "t":
+        if not _is_counted(head) or (head.op == "t" and not self._counts_truncates):
             return
         is_logged = head.origin is not None and head.origin.message is not None
         table = LOGGED if is_logged else head.source.qualified_table
@@ -73,7 +77,7 @@ class TransactionNumbers:
 
 def numbers_for(asked: frozenset[Asked]) -> TransactionNumbers | None:
     """What numbers events, if a sink asks for it."""
-    return TransactionNumbers() if "end" in asked else None
+    return TransactionNumbers(counts_truncates="truncate" in asked) if "end" in asked else None
 
 
 def _is_counted(event: ChangeEvent) -> bool:

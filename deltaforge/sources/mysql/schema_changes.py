@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -24,12 +25,16 @@ _OF_INDEXES = ("unique", "fulltext", "spatial", "vector")
 
 
 class Subject(NamedTuple):
-    """What a DDL statement is about: tables by the names that they have behind it, or a database."""
+    """What a DDL statement is about: tables by the names that they have behind it, or a database.
+
+    ``is_conditional``: it says IF EXISTS or IF NOT EXISTS.
+    """
 
     verb: Literal["create", "alter", "drop", "rename", "index"]
     database: str
     tables: tuple[Key, ...]
     before: tuple[Key, ...]
+    is_conditional: bool = False
 
     @property
     def is_database(self) -> bool:
@@ -87,14 +92,19 @@ class SchemaChanges:
         if subject.is_database:
             is_ours = bool(subject.database) and self._captures_of(subject.database)
             name = "" if subject.verb == "alter" else None
-            return [DefinitionChange(subject.database, name, statement.printable)] if is_ours else []
+            return [DefinitionChange(subject.database, name, statement.bare)] if is_ours else []
         ours = [key for key in (*subject.tables, *subject.before) if self._captures(*key)]
         if not ours:
             return []
         if subject.verb == "drop":
             return [_dropped(key, subject) for key in subject.tables if key in ours]
+        if subject.verb == "create" and subject.is_conditional and before.table(subject.tables[0]) is not None:
+            return [DefinitionChange(subject.database, "", statement.bare)]
         after = self._history.known_at(position)
-        return [_changed(statement, subject, after)]
+        texts = _renames(statement.bare) if subject.verb == "rename" else [statement.bare]
+        if len(texts) != len(subject.tables):
+            return [_changed(subject, subject.tables, statement.bare, after)]
+        return [_changed(subject, (key,), text, after) for key, text in zip(subject.tables, texts, strict=True)]
 
 
 def schema_changes(context: SourceContext, tables: Tables) -> SchemaChanges | None:
@@ -108,23 +118,36 @@ def _dropped(key: Key, subject: Subject) -> DefinitionChange:
     """Each table that a statement drops has a notice of its own."""
     names = ",".join(name for _, name in subject.tables)
     change = TableChange("DROP", TableId(key[0], None, key[1]))
-    return DefinitionChange(key[0], names, f"DROP TABLE {_quoted(key[0])}.{_quoted(key[1])}", (change,))
+    words = "DROP TABLE IF EXISTS" if subject.is_conditional else "DROP TABLE"
+    return DefinitionChange(key[0], names, f"{words} {_quoted(key[0])}.{_quoted(key[1])}", (change,))
 
 
-def _changed(statement: Statement, subject: Subject, after: Callable[[Key], State]) -> DefinitionChange:
+def _renames(text: str) -> list[str]:
+    """A statement that renames tables as one for each of them."""
+    parts = _RENAME.match(text)
+    if parts is None:
+        return []
+    return [parts["words"] + clause.strip() for clause in _COMMA.split(parts["clauses"])]
+
+
+_RENAME = re.compile(r"(?P<words>rename\s+tables?\s+(?:if\s+exists\s+)?)(?P<clauses>.*)", re.IGNORECASE | re.DOTALL)
+_COMMA = re.compile(r",(?=(?:[^`]*`[^`]*`)*[^`]*$)")
+
+
+def _changed(subject: Subject, tables: Sequence[Key], ddl: str, after: Callable[[Key], State]) -> DefinitionChange:
     database = subject.tables[0][0]
     if subject.verb == "index":
-        return DefinitionChange(database, "", statement.printable)
+        return DefinitionChange(database, "", ddl)
     what: Literal["CREATE", "ALTER"] = "CREATE" if subject.verb == "create" else "ALTER"
     changes = []
-    for key in subject.tables:
+    for key in tables:
         known = after(key)
         if isinstance(known, TableDefinition):
             columns = zip(known.schema.columns, known.columns, strict=True)
             charsets = tuple(None if column.type == "json" else kind.charset for column, kind in columns)
             changes.append(TableChange(what, TableId(key[0], None, key[1]), known.schema, known.charset, charsets))
     names = ",".join(name for _, name in subject.tables)
-    return DefinitionChange(database, names, statement.printable, tuple(changes))
+    return DefinitionChange(database, names, ddl, tuple(changes))
 
 
 def subject_of(statement: Statement, known: Definitions) -> Subject | None:
@@ -139,7 +162,7 @@ def subject_of(statement: Statement, known: Definitions) -> Subject | None:
     while cursor.take_any("online", "offline", "ignore", *_OF_INDEXES):
         continue
     what = cursor.take_any("table", "tables", "index", "database", "schema") if verb else ""
-    cursor.take_words("if", "exists") or cursor.take_words("if", "not", "exists")
+    is_conditional = cursor.take_words("if", "exists") or cursor.take_words("if", "not", "exists")
     if what in ("database", "schema"):
         name = "" if cursor.is_at_end else cursor.take_name()
         is_unnamed = verb == "alter" and name.lower() in ("default", "character", "charset", "collate")
@@ -155,7 +178,7 @@ def subject_of(statement: Statement, known: Definitions) -> Subject | None:
         return None
     before, after = zip(*names, strict=True)
     kind = "index" if what == "index" else verb
-    return Subject(kind, after[0][0], tuple(after), tuple(before))  # type: ignore[arg-type] # one of the words above
+    return Subject(kind, after[0][0], tuple(after), tuple(before), is_conditional)  # type: ignore[arg-type] # one of the words above
 
 
 def _names(statement: Statement, known: Definitions, cursor: Cursor, verb: str) -> list[tuple[Key, Key]]:

@@ -6,6 +6,7 @@ Which comments are code depends on the server, so they are taken out first.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cached_property
 
 import msgspec
@@ -74,6 +75,22 @@ class Statement(msgspec.Struct, frozen=True, dict=True):
         return self.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
     @property
+    def bare(self) -> str:
+        """The printable text without comments and ``;`` before and behind it; those inside are kept."""
+        text, begin, end = self.printable, 0, len(self.printable)
+        spans = list(_comments(text, self.session.sql_mode, self.dialect))
+        for start, stop in spans:
+            if text[start:stop].startswith(_CODE) or text[begin:start].strip(_AROUND):
+                break
+            begin = stop
+        for start, stop in reversed(spans):
+            is_code = text[start:stop] == "*/"  # the end of a comment that is code
+            if is_code or start < begin or text[stop:end].strip(_AROUND):
+                break
+            end = start
+        return text[begin:end].strip(_AROUND)
+
+    @property
     def outline(self) -> str:
         """The beginning of it for a reader: literals, which may be values of rows, are question marks."""
         try:
@@ -115,6 +132,7 @@ class Statement(msgspec.Struct, frozen=True, dict=True):
 
 
 _OUTLINE = 200
+_AROUND, _CODE = " \t\r\n;", ("/*!", "/*M!")
 _TIGHT = re.compile(r" ?([.]) ?| (?=[,)])|(?<=\() ")
 
 
@@ -142,8 +160,17 @@ _CODE_MARK = re.compile(r"/\*(M?)!(\d{5,6})?")
 
 def _code(text: str, sql_mode: int, dialect: Dialect) -> str:
     """The statement without what its server takes for comments."""
-    marks = _MARKS[sql_mode & NO_BACKSLASH_ESCAPES or sql_mode & ANSI_QUOTES]
     parts: list[str] = []
+    at = 0
+    for begin, end in _comments(text, sql_mode, dialect):
+        parts += (text[at:begin], " ")
+        at = end
+    return "".join((*parts, text[at:]))
+
+
+def _comments(text: str, sql_mode: int, dialect: Dialect) -> Iterator[tuple[int, int]]:
+    """Where comments stand, and what makes code of a comment."""
+    marks = _MARKS[sql_mode & NO_BACKSLASH_ESCAPES or sql_mode & ANSI_QUOTES]
     at, is_in_comment = 0, False
     while (mark := marks.search(text, at)) is not None:
         begun, end = _CODE_MARK.match(text, mark.start()), mark.end()
@@ -159,9 +186,9 @@ def _code(text: str, sql_mode: int, dialect: Dialect) -> str:
             is_in_comment = False
         else:
             is_comment, end = False, mark.start() + 1 if mark[0] == "*/" else end
-        parts += (text[at : mark.start()], " ") if is_comment else (text[at:end],)
+        if is_comment:
+            yield mark.start(), end
         at = end
-    return "".join((*parts, text[at:]))
 
 
 def _is_code(mark: re.Match[str], dialect: Dialect) -> bool:

@@ -1,6 +1,7 @@
 """MySQL 9 and what it has in common with MariaDB 11."""
 
 from tests.compat.histories import FINISH, WAIT, History
+from tests.compat.histories import mysql_lives as lives
 
 NUMBERS = {
     "tiny": ("tinyint", "-7", "-128", "127"),
@@ -241,8 +242,13 @@ def history(*, is_mariadb: bool) -> History:
             f"delete from {table} where id = 12",
         ]
     setup += [DEFAULTS, "insert into defaults (id) values (1), (2)", *TABLES, *SNAPSHOT_ROWS]
+    setup += [*lives.TABLES, *lives.ROWS]
+    changes += lives.CHANGES
+    if not is_mariadb:
+        setup += [*lives.ONLY_MYSQL_TABLES, *lives.ONLY_MYSQL_ROWS]
+        changes += lives.ONLY_MYSQL_CHANGES
     setup += [f"create table {FINISH} (id int primary key)", f"insert into {FINISH} values (0)"]
-    changes += CHANGES + DDL + BEYOND + ([] if is_mariadb else QUERIES) + ZERO_DATES + [WAIT]
+    changes += CHANGES + DDL + lives.DDL + BEYOND + ([] if is_mariadb else QUERIES) + ZERO_DATES + [WAIT]
     if is_mariadb:  # Debezium ends at the first row of a table with generated columns, which MariaDB does not log
         setup, changes = ([one for one in part if "worked_out" not in one] for part in (setup, changes))
     return History(setup, changes)

@@ -1,6 +1,7 @@
 """PostgreSQL 15 and 18: on 15 with the extensions that its distribution brings, on 18 with pgvector."""
 
 from tests.compat.histories import FINISH, WAIT, History
+from tests.compat.histories import postgres_lives as lives
 from tests.compat.histories.mysql import every_value
 
 NUMBERS = {
@@ -327,9 +328,9 @@ def history(*, version: int) -> History:
     made = ", ".join(f"{name} {values[0]}" for name, values in BEYOND.items())
     setup += [f"create table beyond (id serial primary key, {made})"]
     changes += [f"insert into beyond ({name}) values ({one})" for name, values in BEYOND.items() for one in values[1:]]
-    setup += [DEFAULTS, "insert into defaults (id) values (1), (2)", *SNAPSHOT_ROWS]
+    setup += [DEFAULTS, "insert into defaults (id) values (1), (2)", *SNAPSHOT_ROWS, *lives.TABLES, *lives.ROWS]
     setup += [f"create table {FINISH} (id int primary key)", f"insert into {FINISH} values (0)"]
-    return History(setup, [*changes, *CHANGES, WAIT, *_waiting(DDL), WAIT])
+    return History(setup, [*changes, *CHANGES, *lives.CHANGES, WAIT, *_waiting(DDL), *lives.DDL, WAIT])
 
 
 def _waiting(statements: list[str]) -> list[str]:
@@ -337,7 +338,7 @@ def _waiting(statements: list[str]) -> list[str]:
     found, is_inside = [], False
     for statement in statements:
         is_inside = (is_inside or statement == "begin") and statement != "commit"
-        if not is_inside and statement.startswith("alter table"):
+        if not is_inside and statement.startswith(("alter table", "drop table")):
             found.append(WAIT)
         found.append(statement)
     return found

@@ -228,18 +228,19 @@ AVRO = [
     (
         {"value.converter": "io.confluent.connect.avro.AvroConverter", "schema.registry.url": "http://r:8081",
          "basic.auth.user.info": "u:hidden", "value.subject.name.strategy": "io.x.RecordNameStrategy",
-         "key.subject.name.strategy": "io.x.RecordNameStrategy"},
+         "key.subject.name.strategy": "io.x.RecordNameStrategy", "ignore.default.for.nullables": "true"},
         {"type": "avro", "schema_registry_url": "http://r:8081", "subject_strategy": "record_name", "username": "u",
          "password": "${SCHEMA_REGISTRY_PASSWORD}"},
     ),
     (
         {"value.converter": "io.apicurio.registry.utils.converter.AvroConverter",
          "apicurio.registry.url": "http://r:8080/apis/registry/v3", "apicurio.registry.as-confluent": "true"},
-        {"type": "avro", "schema_registry_url": "http://r:8080/apis/ccompat/v7"},
+        {"type": "avro", "schema_registry_url": "http://r:8080/apis/ccompat/v7", "replace_null_with_default": True},
     ),
     (
         {"value.converter": "io.confluent.connect.json.JsonSchemaConverter", "schema.registry.url": "http://r:8081"},
-        {"type": "json_schema", "schema_registry_url": "http://r:8081", "subject_strategy": "topic_name"},
+        {"type": "json_schema", "schema_registry_url": "http://r:8081", "subject_strategy": "topic_name",
+         "replace_null_with_default": True},
     ),
 ]  # fmt: skip
 

@@ -38,14 +38,14 @@ EXPECTED = [
 ]
 
 
-def message_of(change):
+def message_of(change, **options):
     source = SourceInfo(
         version="v", connector="mysql", name="shop", ts_ms=5, db=change.database, table=change.tables or "",
         server_id=7, gtid="g:1", file="b.1", pos=900,
     )  # fmt: skip
     origin = Origin(ts_us=5000, pos_begin=800, definition=change, notice="definition")
     event = ChangeEvent(before=None, after=None, source=source, op="c", ts_ms=5, origin=origin)
-    return extra_message(event, DebeziumOptions(topic_prefix="server"), 9_000_000)
+    return extra_message(event, DebeziumOptions(topic_prefix="server", **options), 9_000_000)
 
 
 def test_a_table_is_described_as_debezium_does():
@@ -70,6 +70,16 @@ def test_a_table_is_described_as_debezium_does():
     assert {name: value[name] for name in ("ts_ms", "databaseName", "schemaName", "ddl")} == {
         "ts_ms": 9, "databaseName": "d", "schemaName": None, "ddl": "create table n (…)",
     }  # fmt: skip
+
+
+def test_headers_are_those_of_the_connector():
+    message = message_of(DefinitionChange("d", "n", "drop table n", ()), has_context_headers=True)
+    assert message.headers == {
+        "__debezium.context.connectorLogicalName": b"server",
+        "__debezium.context.taskId": b"0",
+        "__debezium.context.connectorName": b"mysql",
+    }
+    assert not message_of(DefinitionChange("d", "n", "drop table n", ())).headers
 
 
 def test_values_have_all_fields_of_their_schema_in_its_order():

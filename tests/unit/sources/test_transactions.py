@@ -78,6 +78,16 @@ def test_what_is_in_no_transaction_is_not_numbered():
     assert found[-1].events()[0].origin.table_counts == {"LOGICAL_DECODING_MESSAGE": 1, "public.t": 1}
 
 
+def test_truncates_of_postgres_are_counted_where_there_are_messages_of_them():
+    last = change(2, 1, table="u", op="t")
+    last.tx_end = True
+    events = [DecodedGroup([event]) for event in (change(1, 1, op="t"), last)]
+    numbers = numbers_for(frozenset({"begin", "end", "truncate"}))
+    found = numbers.of(events)
+    assert said(found) == ["begin", ("t", 1, 1), ("u", 2, 1), "end"]
+    assert found[-1].events()[0].origin.table_counts == {"public.t": 1, "public.u": 1}
+
+
 def test_events_are_numbered_only_where_a_sink_asks():
     assert numbers_for(frozenset({"message"})) is None
     assert numbers_for(frozenset({"begin", "end"})) is not None

@@ -73,6 +73,7 @@ REGISTRY = {"schema_registry_url": "http://r"}
 UNFIT = [
     ({"type": "debezium"}, {"type": "json", "schemas": "inline"}, "dialect: connect"),
     ({"type": "native"}, {"type": "json", "replace_null_with_default": True}, "dialect: connect"),
+    ({"type": "native"}, {"type": "avro", "replace_null_with_default": True, **REGISTRY}, "dialect: connect"),
     ({"type": "cloudevents", "type_prefix": "x"}, {"type": "avro", **REGISTRY}, "avro"),
     ({"type": "debezium"}, {"type": "avro", **REGISTRY}, "avro"),
 ]
