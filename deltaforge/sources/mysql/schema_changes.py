@@ -81,12 +81,13 @@ class SchemaChanges:
         """What a statement that ends at ``position`` means for captured tables, as many notices as it has."""
         if statement.error_code:
             return []
-        before = self._history.known_before(position)
-        self._history.apply(statement, position)
+        before = self._history.known_before(position)  # until the statement is applied
         try:
             subject = subject_of(statement, before)
         except SchemaError:
-            return []
+            subject = None
+        is_there = subject is not None and any(before.table(key) is not None for key in subject.tables)
+        self._history.apply(statement, position)
         if subject is None:
             return []
         if subject.is_database:
@@ -98,7 +99,7 @@ class SchemaChanges:
             return []
         if subject.verb == "drop":
             return [_dropped(key, subject) for key in subject.tables if key in ours]
-        if subject.verb == "create" and subject.is_conditional and before.table(subject.tables[0]) is not None:
+        if subject.verb == "create" and subject.is_conditional and is_there:
             return [DefinitionChange(subject.database, "", statement.bare)]
         after = self._history.known_at(position)
         texts = _renames(statement.bare) if subject.verb == "rename" else [statement.bare]
