@@ -66,6 +66,7 @@ def examine(
         )
         for shard in spec.shards()
     ]
+    logs = _counted(logs)
     parts = [
         *(part for log in logs for part in _source(log)),
         *(_part("sink", SINKS[sink.type], sink.config, subject) for sink in spec.spec.sinks),
@@ -93,6 +94,21 @@ def _saved(paths: PipelinePaths, notes: Notes) -> dict[str, Position]:
     return {}
 
 
+def _counted(logs: list[Subject]) -> list[Subject]:
+    """Each with the number of them that are on its server."""
+    if len(logs) == 1:
+        return logs
+    addresses = [_address(SOURCES[log.spec.spec.source.type], log.spec.spec.source.config) for log in logs]
+    return [replace(log, log_count=addresses.count(address)) for log, address in zip(logs, addresses, strict=True)]
+
+
+def _address(module: ModuleType, config: Any) -> str:
+    try:
+        return str(module.where(config))
+    except DeltaForgeError:  # the same error, with its remedy, comes of connecting
+        return "an address that cannot be read"
+
+
 def _source(log: Subject) -> Iterator[tuple[Notes, Callable[[], None]]]:
     source = log.spec.spec.source
     yield _part("source", SOURCES[source.type], source.config, log)
@@ -101,11 +117,7 @@ def _source(log: Subject) -> Iterator[tuple[Notes, Callable[[], None]]]:
 
 
 def _part(kind: str, module: ModuleType, config: Any, subject: Subject) -> tuple[Notes, Callable[[], None]]:
-    try:
-        address = module.where(config)
-    except DeltaForgeError:  # the same error, with its remedy, comes of connecting
-        address = "an address that cannot be read"
-    notes = Notes(f"{kind} {config.id} ({address})", {**module.CHECKS, **TIME})
+    notes = Notes(f"{kind} {config.id} ({_address(module, config)})", {**module.CHECKS, **TIME})
     return notes, lambda: module.examine(subject, config, notes)
 
 

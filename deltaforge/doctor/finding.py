@@ -65,6 +65,7 @@ class Subject:
         is_running: Whether a process of this machine runs it now.
         clock: Seconds since 1970.
         patience_secs: How long one server may take to answer.
+        log_count: Logs of the pipeline that this server has, if it is the subject as one of its shards.
     """
 
     spec: PipelineSpec
@@ -73,6 +74,7 @@ class Subject:
     is_running: bool
     clock: Callable[[], float]
     patience_secs: float
+    log_count: int = 1
 
 
 class Notes:

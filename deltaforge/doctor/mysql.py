@@ -8,6 +8,7 @@ from pymysql.connections import Connection
 
 from deltaforge.core.errors import DeltaForgeError, SourceError
 from deltaforge.core.positions import MysqlPosition
+from deltaforge.doctor import mysql_connections
 from deltaforge.doctor.clocks import note_clock
 from deltaforge.doctor.finding import Check, Notes, Subject
 from deltaforge.sources.mysql.catalog import load_catalog
@@ -73,6 +74,7 @@ CHECKS = {
         "no other process reads with this source id", "give the source an `id` of its own, or stop the other process"
     ),
     "mysql.position": Check("what comes after the saved position is still in the log", "as the message says"),
+    **mysql_connections.CHECKS,
 }
 
 _DAY_SECS = 86_400
@@ -103,6 +105,7 @@ def examine(subject: Subject, config: MysqlSourceConfig, notes: Notes) -> None:
         if variables is not None:
             _server(notes, variables, connection, subject)
             _log(notes, variables)
+            mysql_connections.examine(notes, connection, config, subject)
         server = notes.result_of("mysql.log", lambda: read_settings(connection)) if _can_read(variables) else None
         if server is not None:
             _rights(notes, connection, server)

@@ -12,7 +12,7 @@ from deltaforge.checkpoint.identity import ServerIdentity
 from deltaforge.core.errors import SourceError
 from deltaforge.core.positions import PostgresPosition
 from deltaforge.core.positions.postgres import text_from_lsn
-from deltaforge.doctor import postgres_tables
+from deltaforge.doctor import postgres_connections, postgres_tables
 from deltaforge.doctor.clocks import note_clock
 from deltaforge.doctor.finding import Check, Notes, Subject
 from deltaforge.sources.postgres.catalog import Catalog, SlotState
@@ -63,6 +63,7 @@ CHECKS = {
         "`alter system set idle_replication_slot_timeout = 0`, then `select pg_reload_conf()`",
     ),
     "postgres.position": Check("what comes after the saved position is still in the log", "as the message says"),
+    **postgres_connections.CHECKS,
     **postgres_tables.CHECKS,
 }
 
@@ -102,6 +103,7 @@ def examine(subject: Subject, config: PostgresSourceConfig, notes: Notes) -> Non
         settings = notes.result_of("postgres.wal_level", lambda: _settings(connection)) or {}
         _bounds(notes, settings)
         _slot(notes, connection, catalog, config, subject, settings)
+        postgres_connections.examine(notes, connection, config, subject)
         _wire(notes, dsn, catalog, subject)
         postgres_tables.examine(notes, connection, catalog, config)
     finally:
@@ -184,6 +186,15 @@ def _slot(  # noqa: PLR0913 - what is asked, and with what the answers are compa
             )
         if not subject.is_running and senders >= most_senders:
             notes.error("postgres.senders", f"all {most_senders:.0f} walsenders are in use")
+        elif not subject.is_running:
+            _for_shards(notes, "postgres.senders", "walsenders", most_senders - senders, subject)
+        if state is None and slots < most_slots:
+            _for_shards(notes, "postgres.slots", "replication slots", most_slots - slots, subject)
+
+
+def _for_shards(notes: Notes, check: str, what: str, free: float, subject: Subject) -> None:
+    if free < subject.log_count and subject.log_count > 1:
+        notes.warn(check, f"{free:.0f} {what} are free, and the pipeline has {subject.log_count} shards on the server")
 
 
 def _reader(notes: Notes, connection: psycopg.Connection[TupleRow], slot: str, subject: Subject) -> None:

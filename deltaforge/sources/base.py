@@ -45,6 +45,12 @@ class SnapshotConfig(StrictModel):
     max_parallel_chunks: int = Field(4, ge=1, description="Chunks of one table at the same time.")
     max_rows_per_second: int | None = Field(None, ge=1, description="Bound for all tables together; absent: none.")
 
+    @property
+    def most_workers(self) -> int:
+        """Connections that read tables at the same time, however many tables there are."""
+        most, chunks = self.max_parallel_tables, self.max_parallel_chunks
+        return max(most, chunks) if self.intra_table_parallel else most
+
 
 OnSchemaDrift = Literal["adapt", "halt"]
 

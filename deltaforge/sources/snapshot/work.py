@@ -53,8 +53,7 @@ class Work:
         config, tables = self._config, max(1, len(self.tables))
         if not config.intra_table_parallel:
             return min(config.max_parallel_tables, tables)
-        most = max(config.max_parallel_tables, config.max_parallel_chunks)
-        return min(most, min(config.max_parallel_tables, tables) * config.max_parallel_chunks)
+        return min(config.most_workers, min(config.max_parallel_tables, tables) * config.max_parallel_chunks)
 
     @property
     def stripe_count(self) -> int:
