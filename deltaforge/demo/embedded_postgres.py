@@ -33,8 +33,7 @@ class EmbeddedPostgres:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._owner = pwd.getpwnam("nobody") if os.getuid() == 0 else None
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = 0
 
     def start(self) -> None:
         """Make a data folder and start the server; returns when it answers."""
@@ -45,6 +44,8 @@ class EmbeddedPostgres:
         self._run(
             binaries / "initdb", "-D", str(self._data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"
         )
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port = probe.getsockname()[1]
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c wal_level=logical -c unix_socket_directories="
         log = str(self._folder / "postgres.log")
         self._run(binaries / "pg_ctl", "-D", str(self._data), "-l", log, "-w", "-o", options, "start")

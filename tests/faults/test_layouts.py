@@ -11,6 +11,7 @@ import pytest
 from benchmarks.chaos_layouts import layout_of
 from tests.destinations import ExactlyOnceDestination, LaneFiles, RedisDestination
 from tests.fixtures.fix_trial import SEED
+from tests.pipelines import wait_for
 from tests.trial import pause, source_of_shards
 
 CASES = [
@@ -62,6 +63,7 @@ def test_kills_of_one_process_and_of_all_lose_nothing(trial, databases, database
     pause(rng.uniform(0.3, 1.0))
     trial.kill()
     trial.pipeline.start()
+    wait_for(lambda: trial.committed_count > 200)
     verdict = trial.finish()
     assert verdict.event_count > 100
     if sink == "exactly_once":

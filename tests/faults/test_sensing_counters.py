@@ -124,7 +124,7 @@ def test_rows_that_come_again_for_an_optional_sink_are_not_counted_again(databas
     try:
         Writer(database, 6, 5000).start().join()
         wait_for(lambda: len(file_events(required)) == 5000)
-        wait_for(lambda: read_shapes(pipeline.paths.recovery).tables["orders"].row_count == 5000)
+        wait_for(lambda: (t := read_shapes(pipeline.paths.recovery).tables.get("orders")) and t.row_count == 5000)
         pipeline.kill()
         optional.parent.mkdir()
         pipeline.start()

@@ -46,7 +46,8 @@ def test_a_sink_that_was_away_gets_everything_in_order_in_the_same_run_and_holds
     trial.pipeline.wait_until(lambda status: "redis" in status["sink_errors"])
     wait_for(lambda: read_source_state(trial.pipeline.paths.recovery))
     before = read_source_state(trial.pipeline.paths.recovery).position
-    pause(3)
+    pause(2)
+    wait_for(lambda: spooled_events(trial.pipeline) > 100)
     trial.end_writing()
     wait_for(lambda: is_delivered(trial.database, trial.destination))
     wait_for(lambda: before.is_behind(read_source_state(trial.pipeline.paths.recovery).position))

@@ -92,7 +92,7 @@ def test_the_wheel_runs_the_demo_in_an_empty_environment(built, tmp_path):
     run(programs / "pip", "install", "-q", f"{built.wheel}[demo]", folder=tmp_path, environment=environment)
     done = subprocess.run(
         [programs / "deltaforge", "demo", "--steps", "200"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=200, check=False,
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "equal" in done.stdout

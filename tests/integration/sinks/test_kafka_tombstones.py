@@ -15,6 +15,7 @@ from deltaforge.testing.sink_contract import numbered_batch, with_row, without_r
 from tests.databases import database_with
 from tests.integration.sinks.test_kafka import KafkaTarget
 from tests.pipelines import PipelineProcess, mysql_source, postgres_source, wait_for
+from tests.trial import pause
 
 COMPACTED = {
     "cleanup.policy": "compact",
@@ -72,11 +73,17 @@ def test_a_compacted_topic_holds_the_rows_of_the_table_and_nothing_else(database
 
         def compacted():
             """A broker compacts what is behind the newest segment, which a new row begins."""
-            database.execute(f"insert into t values ({next(later)}, 0)")
-            messages = broker.messages("rows")
-            return messages if len(messages) == int(database.rows("select count(*) from t")[0][0]) else None
+            number = next(later)
+            database.execute(f"insert into t values ({number}, 0)")
+            wait_for(lambda: json.loads(broker.messages("rows")[-1].key()) == {"id": number})
+            count = int(database.rows("select count(*) from t")[0][0])
+            for _ in range(5):
+                if len(messages := broker.messages("rows")) == count:
+                    return messages
+                pause(0.3)
+            return None
 
-        messages = wait_for(compacted, interval_secs=0.3)
+        messages = wait_for(compacted)
         rows = {int(number): int(value) for number, value in database.rows("select id, v from t")}
         assert pipeline.stop() == 0, pipeline.log()
     finally:

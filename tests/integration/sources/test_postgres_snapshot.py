@@ -167,11 +167,12 @@ def test_lock_timeout_behind_alter(database, copier, monkeypatch):
 def test_statement_timeout_and_killed_query_retry(database, copier):
     database.execute(
         "create table t (id int primary key)", "insert into t values (1)", "create publication pub for all tables",
-        f"alter database {database.name} set statement_timeout = '10ms'",
+        f"alter database {database.name} set statement_timeout = '500ms'",
     )  # fmt: skip
     copy = copier()
     request = copy.request(copy.plan("t"))
-    assert copy.chunks.read(request).row_count == 1
+    longer = copy.request(copy.plan("t"), where="pg_sleep(0.6) is not null")
+    assert copy.chunks.read(longer).row_count == 1
     for function in ("pg_terminate_backend", "pg_cancel_backend"):
         pid = copy.chunks._connected().side.info.backend_pid
         slow = copy.request(copy.plan("t"), where=f"{function}({pid}) and pg_sleep(5) is not null")

@@ -84,7 +84,8 @@ def test_every_lane_of_every_shard_has_a_file():
     assert (layout_of("table2-1x1").lane_names, layout_of("one-2x1").lane_names) == ([".0", ".1"], [""])
 
 
-def test_pairs_bring_every_two_values_together_in_few_rounds():
+def test_pairs_bring_every_two_values_together_in_few_rounds(monkeypatch):
+    monkeypatch.setattr("tests.combinations.IS_FULL", False)
     options = argparse.Namespace(
         seed=[1, 2], source=[*SOURCES], sink=[*SINKS], copies=["no", "yes"], pairs=True, kills=3
     )
