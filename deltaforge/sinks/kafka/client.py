@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import msgspec
 
 from deltaforge.core.encoded import EncodedValues
 from deltaforge.core.errors import SinkError
 from deltaforge.kernel.backend import Targets
-from deltaforge.observability.waiting import Waiting
 from deltaforge.sinks.base import SinkContext
 from deltaforge.sinks.kafka.driver import RefusedError, key_of, new_driver
-from deltaforge.sinks.kafka.errors import KIND_OF, FailedError, Sent, StalledError
+from deltaforge.sinks.kafka.errors import FailedError, Sent
+from deltaforge.sinks.kafka.progress import Progress, Trouble
 
 log = logging.getLogger(__name__)
 
@@ -24,20 +24,6 @@ POLL_SECS = 0.2
 FIRST_POLL_SECS = 0.002
 PURGE_SECS = 5.0
 ROOM_SECS = 0.005
-SHOWN_AFTER_SECS = 1.0
-"""How long nothing may move until people are told why."""
-
-
-class Trouble(NamedTuple):
-    """What the client library said of itself last, by the name of its error."""
-
-    name: str
-    text: str
-
-    @property
-    def kind(self) -> str | None:
-        """The kind of our error, None if it has none of its own."""
-        return KIND_OF.get(self.name)
 
 
 class _BrokerStatistics(msgspec.Struct):
@@ -66,6 +52,8 @@ class Client:
         self._retry_count = 0
         self._failures: dict[str, FailedError] = {}
         self._trouble: Trouble | None = None
+        self.has_transaction = False  # is open, and may be aborted
+        self._committing: Progress | None = None
         self._reporting = threading.Lock()  # from fetching reports to having noted them
         self._log = log.getChild("client")
         try:
@@ -182,7 +170,16 @@ class Client:
         Raises:
             SinkError: It failed, or took too long.
         """
-        self._repeat("begin with transactions", self._driver.init_transactions)
+        progress = self._progress()
+        while True:
+            try:
+                return self._driver.init_transactions(POLL_SECS)
+            except RefusedError as exc:
+                self._take_reports()
+                if not exc.is_retriable:
+                    raise self._failed("begin with transactions", exc) from exc
+                self._check()
+                progress.check(0)
 
     def begin_transaction(self) -> None:
         """Open a transaction.
@@ -190,38 +187,55 @@ class Client:
         Raises:
             FailedError: The producer has failed.
         """
-        self._repeat("begin a transaction", lambda _secs: self._driver.begin_transaction())
+        try:
+            self._driver.begin_transaction()
+        except RefusedError as exc:
+            raise self._failed("begin a transaction", exc) from exc
+        self.has_transaction = True
 
     def commit_transaction(self) -> None:
         """Commit everything sent since the transaction began. It must be acknowledged: see :meth:`drain`.
 
+        Asked for once, with all the time there is, and nothing is asked for after it failed. librdkafka takes the
+        broker's answer for that of whichever call is under way when it comes: if that is not this commit, it ends the
+        process. And a call that is repeated may take the result of an earlier one for its own.
+
         Raises:
             SinkError: It failed, or took too long. Whether it is committed is not known then.
         """
-        self._repeat("commit a transaction", self._driver.commit_transaction)
+        self.has_transaction = False
+        self._committing = progress = self._progress()
+        progress.check(0)
+        try:
+            self._driver.commit_transaction(self._timeout_secs)
+        except RefusedError as exc:
+            self._take_reports()
+            if exc.name != "_TIMED_OUT":
+                raise self._failed("commit a transaction", exc) from exc
+            self._check()
+            raise progress.stalled() from exc
+        finally:
+            self._committing = None
 
-    def abort_transaction(self, secs: float) -> None:
-        """Throw away what was sent since the transaction began, if the broker can be told within ``secs``. If not, a
-        successor tells it, or the time limit of the transaction ends it.
+    def abort_transaction(self, secs: float) -> bool:
+        """Throw away what was sent since the transaction began. Not after a commit that was asked for: see there.
+
+        Returns:
+            Whether the broker could be told within ``secs``. If not, a successor tells it, or the time limit of the
+            transaction ends it, and this producer begins no other.
         """
+        self.has_transaction = False
         if len(self._driver):
             self._driver.purge()
         try:
             self._driver.abort_transaction(secs)
         except RefusedError as exc:
             self._log.info("a transaction was left to its end: %s", exc.text)
+            return False
+        return True
 
-    def _repeat(self, what: str, request: Callable[[float], None]) -> None:
-        progress = self._progress()
-        while True:
-            try:
-                return request(POLL_SECS)
-            except RefusedError as exc:
-                self._take_reports()
-                if not exc.is_retriable:
-                    raise self._failure(FailedError(exc.name, exc.text, None, what=what)) from exc
-                self._check()
-                progress.check(0)
+    def _failed(self, what: str, refused: RefusedError) -> FailedError:
+        return self._failure(FailedError(refused.name, refused.text, None, what=what))
 
     def close(self) -> None:
         """Throw away what waits, disconnect and end the thread. Nothing may be called after it."""
@@ -243,7 +257,7 @@ class Client:
         error.index = None
         return self._failure(error)
 
-    def _wait_for_room(self, progress: _Progress) -> None:
+    def _wait_for_room(self, progress: Progress) -> None:
         time.sleep(ROOM_SECS)
         self._take_reports()
         self._check()
@@ -267,12 +281,14 @@ class Client:
         found = [*([error] if error else []), *self._failures.values()]
         return min(found, key=lambda failure: failure.kind not in ("serialization", "routing", "auth"))
 
-    def _progress(self) -> _Progress:
-        return _Progress(self._timeout_secs, lambda: self._trouble, self._waiting)
+    def _progress(self) -> Progress:
+        return Progress(self._timeout_secs, lambda: self._trouble, self._waiting)
 
     def _serve(self) -> None:
         while not self._is_closing.wait(POLL_SECS):
             self._take_reports()
+            if (committing := self._committing) is not None:
+                committing.show()
 
     def _flushes(self) -> Iterator[int]:
         """Wait for acknowledgements, and say again and again how many messages still have none, until all have.
@@ -329,32 +345,3 @@ class Client:
         retry_count = sum(broker.txretries for broker in statistics.brokers.values())
         self._retries.inc(max(0, retry_count - self._retry_count))
         self._retry_count = retry_count
-
-
-class _Progress:
-    """Notices that the number of waiting messages has stopped falling, and says so."""
-
-    def __init__(self, timeout_secs: float, trouble: Callable[[], Trouble | None], waiting: Waiting) -> None:
-        self._timeout_secs = timeout_secs
-        self._trouble = trouble
-        self._waiting = waiting
-        self._least: int | None = None
-        self._deadline = 0.0
-
-    def check(self, waiting: int) -> None:
-        """Take note of the number of waiting messages.
-
-        Raises:
-            StalledError: It has not fallen for too long.
-        """
-        now = time.monotonic()
-        if self._least is None or waiting < self._least:
-            self._least, self._deadline = waiting, now + self._timeout_secs
-            return
-        trouble = self._trouble()
-        reason = f": {trouble.text}" if trouble else ""
-        if now > self._deadline - self._timeout_secs + SHOWN_AFTER_SECS:
-            self._waiting.note(f"kafka makes no progress{reason}")
-        if now > self._deadline:
-            kind = "connect" if trouble and trouble.kind == "connect" else "timeout"
-            raise StalledError(f"kafka made no progress for {self._timeout_secs:g} s{reason}", kind=kind)

@@ -219,7 +219,7 @@ class ConfluentDriver:
         return len(self._producer)
 
     def connect(self, secs: float) -> None:
-        self._asked(lambda: self._producer.list_topics(timeout=secs))
+        self._asked("list_topics", timeout=secs)
 
     def find_topic(self, topic: str, secs: float) -> None:
         try:
@@ -252,24 +252,25 @@ class ConfluentDriver:
         self._producer.purge()
 
     def init_transactions(self, secs: float) -> None:
-        self._asked(self._producer.init_transactions, secs)
+        self._asked("init_transactions", secs)
 
     def begin_transaction(self) -> None:
-        self._asked(self._producer.begin_transaction)
+        self._asked("begin_transaction")
 
     def commit_transaction(self, secs: float) -> None:
-        self._asked(self._producer.commit_transaction, secs)
+        self._asked("commit_transaction", secs)
 
     def abort_transaction(self, secs: float) -> None:
-        self._asked(self._producer.abort_transaction, secs)
+        self._asked("abort_transaction", secs)
 
     def close(self) -> None:
         self._producer.purge()
         del self._producer  # its last reference: the client library has no other way to disconnect
 
-    def _asked(self, function: Any, *args: Any) -> None:
+    def _asked(self, name: str, *args: Any, **kwargs: Any) -> None:
+        """By its name: a method would be kept by the traceback of an error, and with it the producer, after the end."""
         try:
-            function(*args)
+            getattr(self._producer, name)(*args, **kwargs)
         except self._errors as exc:
             raise _refused(exc) from exc
 

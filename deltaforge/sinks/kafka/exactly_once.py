@@ -185,9 +185,12 @@ class ExactlyOnceKafkaSink(KafkaSink):
                 self._end_transaction(client)
 
     def _end_transaction(self, client: Client) -> None:
+        """Abort it, unless its commit was asked for: then the next opening knows what became of it."""
         self._began_at = None
-        self._aborts.inc()
-        client.abort_transaction(ABORT_SECS)
+        if client.has_transaction:
+            self._asked = None
+            self._aborts.inc()
+            client.abort_transaction(ABORT_SECS)
         self._drained.clear()
         self._handed.clear()
         self._next = 0
@@ -218,7 +221,10 @@ class ExactlyOnceKafkaSink(KafkaSink):
         """Take the newest record for what is delivered, all older transactions having ended."""
         self._stored = record.progress if record and record.generation == self._context.generation else None
         asked, self._asked = self._asked, None
-        if asked is None or record is None or (record.instance, record.seq) != (self._instance, asked.seq):
+        if asked is None:
+            return
+        if record is None or (record.instance, record.seq) != (self._instance, asked.seq):
+            self._aborts.inc()
             return
         self._done += asked.batches
         self._commits.inc()

@@ -139,7 +139,8 @@ class Prober(LoneProducer):
         try:
             return self._client.refusal(values, targets, index)
         finally:
-            self._client.abort_transaction(ABORT_SECS)
+            if not self._client.abort_transaction(ABORT_SECS):
+                self.close()  # it begins no other
 
 
 def end_of_event(values: EncodedValues, index: int) -> int:
