@@ -193,10 +193,28 @@ _SENSING = {"schema_sensing": {"enabled": True}}
 _SENSING_ALL = {"schema_sensing": {"enabled": True, "sampling": {"sample_rate": 1}}}
 _CLOUDEVENTS = {"type": "cloudevents", "type_prefix": "com.acme"}
 _DLQ = {"journal": {"enabled": True}}
+
+
+def _connect(**options: Any) -> dict[str, Any]:
+    return {"envelope": {"type": "debezium", "dialect": "connect", **options}, "encoding": {"type": "json"}}
+
+
+_NOTES = {"columns": [r".*\.(note|x)"]}
+_HASH = _NOTES | {"algorithm": "SHA-256", "salt": "pepper"}
 OPTIONS: dict[str, Option] = {
     "no destination": Option("null"),
     "envelope debezium": Option("null", "no destination", {"envelope": {"type": "debezium"}}),
     "envelope cloudevents": Option("null", "no destination", {"envelope": _CLOUDEVENTS}),
+    "connect": Option("null", "no destination", _connect()),
+    "connect, columns masked": Option("null", "connect", _connect(column_mask=[_NOTES | {"length": 8}])),
+    "connect, columns hashed": Option("null", "connect", _connect(column_hash=[_HASH])),
+    "connect, columns hashed the first way": Option("null", "connect", _connect(column_hash=[_HASH | {"version": 1}])),
+    "connect, columns cut": Option("null", "connect", _connect(column_truncate=[_NOTES | {"length": 8}])),
+    "connect, columns left out": Option("null", "connect", _connect(column_exclude_list=[r".*\.x"])),
+    "connect, no updates": Option("null", "connect", _connect(skipped_operations=["u", "d"])),
+    "connect, no inserts": Option("null", "connect", _connect(skipped_operations=["c"])),
+    "connect, no messages without change": Option("null", "connect", _connect(skip_messages_without_change=True)),
+    "connect, headers": Option("null", "connect", _connect(extended_headers=True)),
     "sensing": Option("null", "no destination", spec=_SENSING),
     "sensing of every row": Option("null", "no destination", spec=_SENSING_ALL),
     "journal": Option("null", "no destination", spec=_DLQ),

@@ -1,4 +1,4 @@
-# Values that not everybody may read. The oracle is deltaforge/records/masking.py.
+# Labels of enums, and values that not everybody may read. The oracles are deltaforge/records/values.py and masking.py.
 
 cdef inline bint _is_of_text(int form) noexcept nogil:
     """Whether a form makes texts."""
@@ -68,3 +68,19 @@ cdef Taken put_treated(Output* out, RecordScratch* scratch, RecordValue* value) 
     n = 2 * form.digest_size
     put_string(out, digits, min(n, form.size) if form.size else n, value.is_json)
     return TAKEN
+
+
+cdef bint put_label(Output* out, RecordScratch* scratch, RecordValue* value) noexcept nogil:
+    """The place of a label among those of its type. False to decline: it is none of them."""
+    cdef Text label
+    cdef int n
+    if not find_plain(scratch, value, &label):
+        return False
+    for n in range(value.form.label_count):
+        if value.form.labels[n].size == label.size and memcmp(value.form.labels[n].data, label.data, label.size) == 0:
+            if value.is_json:
+                put_int(out, n)
+            else:
+                put_long(out, n)
+            return True
+    return False

@@ -338,6 +338,8 @@ cdef Taken put_record_value(Output* out, RecordScratch* scratch, RecordValue* va
         return _put_json_form(out, scratch, value)
     if form == FORM_TEXT:
         is_put = _put_plain(out, scratch, value)
+    elif form == FORM_LABEL:
+        is_put = put_label(out, scratch, value)
     elif form == FORM_MASK:
         is_put = True
         put_part(out, &value.form.text)

@@ -38,6 +38,8 @@ cdef struct RecordForm:
     Text text          # MASK: as it is written; HASH: the salt
     int hash_kind
     int digest_size
+    Text* labels       # LABEL
+    int label_count
 
 
 cdef struct RecordColumn:
@@ -212,7 +214,9 @@ cdef class RecordProgram:
         cdef int form = conversion.form
         to.form = form if 0 <= form < FORM_COUNT and depth < MAX_PLAN_DEPTH else FORM_COUNT
         to.scale, to.size = conversion.scale, min(conversion.size, MAX_CUT_SIZE)
-        if FORM_MASK <= to.form <= FORM_CUT_BYTES:
+        if to.form == FORM_LABEL:
+            self._set_labels(to, conversion.labels)
+        elif FORM_MASK <= to.form <= FORM_CUT_BYTES:
             self._set_mask(to, conversion)
         elif not 0 <= to.size <= MAX_FORM_SIZE or not -MAX_FORM_SIZE <= to.scale <= MAX_FORM_SIZE:
             to.form = FORM_COUNT
@@ -222,6 +226,19 @@ cdef class RecordProgram:
         if to.items == NULL:
             raise MemoryError
         return self._set_form(to.items, conversion.items, depth + 1)
+
+    cdef int _set_labels(self, RecordForm* to, labels) except -1:
+        cdef bytes memory
+        cdef int n
+        if not all(is_unicode(label) for label in labels):
+            to.form = FORM_COUNT
+            return 0
+        memory = PyBytes_FromStringAndSize(NULL, len(labels) * sizeof(Text))
+        self._kept.append(memory)
+        to.labels, to.label_count = <Text*><char*>memory, len(labels)
+        for n in range(to.label_count):
+            to.labels[n] = self._keep(labels[n].encode())
+        return 0
 
     cdef int _set_mask(self, RecordForm* to, conversion) except -1:
         cdef Output room

@@ -7,15 +7,19 @@ import pytest
 from deltaforge.envelopes.debezium import DebeziumEnvelopeSpec
 from deltaforge.kernel import compiled as kernel
 from deltaforge.kernel import description
+from deltaforge.records.cdc import compile_cdc
+from deltaforge.records.conversion import Form
+from deltaforge.records.types import CdcModes
 from tests.databases import database_with
 from tests.reading import mysql_reader, postgres_reader, python_events, readers_of
 from tests.records import by_kernel, by_python
 
 pytestmark = pytest.mark.skipif(kernel is None, reason=description)
 LONG = "a text with \u00e9, \U0001f600 and more than a few letters"
-TABLE = "create table t (id int primary key, a int, note varchar(80), raw {}, at timestamp, noise int)"
+TABLE = "create table t (id int primary key, a int, note varchar(80), raw {}, at timestamp, noise int, mood {})"
+LABELS = "enum('sad', 'happy')"
 STATEMENTS = (
-    f"insert into t values (1, 1, '{LONG}', null, '2024-01-02 03:04:05', 1), (2, 2, null, 'abc', null, 1)",
+    f"insert into t values (1, 1, '{LONG}', null, '2024-01-02 03:04:05', 1, 'happy'), (2, 2, null, 'abc', null, 1, 'sad')",
     "update t set noise = 2",
     "update t set a = a + 1, noise = 3",
     "update t set note = 'now', at = '2024-01-02 03:04:06' where id = 2",
@@ -39,8 +43,11 @@ OPTIONS = {
 
 @pytest.fixture(params=["mysql", "postgres"])
 def database(request):
-    raw = "varbinary(30)" if request.param == "mysql" else "bytea"
-    with database_with(request, TABLE.format(raw)) as database:
+    if request.param == "mysql":
+        statements = [TABLE.format("varbinary(30)", LABELS)]
+    else:
+        statements = [f"create type mood as {LABELS}", TABLE.format("bytea", "mood")]
+    with database_with(request, *statements) as database:
         if request.param == "postgres":
             database.execute("alter table t replica identity full")
         yield database
@@ -57,10 +64,22 @@ def groups(database, tmp_path):
         yield [group for batch in reader.batches for group in batch.groups]
 
 
-def test_rows_are_masked_and_skipped_by_the_kernel(groups):
-    events = [event for group in groups for event in python_events(group)]
+def python_events_of(groups):
+    """The events of groups, and how many of them are in groups that are not the kernel's."""
     others = sum(group.event_count for group in groups if not isinstance(group, kernel.RowGroup))
     assert others < EVENTS // 2
+    return [event for group in groups for event in python_events(group)], others
+
+
+def test_labels_of_enums_are_numbers_in_avro(groups):
+    events, others = python_events_of(groups)
+    plan = compile_cdc(events[0], events[0].schema, CdcModes("long", "enum", "timestamp")).plan
+    assert Form.LABEL in [column.conversion.form for column in plan.columns]
+    assert by_kernel(groups, plan, events) == (by_python(plan, events), others)
+
+
+def test_rows_are_masked_and_skipped_by_the_kernel(groups):
+    events, others = python_events_of(groups)
     counts = {}
     for name, options in OPTIONS.items():
         envelope = DebeziumEnvelopeSpec(dialect="connect", **options).build()
