@@ -15,9 +15,17 @@ def add_verbs(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     """Register ``import-debezium``."""
     parser = verbs.add_parser("import-debezium", help="write a document out of the configuration of a connector")
     parser.add_argument(
-        "file", metavar="FILE", type=Path, help="properties, JSON of Kafka Connect, or properties of Debezium Server"
+        "file",
+        metavar="FILE",
+        type=Path,
+        help="properties, JSON of Kafka Connect, a KafkaConnector of Strimzi, or properties of Debezium Server",
     )
-    parser.add_argument("--worker", metavar="FILE", type=Path, help="properties of the Kafka Connect worker")
+    parser.add_argument(
+        "--worker",
+        metavar="FILE",
+        type=Path,
+        help="properties of the Kafka Connect worker, or a KafkaConnect",
+    )
     parser.add_argument(
         "--tenant", metavar="TEXT", default="default", help="in every native event (default: %(default)s)"
     )
@@ -33,7 +41,8 @@ def _import(args: argparse.Namespace) -> int:
     from deltaforge.debezium.importing import import_connector
 
     worker = read_worker(args.worker) if args.worker else {}
-    made = import_connector(read_given(args.file), worker, tenant=args.tenant, writes_secrets=args.with_secrets)
+    given = read_given(args.file)
+    made = import_connector(given, {**given.worker, **worker}, tenant=args.tenant, writes_secrets=args.with_secrets)
     for report in made.reports:
         say(f"{'not the same' if report.is_lost else 'note'}: {report.name}: {report.text}")
     if not made.is_whole and not args.lenient:

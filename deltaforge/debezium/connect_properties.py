@@ -61,6 +61,9 @@ PROPERTIES: tuple[Property, ...] = (
     ),
     needless("transaction.boundary.interval.ms", "with `exactly_once` a Kafka transaction ends where batches do"),
     needless("offsets.storage.topic", "positions are in the state directory"),
+    needless("offset.storage", "positions are in the state directory"),
+    needless("offset.storage.<name>", "positions are in the state directory"),
+    needless("offset.flush.<name>", "positions are saved every second, behind what the sinks have acked"),
     needless("topic.creation.enable", "topics are made by the brokers, or by the sink: `topic_creation`"),
     needless("topic.creation.groups", "the sink makes all its topics alike: `topic_creation`"),
     Property(

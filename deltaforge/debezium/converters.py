@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,7 @@ _STRATEGIES = {
     "RecordNameStrategy": "record_name",
     "TopicRecordNameStrategy": "topic_record_name",
 }
+_USER_INFO = re.compile(r"(?P<user>(?:\$\{[^}]*\}|[^:])*)(?::(?P<password>.*))?", re.DOTALL)
 _SERVER_FORMATS = {"json": _JSON}
 
 
@@ -89,11 +91,25 @@ def _confluent(draft: Draft, given: str, own: Mapping[str, str]) -> dict[str, An
             made["subject_strategy"] = _STRATEGIES.get(strategy, "topic_name")
     login = own.get("basic.auth.user.info", "")
     if login:
-        made["username"] = draft.text(login.partition(":")[0])
-        made["password"] = _password(draft, login.partition(":")[2])
+        made |= _login(draft, login, own.get("basic.auth.credentials.source", "USER_INFO"))
     if own.get("ignore.default.for.nullables", "false").strip().lower() != "true":
         made["replace_null_with_default"] = True
     return made
+
+
+def _login(draft: Draft, login: str, source: str) -> dict[str, str]:
+    """User and password, of which each may be a reference with colons of its own, or both together one."""
+    if source.strip().upper() != "USER_INFO":
+        draft.note("not taken: only a login with USER_INFO is read", f"{draft.subject}.basic.auth.credentials.source")
+        return {}
+    parts = _USER_INFO.fullmatch(login)
+    if parts is None or not parts["password"]:
+        draft.note(
+            "user and password are one reference: set a variable for each", f"{draft.subject}.basic.auth.user.info"
+        )
+        draft.variables |= {"SCHEMA_REGISTRY_USERNAME": None, "SCHEMA_REGISTRY_PASSWORD": None}
+        return {"username": "${SCHEMA_REGISTRY_USERNAME}", "password": "${SCHEMA_REGISTRY_PASSWORD}"}
+    return {"username": draft.text(parts["user"]), "password": _password(draft, parts["password"])}
 
 
 def _password(draft: Draft, value: str) -> str:

@@ -1,14 +1,18 @@
-"""Files that configure a connector: Java properties, JSON of Kafka Connect's REST interface, Debezium Server's."""
+"""Files that configure a connector: Java properties, JSON of Kafka Connect's REST interface, resources of Strimzi,
+Debezium Server's.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from deltaforge.core.errors import SpecError
+from deltaforge.debezium.confluent_cloud import as_connector
+from deltaforge.debezium.strimzi import connector_of, is_resource, worker_of
 
 _ESCAPES = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 _KEY = re.compile(r"((?:\\.|[^\\=: \t\f])*)[ \t\f]*[=:]?[ \t\f]*")
@@ -28,11 +32,13 @@ class Given:
         sink: Of a Debezium Server: properties of its sink, and of the format of its messages, by the name behind
             ``debezium.``; empty for a connector of Kafka Connect.
         is_server: Whether it is the configuration of a Debezium Server.
+        worker: Properties of the worker, as far as the file has them.
     """
 
     config: dict[str, str]
     sink: dict[str, str]
     is_server: bool
+    worker: dict[str, str] = field(default_factory=dict)
 
 
 def read_given(path: Path) -> Given:
@@ -42,12 +48,15 @@ def read_given(path: Path) -> Given:
         SpecError: The file cannot be read, or is none.
     """
     text = _text(path)
-    if text.lstrip().startswith("{"):
-        return Given(_of_json(path, text), {}, is_server=False)
+    if text.lstrip().startswith(("{", "[")):
+        return Given(as_connector(_of_json(path, text)), {}, is_server=False)
+    if is_resource(text):
+        config, worker = connector_of(path.name, text)
+        return Given(config, {}, is_server=False, worker=worker)
     found = read_properties(text)
     server = {name[len(_SERVER) :]: value for name, value in found.items() if name.startswith(_SERVER)}
     if not any(name.startswith(_SOURCE) for name in server):
-        return Given(found, {}, is_server=False)
+        return Given(as_connector(found), {}, is_server=False)
     config = {name[len(_SOURCE) :]: value for name, value in server.items() if name.startswith(_SOURCE)}
     config |= {name: value for name, value in server.items() if name.startswith(_SHAPING[1:])}
     sink = {name: value for name, value in server.items() if name.startswith((_SINK, _SHAPING[0]))}
@@ -60,7 +69,12 @@ def read_worker(path: Path) -> dict[str, str]:
     Raises:
         SpecError: The file cannot be read.
     """
-    return read_properties(_text(path))
+    text = _text(path)
+    if not is_resource(text):
+        return read_properties(text)
+    if not (found := worker_of(path.name, text)):
+        raise SpecError(f"{path} has no resource KafkaConnect", hint="or give the properties of the worker")
+    return found
 
 
 def read_properties(text: str) -> dict[str, str]:
@@ -98,12 +112,24 @@ def _of_json(path: Path, text: str) -> dict[str, str]:
         data: Any = json.loads(text)
     except (ValueError, RecursionError) as exc:
         raise SpecError(f"{path} is not JSON: {exc}") from exc
+    data = _one_of(path, data)
     config = data.get("config", data)
     if not isinstance(config, dict):
         raise SpecError(f"config of {path} is no object")
     if config is not data and isinstance(data.get("name"), str):
         config = {"name": data["name"], **config}
     return {name: _plain(path, name, value) for name, value in config.items() if value is not None}
+
+
+def _one_of(path: Path, data: Any) -> dict[str, Any]:
+    """The one connector of an answer that may have several: a list, or ``GET /connectors?expand=info``."""
+    found = data if isinstance(data, list) else [data]
+    if isinstance(data, dict) and data and all(isinstance(each, dict) and "info" in each for each in data.values()):
+        found = [each["info"] for each in data.values()]
+    if len(found) == 1 and isinstance(found[0], dict):
+        return found[0]
+    names = ", ".join(str(each.get("name", "?")) for each in found if isinstance(each, dict))
+    raise SpecError(f"{path} has {len(found)} connectors: {names[:200]}", hint="give a file with one of them")
 
 
 def _plain(path: Path, name: str, value: Any) -> str:

@@ -121,7 +121,9 @@ def _take_properties(draft: Draft) -> None:
         found = find_property(name)
         draft.subject = found.name if found is not None and _SALT in found.name else name
         draft.parts = found.free_parts(name) or () if found is not None else ()
-        if found is None:
+        if found is None and _is_of_converter(name, draft.config):
+            draft.note("of one of the `converters`")
+        elif found is None:
             near = get_close_matches(name, [known.name for known in PROPERTIES], 1, 0.8)
             draft.note("no property of Debezium 3.6 that is known" + "".join(f"; near: {other}" for other in near))
         elif draft.kind not in found.kinds:
@@ -133,6 +135,10 @@ def _take_properties(draft: Draft) -> None:
         draft.envelope.setdefault("bigint_unsigned_handling", "long")
         if draft.envelope.setdefault("include_schema_changes", True) is False:
             del draft.envelope["include_schema_changes"]
+
+
+def _is_of_converter(name: str, config: Mapping[str, str]) -> bool:
+    return name.partition(".")[0] in (part.strip() for part in config.get("converters", "").split(","))
 
 
 def find_property(name: str) -> Property | None:
@@ -150,6 +156,7 @@ def _take_mysql(draft: Draft) -> None:
 def _take_postgres(draft: Draft) -> None:
     config = draft.config
     words = {word: config[f"database.{word}"] for word in _SSL_WORDS if config.get(f"database.{word}")}
+    draft.subject = "database.dbname"
     path = "/" + draft.text(config.get("database.dbname", "postgres"), _quoted)
     draft.source["dsn"] = _dsn(draft, "postgres", "5432", path, words)
     slot = config.get("slot.name", "debezium").strip()
@@ -162,9 +169,11 @@ def _dsn(draft: Draft, scheme: str, port: str, path: str, words: Mapping[str, st
     config = draft.config
     if not config.get("database.hostname"):
         raise SpecError("database.hostname is missing")
+    draft.subject = "database.user"
     user = draft.text(config.get("database.user", "root" if scheme == "mysql" else "postgres"), _quoted)
     draft.subject = "database.password"
     password = draft.secret("database.password", _PASSWORDS[draft.kind], _quoted)
+    draft.subject = "database.hostname"
     host = draft.text(config["database.hostname"].strip())
     host = f"[{host}]" if ":" in host and "$" not in host else host
     place = f"{user}:{password}@{host}:{draft.text(config.get('database.port', port).strip())}{path}"

@@ -23,6 +23,12 @@ _NEEDLESS = frozenset(_ELSEWHERE.split())
 """Said elsewhere, or by this sink: it sends again for as long as it takes, in order."""
 _LOGIN = re.compile(r"(\w+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)')")
 _PEM = "PEM"
+_PEM_TEXTS = {
+    "ssl.truststore.certificates": "ssl.ca.pem",
+    "ssl.keystore.certificate.chain": "ssl.certificate.pem",
+    "ssl.keystore.key": "ssl.key.pem",
+}
+"""Certificates and keys as text; a key is a secret."""
 
 
 def take_producer(draft: Draft, settings: Mapping[str, str], prefix: str) -> None:
@@ -48,7 +54,9 @@ def take_producer(draft: Draft, settings: Mapping[str, str], prefix: str) -> Non
             conf[_JAVA_TO_OURS[name]] = draft.text(value.strip())
         elif name == "sasl.jaas.config":
             conf |= _login(draft, value)
-        elif name.startswith(("ssl.truststore.", "ssl.keystore.", "ssl.key.")):
+        elif name in _PEM_TEXTS or name == "ssl.key.password":
+            conf |= _pem(draft, name, value)
+        elif name.startswith(("ssl.truststore.", "ssl.keystore.")):
             conf |= _stores(draft, settings, name, value)
         elif name not in _NEEDLESS:
             draft.note("not taken: librdkafka has no such setting, or it is the sink's own")
@@ -67,6 +75,15 @@ def _login(draft: Draft, value: str) -> dict[str, str]:
         return {"sasl.username": draft.text(found["username"]), "sasl.password": draft.text(password)}
     draft.variables["KAFKA_PASSWORD"] = None
     return {"sasl.username": draft.text(found["username"]), "sasl.password": "${KAFKA_PASSWORD}"}
+
+
+def _pem(draft: Draft, name: str, value: str) -> dict[str, str]:
+    ours = _PEM_TEXTS.get(name, name)
+    if ours in ("ssl.ca.pem", "ssl.certificate.pem") or draft.writes_secrets or value.startswith("${"):
+        return {ours: draft.text(value)}
+    variable = "KAFKA_SSL_KEY" if ours == "ssl.key.pem" else "KAFKA_SSL_KEY_PASSWORD"
+    draft.variables[variable] = None
+    return {ours: f"${{{variable}}}"}
 
 
 def _stores(draft: Draft, settings: Mapping[str, str], name: str, value: str) -> dict[str, str]:

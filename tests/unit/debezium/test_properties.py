@@ -46,8 +46,9 @@ def test_every_property_has_a_row_for_its_connector(kind):
 def test_every_row_is_needed():
     known = {find_property(plain(name)).name for names in RECORDED.values() for name in names}
     left = {row.name for row in PROPERTIES if row.name not in known and "<" not in row.name}
-    # read by strategies of topics, channels of signals, and the worker, which have lists of their own
-    assert left == {"signal.file", "topic.delimiter", "topic.transaction", "topic.cache.size", "topic.creation.enable"}
+    # read by strategies of topics, channels of signals, the worker and Debezium Server, which have lists of their own
+    topics = {"topic.delimiter", "topic.transaction", "topic.cache.size", "topic.creation.enable"}
+    assert left == {"signal.file", "offset.storage", *topics}
     assert len({row.name for row in PROPERTIES}) == len(PROPERTIES)
 
 
