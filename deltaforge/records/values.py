@@ -155,6 +155,8 @@ _EWKB_SRID = 0x20000000
 def _array(conversion: Conversion, value: Any) -> list[Any]:
     if isinstance(value, str) and value.startswith("["):
         value = value[1:-1].split(",")  # pgvector's text
+    elif (raw := _raw(value)) is not None and len(raw) % 4 == 0:
+        value = [number for (number,) in struct.iter_unpack("<f", raw)]  # a vector of MariaDB
     if conversion.items is None or not isinstance(value, list):
         raise ValueError("not an array")
     items = conversion.items

@@ -72,7 +72,7 @@ cdef bint _put_array(Output* out, RecordScratch* scratch, RecordValue* value) no
         return False
     column.is_array = False
     item.column, item.form = &column, value.form.items
-    if value.column.kind == VECTOR:
+    if value.column.kind == VECTOR or value.column.kind == BINARY:   # MariaDB says bytes
         return _put_vector_items(out, &item)
     if not value.column.is_array or value.size < 2 or at[0] != 123:
         return False

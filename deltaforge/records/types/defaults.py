@@ -116,6 +116,7 @@ _MYSQL: dict[str, _Reader] = {
     "datetime": _stamp,
     "timestamp": _stamp,
     **dict.fromkeys(("char", "varchar", "enum", "set"), lambda text, _: text),
+    **dict.fromkeys(("tinytext", "text", "mediumtext", "longtext"), lambda text, _: text),  # MariaDB's
     **dict.fromkeys(("binary", "varbinary"), _empty),
 }
 

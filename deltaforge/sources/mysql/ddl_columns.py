@@ -255,15 +255,23 @@ def _quoted(text: str) -> str:
 
 
 def _read_default(cursor: Cursor) -> str | None:
+    """A constant, or the word that stands for now; None: NULL, or an expression."""
     if cursor.is_symbol("("):
         cursor.take_parenthesized()
         return None
     token = cursor.take()
-    if token.kind is Kind.WORD and token.text.lower() == "null":
+    if token.kind is Kind.WORD and token.text.lower() not in _DEFAULT_WORDS:
+        if cursor.is_string:  # of _utf8mb4'a', date '2026-11-28'
+            return cursor.take().text
+        if cursor.is_symbol("("):  # MariaDB: of a function
+            cursor.take_parenthesized()
         return None
     if token.kind is Kind.OTHER and token.text in ("-", "+"):
         return token.text.replace("+", "") + cursor.take().text
     return token.text
+
+
+_DEFAULT_WORDS = frozenset({"true", "false", "current_timestamp", "now", "localtime", "localtimestamp"})
 
 
 def read_charset(cursor: Cursor, default: str | None) -> str | None:

@@ -36,6 +36,11 @@ class Cursor:
         at = self._next + ahead
         return at < len(self._tokens) and self._tokens[at] == Token(Kind.OTHER, symbol)
 
+    @property
+    def is_string(self) -> bool:
+        """Whether a string comes next."""
+        return not self.is_at_end and self._tokens[self._next].kind is Kind.STRING
+
     def take(self) -> Token:
         """The next token.
 

@@ -107,6 +107,27 @@ def test_a_statement_of_several_renames_is_one_of_each_and_comments_around_it_ar
     assert code.origin.definition.ddl == "alter table t add y int /*!50000 default 5 */"
 
 
+def test_defaults_are_constants_as_the_catalog_has_them_and_no_parts_of_expressions(mariadb_database, tmp_path):
+    statement = """create table n (
+      id int primary key, a varchar(20) default 'x', b varchar(20) default concat('a', 'b'), c varchar(90) default current_user,
+      d int default (1 + 2), e uuid default uuid(), f text default 'long', g date default curdate(), h date default date '2026-01-02',
+      i boolean default true, j varchar(9) default _latin1'y' comment 'z', k int default -1 check (k < 5), l longtext default '{}'
+    )"""
+    with closing(mysql_reader(mariadb_database, tmp_path / "state", asked={"definition"}).open()) as reader:
+        mariadb_database.execute(statement)
+        [event] = reader.read(1)
+    found = {column.name: column.default for column in changes_of(event)[0].definition.columns}
+    in_catalog = dict(mariadb_database.rows(
+        "select column_name, column_default from information_schema.columns where table_schema = database()"
+    ))  # fmt: skip
+    expressions = {name for name in "bcdeg" if found.pop(name) is None and in_catalog.pop(name)}
+    assert expressions == set("bcdeg")
+    words = {None: None, "true": "1"}
+    assert {name: words.get(default, default) for name, default in found.items()} == {
+        name: None if default in (None, "NULL") else default.strip("'") for name, default in in_catalog.items()
+    }
+
+
 def test_databases_and_what_is_not_captured(any_mysql_database, tmp_path):
     database = any_mysql_database
     other = f"{database.name}_o"

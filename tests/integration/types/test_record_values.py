@@ -1,5 +1,6 @@
 """Values in the forms of records, and defaults of schemas: what the servers themselves make of them."""
 
+import json
 from decimal import Decimal
 from itertools import product
 
@@ -149,8 +150,8 @@ CONSTANTS = {
 
 
 def test_a_constant_default_is_what_the_server_fills_in(any_database, tmp_path):
-    database, connector = any_database
-    columns = ", ".join(f"c{n} {text}" for n, text in enumerate(CONSTANTS[connector]))
+    database, connector, constants = any_database
+    columns = ", ".join(f"c{n} {text}" for n, text in enumerate(constants))
     if connector == "postgresql":
         database.execute("create type mood as enum ('so so')", "create publication pub for all tables")
     database.execute(f"create table t (id int primary key, {columns})")
@@ -164,15 +165,16 @@ def test_a_constant_default_is_what_the_server_fills_in(any_database, tmp_path):
         if made.schema.has_default:
             assert made.schema.default == converted(made.conversion, event.after[column.name]), column
         else:
-            assert "time default '-100" in CONSTANTS[connector][int(column.name[1:])], column  # no time of a day
-    assert sum(column.default is not None for column in event.schema.columns) == len(CONSTANTS[connector])
+            assert "time default '-100" in constants[int(column.name[1:])], column  # no time of a day
+    assert sum(column.default is not None for column in event.schema.columns) == len(constants)
 
 
 @pytest.fixture(params=["mysql", "mariadb", "postgres"])
 def any_database(request):
     if request.param == "postgres":
-        return request.getfixturevalue("postgres_database"), "postgresql"
-    return request.getfixturevalue(f"{request.param}_database"), "mysql"
+        return request.getfixturevalue("postgres_database"), "postgresql", CONSTANTS["postgresql"]
+    of_texts = ["text default 'a,''b'", "longtext not null default '{}'"] * (request.param == "mariadb")
+    return request.getfixturevalue(f"{request.param}_database"), "mysql", CONSTANTS["mysql"] + of_texts
 
 
 def test_defaults_of_a_table_that_has_changed_since_are_those_of_its_columns_as_they_are_now(mysql_database, tmp_path):
@@ -185,6 +187,28 @@ def test_defaults_of_a_table_that_has_changed_since_are_those_of_its_columns_as_
     (event,) = reader.read(1)
     reader.close()
     assert [column.default for column in event.schema.columns] == [None, "5", None, "1"]
+
+
+def test_vectors_of_mariadb_are_lists_of_numbers(mariadb_database, tmp_path):
+    reader = mysql_reader(mariadb_database, tmp_path / "state").open()
+    mariadb_database.execute(
+        "create table t (id int primary key, v vector(3) not null, n vector(2), vector index (v))",
+        "insert into t values (1, vec_fromtext('[1,-2.5,0.1]'), null), (2, vec_fromtext('[0,1e-5,100.25]'), vec_fromtext('[1,2]'))",
+    )
+    events = reader.read(2)
+    reader.close()
+    printed = mariadb_database.rows("select vec_totext(v), vec_totext(n) from t order by id")
+    for event, row in zip(events, printed, strict=True):
+        for name, text in zip("vn", row, strict=True):
+            declared = next(column for column in event.schema.columns if column.name == name)
+            assert declared.type.startswith("vector(")
+            for made in (
+                record_column("mariadb", declared, ConnectOptions()),
+                cdc_column("mariadb", declared, CdcModes()),
+            ):
+                value = event.after[name]
+                found = None if value is None else converted(made.conversion, value)
+                assert found == (None if text is None else pytest.approx(json.loads(text), rel=1e-6)), (name, made)
 
 
 @pytest.mark.parametrize("any_postgres_database", ["postgres_18"], indirect=True)
