@@ -11,6 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, Literal
 
 from deltaforge.core.json_text import encode_json, is_unicode
+from deltaforge.protocol.mysql.numbers import float_from_single
 from deltaforge.records import moments
 from deltaforge.records.conversion import Conversion, Form
 from deltaforge.records.masking import cut, hashed
@@ -156,7 +157,7 @@ def _array(conversion: Conversion, value: Any) -> list[Any]:
     if isinstance(value, str) and value.startswith("["):
         value = value[1:-1].split(",")  # pgvector's text
     elif (raw := _raw(value)) is not None and len(raw) % 4 == 0:
-        value = [number for (number,) in struct.iter_unpack("<f", raw)]  # a vector of MariaDB
+        value = [float_from_single(raw, at) for at in range(0, len(raw), 4)]  # a vector of MariaDB
     if conversion.items is None or not isinstance(value, list):
         raise ValueError("not an array")
     items = conversion.items
