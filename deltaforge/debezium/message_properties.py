@@ -66,15 +66,19 @@ def _of_length(setting: str) -> Take:
     return take
 
 
-def _hashed(draft: Draft, value: str) -> None:
+def _hashed(version: int) -> Callable[[Draft, str], None]:
     """A list of regular expressions, and algorithm and salt that are parts of the name."""
-    algorithm, salt = draft.parts
-    if not draft.writes_secrets:
-        variable = f"COLUMN_SALT_{len(draft.envelope.get('column_hash', ())) + 1}"
-        draft.variables[variable] = None
-        salt = f"${{{variable}}}"
-    found = {"columns": split_list(value), "algorithm": algorithm, "salt": salt}
-    draft.envelope.setdefault("column_hash", []).append(found)
+
+    def take(draft: Draft, value: str) -> None:
+        algorithm, salt = draft.parts
+        if not draft.writes_secrets:
+            variable = f"COLUMN_SALT_{len(draft.envelope.get('column_hash', ())) + 1}"
+            draft.variables[variable] = None
+            salt = f"${{{variable}}}"
+        found = {"columns": split_list(value), "algorithm": algorithm, "salt": salt, "version": version}
+        draft.envelope.setdefault("column_hash", []).append(found)
+
+    return take
 
 
 def _fault(expression: str) -> bool:
@@ -115,12 +119,8 @@ PROPERTIES: tuple[Property, ...] = (
     Property("column.exclude.list", "`envelope.column_exclude_list`", _listed("column_exclude_list")),
     Property("column.truncate.to.<length>.chars", "`envelope.column_truncate`", _of_length("column_truncate")),
     Property("column.mask.with.<length>.chars", "`envelope.column_mask`", _of_length("column_mask")),
-    Property("column.mask.hash.v2.<algorithm>.with.salt.<salt>", "`envelope.column_hash`", _hashed),
-    lost(
-        "column.mask.hash.<algorithm>.with.salt.<salt>",
-        "it hashes how Java writes an object; take `column.mask.hash.v2`",
-        "",
-    ),
+    Property("column.mask.hash.v2.<algorithm>.with.salt.<salt>", "`envelope.column_hash`", _hashed(2)),
+    Property("column.mask.hash.<algorithm>.with.salt.<salt>", "`envelope.column_hash` of `version: 1`", _hashed(1)),
     lost("column.propagate.source.type", "schemas have no parameters of the source", ""),
     lost("datatype.propagate.source.type", "schemas have no parameters of the source", ""),
     Property("message.key.columns", "`envelope.message_key_columns`", _plain("message_key_columns")),

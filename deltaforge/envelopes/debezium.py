@@ -138,7 +138,7 @@ class DebeziumEnvelopeSpec(EnvelopeSettings):
     skipped_operations: list[SkippedOperation] = Field(
         default_factory=_truncates,
         description="No messages are made of these: `c` inserts, `u` updates, `d` deletes, `t` truncates. Copied rows "
-        "always have one.",
+        "always have one, and so has an update of the key.",
     )
     skip_messages_without_change: bool = Field(
         False, description="No message of an update that leaves all columns of the message as they were."

@@ -48,7 +48,7 @@ def messages_of(plan: RecordPlan, event: ChangeEvent, now_ns: int = 0) -> list[E
                 *_of_row(plan, deleted, now_ns, {NEW_KEY: after}),
                 *_of_row(plan, inserted, now_ns, {OLD_KEY: before}),
             ]
-    return _of_row(plan, event, now_ns, {})
+    return [] if event.op in plan.skipped_ops else _of_row(plan, event, now_ns, {})
 
 
 def _check_columns(plan: RecordPlan, event: ChangeEvent) -> None:
@@ -61,8 +61,6 @@ def _check_columns(plan: RecordPlan, event: ChangeEvent) -> None:
 
 
 def _of_row(plan: RecordPlan, event: ChangeEvent, now_ns: int, headers: dict[str, bytes]) -> list[EncodedMessage]:
-    if event.op in plan.skipped_ops:
-        return []
     headers = {**(headers if plan.header_key is not None else {}), **dict(plan.headers)}
     key = key_of(plan, key_image(event))
     found = [EncodedMessage(key, value_of(plan, event, now_ns), headers)]

@@ -24,6 +24,14 @@ COLUMNS = {
     "message.key.columns": r".*[.]no_key:a;.*[.]secrets:name,id",
     "tombstones.on.delete": "false",
 }
+CHOSEN = {
+    "schema.name.adjustment.mode": "avro_unicode",
+    "field.name.adjustment.mode": "avro_unicode",
+    "column.include.list": ".*[.]orders[.](id|customer|note),.*[.](parts|finish|users|parent|child|odd-name[$]1|Table.One)[.].*",
+    "skip.messages.without.change": "true",
+    "column.mask.hash.SHA-256.with.salt.pepper": ".*[.]users[.]e_mail",
+    "message.key.columns": ".*[.]orders:customer,id",
+}
 _MYSQL = {"include.schema.changes": "false"}
 _PRECISE = {"bigint.unsigned.handling.mode": "precise"}
 CASES = {
@@ -37,6 +45,7 @@ CASES = {
              "binary.handling.mode": "base64"}),
         Case("micros", JSON, _MYSQL | COLUMNS | {"time.precision.mode": "microseconds", "binary.handling.mode": "base64-url-safe"}),
         Case("nanos", SCHEMAS, _MYSQL | {"time.precision.mode": "nanoseconds", "heartbeat.interval.ms": "500"}),
+        Case("chosen", SCHEMAS, _MYSQL | CHOSEN | {"skipped.operations": "d,t"}),
     ],
     "postgres": [
         Case("json", JSON, EVERYTHING | NULLS),
@@ -48,6 +57,8 @@ CASES = {
         Case("micros", JSON, COLUMNS | {"time.precision.mode": "microseconds", "binary.handling.mode": "base64-url-safe"}),
         Case("nanos", SCHEMAS, {"time.precision.mode": "nanoseconds", "heartbeat.interval.ms": "500"}),
         Case("atmicros", SCHEMAS, {"time.precision.mode": "adaptive_time_microseconds", "unavailable.value.placeholder": "not there"}),
+        Case("chosen", SCHEMAS, CHOSEN | {"skipped.operations": "u,t"}),
+        Case("root", JSON, EVERYTHING | {"publication.name": "pub_root"}),
     ],
 }  # fmt: skip
 CASES["mariadb"] = CASES["mysql"]

@@ -93,9 +93,10 @@ LISTED = [
         "`ltree[]`", "null", "an array", "A fault of theirs.", ((POSTGRES, ANY, IMAGE + "trees", "null", ANY),),
     ),
     Listed(
-        "Partitioned tables and parents of PostgreSQL in copies", "rows of the table as a whole, and again those of its partitions or children", "rows of the partitions or children",
+        "Partitioned tables and parents of PostgreSQL in copies", "rows of the table as a whole, and again those of its partitions or children", "rows of the partitions or children; with `publish_via_partition_root` those of the table",
         "Each row is there once, under the table that its changes come from.",
-        ((POSTGRES, r"server[.]public[.](by_range|by_hash|base)(-key|-value)?", "message|subject.*", ANY, r"\(missing\)"),),
+        ((POSTGRES, r"server[.]public[.](by_range|by_hash|base)(-key|-value)?", "message|subject.*", ANY, r"\(missing\)"),
+         ("postgres.* root", r"server[.]public[.]by_(range|hash)_[0-9]", "message", "r .*", r"\(missing\)")),
     ),
     Listed(
         "Unlogged tables of PostgreSQL in copies", "there", "left out", "The log does not have them, so that a copy would never be brought up to date.",
@@ -151,6 +152,17 @@ LISTED = [
         "Theirs depends on the moment at which the catalog was asked.",
         ((POSTGRES, r"server[.]other[.]renamed.*|server[.]public[.]orders.*", "key.*", ANY, ANY),
          (POSTGRES, r"server[.]public[.]defaults.*", ".*label_[dn].*allowed", "sad,fine,it's.*", ".*new.*")),
+    ),
+    Listed(
+        "Columns of `message_key_columns` that PostgreSQL's log does not hold of an old row", "zero or an empty text in the key", "no key is made up: a delete goes to the dead letters, an update stays one",
+        "A wrong key. With `REPLICA IDENTITY FULL` the log holds them.",
+        (("postgres.* (micros|chosen)", r"server[.]public[.]orders", "message", '.*"customer": "".*', r"\(missing\)"),
+         ("postgres.* (micros|chosen)", r"server[.]public[.]orders", r"value.*(before|op)|headers.*oldkey", "null|c|.*customer.*", ANY),
+         ("postgres.* (micros|chosen)", r"server[.]public[.]orders", "message", "c .*Dan.*", r"\(missing\)")),
+    ),
+    Listed(
+        "Key columns that column lists leave out, on PostgreSQL", "optional and without a default in keys of changes", "as in keys of copied rows",
+        "A fault of theirs.", (("postgres.* (micros|chosen)", ANY, r"key[.]schema[.]fields[.].*[.](optional|default)", ANY, ANY),),
     ),
     Listed(
         "Logical messages in the counts of END", "`io.debezium.…LogicalDecodingMessageId@3927dd0a`", "`LOGICAL_DECODING_MESSAGE`",

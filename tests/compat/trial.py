@@ -43,7 +43,8 @@ class Trial:
             self._database, self._cursor = database, connection.cursor()
             self._execute(History(story.setup, []).setup)
             if self._is_postgres:
-                self._execute(["create publication pub for all tables"])
+                whole = "for all tables with (publish_via_partition_root = true)"
+                self._execute(["create publication pub for all tables", f"create publication pub_root {whole}"])
             folder = Path(tempfile.mkdtemp(prefix="deltaforge-compat-"))
             with self._theirs(folder) as worker, self._ours(folder) as pipelines:
                 self._watch = (worker, pipelines)

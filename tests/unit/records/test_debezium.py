@@ -155,7 +155,8 @@ def test_an_update_of_the_key_is_a_delete_a_tombstone_and_an_insert_that_name_ea
     changed = event(ROW, {**ROW, "id": 2}, "u")
     new, old = {"__debezium.newkey": b'{"id":2}'}, {"__debezium.oldkey": b'{"id":1}'}
     assert messages(changed) == [({"id": 1}, "d", new), ({"id": 1}, None, new), ({"id": 2}, "c", old)]
-    assert messages(changed, skipped_operations=["d"]) == [({"id": 2}, "c", old)]
+    assert messages(changed, skipped_operations=["c", "d", "u"]) == messages(changed)
+    assert messages(event(ROW, {**ROW, "name": "x"}, "u"), skipped_operations=["u"]) == []
     assert messages(event({"name": "x"}, ROW, "u")) == [({"id": 1}, "u", {})]  # nobody knows what the key was
 
 
