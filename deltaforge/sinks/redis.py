@@ -304,11 +304,14 @@ def _refusals(replies: Sequence[Exception | None], batch: Batch, places: Sequenc
     Raises:
         SinkError: The server refused one for another reason, which is no fault of the entry.
     """
-    errors = {index: reply for index, reply in zip(places, replies, strict=True) if reply is not None}
-    for reply in errors.values():
+    indexes = dict[int, None]()  # of an event with several messages once
+    for index, reply in zip(places, replies, strict=True):
+        if reply is None:
+            continue
         if word_of(reply) != "WRONGTYPE":
             raise sink_error("redis refused an entry", reply)
-    for index in errors:
+        indexes[index] = None
+    for index in indexes:
         refused = RecordError("redis key is not a stream", index=index, kind="routing")
         refused.batch = batch
         yield refused

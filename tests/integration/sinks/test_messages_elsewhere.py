@@ -3,10 +3,13 @@
 import json
 
 import pytest
+from redis._parsers.base import BaseParser
 
 from deltaforge.core.encoded import EncodedMessage, EncodedMessages
+from deltaforge.core.errors import SinkError
+from deltaforge.core.retry import Retry, retry_of
 from deltaforge.sinks.file import FileSinkSpec
-from deltaforge.sinks.redis import RedisSinkSpec
+from deltaforge.sinks.redis import RedisSinkSpec, _refusals
 from deltaforge.testing.sink_contract import context, numbered_batch
 
 CONNECT = {"type": "debezium", "dialect": "connect", "topic_prefix": "p"}
@@ -53,6 +56,31 @@ def test_redis_has_no_entry_for_a_tombstone_and_tells_the_messages_of_an_event_a
     identities = [fields[b"idempotency_key"] for fields in entries]
     assert len(set(identities)) == 4  # a reader that drops what it has seen drops none of them
     assert identities[3].startswith(identities[2])
+
+
+def test_redis_refuses_an_event_of_several_messages_once_and_takes_those_around_it(redis_server):
+    config = {"id": "s", "uri": f"redis://127.0.0.1:{redis_server.port}", "stream": "refused-elsewhere.${op}"}
+    events = [*some_batch().events(), *some_batch().events()]
+    sink = RedisSinkSpec.model_validate({"type": "redis", "config": config | {"envelope": CONNECT}}).build(context())
+    client = redis_server.connect()
+    client.set("refused-elsewhere.u", "text")
+    sink.open()
+    sink.write(some_batch().with_events(events))
+    refused = sink.flush().refused
+    sink.close()
+    lengths = [client.xlen(f"refused-elsewhere.{op}") for op in "cd"]
+    client.close()
+    assert [(error.index, error.kind) for error in refused] == [(2, "routing"), (5, "routing")]
+    assert lengths == [2, 2]
+
+
+def test_a_redis_that_is_full_is_waited_for_also_if_a_later_message_of_the_event_is_refused():
+    replies = [
+        BaseParser.parse_error(text) for text in ("OOM command not allowed", "WRONGTYPE Operation against a key")
+    ]
+    with pytest.raises(SinkError) as caught:
+        list(_refusals(replies, some_batch(), [2, 2]))
+    assert retry_of(caught.value) is Retry.BACKOFF
 
 
 def test_a_file_has_no_line_for_a_tombstone(tmp_path):
