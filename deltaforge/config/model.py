@@ -19,7 +19,7 @@ class StrictModel(BaseModel):
     it is absent: that is how a patch turns a setting off.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod

@@ -13,11 +13,8 @@ from pydantic import Field
 from deltaforge.core.encoded import NO_RULES, MessageRules
 from deltaforge.core.errors import SpecError
 from deltaforge.encodings.base import DestinationEncoder
-from deltaforge.encodings.record_compilers import CdcCompiler, FormCompiler
-from deltaforge.encodings.registry_encoder import RegistryEncoder
 from deltaforge.encodings.registry_settings import RegistrySettings
 from deltaforge.envelopes.base import Envelope, RecordForm
-from deltaforge.records.types import CdcModes
 
 CONTENT_TYPE = "application/avro"
 
@@ -38,6 +35,10 @@ class AvroEncodingSpec(RegistrySettings):
         Raises:
             SpecError: The envelope has no records.
         """
+        from deltaforge.encodings.record_compilers import CdcCompiler, FormCompiler
+        from deltaforge.encodings.registry_encoder import RegistryEncoder
+        from deltaforge.records.types import CdcModes
+
         if isinstance(envelope, RecordForm):
             compiler = FormCompiler(envelope, "avro", defaults_for_null=self.replace_null_with_default)
             return RegistryEncoder(self, compiler, rules, CONTENT_TYPE)

@@ -15,7 +15,6 @@ from deltaforge.core.event import ChangeEvent
 from deltaforge.core.json_text import encode_json
 from deltaforge.core.key_changes import split_key_change
 from deltaforge.core.routing import row_key_bytes
-from deltaforge.encodings.records import JsonRecordEncoder
 from deltaforge.envelopes.base import Envelope, RecordForm
 from deltaforge.kernel import compiled
 from deltaforge.kernel.backend import EncodedEvents, JsonForm
@@ -43,6 +42,8 @@ class JsonEncodingSpec(StrictModel):
             SpecError: The settings are of another envelope.
         """
         if isinstance(envelope, RecordForm):
+            from deltaforge.encodings.records import JsonRecordEncoder
+
             return JsonRecordEncoder(envelope, self.schemas, rules, defaults_for_null=self.replace_null_with_default)
         for name in sorted(set(self.model_dump(exclude_defaults=True)) - {"type"}):
             raise SpecError(

@@ -7,8 +7,6 @@ from typing import Literal
 from deltaforge.core.encoded import NO_RULES, MessageRules
 from deltaforge.core.errors import SpecError
 from deltaforge.encodings.base import DestinationEncoder
-from deltaforge.encodings.record_compilers import FormCompiler
-from deltaforge.encodings.registry_encoder import RegistryEncoder
 from deltaforge.encodings.registry_settings import RegistrySettings
 from deltaforge.envelopes.base import Envelope, RecordForm
 
@@ -29,5 +27,8 @@ class JsonSchemaEncodingSpec(RegistrySettings):
                 f"json_schema has no records of envelope {envelope.identity[0]}",
                 hint="use envelope: {type: debezium, dialect: connect}, or encoding: json",
             )
+        from deltaforge.encodings.record_compilers import FormCompiler
+        from deltaforge.encodings.registry_encoder import RegistryEncoder
+
         compiler = FormCompiler(envelope, "json", defaults_for_null=self.replace_null_with_default)
         return RegistryEncoder(self, compiler, rules, "application/json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -10,8 +11,10 @@ from deltaforge.config.local import LocalUse
 from deltaforge.config.model import StrictModel
 from deltaforge.config.secret import Dsn, Secret
 from deltaforge.encodings.registry_meter import Result
-from deltaforge.encodings.schema_registry import SchemaRegistry
 from deltaforge.encodings.subjects import SubjectStrategy
+
+if TYPE_CHECKING:
+    from deltaforge.encodings.schema_registry import SchemaRegistry
 
 
 class RegistrySettings(StrictModel):
@@ -42,6 +45,8 @@ class RegistrySettings(StrictModel):
         Raises:
             SinkError: Address or file cannot be used.
         """
+        from deltaforge.encodings.schema_registry import SchemaRegistry
+
         return SchemaRegistry(
             self.schema_registry_url.get_secret_value(),
             self.username,

@@ -10,11 +10,11 @@ from deltaforge.core.encoded import EncodedValues
 from deltaforge.core.event import ChangeEvent
 from deltaforge.core.template import Part
 from deltaforge.kernel.captured import CapturedTable, OpenTransaction
-from deltaforge.protocol.mysql.result_rows import ResultColumn
-from deltaforge.protocol.mysql.rows import Rows
 
 if TYPE_CHECKING:
     import deltaforge.kernel._compiled as native
+    from deltaforge.protocol.mysql.result_rows import ResultColumn
+    from deltaforge.protocol.mysql.rows import Rows
 
 CopiedRows: TypeAlias = "native.CopiedRows"
 CopyData: TypeAlias = "native.CopyData"

@@ -17,7 +17,6 @@ from deltaforge.kernel import check_kernel, description, is_missing
 from deltaforge.runtime.delivery import DeliverySink
 from deltaforge.runtime.router import Router
 from deltaforge.runtime.running import RunningPipeline
-from deltaforge.runtime.sensing_step import SensingStep, TableShards, log_keys
 from deltaforge.runtime.source import LogSource
 
 log = logging.getLogger(__name__)
@@ -36,6 +35,8 @@ def build_dataflow(pipeline: RunningPipeline, resets: Mapping[str, ResetRequest]
     flow = Dataflow(FLOW_ID)
     batches = op.input(SOURCE_STEP, flow, LogSource(info, resets, pipeline.read_log))
     if info.spec.spec.schema_sensing.enabled:
+        from deltaforge.runtime.sensing_step import SensingStep, TableShards, log_keys
+
         keys = log_keys(info)
         sharded = op.flat_map_batch(SHARDS_STEP, batches, TableShards(info.spec.shards(), keys))
         batches = op.stateful_batch(SENSING_STEP, sharded, SensingStep(info, pipeline.arrivals).logic)

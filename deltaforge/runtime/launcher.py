@@ -33,7 +33,6 @@ from deltaforge.runtime.lane_layout import settle_layout
 from deltaforge.runtime.outcome import Outcome, read_outcome
 from deltaforge.runtime.panics import Panics
 from deltaforge.runtime.paths import PipelinePaths
-from deltaforge.runtime.progress import Progress
 from deltaforge.runtime.resets import new_sinks, resets_of_start
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.running import RunningPipeline
@@ -61,6 +60,8 @@ def run_foreground(document: ParsedDocument, state_dir: Path, storage_path: Path
     Raises:
         SpecError: It is new, and its name is none that a new one may have.
     """
+    from deltaforge.runtime.progress import Progress
+
     if not PipelinePaths(state_dir, document.spec.metadata.name).root.exists():
         check_new_names(document.spec)
     pipeline = RunningPipeline(replace(run_info_of(document, state_dir), storage_path=storage_path))

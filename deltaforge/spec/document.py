@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
@@ -19,9 +19,11 @@ from deltaforge.spec.checks import faults_of
 from deltaforge.spec.faults import Fault, error_of, kind_of, split_unknown, without
 from deltaforge.spec.model import PipelineSpec
 from deltaforge.spec.names import check_new_names
-from deltaforge.spec.reading import DocumentText
 from deltaforge.spec.references import with_files
 from deltaforge.spec.secrets import redacted_steps, secrets_of
+
+if TYPE_CHECKING:
+    from deltaforge.spec.reading import DocumentText
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,8 @@ def _text(path: Path) -> str:
 
 
 def _of_file(path: Path, text: str) -> DocumentText:
+    from deltaforge.spec.reading import DocumentText  # YAML is of those who write documents, not of those who run them
+
     return DocumentText(text, path.suffix != ".json", str(path))
 
 

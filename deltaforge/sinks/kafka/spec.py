@@ -8,7 +8,6 @@ from deltaforge.config.model import StrictModel
 from deltaforge.core.errors import SpecError
 from deltaforge.sinks.base import Sink, SinkContext
 from deltaforge.sinks.kafka.config import KafkaSinkConfig
-from deltaforge.sinks.kafka.exactly_once import ExactlyOnceKafkaSink
 from deltaforge.sinks.kafka.settings import faults_of
 from deltaforge.sinks.kafka.writer import KafkaSink
 
@@ -27,5 +26,8 @@ class KafkaSinkSpec(StrictModel):
         """
         for name, reason in faults_of(self.config.client_conf):
             raise SpecError(reason, path=f"client_conf.{name}")
-        sink = ExactlyOnceKafkaSink if self.config.exactly_once else KafkaSink
-        return sink(self.config, context)
+        if self.config.exactly_once:
+            from deltaforge.sinks.kafka.exactly_once import ExactlyOnceKafkaSink
+
+            return ExactlyOnceKafkaSink(self.config, context)
+        return KafkaSink(self.config, context)
