@@ -2,18 +2,19 @@
 
 import pytest
 
-from tests.destinations import RedisDestination
+from tests.destinations import ExactlyOnceDestination, RedisDestination
 from tests.pipelines import wait_for
-from tests.snapshots import add_items, ask, copied_ids, create_items, pipeline_with_snapshot, saved_snapshots
+from tests.snapshots import (
+    add_items,
+    ask,
+    assert_nothing_twice,
+    copied_ids,
+    create_items,
+    pipeline_with_snapshot,
+    saved_snapshots,
+)
 
-ROWS = 200
-
-
-@pytest.fixture(params=["postgres", "mysql"])
-def database(request):
-    with request.getfixturevalue(request.param).fresh_database() as database:
-        create_items(database, ROWS)
-        yield database
+ROWS = 1000
 
 
 def statuses(pipeline):
@@ -41,10 +42,11 @@ def change(pipeline, what, job_id):
     return answer["job"]["status"]
 
 
-def test_what_was_answered_while_the_sink_stalls_holds_over_a_kill(database, redis_server, fault_proxy, tmp_path):
+def test_what_was_answered_while_the_sink_stalls_holds_over_a_kill(mysql_database, redis_server, fault_proxy, tmp_path):
+    create_items(mysql_database, ROWS)
     proxy = fault_proxy(redis_server.port)
-    destination = RedisDestination(redis_server, f"changes-{database.name}", port=proxy.port)
-    pipeline = pipeline_with_snapshot(tmp_path, database, [destination.sink], snapshot={"mode": "never"})
+    destination = RedisDestination(redis_server, f"changes-{mysql_database.name}", port=proxy.port)
+    pipeline = pipeline_with_snapshot(tmp_path, mysql_database, [destination.sink], snapshot={"mode": "never"})
     try:
         pipeline.start()
         request(pipeline, "1a", max_rows_per_second=50)
@@ -65,9 +67,48 @@ def test_what_was_answered_while_the_sink_stalls_holds_over_a_kill(database, red
         proxy.unstall()
         pipeline.start()
         assert statuses(pipeline) == {"1a": "cancelled", "2b": "paused", "3c": "cancelled"}
-        count = len(copied_ids(destination.events()))
-        add_items(database, [ROWS + 2])
-        wait_for(lambda: destination.events()[-1]["after"]["id"] == ROWS + 2)
-        assert len(copied_ids(destination.events())) == count < ROWS
+        add_items(mysql_database, [ROWS + 1])
+        wait_for(lambda: destination.events()[-1]["op"] == "c")
+        count = len(destination.events())
+        add_items(mysql_database, [ROWS + 2])
+        wait_for(lambda: destination.events()[count:])
+        assert [event["op"] for event in destination.events()[count:]] == ["c"]
+        assert len(set(copied_ids(destination.events()))) < ROWS
     finally:
         pipeline.end()
+
+
+@pytest.mark.parametrize("what", ["cancel", "pause"])
+def test_what_a_sink_is_ahead_with_is_passed_over_or_comes_once(
+    postgres_database, kafka, redis_server, fault_proxy, tmp_path, what
+):
+    """A transaction has the chunks that nothing saved knows of; the other sink has none of them."""
+    create_items(postgres_database, ROWS)
+    proxy = fault_proxy(redis_server.port)
+    ahead = ExactlyOnceDestination(kafka, postgres_database.name)
+    behind = RedisDestination(redis_server, postgres_database.name, port=proxy.port)
+    sinks, snapshot = [ahead.sink, behind.sink], {"mode": "never"}
+    pipeline = pipeline_with_snapshot(tmp_path, postgres_database, sinks, snapshot=snapshot, batch={"max_inflight": 20})
+    try:
+        pipeline.start()
+        request(pipeline, "1a", max_rows_per_second=60)
+        wait_for(behind.events)
+        proxy.stall()
+        count = len(ahead.events())
+        wait_for(lambda: len(ahead.events()) > count + 20)
+        status = change(pipeline, what, "1a")
+        pipeline.kill()
+        proxy.unstall()
+        pipeline.start()
+        assert statuses(pipeline) == {"1a": status}
+        add_items(postgres_database, [ROWS + 1])
+        for destination in (ahead, behind):
+            wait_for(lambda destination=destination: "c" in {event["op"] for event in destination.events()})
+        if what == "pause":  # what has left before that is for both
+            wait_for(lambda: set(copied_ids(behind.events())) >= set(copied_ids(ahead.events())))
+        assert pipeline.stop() == 0
+    finally:
+        pipeline.end()
+    for destination in (ahead, behind):
+        assert 0 < len(set(copied_ids(destination.events()))) < ROWS
+    assert_nothing_twice(ahead.events())
