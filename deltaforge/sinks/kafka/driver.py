@@ -99,7 +99,7 @@ class Driver(Protocol):
         """
 
     def commit_transaction(self, secs: float) -> None:
-        """Commit; every message has to be acknowledged before.
+        """Commit; every message has to be acknowledged before. Once only, and nothing is aborted after it.
 
         Raises:
             RefusedError: It failed or takes longer.

@@ -7,14 +7,19 @@ import json
 import os
 import signal
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from deltaforge.core.delivery import ALL_ACKED
+from deltaforge.sinks.kafka import KafkaSinkSpec
+from deltaforge.testing.sink_contract import context, numbered_batch
 from tests.combinations import IS_FULL
 from tests.committing import EVENT_COUNT, committer
 from tests.fixtures.fix_kafka import MISSED_SOON
 from tests.fixtures.kafka_proxy import END_TXN, KafkaProxy
 from tests.held import held_thread
+from tests.pipelines import wait_for
 from tests.trial import pause
 
 PATIENCE_SECS = 0.5
@@ -123,3 +128,25 @@ def test_stalled_commits_end_no_process_and_each_row_is_there_once(kafka, privat
         count = sink.batch_count * EVENT_COUNT
         rows = [json.loads(message.value())["after"]["id"] for message in broker.messages(f"{name}.s")]
     assert rows == [*range(1, count + 1)]
+
+
+def test_people_are_told_that_a_commit_waits(kafka):
+    listens_on, sends_to = kafka.behind
+    name, about = uuid.uuid4().hex, context()
+    config = {
+        "id": "s", "brokers": f"127.0.0.1:{sends_to}", "topic": f"{name}.s", "exactly_once": True,
+        "client_conf": {"transactional.id": name},
+    }  # fmt: skip
+    sink = KafkaSinkSpec.model_validate({"type": "kafka", "config": config}).build(about)
+    with KafkaProxy(listens_on, port=sends_to) as proxy, ThreadPoolExecutor(1) as other_thread:
+        sink.open()
+        sink.write(numbered_batch(1))
+        sink.drain()
+        assert about.waiting.reason is None
+        proxy.catch(END_TXN, "stall")
+        flushed = other_thread.submit(sink.flush)
+        wait_for(lambda: about.waiting.reason)
+        assert about.waiting.reason.startswith("kafka makes no progress")
+        proxy.unstall()
+        assert flushed.result(60) == ALL_ACKED
+        sink.close()
