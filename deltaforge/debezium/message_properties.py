@@ -121,8 +121,16 @@ PROPERTIES: tuple[Property, ...] = (
     Property("column.mask.with.<length>.chars", "`envelope.column_mask`", _of_length("column_mask")),
     Property("column.mask.hash.v2.<algorithm>.with.salt.<salt>", "`envelope.column_hash`", _hashed(2)),
     Property("column.mask.hash.<algorithm>.with.salt.<salt>", "`envelope.column_hash` of `version: 1`", _hashed(1)),
-    lost("column.propagate.source.type", "schemas have no parameters of the source", ""),
-    lost("datatype.propagate.source.type", "schemas have no parameters of the source", ""),
+    Property(
+        "column.propagate.source.type",
+        "`envelope.column_propagate_source_type`",
+        _listed("column_propagate_source_type"),
+    ),
+    Property(
+        "datatype.propagate.source.type",
+        "`envelope.datatype_propagate_source_type`",
+        _listed("datatype_propagate_source_type"),
+    ),
     Property("message.key.columns", "`envelope.message_key_columns`", _plain("message_key_columns")),
     Property("skipped.operations", "`envelope.skipped_operations`", _skipped),
     switch("skip.messages.without.change", "skip_messages_without_change"),

@@ -22,7 +22,7 @@ from deltaforge.records.debezium_extra import extra_message
 from deltaforge.records.masking import hash_name
 from deltaforge.records.names import NameAdjustment
 from deltaforge.records.plan import Writer
-from deltaforge.records.selection import Cut, Hash, Mask, Selection, key_rules
+from deltaforge.records.selection import Cut, Hash, Mask, Selection, SourceTypes, key_rules
 from deltaforge.records.types import ConnectOptions
 
 
@@ -154,6 +154,15 @@ class DebeziumEnvelopeSpec(EnvelopeSettings):
         default_factory=list, description="Columns whose texts can only be compared with each other."
     )
     column_truncate: list[ColumnTruncation] = Field(default_factory=list, description="Columns that are cut.")
+    column_propagate_source_type: list[Expression] = Field(
+        default_factory=list,
+        description="Columns whose schemas say what they are at the source: the parameters "
+        "`__debezium.source.column.type`, `.length`, `.scale` and `.name`.",
+    )
+    datatype_propagate_source_type: list[Expression] = Field(
+        default_factory=list,
+        description="The same for columns of types: regular expressions over `schema.table.TYPE`, e.g. `.*[.]VARCHAR`.",
+    )
     message_key_columns: str | None = Field(
         None,
         description="Columns of keys, where they are others than those of the primary key: `table:column,column`, with "
@@ -259,6 +268,9 @@ class DebeziumEnvelopeSpec(EnvelopeSettings):
                 *(rule.rule() for rule in self.column_truncate),
                 *(rule.rule() for rule in self.column_mask),
                 *(rule.rule() for rule in self.column_hash),
+            ),
+            source_types=SourceTypes(
+                tuple(self.column_propagate_source_type), tuple(self.datatype_propagate_source_type)
             ),
             keys=key_rules(self.message_key_columns) if self.message_key_columns else (),
         )

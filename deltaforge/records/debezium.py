@@ -188,7 +188,7 @@ def _columns(
         is_date = column.type.lower().startswith(_DATES) and connector != "postgresql"
         whole[column.name] = NamedColumn(place, column.name, field, record, may_be_nothing=is_date)
         if selection.has(table, column):
-            treated = selection.treated(table, column, record)
+            treated = selection.treated(connector, table, column, record)
             stands = _unavailable(treated.schema, options.unavailable)
             stands = None if stands is None else instead_of(treated.conversion, stands)
             is_masked = treated.conversion.form is Form.MASK

@@ -25,6 +25,7 @@ from deltaforge.records.debezium import (
     source_part,
 )
 from deltaforge.records.schema import Schema, Type
+from deltaforge.records.types.source_types import mysql_type
 
 _OPTIONAL_INT32, _OPTIONAL_BOOLEAN = (Schema(type=kind, optional=True) for kind in (Type.INT32, Type.BOOLEAN))
 _JDBC = {
@@ -35,8 +36,6 @@ _JDBC = {
 }  # fmt: skip
 _OTHER_JDBC = 1111
 _CHARACTERS = frozenset({"CHAR", "VARCHAR", "TINYTEXT", "TEXT", "MEDIUMTEXT", "LONGTEXT", "ENUM", "SET"})
-_TYPE = re.compile(r"(\w+)(?:\((.*)\))?(.*)", re.DOTALL)
-_LABEL = re.compile(r"'(?:[^']|'')*'")
 _NOW = re.compile(r"(?:current_timestamp|now|localtime|localtimestamp)\b", re.IGNORECASE)
 _BEGINNING = "1970-01-01 00:00:00"
 
@@ -122,12 +121,7 @@ def _table_change(change: TableChange) -> dict[str, Any]:
 
 
 def _column(column: Column, charset: str | None, place: int) -> dict[str, Any]:
-    match = _TYPE.fullmatch(column.type)
-    word, arguments, rest = (match[1], match[2], match[3]) if match else (column.type, None, "")
-    base = word.upper()
-    name = (base + rest.upper()).strip()
-    labels = _LABEL.findall(arguments or "") if base in {"ENUM", "SET"} else None
-    length, scale = _lengths(base, arguments, labels)
+    name, length, scale, base, labels = mysql_type(column)
     counts = "auto_increment" in column.extra.lower()
     return {
         "name": column.name,
@@ -146,19 +140,6 @@ def _column(column: Column, charset: str | None, place: int) -> dict[str, Any]:
         "defaultValueExpression": _default(column, base),
         "enumValues": labels,
     }
-
-
-def _lengths(base: str, arguments: str | None, labels: list[str] | None) -> tuple[int | None, int | None]:
-    """Length and scale: of an enum 1, of a set as many characters as fit one letter and a comma for each label."""
-    if labels is not None:
-        return (1 if base == "ENUM" else max(1, 2 * len(labels) - 1)), None
-    numbers = [int(number) for number in (arguments or "").split(",") if number.strip().isdigit()]
-    if base == "DECIMAL" and not numbers:
-        return 10, 0
-    if base == "BIT" and not numbers:
-        return 1, None
-    scale = numbers[1] if len(numbers) > 1 else 0 if base == "DECIMAL" else None
-    return (numbers[0] if numbers else None), scale
 
 
 def _default(column: Column, base: str) -> str | None:

@@ -16,6 +16,7 @@ from deltaforge.records.conversion import Conversion, Form
 from deltaforge.records.masking import cut, hashed
 from deltaforge.records.schema import Schema, Type
 from deltaforge.records.types import RecordColumn
+from deltaforge.records.types.source_types import source_type
 
 _CUTS = {Type.STRING: Form.CUT_TEXT, Type.BYTES: Form.CUT_BYTES}
 _NOT_CUT = frozenset({"org.apache.kafka.connect.data.Decimal", "io.debezium.data.Bits"})
@@ -45,6 +46,13 @@ class Cut(msgspec.Struct, frozen=True):
     length: int
 
 
+class SourceTypes(msgspec.Struct, frozen=True):
+    """Columns whose schemas say what they are at the source: by their names, or as ``schema.table.TYPE``."""
+
+    columns: tuple[str, ...] = ()
+    types: tuple[str, ...] = ()
+
+
 class Selection(msgspec.Struct, frozen=True):
     """What is chosen of the columns.
 
@@ -52,12 +60,14 @@ class Selection(msgspec.Struct, frozen=True):
         included: None: all.
         excluded: Of those.
         rules: The first that matches a column holds.
+        source_types: Of columns that none of them matches.
         keys: Pairs of a table and its key columns, both of which may be expressions.
     """
 
     included: tuple[str, ...] | None = None
     excluded: tuple[str, ...] = ()
     rules: tuple[Mask | Hash | Cut, ...] = ()
+    source_types: SourceTypes = SourceTypes()
     keys: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     def has(self, table: TableSchema, column: Column) -> bool:
@@ -65,13 +75,29 @@ class Selection(msgspec.Struct, frozen=True):
         name = _full_name(table, column.name)
         return (self.included is None or _matches(self.included, name)) and not _matches(self.excluded, name)
 
-    def treated(self, table: TableSchema, column: Column, record: RecordColumn) -> RecordColumn:
+    def treated(self, connector: str, table: TableSchema, column: Column, record: RecordColumn) -> RecordColumn:
         """The type of a column in the record, with what is done to its values."""
         name = _full_name(table, column.name)
         for rule in self.rules:
             if _matches(rule.columns, name):
                 return _treated(rule, column, record)
-        return record
+        return self.described(connector, table, column, record)
+
+    def described(self, connector: str, table: TableSchema, column: Column, record: RecordColumn) -> RecordColumn:
+        """The type of a column with what it is at the source, where that was asked for."""
+        asked = self.source_types
+        if not asked.columns and not asked.types:
+            return record
+        type_ = source_type(connector, column)
+        by_type = _matches(asked.types, _full_name(table, type_.name))
+        if not by_type and not _matches(asked.columns, _full_name(table, column.name)):
+            return record
+        said = {"type": type_.name, "length": type_.length, "scale": type_.scale, "name": column.name}
+        schema = record.schema
+        for name, value in said.items():
+            if value is not None:
+                schema = _with_parameter(schema, f"__debezium.source.column.{name}", str(value))
+        return record._replace(schema=schema)
 
     def key_columns(self, table: TableSchema) -> Sequence[str]:
         """The names of the columns of the key, in order; the primary key where nothing else was said."""

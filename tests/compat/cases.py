@@ -32,6 +32,10 @@ CHOSEN = {
     "column.mask.hash.SHA-256.with.salt.pepper": ".*[.]users[.]e_mail",
     "message.key.columns": ".*[.]orders:customer,id",
 }
+SOURCE_TYPES = {
+    "datatype.propagate.source.type": ".*[.]users[.](DATE|VARCHAR|UUID|BINARY)",
+    "column.propagate.source.type": ".*[.](numbers|times|texts|orders|parts|arrays|later|domains|shapes|others|defaults)[.].*",
+}
 _MYSQL = {"include.schema.changes": "false"}
 _PRECISE = {"bigint.unsigned.handling.mode": "precise"}
 CASES = {
@@ -46,6 +50,7 @@ CASES = {
         Case("micros", JSON, _MYSQL | COLUMNS | {"time.precision.mode": "microseconds", "binary.handling.mode": "base64-url-safe"}),
         Case("nanos", SCHEMAS, _MYSQL | {"time.precision.mode": "nanoseconds", "heartbeat.interval.ms": "500"}),
         Case("chosen", SCHEMAS, _MYSQL | CHOSEN | {"skipped.operations": "d,t"}),
+        Case("types", SCHEMAS, _MYSQL | SOURCE_TYPES),
     ],
     "postgres": [
         Case("json", JSON, EVERYTHING | NULLS),
@@ -58,6 +63,7 @@ CASES = {
         Case("nanos", SCHEMAS, {"time.precision.mode": "nanoseconds", "heartbeat.interval.ms": "500"}),
         Case("atmicros", SCHEMAS, {"time.precision.mode": "adaptive_time_microseconds", "unavailable.value.placeholder": "not there"}),
         Case("chosen", SCHEMAS, CHOSEN | {"skipped.operations": "u,t"}),
+        Case("types", SCHEMAS, SOURCE_TYPES),
         Case("root", JSON, EVERYTHING | {"publication.name": "pub_root"}),
     ],
 }  # fmt: skip

@@ -130,6 +130,10 @@ LISTED = [
          (MYSQL, ANY, r".*[.](v|z|kind)[.](default|type.*)", ANY, ANY), (POSTGRES, ANY, IMAGE + "text_q", "it", ANY)),
     ),
     Listed(
+        "Types of the source in copies of PostgreSQL, with `column_propagate_source_type`", "`SERIAL`, `BIGSERIAL`; `numeric` of length 0 without a scale", "as in changes: `INT4`, `INT8`, of length 131089 and scale 0",
+        "Their changes say it so, too.", ((POSTGRES, ANY, r".*(count_n|count_big|exact_free)[.]parameters[.]__debezium[.]source[.]column[.](type|length|scale)", ANY, ANY),),
+    ),
+    Listed(
         "Columns of a domain that is not null", "not optional", "optional", "The catalog says of the column that it may be null.",
         column(POSTGRES, "colored", "a"),
     ),
