@@ -17,8 +17,12 @@ class TableCopier:
     def plan(self, name, schema="public", *, where=None, stripe_count=1):
         return self.chunks.plan((schema, name), where=where, stripe_count=stripe_count)
 
-    def request(self, plan, low=None, end=None, **changes):
-        captured = self.stream.tables_to_copy([plan.table])[plan.table]
+    def captured(self, plan):
+        """The table as it is now; the server takes its time to say so."""
+        return self.stream.tables_to_copy([plan.table])[plan.table]
+
+    def request(self, plan, low=None, end=None, *, captured=None, **changes):
+        captured = captured or self.captured(plan)
         transaction = f"snapshot|job|{'.'.join(plan.table)}"
         ids = self.stream.ids_of(transaction)
         return ChunkRequest(plan, captured, transaction, ids, low=low, end=end, **{**self.limits, **changes})
@@ -28,11 +32,11 @@ class TableCopier:
 
     def all(self, plan, **changes):
         """All chunks of a table, stripe after stripe."""
-        found = []
+        found, captured = [], self.captured(plan)
         for stripe in plan.stripes:
             low, is_done = stripe.at, False
             while not is_done:
-                found.append(self.read(plan, low, stripe.end, **changes))
+                found.append(self.read(plan, low, stripe.end, captured=captured, **changes))
                 low, is_done = found[-1].reached, found[-1].reached is None
         return found
 

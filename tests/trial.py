@@ -57,7 +57,7 @@ def wait_until_delivered(database, pipeline, destination):
         pipeline.assert_runs()
         return is_delivered(database, destination, consumer)
 
-    wait_for(is_done, 120)
+    wait_for(is_done, 200)
 
 
 def finish(database, pipeline, destination):
@@ -230,7 +230,7 @@ class Trial:
                 for log, consumer in zip(self.logs, consumers, strict=True)
             )
 
-        wait_for(is_done, 120)
+        wait_for(is_done, 200)
 
     def close(self):
         """Leave nothing running, whatever happened."""

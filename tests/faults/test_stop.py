@@ -1,5 +1,6 @@
 """A stop ends within its limit whatever the sinks do, a second signal ends at once, and neither loses a row."""
 
+import re
 import signal
 
 import pytest
@@ -37,6 +38,8 @@ def start_with(pipeline, database, sinks, stop_secs):
     pipeline.start(environment={"DELTAFORGE_STOP_SECS": str(stop_secs)})
     database.execute(f"insert into t select n from generate_series(1, {ROWS}) n")
     pipeline.wait_until(lambda status: int(status["events_read"]) >= ROWS)
+    handed_on = re.compile(r'stage_latency_seconds_count\{[^}]*stage="process"[^}]*\} [1-9]')
+    wait_for(lambda: handed_on.search(pipeline.ask("metrics")["metrics"]))
 
 
 def deliver_the_rest(pipeline, folder):

@@ -50,8 +50,7 @@ def pipeline(tmp_path, kafka):
 def test_every_row_arrives_once_the_registry_is_there_and_the_state_says_why_not(
     shop, pipeline, kafka, private_registry
 ):
-    (database, source), registry = shop, private_registry()
-    registry.kill()
+    (database, source), registry = shop, private_registry(starts=False)
     process, topic = pipeline(source, registry)
 
     def waits():

@@ -38,6 +38,7 @@ def test_rows_come_before_the_first_save_and_a_kill_then_loses_none(request, tmp
     pipeline.arguments = []
     pipeline.start()
     database.execute("insert into t values (3)")
+    wait_for(lambda: file_events(out)[-1]["after"]["id"] == 3)
     wait_for(lambda: not paths.first_position.exists() and not paths.first_delivery.exists())
     assert pipeline.stop() == 0
     assert paths.started.exists()
