@@ -68,13 +68,15 @@ def test_a_request_waits_for_the_next_start_and_can_be_cancelled(api, tmp_path):
     assert api.call("GET", PATH) == (200, [asked, later])
     one = f"{PATH}/{asked['id']}"
     assert api.call("GET", one) == (200, asked)
-    for change in ("pause", "resume"):
-        status, answer = api.call("POST", f"{one}/{change}")
-        assert (status, answer["code"]) == (409, "PIPELINE_STATE_CONFLICT")
-    status, gone = api.call("DELETE", one)
-    assert (status, gone["status"]) == (200, "cancelled")
-    assert api.call("GET", PATH) == (200, [later])
-    for method, path in (("GET", one), ("DELETE", one), ("POST", f"{one}/pause"), ("GET", f"{PATH}/..%2Freset")):
+    for change, wanted in (("pause", "paused"), ("resume", "requested"), ("pause", "paused")):
+        assert api.call("POST", f"{one}/{change}") == (200, {**asked, "status": wanted})
+        assert api.call("GET", one) == (200, {**asked, "status": wanted})
+    for _ in range(2):
+        assert api.call("DELETE", one) == (200, {**asked, "status": "cancelled"})
+    assert api.call("GET", PATH) == (200, [later, {**asked, "status": "cancelled"}])
+    status, answer = api.call("POST", f"{one}/pause")
+    assert (status, answer["code"]) == (409, "PIPELINE_STATE_CONFLICT")
+    for method, path in (("GET", f"{PATH}/..%2Freset"), ("DELETE", f"{PATH}/..%2Freset"), ("POST", f"{PATH}/no/pause")):
         assert api.call(method, path)[0] == 404
     assert api.call("GET", "/pipelines/other/snapshots")[0] == 404
     assert api.call("POST", "/pipelines/other/snapshots", {"tables": ["*"]})[0] == 404
@@ -82,7 +84,7 @@ def test_a_request_waits_for_the_next_start_and_can_be_cancelled(api, tmp_path):
     assert [entry["snapshot"]["id"] for entry in noted if "snapshot" in entry] == [
         asked["id"],
         later["id"],
-        asked["id"],
+        *(asked["id"] for _ in range(5)),
     ]
     assert {entry["who"] for entry in noted} == {"operate"}
 

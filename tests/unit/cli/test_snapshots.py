@@ -59,10 +59,12 @@ def test_what_is_asked_for_waits_for_the_next_start(run, tmp_path):
     ]
     code, text, _ = run("list", "--json")
     assert (code, json.loads(text)[0]["id"]) == (0, request.id)
+    for action, status in (("pause", "paused"), ("resume", "requested"), ("cancel", "cancelled")):
+        assert run(action, request.id[:5])[:2] == (0, f"snapshot {request.id} is {status}\n")
+        assert json.loads(run("list", "--json")[1])[0]["status"] == status
     code, _, said = run("pause", request.id[:5])
-    assert (code, "does not run" in said) == (1, True)
-    assert run("cancel", request.id[:5])[:2] == (0, f"snapshot {request.id} is cancelled\n")
-    assert run("show", request.id[:5])[0] == 4
+    assert (code, "is cancelled" in said) == (1, True)
+    assert run("show", "no")[0] == 4
 
 
 WRONG = [
