@@ -9,6 +9,7 @@ from deltaforge.protocol.mysql.result_rows import copied_columns
 from deltaforge.sources.mysql.event_mapper import CapturedTable
 from deltaforge.sources.mysql.group import copied_rows
 from deltaforge.sources.mysql.rows_connection import RowsConnection
+from deltaforge.sources.mysql.snapshot.columns import selected
 from tests.reading import assert_kernel_equals_python
 
 PLACE = (1_700_000_000_123, 7, "binlog.000001", 4711)
@@ -16,13 +17,6 @@ PLACE = (1_700_000_000_123, 7, "binlog.000001", 4711)
 
 def quoted(name):
     return f"`{name.replace('`', '``')}`"
-
-
-def selected(name, declared):
-    """The expression for a column of a declared type: labels by number, what is shown as text by its bytes."""
-    if declared.startswith(("enum", "set")):
-        return f"cast({quoted(name)} as unsigned)"
-    return f"cast({quoted(name)} as binary)" if declared in ("uuid", "inet4", "inet6") else quoted(name)
 
 
 class TableCopy:
@@ -40,7 +34,7 @@ class TableCopy:
                 (name.db, name.name),
             )
         )
-        listed = ", ".join(selected(column, declared[column]) for column, _ in self.columns)
+        listed = ", ".join(selected(column, declared[column], kind) for column, kind in self.columns)
         self.sql = f"select {listed} from {quoted(name.db)}.{quoted(name.name)}"
 
     def parts(self, behind="", values=(), max_bytes=1 << 20):

@@ -138,8 +138,8 @@ def _form(column: ColumnType) -> tuple[Form, dict[int, int], int]:
         return form, {code: width}, width
     if code in LABELLED:  # selected as a number, which MariaDB makes as short as it can be
         return Form.SHORTER, {Code.LONG: 4, Code.LONGLONG: 8}, column.length
-    if code == Code.YEAR:
-        return Form.YEAR, {code: 2}, 1
+    if code == Code.YEAR:  # of two digits it is selected as a number
+        return Form.YEAR, {code: 2, Code.LONG: 4}, 1
     if code == Code.NEWDECIMAL:
         return Form.DECIMAL, {code: 0}, 0
     if code == Code.BIT:
@@ -206,10 +206,10 @@ def _shorter(row: bytes, at: int, column: ResultColumn) -> tuple[bytes, int]:
 
 
 def _year(row: bytes, at: int, column: ResultColumn) -> tuple[bytes, int]:
-    year = read_uint(row, at, 2)
+    year = read_uint(row, at, column.size)
     if year and not 1901 <= year <= 2155:
         raise _no_value(column, at)
-    return bytes((year - 1900 if year else 0,)), at + 2
+    return bytes((year - 1900 if year else 0,)), at + column.size
 
 
 def _decimal(row: bytes, at: int, column: ResultColumn) -> tuple[bytes, int]:

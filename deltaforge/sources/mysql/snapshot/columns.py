@@ -29,18 +29,20 @@ def copied_types(definition: TableDefinition, *, is_mariadb: bool) -> list[tuple
 
 
 def select_list(definition: TableDefinition, columns: Sequence[tuple[str, ColumnType]]) -> str:
-    """What is to be selected so that the rows hold what the log holds: labels as their numbers, and bytes of what is
-    shown as text.
-    """
+    """What is to be selected so that the rows hold what the log holds."""
     return ", ".join(
-        _expression(quoted(name), declared.type.lower(), kind)
+        selected(name, declared.type.lower(), kind)
         for (name, kind), declared in zip(columns, definition.schema.columns, strict=True)
     )
 
 
-def _expression(name: str, text: str, kind: ColumnType) -> str:
+def selected(column: str, text: str, kind: ColumnType) -> str:
+    """What stands for a column of the type ``text``: labels by number, what is shown as text by its bytes."""
+    name = quoted(column)
     if kind.code in LABELLED:
         return f"cast({name} as unsigned)"
+    if text.startswith("year(2)"):  # whose century the server does not show; 1900 is the year 0
+        return f"if(year({name}) = 1900, 0, year({name}))"
     size = _STORED.get(_word(text))
     return f"cast({name} as binary({size}))" if size else name
 
@@ -51,12 +53,11 @@ def _completed(text: str, kind: ColumnType, *, is_mariadb: bool) -> ColumnType:
     first, second = (int(match[1]), int(match[2] or 0)) if match else (0, 0)
     if code in _NEW_TIMES:
         return replace(kind, code=_NEW_TIMES[code], scale=fraction_digits(text) or 0)
-    if code in (Code.FLOAT, Code.DOUBLE):
-        return replace(kind, length=4 if code == Code.FLOAT else 8)
+    sizes = {Code.FLOAT: 4, Code.DOUBLE: 8, Code.BIT: first or 1, Code.YEAR: first}
+    if code in sizes:
+        return replace(kind, length=sizes[code])
     if code == Code.NEWDECIMAL:
         return replace(kind, precision=first or 10, scale=second)
-    if code == Code.BIT:
-        return replace(kind, length=first or 1)
     if code in LABELLED:
         return replace(kind, length=_label_bytes(code, len(kind.labels or ())))
     if code in (Code.STRING, Code.VARCHAR):

@@ -26,6 +26,7 @@ _NUMBERS = frozenset(
     {Code.TINY, Code.SHORT, Code.INT24, Code.LONG, Code.LONGLONG, Code.YEAR, Code.NEWDECIMAL, Code.BIT}
 )
 _TIMES = frozenset({Code.DATE, Code.NEWDATE, Code.TIME2, Code.DATETIME2, Code.TIMESTAMP2})
+_TWO_DIGITS = 2
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _TIME = re.compile(r"[-\d:. T]+")
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
@@ -142,8 +143,8 @@ def _key_column(name: str, column: ColumnType, *, falls: bool) -> KeyColumn:
 
 
 def _kind(column: ColumnType | None) -> Kind | None:
-    """None: values are not found again by what the server prints (FLOAT), or have no order."""
-    if column is None:
+    """None: values are not found again by what the server prints (FLOAT, YEAR(2)), or have no order."""
+    if column is None or (column.code == Code.YEAR and column.length == _TWO_DIGITS):
         return None
     if column.code in _NUMBERS | LABELLED:
         return "number"
