@@ -133,7 +133,9 @@ def _snapshot(args: argparse.Namespace) -> int:
     if args.action != "start":
         for option in ("table", *_START):
             if getattr(args, option) and not (option == "follow" and args.action == "show"):
-                raise SpecError(f"--{option.replace('_', '-')} is for start")
+                raise SpecError(
+                    f"--{option.replace('_', '-')} is for start", hint="say what to copy with --table, or leave it out"
+                )
     elif not args.table:
         raise SpecError("start needs --table", hint="--table '*' for all that the pipeline captures")
     snapshots: _Snapshots = _Local(args) if args.pipeline.endswith(SUFFIXES) else _Remote(args)

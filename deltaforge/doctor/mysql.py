@@ -100,7 +100,7 @@ def examine(subject: Subject, config: MysqlSourceConfig, notes: Notes) -> None:
     if connection is None:
         return
     try:
-        notes.ok("mysql.connect", f"the server answers at {notes.where}")
+        notes.ok("mysql.connect", f"the server answers at {where(config)}")
         variables = notes.result_of("mysql.version", lambda: _variables(connection))
         if variables is not None:
             _server(notes, variables, connection, subject)

@@ -97,7 +97,7 @@ def examine(subject: Subject, config: PostgresSourceConfig, notes: Notes) -> Non
     if connection is None:
         return
     try:
-        notes.ok("postgres.connect", f"the server answers at {notes.where}")
+        notes.ok("postgres.connect", f"the server answers at {where(config)}")
         catalog = Catalog(connection)
         _server(notes, connection, catalog, subject)
         settings = notes.result_of("postgres.wal_level", lambda: _settings(connection)) or {}

@@ -90,7 +90,8 @@ def _plan(subject: Subject, notes: Notes, reader: ChunkReader, tables: list[Tabl
         copied = CopySize(config)
         for plan in plans:
             copied.add(plan)
-        count = f"{copied.table_count:,} table{'s' * (copied.table_count != 1)}, about {copied.row_count:,} rows"
+        rows = f", about {copied.row_count:,} rows" if copied.row_count else ""  # a new table has no statistics yet
+        count = f"{copied.table_count:,} table{'s' * (copied.table_count != 1)}{rows}"
         expected = f"expect {time_text(copied.secs)} or less"
         notes.ok("snapshot.plan", f"{count}, {size_text(copied.byte_count)}; {expected}")
         for risk in copied.risks(notes.result_of("snapshot.plan", reader.kept) or Kept()):

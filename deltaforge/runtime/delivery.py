@@ -151,6 +151,7 @@ class Delivery(StatefulSinkPartition[Batch | PackedBatch, bytes | None]):
             adopts=config.id in self._unmarked and not info.lane.name,
             waiting=self._waiting[config.id],
             lane=info.lane.name,
+            shard=info.lane.shard,
         )
 
     @told

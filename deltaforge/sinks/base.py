@@ -152,6 +152,7 @@ class SinkContext:
     pipeline of the same name left at a destination says nothing about this one. A file has to be in ``output_dir``,
     if there is one. ``adopts``: the sink's file was made by an earlier version, which left no marker. ``lane``: name of
     the lane it gets, empty if there is only one: what a sink has at its destination for itself, it has for each lane.
+    ``shard``: whose log it gets; empty without shards.
     """
 
     pipeline: str
@@ -162,6 +163,7 @@ class SinkContext:
     adopts: bool = False
     waiting: Waiting = field(default_factory=Waiting, repr=False)
     lane: str = ""
+    shard: str = ""
 
     def file_of(self, path: Path) -> Path:
         """The file of the lane."""

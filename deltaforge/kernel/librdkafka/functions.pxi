@@ -54,6 +54,7 @@ cdef extern from *:
         int (*producev)(void*, ...);
         void* (*headers_new)(size_t);
         int (*header_add)(void*, const char*, ssize_t, const void*, ssize_t);
+        void* (*headers_copy)(const void*);
         void (*headers_destroy)(void*);
         int (*flush)(void*, int);
         int (*purge)(void*, int);
@@ -97,7 +98,7 @@ cdef extern from *:
         DF_FIND(conf_set_events, "conf_set_events") DF_FIND(create, "new") DF_FIND(destroy, "destroy")
         DF_FIND(topic_new, "topic_new") DF_FIND(topic_destroy, "topic_destroy") DF_FIND(produce, "produce")
         DF_FIND(topic_name, "topic_name") DF_FIND(producev, "producev") DF_FIND(headers_new, "headers_new") DF_FIND(header_add, "header_add")
-        DF_FIND(headers_destroy, "headers_destroy") DF_FIND(flush, "flush") DF_FIND(purge, "purge")
+        DF_FIND(headers_copy, "headers_copy") DF_FIND(headers_destroy, "headers_destroy") DF_FIND(flush, "flush") DF_FIND(purge, "purge")
         DF_FIND(outq_len, "outq_len") DF_FIND(metadata, "metadata") DF_FIND(metadata_destroy, "metadata_destroy")
         DF_FIND(queue_get_main, "queue_get_main") DF_FIND(queue_destroy, "queue_destroy")
         DF_FIND(queue_poll, "queue_poll") DF_FIND(event_type, "event_type") DF_FIND(event_error, "event_error")
@@ -148,6 +149,7 @@ cdef extern from *:
         int (*produce)(void*, int, int, void*, size_t, const void*, size_t, void*) noexcept nogil
         void* (*headers_new)(size_t) noexcept nogil
         int (*header_add)(void*, const char*, Py_ssize_t, const void*, Py_ssize_t) noexcept nogil
+        void* (*headers_copy)(const void*) noexcept nogil
         void (*headers_destroy)(void*) noexcept nogil
         int (*flush)(void*, int) noexcept nogil
         int (*purge)(void*, int) noexcept nogil

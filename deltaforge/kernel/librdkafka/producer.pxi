@@ -96,13 +96,15 @@ cdef class KafkaProducer:
     cdef void* _rk
     cdef void* _queue
     cdef dict _topics   # name to the address of its handle
+    cdef dict _headers  # of all rows
+    cdef void* _fixed   # the same; NULL if there are none
 
     def __cinit__(self, str library not None, dict settings not None):
         cdef char text[512]
         cdef void* conf
         cdef const char* missing
         cdef bytes path = library.encode(), name_bytes, value_bytes
-        self._topics = {}
+        self._topics, self._headers = {}, {}
         missing = df_rk_load(path)
         if missing != NULL:
             raise OSError(f"{(<bytes>missing).decode()} is missing")
@@ -129,6 +131,9 @@ cdef class KafkaProducer:
         if self._rk == NULL:
             return
         self._drop_topics()
+        if self._fixed != NULL:
+            df_rk.headers_destroy(self._fixed)
+            self._fixed = NULL
         with nogil:
             df_rk.purge(self._rk, 7)   # queued, in flight, and without waiting
             df_rk.queue_destroy(self._queue)
@@ -169,6 +174,17 @@ cdef class KafkaProducer:
         said = (<bytes><char*>text).decode("utf-8", "replace") or (<bytes>df_rk.err2str(error)).decode()
         return KafkaRefusal((<bytes>df_rk.err2name(error)).decode(), said)
 
+    def fix_headers(self, dict headers not None):
+        """Give every message of :meth:`produce_rows` these headers, before its own. To be called once."""
+        cdef bytes name_bytes, text_bytes
+        if not headers or self._fixed != NULL:
+            return
+        self._headers = headers
+        self._fixed = df_rk.headers_new(len(headers))
+        for name, text in headers.items():
+            name_bytes, text_bytes = name.encode(), text.encode()
+            df_rk.header_add(self._fixed, name_bytes, len(name_bytes), <const char*>text_bytes, len(text_bytes))
+
     def produce_rows(
         self, EncodedEvents values not None, Targets targets not None, Py_ssize_t start, Py_ssize_t stop
     ):
@@ -196,6 +212,7 @@ cdef class KafkaProducer:
                 topics[number] = self._topic(targets._name(number))
                 headers = {**targets.headers(event), **values.headers(index)}
                 if headers:
+                    headers = {**self._headers, **headers}
                     key = targets.key(event)
                     key = values.key(index) if key is None else key
                     if not self.produce(targets._name(number), values[index], key, headers):
@@ -203,7 +220,7 @@ cdef class KafkaProducer:
                     index += 1
                     continue
                 with nogil:
-                    index = produce_known(values, targets, index, stop, topics, &error)
+                    index = produce_known(values, targets, index, stop, topics, self._rk, self._fixed, &error)
             if error and error != ERROR_QUEUE_FULL:
                 raise self._refusal(error)
             return index

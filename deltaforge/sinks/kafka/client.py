@@ -41,7 +41,15 @@ class _Statistics(msgspec.Struct):
 class Client:
     """A producer and the thread that serves its reports, also while the pipeline is idle."""
 
-    def __init__(self, settings: Mapping[str, str], context: SinkContext, *, sink_id: str, timeout_secs: float) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, str],
+        context: SinkContext,
+        *,
+        sink_id: str,
+        timeout_secs: float,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self._timeout_secs = timeout_secs
         self._waiting = context.waiting
         labels, metrics = (context.pipeline, sink_id), context.metrics
@@ -58,6 +66,7 @@ class Client:
         self._log = log.getChild("client")
         try:
             self._driver = new_driver(settings, self._log)
+            self._driver.fix_headers(headers or {})
         except RefusedError as exc:
             raise SinkError(f"kafka client settings are wrong: {exc.text}", hint="see client_conf") from exc
         self._is_closing = threading.Event()

@@ -87,6 +87,12 @@ class KafkaSinkConfig(EncodedSinkConfig):
     topic_creation: TopicCreation | None = Field(
         None, description="Have the sink make topics that are missing, with these settings; absent: the brokers may."
     )
+    shard_header: str | None = Field(
+        None,
+        min_length=1,
+        description="Name of a header that says of every message which shard its row is of, e.g. `df-shard`; absent: "
+        "there is none. Nor is there one without shards.",
+    )
     exactly_once: bool = Field(
         False, description="Kafka transactions that hold the source position too: no gap and no duplicate."
     )
@@ -123,6 +129,10 @@ class KafkaSinkConfig(EncodedSinkConfig):
         if splits is None and self.tombstones and self.key is None:
             splits = True  # else a compacted topic kept the row under its old key
         return MessageRules(self.tombstones, splits)
+
+    def headers(self, shard: str) -> dict[str, str]:
+        """What every message has, of a lane of this shard."""
+        return {self.shard_header: shard} if self.shard_header and shard else {}
 
     def destination(self) -> Destination:
         """Where events go."""

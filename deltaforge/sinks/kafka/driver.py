@@ -38,7 +38,13 @@ class RefusedError(Exception):
 
 
 class Driver(Protocol):
-    """A producer without any policy."""
+    """A producer without any policy.
+
+    Attributes:
+        headers: What :meth:`fix_headers` was given.
+    """
+
+    headers: Mapping[str, str]
 
     def __len__(self) -> int:
         """Messages that are not acknowledged, and reports that were not fetched. Once it is 0, every failure of a
@@ -65,6 +71,9 @@ class Driver(Protocol):
         Raises:
             RefusedError: It can never be taken.
         """
+
+    def fix_headers(self, headers: Mapping[str, str]) -> None:
+        """Give every message of :meth:`produce_rows` these headers. To be called once, before any."""
 
     def produce_rows(self, values: EncodedValues, targets: Targets, start: int, stop: int) -> int:
         """Queue messages by their places; the place of the first that found the queue full, or ``stop``.
@@ -145,6 +154,7 @@ class CompiledDriver:
 
     def __init__(self, kernel: Compiled, library: str, settings: dict[str, str]) -> None:
         self._kernel = kernel
+        self.headers: Mapping[str, str] = {}
         self._producer = self._asked(kernel.KafkaProducer, library, settings)
 
     def __len__(self) -> int:
@@ -158,6 +168,10 @@ class CompiledDriver:
 
     def produce(self, topic: str, value: bytes | None, key: bytes | None, headers: Mapping[str, str | bytes]) -> bool:
         return self._asked(self._producer.produce, topic, value, key, headers)
+
+    def fix_headers(self, headers: Mapping[str, str]) -> None:
+        self.headers = headers
+        self._producer.fix_headers(dict(headers))
 
     def produce_rows(self, values: EncodedValues, targets: Targets, start: int, stop: int) -> int:
         if not (isinstance(values, self._kernel.EncodedEvents) and isinstance(targets, self._kernel.Targets)):
@@ -203,6 +217,7 @@ class ConfluentDriver:
 
         self._errors = KafkaException
         self._reports: deque[Report] = deque()
+        self.headers: Mapping[str, str] = {}
         everything: dict[str, Any] = {
             **settings,
             # the client library reads this one itself, and takes no text
@@ -237,6 +252,9 @@ class ConfluentDriver:
         except self._errors as exc:
             raise _refused(exc) from exc
         return True
+
+    def fix_headers(self, headers: Mapping[str, str]) -> None:
+        self.headers = headers
 
     def produce_rows(self, values: EncodedValues, targets: Targets, start: int, stop: int) -> int:
         return _one_by_one(self, values, targets, start, stop)
@@ -296,7 +314,7 @@ def key_of(values: EncodedValues, targets: Targets, index: int) -> bytes | None:
 def _one_by_one(driver: Driver, values: EncodedValues, targets: Targets, start: int, stop: int) -> int:
     for index in range(start, stop):
         event = values.event_of(index)
-        headers: dict[str, str | bytes] = {**targets.headers(event), **values.headers(index)}
+        headers: dict[str, str | bytes] = {**driver.headers, **targets.headers(event), **values.headers(index)}
         try:
             if not driver.produce(targets.destination(event), values[index], key_of(values, targets, index), headers):
                 return index

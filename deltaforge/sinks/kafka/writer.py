@@ -107,6 +107,7 @@ class KafkaSink:
             self._context,
             sink_id=self._config.id,
             timeout_secs=self._config.send_timeout_secs,
+            headers=self._config.headers(self._context.shard),
         )
         try:
             with naming_unset(self._config.brokers, *self._config.client_conf.values()):
