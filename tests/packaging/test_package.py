@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tarfile
+import tempfile
 import tomllib
 import zipfile
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from tests.fixtures.fix_package import ROOT, clean_environment, new_environment, run, source_files
 
+pytestmark = pytest.mark.timeout(900)  # packages are fetched, and the kernel is compiled
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -86,13 +88,38 @@ def test_folders_of_the_user_hide_nothing_of_ours(built, tmp_path):
         assert (done.returncode != 0, said in done.stderr) == (True, True), done.stderr
 
 
-def test_the_wheel_runs_the_demo_in_an_empty_environment(built, tmp_path):
-    """What a new user does: no lock, no tree, nothing else installed."""
-    programs, environment = new_environment(tmp_path / "empty"), clean_environment()
+@pytest.fixture
+def open_folder():
+    """Not one of pytest's: each run of it closes all of them to other users, and the server of root runs as another."""
+    with tempfile.TemporaryDirectory(prefix="deltaforge-tests-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_the_wheel_runs_the_demo_in_an_empty_environment(built, tmp_path, open_folder):
+    """What a new user does: no lock, no tree, nothing else installed. Everything that it announces is shown."""
+    programs, environment = new_environment(tmp_path / "empty"), clean_environment(PIP_NO_COMPILE="1")
     run(programs / "pip", "install", "-q", f"{built.wheel}[demo]", folder=tmp_path, environment=environment)
+    here = open_folder / "here"
+    here.mkdir()
+    # what is set for other servers of the user is not for this one
+    environment |= {"DELTAFORGE_TOKEN": "t0ken", "TMPDIR": str(open_folder), "COLUMNS": "60"}
     done = subprocess.run(
-        [programs / "deltaforge", "demo", "--steps", "200"],
-        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240, check=False,
+        [programs / "deltaforge", "demo", "--steps", "300"],
+        cwd=here, env=environment, capture_output=True, text=True, timeout=240, check=False,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "equal" in done.stdout
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    copied = done.stdout.index("copied: 105,000 rows of 2 tables\n")
+    assert len(re.findall(r"copy +(?:customers|orders) ", done.stdout[:copied])) == 3
+    assert done.stdout.index("the shop opens") > copied
+    killed = re.search(r"kill -9 (\d+): the pipeline is dead", done.stdout)[1]
+    restarted = re.search(r"restarted by the control plane: process (\d+), which goes on from lsn ", done.stdout)[1]
+    assert killed != restarted
+    announced = done.stdout.index("alter table orders add column priority")
+    assert re.search(r"(insert|update) orders .*, priority=[012]\n", done.stdout[announced:])
+    assert re.search(
+        r"equal, nothing is lost: 5,\d+ customers, 100,\d+ orders, from 105,\d+ copied rows and \d+ changes",
+        done.stdout,
+    )
+    assert "deltaforge init " in done.stdout
+    assert list(here.iterdir()) == []
