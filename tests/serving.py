@@ -40,7 +40,7 @@ class Served:
 
     def start(self):
         self._thread.start()
-        assert self._up.wait(10)
+        assert self._up.wait(60)
 
     def stop(self):
         self.loop.call_soon_threadsafe(self._ended.set)

@@ -22,7 +22,7 @@ from tests.pipelines import file_sink, postgres_source
 
 SEED = int(os.environ.get("DELTAFORGE_HOSTILE_SEED", "2026"))
 COUNT = int(os.environ.get("DELTAFORGE_HOSTILE_REQUESTS", "5000"))
-HANG_SECS = 1.0
+HANG_SECS = 5.0
 WORK_SECS = 45.0
 """Of requests that start and stop processes, which says how long: the bounded wait for a pipeline to settle or to drain."""
 SECRETS = (b"planted-in-the-environment", b"planted-in-a-document")

@@ -34,11 +34,11 @@ class LateDriver:
             return []
         self._is_first = False
         self.is_fetched.set()
-        self.may_return.wait(10)
+        self.may_return.wait(60)
         return [("delivery", ("MSG_SIZE_TOO_LARGE", "too large", "t", b"key", b"value"))]
 
     def flush(self, _secs):
-        assert self.is_fetched.wait(10)
+        assert self.is_fetched.wait(60)
         threading.Timer(0.2, self.may_return.set).start()
 
     def purge(self):
@@ -52,7 +52,7 @@ def test_a_failure_that_another_thread_has_fetched_is_not_taken_for_an_ack(monke
     driver = LateDriver()
     monkeypatch.setattr(client_module, "new_driver", lambda *_: driver)
     client = Client({}, SinkContext("p", "acme", PipelineMetrics("p")), sink_id="k", timeout_secs=5)
-    assert driver.is_fetched.wait(10)  # by the client's own thread
+    assert driver.is_fetched.wait(60)  # by the client's own thread
     with pytest.raises(FailedError, match="too large"):
         client.drain()
     client.close()
