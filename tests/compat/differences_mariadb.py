@@ -27,4 +27,26 @@ LISTED_FOR_MARIADB = [
         ((MARIADB, r"server[.]transaction", "message", "BEGIN .*", r"\(missing\)"),
          (MARIADB, ANY, r"value[.](payload[.])?transaction", ".*total_order.*", "null")),
     ),
+    Listed(
+        "END of XA transactions on MariaDB", "none", "there, as of every other transaction", "A fault of theirs: a reader waits for it for ever.",
+        ((MARIADB, "server[.]transaction", r"(key|value)[.](payload[.])?id", ANY, ANY), (MARIADB, "server[.]transaction", r"value[.](payload[.])?status", "BEGIN", "END"),
+         (MARIADB, "server[.]transaction", r"value[.](payload[.])?(event_count|data_collections)", "null", ANY), (MARIADB, "server[.]transaction", "message", r"\(missing\)", "END.*")),
+    ),
+    Listed(
+        "`CREATE OR REPLACE TABLE` of MariaDB", "passed over where the table is there: its rows are read as those of the one before", "a new definition",
+        "A fault of theirs: values come under the wrong names.",
+        ((MARIADB, "server", r"value[.](payload[.])?tableChanges\[0\]", r"\(missing\)", ".*made_again.*"), (MARIADB, r"server[.]the_db[.]made_again(-value|-key)?", ANY, ANY, ANY)),
+    ),
+    Listed(
+        "`charsetName` of MariaDB's columns that name a collation alone", "the character set of the table", "that of the collation", "A fault of theirs.",
+        ((MARIADB, "server", CHANGE + "columns[.]a[.]charsetName", "utf8mb4", "utf8mb3"),),
+    ),
+    Listed(
+        "`ADD COLUMN IF NOT EXISTS` of a column that is there", "as if it was added: its default is gone", "nothing has changed", "A fault of theirs.",
+        ((MARIADB, "server", CHANGE + "columns[.]w[.]defaultValueExpression", "null", "3"), (MARIADB, r"server[.]the_db[.]two_domains(-value)?", r"(value[.]schema|subject.*)[.]fields[.].*", ANY, ANY)),
+    ),
+    Listed(
+        "Width of MariaDB's integers in `__debezium.source.column.length`", "as the table was declared first", "missing in rows that come at once after DDL", "`int(11)` holds what `int` does.",
+        ((MARIADB, ANY, r".*parameters[.]__debezium[.]source[.]column[.]length", "[0-9]+", r"\(missing\)"),),
+    ),
 ]  # fmt: skip

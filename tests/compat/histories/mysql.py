@@ -1,6 +1,6 @@
 """MySQL 9 and what it has in common with MariaDB 11."""
 
-from tests.compat.histories import FINISH, WAIT, History
+from tests.compat.histories import FINISH, WAIT, History, mariadb
 from tests.compat.histories import mysql_lives as lives
 
 NUMBERS = {
@@ -244,7 +244,10 @@ def history(*, is_mariadb: bool) -> History:
     setup += [DEFAULTS, "insert into defaults (id) values (1), (2)", *TABLES, *SNAPSHOT_ROWS]
     setup += [*lives.TABLES, *lives.ROWS]
     changes += lives.CHANGES
-    if not is_mariadb:
+    if is_mariadb:
+        setup += [*mariadb.TABLES, *mariadb.ROWS]
+        changes += mariadb.CHANGES + mariadb.DDL
+    else:
         setup += [*lives.ONLY_MYSQL_TABLES, *lives.ONLY_MYSQL_ROWS]
         changes += lives.ONLY_MYSQL_CHANGES
     setup += [f"create table {FINISH} (id int primary key)", f"insert into {FINISH} values (0)"]
