@@ -67,6 +67,22 @@ def test_a_column_that_may_be_null_from_now_on_is_one_that_may_be(any_postgres_d
     assert event.after == {"id": 2, "v": None}
 
 
+def test_a_column_that_may_be_null_since_its_table_was_forgotten_is_one_that_may_be(any_postgres_database, tmp_path):
+    database = any_postgres_database
+    database.execute(
+        "create table t (id int primary key, v varchar(10) not null)", "create publication pub for all tables"
+    )
+    reader = postgres_reader(database, tmp_path / "state").open()
+    database.execute("insert into t values (1, 'a')")
+    first = reader.read(1)[0].schema
+    reader.stream._relations.tables.clear()  # as where a definition that was noted ahead is reached: of a copy
+    database.execute("alter table t alter column v drop not null", "insert into t values (2, null)")
+    (event,) = reader.read(1)
+    reader.close()
+    assert [column.nullable for column in first.columns] == [False, False]
+    assert [column.nullable for column in event.schema.columns] == [False, True]
+
+
 def test_fields_are_those_of_what_a_type_is_made_of():
     column = record_column("postgresql", Column("x", "app.feeling", underlying="enum('a','it''s')"), ConnectOptions())
     assert column.schema.parameters == {"allowed": "a,it's"}
