@@ -75,7 +75,7 @@ def test_a_compacted_topic_holds_the_rows_of_the_table_and_nothing_else(database
             """A broker compacts what is behind the newest segment, which a new row begins."""
             number = next(later)
             database.execute(f"insert into t values ({number}, 0)")
-            wait_for(lambda: json.loads(broker.messages("rows")[-1].key()) == {"id": number})
+            wait_for(lambda: [json.loads(each.key()) for each in broker.messages("rows")[-1:]] == [{"id": number}])
             count = int(database.rows("select count(*) from t")[0][0])
             for _ in range(5):
                 if len(messages := broker.messages("rows")) == count:
