@@ -26,6 +26,9 @@ class LateDriver:
         self.may_return = threading.Event()
         self._is_first = True
 
+    def fix_headers(self, headers):
+        pass
+
     def __len__(self):
         return 0 if self.is_fetched.is_set() else 1
 
@@ -65,6 +68,9 @@ class RefusingDriver:
         self._reports = list(reports)
         self._at = at
         self.purges = 0
+
+    def fix_headers(self, headers):
+        pass
 
     def __len__(self):
         return 0
