@@ -173,6 +173,28 @@ def test_versioning_that_comes_and_goes(database, reader):
     assert brief(reader.read(1)) == [("d", third[2], None)]
 
 
+def test_rows_of_periods_and_sequences_are_those_that_the_server_selects(database, metadata, reader):
+    reader.open()
+    database.execute(
+        "create sequence q start with 5",
+        "create table t (room int, since date, till date, n int default nextval(q), period for stay(since, till),"
+        " unique (room, stay without overlaps))",
+        "insert into t (room, since, till) values (1, '2024-01-01', '2024-02-01'), (2, '2024-01-01', '2024-02-01')",
+        "update t for portion of stay from '2024-01-05' to '2024-01-09' set room = room + 4",
+        "delete from t for portion of stay from '2024-01-20' to '2024-03-01'",
+        "insert into t (room, since, till) values (9, '2025-01-01', '2025-02-01')",
+    )
+    left = {"q": [], "t": []}
+    for event in reader.read_until(lambda events: any(wire(event.after or {}).get("room") == 9 for event in events)):
+        if event.before is not None:
+            left[event.source.table].remove(wire(event.before))
+        if event.after is not None:
+            left[event.source.table].append(wire(event.after))
+    selected = database.rows("select room, cast(since as char), cast(till as char), n from t")
+    assert sorted(tuple(row.values()) for row in left["t"]) == sorted(selected)
+    assert tuple(left["q"][-1].values()) == database.rows("select * from q")[0]
+
+
 def test_own_columns_of_the_same_names_are_columns(database, reader):
     own = "s timestamp(6) not null, row_start timestamp(6) not null, row_end timestamp(6) not null"
     database.execute(f"create table t (id int primary key, {own})", f"create table u ({own})")
