@@ -6,6 +6,7 @@ import json
 import random
 from dataclasses import dataclass, field
 
+from deltaforge.checkpoint.snapshot_changes import new_change
 from deltaforge.core.batch import Batch
 from deltaforge.core.chunks_ahead import ChunksAhead
 from deltaforge.core.errors import SourceError, TableChangedError
@@ -159,7 +160,7 @@ class Pipeline:
     def toggle(self):
         """An operator pauses the job, or lets it go on."""
         for job in self.snapshots.state.jobs:
-            (self.snapshots.pause if job.status == "running" else self.snapshots.resume)(job.id)
+            self.snapshots.change(new_change(job.id, "paused" if job.status == "running" else "running"))
 
     def save(self):
         if self.open is None:

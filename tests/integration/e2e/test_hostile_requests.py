@@ -1,10 +1,11 @@
 """5,000 requests that nobody should send, against a real control plane with real pipelines.
 
-Half of them are spoiled by hand, half are made out of the server's own OpenAPI document. Whatever comes: no 5xx, no answer that is
+Two thirds of them are spoiled by hand, the others are made out of the server's own OpenAPI document. Whatever comes: no 5xx, no answer that is
 not JSON, no answer that is not as described, no secret in an answer, no file outside of the folders of the server.
 """
 
 import hashlib
+import itertools
 import json
 import os
 
@@ -192,7 +193,8 @@ def request_of(case) -> Request:
 
 
 @pytest.mark.timeout(900)
-def test_hostile_requests(plane, precious, tmp_path, postgres_database):
+@pytest.mark.parametrize("made_by", ["hand", "schema"])
+def test_hostile_requests(made_by, plane, precious, tmp_path, postgres_database):
     postgres_database.execute("create table t (id int primary key)", "create publication pub for all tables")
     documents = good_documents(postgres_database)
     for body in documents:
@@ -208,18 +210,18 @@ def test_hostile_requests(plane, precious, tmp_path, postgres_database):
     documents.append(document(postgres_source(postgres_database), file_sink(precious / "other.jsonl"), name="cutter"))
     before, judge = tree(tmp_path), Judge(plane)
     operations = [(m.upper(), path) for path, methods in judge.document["paths"].items() for m in methods]
-    spoiled = Hostile(SEED, operations, [d["metadata"]["name"] for d in documents], documents, outside)
-    sent = 0
-    for request, described in made_by_schema(judge.document, COUNT // 2):
-        judge.judge(request, described)
-        sent += 1
-    while sent < COUNT:
-        judge.judge(next(spoiled))
-        sent += 1
+    if made_by == "schema":
+        for request, described in made_by_schema(judge.document, COUNT // 3):
+            judge.judge(request, described)
+    else:
+        spoiled = Hostile(SEED, operations, [d["metadata"]["name"] for d in documents], documents, outside)
+        for request in itertools.islice(spoiled, COUNT * 2 // 3):
+            judge.judge(request)
     assert not judge.faults, "\n\n".join(judge.faults[:20])
     assert plane.process.poll() is None
     assert plane.call("GET", "/ready")[0] == 200
-    assert judge.counts[200] > COUNT // 20, judge.counts  # some of it gets through, or nothing was tried
+    least = COUNT // 20 if made_by == "hand" else COUNT // 250  # which rarely guesses the name of a pipeline
+    assert judge.counts[200] > least, judge.counts  # some of it gets through, or nothing was tried
     for info in plane.call("GET", "/pipelines")[1]:
         plane.call("DELETE", f"/pipelines/{info['name']}")
     plane.stop()

@@ -160,11 +160,12 @@ def test_what_is_sensed_of_a_shard_is_counted_once_and_shown_as_one(databases, t
         pipeline.kill()  # what is counted stands where the log is read from again
         pipeline.start()
         databases[0].execute("insert into j values (9, '{}')")
-        wait_for(lambda: 9 in pipeline.rows()["p.s0"])
+        databases[1].execute("""insert into j values (9, '{"a": 1, "b1": 2}')""")
+        wait_for(lambda: all(9 in ids for ids in pipeline.rows().values()))  # so each log is read again up to here
         assert pipeline.stop() == 0, pipeline.log()
         assert sensed(pipeline, "s0") == (3, 3, {"a": True, "b0": True})
-        assert sensed(pipeline, "s1") == (3, 3, {"a": False, "b1": False})
-        assert sensed(pipeline, "s0", "s1") == (6, 6, {"a": True, "b0": True, "b1": True})
+        assert sensed(pipeline, "s1") == (4, 4, {"a": False, "b1": False})
+        assert sensed(pipeline, "s0", "s1") == (7, 7, {"a": True, "b0": True, "b1": True})
     finally:
         pipeline.end()
 
