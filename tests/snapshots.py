@@ -79,3 +79,8 @@ def ask(pipeline, **request):
         client.connect(str(pipeline.paths.socket))
         client.sendall(json.dumps(request).encode() + b"\n")
         return json.loads(client.makefile("rb").readline())
+
+
+def job(pipeline, job_id):
+    """A job as the control socket shows it."""
+    return next(job for job in ask(pipeline, cmd="snapshots")["jobs"] if job["id"] == job_id)

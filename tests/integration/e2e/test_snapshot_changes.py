@@ -10,6 +10,7 @@ from tests.snapshots import (
     assert_nothing_twice,
     copied_ids,
     create_items,
+    job,
     pipeline_with_snapshot,
     saved_snapshots,
 )
@@ -20,11 +21,6 @@ ROWS = 1000
 def statuses(pipeline):
     """Of the jobs, as the control socket shows them."""
     return {job["id"]: job["status"] for job in ask(pipeline, cmd="snapshots")["jobs"]}
-
-
-def rows(pipeline, job_id):
-    """How many have left of a job."""
-    return next(job["rows"] for job in ask(pipeline, cmd="snapshots")["jobs"] if job["id"] == job_id)
 
 
 def saved_statuses(pipeline):
@@ -56,8 +52,8 @@ def test_what_was_answered_while_the_sink_stalls_holds_over_a_kill(mysql_databas
         want = {"1a": "running", "2b": "paused", "3c": "paused"}
         wait_for(lambda: saved_statuses(pipeline) == want and copied_ids(destination.events()))
         proxy.stall()
-        before = rows(pipeline, "1a")
-        wait_for(lambda: rows(pipeline, "1a") > before)  # nobody acks this chunk: nothing behind it is saved
+        before = job(pipeline, "1a")["rows"]
+        wait_for(lambda: job(pipeline, "1a")["rows"] > before)  # nobody acks this chunk: nothing behind it is saved
         assert change(pipeline, "cancel", "1a") == "cancelled"
         assert change(pipeline, "resume", "2b") == "running"
         assert [change(pipeline, what, "2b") for what in ("pause", "resume", "pause")][-1] == "paused"

@@ -10,6 +10,7 @@ from tests.snapshots import (
     ask,
     copied_ids,
     create_items,
+    job,
     pipeline_with_snapshot,
     saved_snapshots,
     wait_until_copied,
@@ -33,11 +34,6 @@ def running(database, tmp_path):
     pipeline.start()
     yield pipeline, destination
     pipeline.end()
-
-
-def job(pipeline, job_id):
-    """A job as the control socket shows it."""
-    return next(job for job in ask(pipeline, cmd="snapshots")["jobs"] if job["id"] == job_id)
 
 
 def begin(pipeline, job_id, **request):

@@ -26,12 +26,17 @@ PATIENCE_SECS = 0.5
 """``send_timeout_secs`` of the sink."""
 
 
+def commit_caught(sink, proxy, how):
+    """Have the sink commit, and return when the proxy has done so with the request or its answer."""
+    proxy.catch(END_TXN, how)
+    sink.say("commit")
+    assert proxy.caught.wait(20)
+
+
 def starved_library(sink, proxy, broker):
     """The broker has answered, and the library's thread that reads answers gets no processor until all have given up."""
     del broker
-    proxy.catch(END_TXN, "stall")
-    sink.say("commit")
-    assert proxy.caught.wait(20)
+    commit_caught(sink, proxy, "stall")
     with held_thread(sink.pid, "rdk:main"):
         proxy.unstall()
         pause(2 * PATIENCE_SECS)
@@ -51,9 +56,7 @@ def late_request(sink, proxy, broker):
 def late_answer(sink, proxy, broker):
     """It is committed, and the sink learns of that after it has given up."""
     del broker
-    proxy.catch(END_TXN, "stall")
-    sink.say("commit")
-    assert proxy.caught.wait(20)
+    commit_caught(sink, proxy, "stall")
     pause(2 * PATIENCE_SECS)
     proxy.unstall()
 
@@ -68,9 +71,7 @@ def lost_answer(sink, proxy, broker):
 def stopped_process(sink, proxy, broker):
     """The whole process stands still in its commit, for longer than it is patient."""
     del broker
-    proxy.catch(END_TXN, "stall")
-    sink.say("commit")
-    assert proxy.caught.wait(20)
+    commit_caught(sink, proxy, "stall")
     os.kill(sink.pid, signal.SIGSTOP)
     proxy.unstall()
     pause(4 * PATIENCE_SECS)
@@ -87,9 +88,7 @@ def starved_from_the_beginning(sink, proxy, broker):
 
 def killed_broker(sink, proxy, broker):
     """The broker dies of the request, and is back when the sink has given up."""
-    proxy.catch(END_TXN, "stall")
-    sink.say("commit")
-    assert proxy.caught.wait(20)
+    commit_caught(sink, proxy, "stall")
     broker.kill()
     proxy.unstall()
     broker.start()
@@ -98,9 +97,7 @@ def killed_broker(sink, proxy, broker):
 def timed_out_transaction(sink, proxy, broker):
     """The process stands still, and the request is on its way, until the broker has ended the transaction for its age."""
     del broker
-    proxy.catch(END_TXN, "hold")
-    sink.say("commit")
-    assert proxy.caught.wait(20)
+    commit_caught(sink, proxy, "hold")
     os.kill(sink.pid, signal.SIGSTOP)
     pause(15)
     proxy.release()
