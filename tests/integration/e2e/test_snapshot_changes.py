@@ -12,6 +12,7 @@ from tests.snapshots import (
     create_items,
     job,
     pipeline_with_snapshot,
+    saved_rows,
     saved_snapshots,
 )
 
@@ -88,12 +89,17 @@ def test_what_a_sink_is_ahead_with_is_passed_over_or_comes_once(
     try:
         pipeline.start()
         request(pipeline, "1a", max_rows_per_second=60)
-        wait_for(behind.events)
+        wait_for(lambda: saved_rows(pipeline))
+        assert pipeline.stop() == 0
+        pipeline.arguments = ["--epoch-secs", "60"]  # at the end of an epoch both are waited for
+        pipeline.start()
+        count = len(behind.events())
+        wait_for(lambda: len(behind.events()) > count)
         proxy.stall()
-        count = len(ahead.events())
-        wait_for(lambda: len(ahead.events()) > count + 20)
+        wait_for(lambda: len(ahead.events()) > len(behind.events()) + 20)
         status = change(pipeline, what, "1a")
         pipeline.kill()
+        pipeline.arguments = []
         proxy.unstall()
         pipeline.start()
         assert statuses(pipeline) == {"1a": status}
