@@ -22,8 +22,9 @@ from deltaforge.kernel.captured import CapturedTable
 from deltaforge.records.compiled import Compiled, Typed, with_rules
 from deltaforge.records.connect_schema import connect_schema
 from deltaforge.records.plan import Bytes, RecordPlan
-from deltaforge.records.taking import messages_of
+from deltaforge.records.taking import UnplannedError, messages_of
 from deltaforge.records.whole import json_of
+from deltaforge.records.widening import widened
 
 MAX_PLANS = 10_000
 
@@ -92,7 +93,13 @@ class JsonRecordEncoder:
                 return [EncodedMessage(self._whole(extra.key), self._whole(extra.value), dict(extra.headers))]
             if event.op == "t" and event.schema is None and self._schemas == "none":
                 event = _of_some_table(event)
-            return messages_of(self._plan(event), event, now_ns)
+            try:
+                return messages_of(self._plan(event), event, now_ns)
+            except UnplannedError:
+                wider = widened(event)
+                if wider is None:
+                    raise
+                return messages_of(self._plan(wider), wider, now_ns)
         except (ValueError, OverflowError) as exc:
             raise RecordError(
                 f"cannot encode an event of {event.source.qualified_table} as JSON: {exc}",

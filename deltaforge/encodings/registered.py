@@ -27,6 +27,7 @@ from deltaforge.records.plan import PlannedColumn, RecordPlan
 from deltaforge.records.schema import Schema
 from deltaforge.records.taking import UnplannedError, messages_of
 from deltaforge.records.whole import written
+from deltaforge.records.widening import widened
 
 if TYPE_CHECKING:
     from deltaforge.kernel._compiled import RecordProgram, RowPlan
@@ -165,6 +166,9 @@ class RegisteredRecords:
             try:
                 return messages_of(table.plan, event, now_ns)
             except UnplannedError:
+                wider = widened(event)
+                if wider is not None:
+                    return self.messages(wider, destination, now_ns)
                 one = self._compiler.written(table.compiled, event, table.table)
                 plan = with_schema_ids(one, table.value.id, None if table.key is None else table.key.id)
                 return messages_of(plan, event, now_ns)

@@ -75,6 +75,16 @@ def test_native_events_are_records_that_consumers_read(avro_sink, reader, regist
     })  # fmt: skip
 
 
+@pytest.mark.parametrize("envelope", ["native", {"type": "debezium", "dialect": "connect"}])
+def test_a_null_that_the_definition_does_not_have_is_null_in_a_wider_schema(avro_sink, reader, registry, envelope):
+    sink = avro_sink(envelope=envelope)
+    deliver(sink, [batch(*(event(ORDERS, {**order(n), "price": price}) for n, price in enumerate((1, None, 2))))])
+    messages = [value for _, value in reader.messages(sink.topic)]
+    assert [message["after"]["price"] for message in messages] == [1, None, 2]
+    assert not any(message.get("unavailable") for message in messages)
+    assert len(registry.versions(f"{sink.topic}-value")) == 2
+
+
 def test_debezium_events_are_records_that_consumers_read(avro_sink, reader, registry):
     sink = avro_sink(envelope={"type": "debezium", "dialect": "connect", "topic_prefix": "pre"})
     deliver(sink, [batch(event(ORDERS, order(1)), event(ORDERS, order(2, note="x"), "u"))])

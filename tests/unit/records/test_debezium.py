@@ -333,11 +333,19 @@ def test_hashes_of_version_1_are_of_what_java_serializes() -> None:
     assert hashed("sha-512", "", "x" * 65536, is_serialized=True) == hashlib.sha512(long).hexdigest()
 
 
-def test_nothing_is_made_up_for_a_null_that_a_new_row_cannot_have() -> None:
-    change = event(None, {**ROW, "score": None}, "c")  # the definition is older than the row
+def test_a_null_that_the_definition_does_not_have_is_in_a_wider_schema_and_nothing_is_made_up() -> None:
+    change = event(None, {**ROW, "score": None}, "c")  # the definition is older than the row, or younger
     assert json.loads(JsonEncodingSpec().build(envelope()).encode(change))["after"]["score"] is None
-    with pytest.raises(RecordError, match=r"column score.*reload the definition"):
-        JsonEncodingSpec(schemas="inline").build(envelope()).encode(change)
+    encoder = JsonEncodingSpec(schemas="inline").build(envelope())
+
+    def score(row: Any) -> tuple[Any, bool]:
+        message = json.loads(encoder.encode(event(None, row, "c")))
+        columns = message["schema"]["fields"][1]["fields"]
+        return message["payload"]["after"]["score"], columns[3]["optional"]
+
+    assert [score(ROW), score({**ROW, "score": None}), score(ROW)] == [(7, False), (None, True), (7, False)]
+    keyless = event(None, {**ROW, "id": None}, "c")
+    assert json.loads(JsonEncodingSpec().build(envelope()).encode(keyless))["after"]["id"] is None
     partial = event(None, {"id": 1}, "u")  # with binlog_row_image = MINIMAL
     with pytest.raises(RecordError, match=r"column name.*binlog_row_image"):
         JsonEncodingSpec().build(envelope()).encode(partial)
