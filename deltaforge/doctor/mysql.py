@@ -16,6 +16,7 @@ from deltaforge.sources.mysql.client import connect, execute, server_id_of
 from deltaforge.sources.mysql.config import MysqlSourceConfig
 from deltaforge.sources.mysql.dsn import read_dsn
 from deltaforge.sources.mysql.server import (
+    WHOLE_IMAGES,
     ServerSettings,
     check_position,
     completed,
@@ -151,7 +152,7 @@ def _log(notes: Notes, variables: dict[str, str]) -> None:
     if not faults:
         notes.ok("mysql.log", "the server writes a binary log of rows")
     image, metadata = variables.get("binlog_row_image", "FULL"), variables.get("binlog_row_metadata", "NO_LOG")
-    if image != "FULL":
+    if image not in WHOLE_IMAGES:
         notes.warn("mysql.image", f"binlog_row_image is {image}: images hold only some columns")
     if metadata != "FULL":
         text = "definitions of tables come from the catalog at the first start, and from DDL in the log since then"

@@ -194,7 +194,7 @@ cdef class RowGroup:
     cdef bint _place(
         self, RowPlan plan, Transaction transaction, int64_t ts_ms, uint32_t server_id, bytes file, uint64_t pos,
         uint64_t begin_pos, bytes query,
-    ) noexcept:
+    ) except -1:
         """Complete a group whose op, bytes and bit sets are set. False if its rows are not plain."""
         cdef Facts* facts = &self.facts
         facts.is_mysql = True
@@ -208,6 +208,8 @@ cdef class RowGroup:
         )
         if facts.count < 0:
             return False
+        if lacks_old_columns(facts):
+            complete_rows(self)
         facts.has_row_ids = facts.op == c"r" and tells_rows_apart(&plan.layout)
         facts.ts_ms, facts.server_id, facts.pos, facts.ordinal = ts_ms, server_id, pos, transaction.ordinal
         facts.begin_pos, facts.thread = begin_pos, transaction._thread

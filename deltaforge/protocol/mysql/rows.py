@@ -42,8 +42,9 @@ class Rows(msgspec.Struct, frozen=True):
 class RowDecoder:
     """Decodes the rows of one table definition.
 
-    Columns that an image does not hold (``binary_log_row_image`` MINIMAL or NOBLOB) are absent from
-    its dictionary, as are hidden ones.
+    Columns that an image does not hold (``binlog_row_image`` MINIMAL or NOBLOB) are absent from
+    its dictionary, as are hidden ones. Where the image after an update holds some columns of the one
+    before and no others (MariaDB's FULL_NODUP), it gets the rest from there.
 
     Args:
         table: For messages.
@@ -66,6 +67,7 @@ class RowDecoder:
         self._row_end = next((name for name, column in columns if column.ends_row), None)
         self._json = [n for n, (_, column) in enumerate(columns) if column.code == Code.JSON]
         self._plans: dict[int, list[tuple[int, str, Decoder]]] = {}
+        self._undated: set[str] = set()  # columns of the row so far whose date has a zero part
 
     def rows(self, event: Rows) -> Iterator[tuple[RowImage | None, RowImage | None]]:
         """Each row's image before and after; None where the kind has none.
@@ -81,6 +83,7 @@ class RowDecoder:
         try:
             while True:
                 self.zero_dates, self.old_zero_dates = {}, None
+                self._undated.clear()
                 before, after, at = self._row(event, at)
                 if self._row_end is not None:
                     before, after = _of_current_row(self._row_end, before, after)
@@ -109,9 +112,16 @@ class RowDecoder:
             after, at = self._partial_image(event.data, at, event.after, before or {})
         elif event.kind != "delete":
             after, at = self._image(event.data, at, self._plan(event.after))
+        if before is not None and after is not None and _is_less(event.after, event.before):
+            after = self._completed(before, after)
         if at == begin:
             raise UnsupportedValueError("row without any column", hint="set binlog_row_image=FULL")
         return before, after, at
+
+    def _completed(self, before: RowImage, after: RowImage) -> RowImage:
+        """What the image before has besides is as it was, in the order of the table."""
+        self.null_date_count += len(self._undated.difference(after))
+        return {name: after.get(name, value) for name, value in before.items()}
 
     def _hide(self, *images: RowImage | None) -> None:
         for image in images:
@@ -180,11 +190,17 @@ class RowDecoder:
             value, end = decode(data, at)
             if value is None:
                 self.null_date_count += 1
+                self._undated.add(name)
                 if is_key:
                     self.zero_dates[name] = zero_date(data, at)[0]
             return value, end
 
         return counted
+
+
+def _is_less(after: int, before: int) -> bool:
+    """Whether one bit set has some bits of another, and no others."""
+    return after != before and after | before == before
 
 
 def _of_current_row(

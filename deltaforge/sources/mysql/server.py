@@ -22,6 +22,9 @@ _END_STATEMENTS = {
     "mysql": ("show binary log status", "show master status"),
 }
 
+WHOLE_IMAGES = ("FULL", "FULL_NODUP")
+"""Of ``binlog_row_image``: MariaDB's second leaves out of new images what the old ones have."""
+
 
 class ServerSettings(msgspec.Struct, frozen=True):
     """One server. ``uuid`` is ``server_uuid``; MariaDB has none, there it is server id and host name.
@@ -51,7 +54,7 @@ def read_settings(connection: Connection[Any]) -> ServerSettings:
     folds_names = int(name_case) == 1
     for fault in log_faults(has_log=bool(log_bin), log_format=str(log_format)):
         raise fault
-    if image != "FULL":
+    if image not in WHOLE_IMAGES:
         log.warning("binlog_row_image is %s: images hold only some columns", image)
     is_mariadb = "mariadb" in str(version).lower()
     settings = {

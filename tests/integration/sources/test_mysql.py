@@ -7,7 +7,7 @@ import pytest
 from deltaforge.core.errors import PositionLostError, SchemaError, SourceError
 from deltaforge.core.positions import MysqlPosition
 from deltaforge.core.positions.gtid import GtidSet
-from tests.reading import brief, mysql_reader, readers_of
+from tests.reading import brief, mysql_reader, readers_of, wire
 
 
 @pytest.fixture
@@ -151,6 +151,23 @@ def test_minimal_images_hold_the_columns_that_the_server_logged(mysql_database, 
         cursor.execute("update t set v = 2")
     (event,) = reader.read(1)
     assert (event.before, event.after) == ({"id": 1}, {"v": 2})
+
+
+def test_new_images_that_hold_only_changes_are_completed_by_whole_old_ones(mariadb_database, reader_of):
+    mariadb_database.execute("create table t (id int primary key, d date, v int, w text, x json)")
+    reader = reader_of(mariadb_database)
+    with mariadb_database.connect() as connection, connection.cursor() as cursor:
+        cursor.execute("set session binlog_row_image = 'FULL_NODUP', sql_mode = ''")
+        cursor.execute("insert into t values (1, '0000-00-00', 1, null, '[1]'), (2, null, null, 'w', null)")
+        cursor.execute("update t set v = coalesce(v, 1) + 1, w = concat(w, 'x')")
+        cursor.execute("update t set d = '2024-01-01', x = null where id = 1")
+        cursor.execute("update t set id = 3 where id = 1")
+    events = reader.read(6)
+    assert [list(wire(event.after).values()) for event in events[2:]] == [
+        [1, None, 2, None, "[1]"], [2, None, 2, "wx", None], [1, "2024-01-01", 2, None, None],
+        [3, "2024-01-01", 2, None, None],
+    ]  # fmt: skip
+    assert [event.key() for event in events[4:]] == [{"id": 1}, {"id": 3}]
 
 
 def test_mariadb_compressed_events_are_read(mariadb_database, reader_of):
