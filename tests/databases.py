@@ -2,6 +2,8 @@
 
 from contextlib import contextmanager
 
+from tests.pipelines import wait_for
+
 
 @contextmanager
 def database_with(request, *statements):
@@ -14,6 +16,15 @@ def database_with(request, *statements):
         if request.param == "postgres":
             database.execute("create publication pub for all tables")
         yield database
+
+
+def drop_slots(database):
+    """Drop the replication slots of a database whose pipelines have ended. The server has them in use for a moment longer:
+    until its own process has noticed.
+    """
+    slots = "from pg_replication_slots where database = current_database()"
+    wait_for(lambda: not database.rows(f"select 1 {slots} and active"))
+    database.execute(f"select pg_drop_replication_slot(slot_name) {slots}")
 
 
 def begin_log_anew(database):

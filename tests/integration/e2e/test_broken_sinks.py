@@ -52,6 +52,11 @@ def ops(plane):
     return plane.call("GET", f"/pipelines/{NAME}")[1]["ops"]
 
 
+def wait_for_degraded(plane):
+    """The answer about health in which a pipeline is degraded: it has no details of a process that has much to do."""
+    return wait_for(lambda: "degraded_pipelines" in (answer := plane.call("GET", "/health"))[1] and answer)
+
+
 def create(plane, source, *sinks):
     status, info = plane.call("POST", "/pipelines", document(source, *sinks, name=NAME))
     assert status == 200, info
@@ -67,12 +72,11 @@ def test_servers_that_are_away_show_at_once_and_are_waited_for(pipelines, source
     assert set(shown["sink_errors"]) == {"s0", "s1", "s2"}
     assert all("refused" in error for error in shown["sink_errors"].values()), shown["sink_errors"]
     assert shown["degraded"] == {f"sink {sink}": error for sink, error in shown["sink_errors"].items()}
-    ready = pipelines.call("GET", "/ready")[1]
-    assert set(ready["degraded"]) == {NAME}
-    assert set(ready["degraded"][NAME]) == {"sink s0", "sink s1", "sink s2"}
-    assert pipelines.call("GET", "/health") == (
-        200, {"status": "healthy", "pipelines": 1, "degraded_pipelines": [NAME]},
-    )  # fmt: skip
+    degraded = wait_for(lambda: pipelines.call("GET", "/ready")[1].get("degraded"))
+    assert set(degraded) == {NAME}
+    assert set(degraded[NAME]) == {"sink s0", "sink s1", "sink s2"}
+    status, health = wait_for_degraded(pipelines)
+    assert (status, health) == (200, {"status": "healthy", "pipelines": 1, "degraded_pipelines": [NAME]})
 
 
 def test_a_sink_that_is_back_is_healthy_without_a_row(pipelines, source, server_room):
@@ -101,7 +105,7 @@ def test_a_wrong_password_fails_at_once(pipelines, source, redis_with_password, 
     else:
         assert status == "running"
         assert set(shown["degraded"]) == {"sink r"}
-        assert pipelines.call("GET", "/health")[1]["degraded_pipelines"] == [NAME]
+        assert wait_for_degraded(pipelines)[1]["degraded_pipelines"] == [NAME]
         metrics = pipelines.call("GET", "/metrics")[1]
         for sink_id, is_up in (("file", 1.0), ("r", 0.0)):
             assert f'deltaforge_sink_up{{pipeline="{NAME}",sink="{sink_id}"}} {is_up}' in metrics

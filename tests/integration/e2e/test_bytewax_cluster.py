@@ -79,13 +79,16 @@ class BytewaxCluster:
 
 def test_a_stop_of_the_process_without_the_log_ends_both_and_saves_everything(cluster):
     """Rows come at once although nothing is saved for a minute, and another process of the pipeline is refused."""
+
+    def said(number):
+        status = ask(cluster.paths.member_socket(number), "status")
+        return status["state"], status["events_read"], status["processes"][0]
+
     cluster.start().wait_for_slot()
     cluster.insert(1, 100)
     cluster.wait_for_rows(100)
     for number in range(2):
-        status = ask(cluster.paths.member_socket(number), "status")
-        assert (status["state"], status["events_read"]) == ("running", 100)
-        assert status["processes"][0] == cluster.processes[number].pid
+        wait_for(lambda number=number: said(number) == ("running", 100, cluster.processes[number].pid))
     another = cluster.process(0, free_addresses(2))
     assert another.wait(60) != 0
     assert f"already runs from {cluster.paths.state_dir} as process {cluster.processes[0].pid}" in cluster.log(0)

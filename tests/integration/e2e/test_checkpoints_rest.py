@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.databases import begin_log_anew, database_with
+from tests.databases import begin_log_anew, database_with, drop_slots
 from tests.integration.e2e.test_rest import ControlPlane, document
 from tests.pipelines import file_events, file_sink, wait_for
 from tests.trial import source_of
@@ -180,9 +180,7 @@ def test_postgres_slot_that_is_gone_is_made_again_by_a_reset(plane, postgres_dat
     postgres_database.execute("create table t (id int primary key)", "create publication pub for all tables")
     create(plane, postgres_database, file_sink(out))
     do(plane, "stop", "stopped")
-    postgres_database.execute(
-        "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()"
-    )
+    drop_slots(postgres_database)
     do(plane, "resume", "failed")
     assert plane.call("GET", "/health")[0] == 503
     assert plane.call("POST", RESET, {"to": "earliest"})[0] == 200

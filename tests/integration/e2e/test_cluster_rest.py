@@ -40,6 +40,13 @@ def test_whoever_asks_hears_of_all_processes(mysql_database, tmp_path):
     def ops():
         return plane.call("GET", "/pipelines/p")[1]["ops"]
 
+    def is_read(now):
+        return [view["lane"] for view in now["checkpoints"]] == ["0", "1"] and now.get("lag_bytes") == 0
+
+    def said(number):
+        status = ask(paths.member_socket(number), "status")
+        return status["state"], status["connected"], status["events_read"], sorted(filter(None, status["processes"]))
+
     def processes():
         return sorted(pipeline_processes(paths.state_dir))
 
@@ -59,20 +66,19 @@ def test_whoever_asks_hears_of_all_processes(mysql_database, tmp_path):
         *shown, note = tail.rest()
         assert {event["after"]["id"] for event in shown} == set(range(1, 101))
         assert note["tail"] == {"ended": "limit", "shown": 100, "left_out": 0}
-        text = plane.call("GET", "/metrics")[1]
-        assert 'deltaforge_sink_events_total{pipeline="p",sink="file"} 100.0' in text
+        counted = 'deltaforge_sink_events_total{pipeline="p",sink="file"} 100.0'  # behind the write
+        text = wait_for(lambda: counted in (found := plane.call("GET", "/metrics")[1]) and found)
         assert 'deltaforge_sink_up{pipeline="p",sink="file"} 1.0' in text
 
-        # status, from either process
-        wait_for(lambda: [view["lane"] for view in ops()["checkpoints"]] == ["0", "1"] and ops()["lag_bytes"] == 0)
+        # status, from either process, which waits for the other one for a moment, and else says what it knows of it
+        wait_for(lambda: is_read(ops()))
         for number in range(2):
-            status = ask(paths.member_socket(number), "status")
-            assert (status["state"], status["connected"], status["events_read"]) == ("running", True, 100)
-            assert sorted(status["processes"]) == processes()
+            want = ("running", True, 100, processes())
+            wait_for(lambda number=number, want=want: said(number) == want)
 
         # what is for the process that reads the log, or for all
         assert plane.call("POST", "/pipelines/p/pause")[0] == 200
-        assert {ask(paths.member_socket(n), "status")["state"] for n in range(2)} == {"paused"}
+        wait_for(lambda: {said(n)[0] for n in range(2)} == {"paused"})
         insert(101, 200)
         status, answer = plane.call("POST", "/pipelines/p/schemas/reload")
         assert (status, answer["tables_reloaded"]) == (200, 1)

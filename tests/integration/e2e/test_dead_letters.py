@@ -46,6 +46,13 @@ class Topic:
         entry = ConfigEntry("max.message.bytes", str(size), incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, self.name, incremental_configs=[entry])
         self._admin.incremental_alter_configs([resource])[resource].result(20)
+        asked = ConfigResource(ResourceType.TOPIC, self.name)
+
+        def is_so():
+            """The controller has taken it; the broker that takes messages hears of it behind that."""
+            return self._admin.describe_configs([asked])[asked].result(20)["max.message.bytes"].value == str(size)
+
+        wait_for(is_so)
 
     def ids(self, kind="size"):
         name = self.name if kind != "topic" else f"{self.name}.ok"
@@ -238,7 +245,7 @@ def test_entries_over_rest(control_plane, topic, database):  # noqa: F811
     assert (refused[0], refused[1]["delivered"], refused[1]["entries"][0]["status"]) == (200, 0, "failed")
     assert "kafka did not take a message" in refused[1]["entries"][0]["error"]
     topic.allow(10_000_000)
-    status, _ = wait_for(lambda: (a := control_plane.call("POST", f"{BASE}/retry"))[1]["failed"] == 0 and a)
+    status, _ = wait_for(lambda: (a := control_plane.call("POST", f"{BASE}/retry"))[1].get("failed") == 0 and a)
     assert status == 200
     assert control_plane.call("GET", f"{BASE}/count") == (200, {"count": 0})
     assert without_repeats(topic.ids()) == [1, 2, 4, 6, 8, 10, 7, 9]
@@ -266,19 +273,23 @@ def test_a_truncated_entry_cannot_be_retried_and_says_so(control_plane, topic, d
     assert control_plane.call("GET", BASE)[1][0]["payload_truncated"] is True
 
 
+def degraded(plane):
+    return plane.call("GET", "/health")[1].get("degraded_pipelines")
+
+
 def test_a_blocked_pipeline_is_degraded_and_a_retry_frees_it(control_plane, topic, database):  # noqa: F811
     start_over_rest(control_plane, topic, database, dlq={"max_entries": 1, "overflow_policy": "block"})
     assert control_plane.call("GET", "/health") == (200, {"status": "healthy", "pipelines": 1})
     insert(database, [3, 5], 8)
     wait_for(lambda: "full" in control_plane.call("GET", "/pipelines/orders-cdc")[1]["ops"]["sink_errors"].get("k", ""))
-    assert control_plane.call("GET", "/health")[1]["degraded_pipelines"] == ["orders-cdc"]
+    assert degraded(control_plane) == ["orders-cdc"]  # for a full queue, whether the process answers in time or not
 
     topic.allow(10_000_000)
-    wait_for(lambda: control_plane.call("POST", f"{BASE}/retry")[1]["failed"] == 0)
+    wait_for(lambda: control_plane.call("POST", f"{BASE}/retry")[1].get("failed") == 0)
     wait_for(lambda: topic.ids()[-1:] == [8])
 
     assert set(topic.ids()) == set(range(1, 9))
-    assert "degraded_pipelines" not in control_plane.call("GET", "/health")[1]
+    wait_for(lambda: degraded(control_plane) is None)  # the rows are there before the sink says that they are
 
 
 def test_a_pipeline_without_a_journal_has_no_dead_letters(control_plane, topic, database):  # noqa: F811

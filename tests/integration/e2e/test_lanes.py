@@ -52,7 +52,7 @@ def test_copies_dead_letters_and_followers_have_lanes(mysql, kafka, redis_server
             assert {(entry["sink_id"], entry["status"]) for entry in retried} == {("k", "failed")}
             assert all("after.topic" in entry["error"] for entry in retried), retried
             assert len({entry["event_id"] for entry in retried}) == 3
-            assert [len(kafka.messages(name)) for name in (topic, f"{topic}-2")] == [ROWS - 3, 38]
+            wait_for(lambda: [len(kafka.messages(name)) for name in (topic, f"{topic}-2")] == [ROWS - 3, 38])
             lanes = [(each["sink_id"], each["lane"]) for each in pipeline.ask("status")["checkpoints"]]
             assert lanes == [(sink, str(lane)) for lane in range(LANES) for sink in ("file", "k", "r")]
             assert pipeline.stop() == 0, pipeline.log()

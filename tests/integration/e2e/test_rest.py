@@ -14,6 +14,7 @@ import uuid
 import pytest
 from confluent_kafka import Consumer
 
+from tests.databases import drop_slots
 from tests.fixtures.ports import free_addresses
 from tests.pipelines import file_events, file_sink, mysql_source, postgres_source, wait_for
 
@@ -208,7 +209,12 @@ def test_pipelines_survive_a_killed_control_plane_and_run_once(control_plane, po
     assert (tmp_path / "state/pipelines/orders-cdc/lock").read_text() == pid
     os.kill(int(pid), signal.SIGKILL)
     postgres_database.execute("insert into t values (2)")
-    wait_for(lambda: len(file_events(out)) == 2)
+
+    def ids():
+        return [event["after"]["id"] for event in file_events(out)]
+
+    wait_for(lambda: ids()[-1] == 2)
+    assert ids() in ([1, 2], [1, 1, 2])  # what was delivered of row 1 need not have been saved
     assert (tmp_path / "state/pipelines/orders-cdc/lock").read_text() != pid
 
 
@@ -226,9 +232,7 @@ def test_dropped_slot_and_purged_binlog_are_unhealthy_with_the_reason(
         for name in ("pg", "my"):
             control_plane.call("POST", f"/pipelines/{name}/stop")
         assert control_plane.call("GET", "/health")[0] == 200
-        postgres_database.execute(
-            "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()"
-        )
+        drop_slots(postgres_database)
         mysql_database.execute(
             "insert into t values (1)", "flush binary logs", "insert into t values (2)", "flush binary logs"
         )
@@ -317,9 +321,7 @@ def test_a_token_guards_everything_and_health_shows_codes_without_one(tmp_path, 
             assert plane.call("GET", f"/pipelines/orders-cdc/{path}", headers=grafana)[0] == 403
             assert plane.call("GET", f"/pipelines/orders-cdc/{path}", headers=ada)[0] == 200
         assert plane.call("POST", "/pipelines/orders-cdc/stop", headers=ada)[0] == 200
-        postgres_database.execute(
-            "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()"
-        )
+        drop_slots(postgres_database)
         assert plane.call("POST", "/pipelines/orders-cdc/resume", headers=ada)[1]["status"] == "failed"
         status, shown = plane.call("GET", "/health")
         assert (status, shown["failed_pipelines"]) == (503, ["orders-cdc"])

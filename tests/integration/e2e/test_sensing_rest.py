@@ -148,6 +148,8 @@ def test_drift_over_kill(control_plane, database, tmp_path):
 
     insert_undated(database, "(200, {day}, '{{}}')")
     database.execute("insert into orders values (201, '2026-01-01', null)")
+    evolved = 'deltaforge_schema_evolutions_total{pipeline="orders-cdc",table="orders"}'
+    wait_for(lambda: evolved in control_plane.call("GET", "/metrics")[1])  # of this process: a new one counts anew
     kill(tmp_path)
     insert(database, 300, 10, ORDER)
     sensed(control_plane, 111)
@@ -158,8 +160,6 @@ def test_drift_over_kill(control_plane, database, tmp_path):
         ("day", "unexpected_null", 1), ("meta", "json_structure_change", 1),
     ]  # fmt: skip
     assert (drift["columns"][0]["expected_type"], drift["columns"][0]["observed_types"]) == ("NOT NULL", ["NULL"])
-    metrics = control_plane.call("GET", "/metrics")[1]
-    assert 'deltaforge_schema_evolutions_total{pipeline="orders-cdc",table="orders"}' in metrics
     log = PipelinePaths(tmp_path / "state", "orders-cdc").log.read_text()
     assert "drift detected in orders.day: unexpected_null" in log
     assert "schema of orders:meta evolved" in log

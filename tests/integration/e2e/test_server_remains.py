@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from tests.databases import drop_slots
 from tests.integration.e2e.test_rest import ControlPlane, document
 from tests.pipelines import PipelineProcess, file_sink, mysql_source, postgres_source, wait_for
 
@@ -17,6 +18,11 @@ def dumps(database):
     return [row[0] for row in database.rows("show processlist") if row[1] == "cdc" and "Dump" in str(row[4])]
 
 
+def kill_count(database):
+    """How many threads were told to end, on the whole server."""
+    return int(database.rows("show global status like 'Com_kill'")[0][1])
+
+
 def test_stopped_mysql_pipeline_ends_its_dump_at_once(any_mysql_database, tmp_path):
     any_mysql_database.execute("create table t (id int primary key)")
     source = mysql_source(any_mysql_database, url=any_mysql_database.url(user="cdc", password="cdc"))
@@ -24,8 +30,10 @@ def test_stopped_mysql_pipeline_ends_its_dump_at_once(any_mysql_database, tmp_pa
     try:
         pipeline.start()
         wait_for(lambda: len(dumps(any_mysql_database)) == 1)
+        before = kill_count(any_mysql_database)
         assert pipeline.stop() == 0
-        assert dumps(any_mysql_database) == []
+        assert kill_count(any_mysql_database) == before + 1  # it is not left to the next heartbeat
+        wait_for(lambda: dumps(any_mysql_database) == [])
         pipeline.start()
         (before,) = wait_for(lambda: dumps(any_mysql_database))
         pipeline.kill()
@@ -72,7 +80,7 @@ def test_deleted_pipeline_says_that_its_slot_is_left_or_drops_it(plane, created,
     created()
     assert postgres_database.rows(IN_USE) == [(1,)]
     plane.call("POST", "/pipelines/p/stop")
-    assert postgres_database.rows(IN_USE) == [(0,)]
+    wait_for(lambda: postgres_database.rows(IN_USE) == [(0,)])  # its process on the server ends behind ours
     postgres_database.execute("insert into t values (1)")
     status, header, body = deleted(plane)
     name, _, size = header.partition("; retained_bytes=")
@@ -91,10 +99,8 @@ def test_slot_that_cannot_be_dropped_keeps_the_pipeline(plane, created, postgres
     created()
     plane.call("POST", "/pipelines/p/stop")
     slot = f"s_{postgres_database.name}"
-    postgres_database.execute(
-        f"select pg_drop_replication_slot('{slot}')",
-        f"select pg_create_logical_replication_slot('{slot}', 'test_decoding')",
-    )
+    drop_slots(postgres_database)
+    postgres_database.execute(f"select pg_create_logical_replication_slot('{slot}', 'test_decoding')")
     status, _, body = deleted(plane, "?drop_slot=true")
     assert (status, body["code"]) == (409, "PIPELINE_STATE_CONFLICT")
     assert f"replication slot {slot} is not of this pipeline" in body["message"]

@@ -7,6 +7,7 @@ import pytest
 from deltaforge.checkpoint.reader import read_delivery_states, read_source_states
 from deltaforge.control.shapes import SensingView, read_shapes
 from deltaforge.sensing.settings import SchemaSensing
+from tests.databases import drop_slots
 from tests.integration.e2e.test_rest import ControlPlane, document
 from tests.pipelines import PipelineProcess, file_events, file_sink, wait_for
 
@@ -170,10 +171,6 @@ def test_what_is_sensed_of_a_shard_is_counted_once_and_shown_as_one(databases, t
         pipeline.end()
 
 
-def drop_slot(database):
-    database.execute(f"select pg_drop_replication_slot('s_{database.name}')")
-
-
 def test_a_shard_that_is_lost_stops_the_pipeline_or_stands_alone(databases, tmp_path):
     pipeline = Pipeline(tmp_path, source_of(databases))
     try:
@@ -183,7 +180,7 @@ def test_a_shard_that_is_lost_stops_the_pipeline_or_stands_alone(databases, tmp_
         wait_for(lambda: pipeline.rows() == {"p.s0": [1], "p.s1": [11]})
         assert pipeline.stop() == 0, pipeline.log()
         before = read_source_states(pipeline.paths.recovery)["log@s0"]
-        drop_slot(databases[0])
+        drop_slots(databases[0])
         insert(databases[0], 2)
         insert(databases[1], 12)
 

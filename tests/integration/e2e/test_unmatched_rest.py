@@ -24,7 +24,8 @@ def test_a_pattern_without_a_table_is_in_ops_and_health_until_there_is_one(contr
 
     wait_for(lambda: set(shown()) == set(patterns[1:]))
     assert f"there is `{patterns[0]}`" in shown()[patterns[1]]
-    status, health = control_plane.call("GET", "/health")
+    # it has no details of a process that has much to do
+    status, health = wait_for(lambda: "unmatched_patterns" in (a := control_plane.call("GET", "/health"))[1] and a)
     assert (status, health["status"]) == (200, "healthy")
     assert health["unmatched_patterns"] == {"orders-cdc": shown()}
     gauge = 'deltaforge_source_unmatched_patterns{pipeline="orders-cdc"'
