@@ -50,6 +50,20 @@ class Served:
     def connect(self):
         return socket.create_connection(("127.0.0.1", self.port), timeout=20)
 
+    def connections(self):
+        """Those that are open, in the order of their acceptance."""
+        return list(self.listener._connections)
+
+    @contextmanager
+    def standing(self):
+        """The server does nothing meanwhile."""
+        goes_on = threading.Event()
+        self.loop.call_soon_threadsafe(goes_on.wait)
+        try:
+            yield
+        finally:
+            goes_on.set()
+
     def raw(self, *parts):
         """Everything that is answered to these bytes until the server closes."""
         with self.connect() as sock:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from api import http1, listener
+from tests.pipelines import wait_for
 from tests.serving import parse, read_all, served
 
 HOST = b"Host: localhost\r\n"
@@ -155,7 +156,11 @@ def hasty(monkeypatch, tmp_path):
      (b"POST /validate HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{", 408)],
 )  # fmt: skip
 def test_who_sends_nothing_more_is_let_go(hasty, sent, status):
-    answer = hasty.raw(sent)
+    with ExitStack() as stack:
+        with hasty.standing():  # it would have no patience with a test that is slow between these two
+            sock = stack.enter_context(hasty.connect())
+            sock.sendall(sent)
+        answer = read_all(sock)
     assert (parse(answer)[0] if answer else None) == status
     if answer:
         assert json.loads(parse(answer)[2])["code"] == "REQUEST_TIMEOUT"
@@ -179,6 +184,7 @@ def test_silent_connections_make_room_and_busy_ones_do_not(tmp_path):
     half = b"POST /validate HTTP/1.1\r\n" + HOST + b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
     with served(tmp_path, max_connections=3) as server, ExitStack() as stack:
         first, *others = [stack.enter_context(server.connect()) for _ in range(3)]
+        wait_for(lambda: len(server.connections()) == 3)
         for sock in (first, *others):
             sock.sendall(GET + b"\r\n")
             while not sock.recv(4096).endswith(b"[]\n"):
@@ -186,12 +192,12 @@ def test_silent_connections_make_room_and_busy_ones_do_not(tmp_path):
         assert parse(server.raw(GET + CLOSE))[0] == 200
         with suppress(ConnectionResetError):
             assert first.recv(1) == b""  # it had been silent longest
+        wait_for(lambda: len(server.connections()) == 2)
         for sock in (*others, stack.enter_context(server.connect())):
             sock.sendall(half)
-        for _ in range(200):  # until the server has read all three
-            status, headers, body = parse(server.raw(GET + CLOSE))
-            if status == 503:
-                break
+        # one that the server has not read from is silent, and would make room
+        wait_for(lambda: [each.silent_since for each in server.connections()] == [None] * 3)
+        status, headers, body = parse(server.raw(GET + CLOSE))
         assert (status, headers["retry-after"], headers["connection"]) == (503, "1", "close")
         assert json.loads(body)["code"] == "TOO_MANY_CONNECTIONS"
         for sock in others:
