@@ -110,6 +110,11 @@ class PipelineProcess:
             client.sendall(json.dumps({"cmd": command, **more}).encode() + b"\n")
             return json.loads(client.makefile("rb").readline())
 
+    @property
+    def has_ended(self):
+        """Whether the process has ended by itself."""
+        return self._process.poll() is not None
+
     def assert_runs(self):
         """The process has not ended by itself; if it has, its log says why."""
         assert self._process.poll() is None, self.log()
