@@ -62,7 +62,7 @@ def test_rows_arrive_once_over_a_stop_and_complete_over_a_kill(run, postgres_dat
     insert(postgres_database, range(10))
     wait_for(lambda: len(file_events(out)) == 10)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 0
+    assert process.wait(timeout=60) == 0
     insert(postgres_database, range(10, 20))
     process = run(*options)
     wait_for(lambda: len(file_events(out)) == 20)

@@ -65,7 +65,7 @@ def test_a_pipeline_is_made_watched_changed_and_removed(plane, shop, postgres_da
     tail = child(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     wait_for(lambda: 'tail_listeners{pipeline="shop"} 1.0' in plane.call("GET", "/metrics")[1])
     postgres_database.execute("insert into t values (1, E'a\\x1b[2J')", "update t set note = 'b'")
-    out, err = tail.communicate(timeout=30)
+    out, err = tail.communicate(timeout=60)
     assert [line.split(" ", 1)[1] for line in out.splitlines()] == [
         "insert   public.t  id=1 note=a\\x1b[2J", "update   public.t  id=1 note=b",
     ]  # fmt: skip
@@ -129,7 +129,7 @@ def test_a_tail_ends_with_its_pipeline(plane, shop, capsys, tmp_path):
         else:
             [lock] = (tmp_path / "state" / "pipelines").glob("shop/lock")
             os.kill(int(lock.read_text()), signal.SIGKILL)
-        out, err = tail.communicate(timeout=30)
+        out, err = tail.communicate(timeout=60)
         assert (tail.returncode, err.startswith(words)) == (code, True), err
         assert "ended" in json.loads(out.splitlines()[-1])["tail"]
     assert told(capsys, "delete", "shop", "--yes", "--drop-slot") == (0, "shop is deleted\n", "")

@@ -153,7 +153,7 @@ def test_a_person_is_asked_until_the_answer_is_understood(tmp_path):
         while part := os.read(ours, 4096):
             said += part
     os.close(ours)
-    assert process.wait(30) == 0, said
+    assert process.wait(60) == 0, said
     text = (tmp_path / "shop.yaml").read_text()
     assert '"postgres://app:${PGPASSWORD}@localhost:5432/shop"' in text
     assert 'tables: ["public.orders"]' in text

@@ -95,7 +95,7 @@ def test_the_first_pipeline_of_a_new_user(postgres_database, tmp_path):
                 insert()
                 wait_for(lambda: len(file_events(tmp_path / "changes.jsonl")) == number)
                 process.send_signal(signal.SIGINT)
-                assert process.wait(timeout=30) == 0
+                assert process.wait(timeout=60) == 0
             elif line.startswith("deltaforge serve "):
                 line = line.partition("#")[0] + f" --api-addr {api} --metrics-addr {metrics}"  # noqa: PLW2901
                 plane = shell.leave_running(line)
@@ -109,7 +109,7 @@ def test_the_first_pipeline_of_a_new_user(postgres_database, tmp_path):
             else:
                 assert shell.type(line.replace("localhost:8080", api))
         plane.send_signal(signal.SIGTERM)
-        assert plane.wait(timeout=30) == 0
+        assert plane.wait(timeout=60) == 0
     finally:
         shell.end()
     assert [event["after"]["id"] for event in file_events(tmp_path / "changes.jsonl")] == list(range(1, number + 1))

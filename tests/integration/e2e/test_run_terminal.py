@@ -38,7 +38,7 @@ def run_at_a_terminal(folder, document, until, *, columns=200):
             if not is_asked and until(screen.rows):
                 process.send_signal(signal.SIGINT)
                 is_asked = True
-    return screen.rows, process.wait(timeout=30)
+    return screen.rows, process.wait(timeout=60)
 
 
 def test_progress_and_log_lines_share_a_terminal(postgres_database, tmp_path):

@@ -17,7 +17,7 @@ class Followed:
     """A streamed answer, line by line."""
 
     def __init__(self, plane, path):
-        self._connection = http.client.HTTPConnection(plane.address, timeout=30)
+        self._connection = http.client.HTTPConnection(plane.address, timeout=60)
         self._connection.request("GET", path)
         self.answer = self._connection.getresponse()
 
