@@ -121,7 +121,7 @@ class PostgresStream:
         commit_ms = (saved.commit_ms if saved else 0) or int(time.time() * 1000)
         tx_id, last_commit = (saved.tx_id, saved.last_commit) if saved else (None, 0)
         self._resume = PostgresPosition(start, tx_id, system_id, current.timeline, commit_ms).after(last_commit)
-        self._received = self._confirmed = start
+        self._received, self._confirmed = start, 0  # what was read before may not be saved so far
         self._mapper.last_commit = last_commit
         if loaded is not None:
             context.registry.record(loaded.definitions.values(), loaded.point)

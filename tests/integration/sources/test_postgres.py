@@ -7,6 +7,7 @@ import pytest
 from deltaforge.core.errors import PositionLostError, SourceError
 from deltaforge.core.positions import PostgresPosition
 from deltaforge.core.positions.postgres import text_from_lsn
+from tests.pipelines import wait_for
 from tests.reading import brief, postgres_reader, readers_of, wire
 
 
@@ -207,7 +208,13 @@ def test_nothing_is_confirmed_that_was_not_handed_in(database, reader_of):
     database.execute("insert into t values (1, 'a')")
     reader.read(1)
     assert slot_facts(database, "confirmed_flush_lsn::text") == text_from_lsn(start.lsn)
-    stream = reader.stream
+
+    # nor by another connection, which begins behind what was read and is not saved so far
+    stream = reader.open().stream
+    stream.keep_alive(start)
+    told = "select 1 from pg_stat_replication join pg_replication_slots on pid = active_pid"
+    wait_for(lambda: database.rows(f"{told} where database = current_database() and write_lsn is not null"))
+    assert slot_facts(database, "confirmed_flush_lsn::text") == text_from_lsn(start.lsn)
     deadline = time.monotonic() + 60
     while slot_facts(database, "confirmed_flush_lsn::text") != text_from_lsn(reader.position.lsn):
         assert time.monotonic() < deadline
