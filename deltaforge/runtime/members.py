@@ -32,6 +32,7 @@ from deltaforge.runtime.ownership import BEAT
 from deltaforge.runtime.peers import Peers
 from deltaforge.runtime.run_info import RunInfo
 from deltaforge.runtime.running import RunningPipeline
+from deltaforge.runtime.stop_signals import EXIT_BY_SIGNAL
 from deltaforge.runtime.stop_together import stop_together
 from deltaforge.spec import PipelineSpec
 from deltaforge.spec.remote import RemoteRules
@@ -91,17 +92,19 @@ def lead(pipeline: RunningPipeline, resets: dict[str, ResetRequest], epoch_secs:
     for left in reversed(range(PORT_TRIES)):
         with held_addresses(info.cluster.processes) as addresses:
             placed = replace(info.cluster, addresses=addresses)
-            with stop_together(pipeline, Peers(info)), Members(info, replace(job, cluster=placed)) as members:
-                try:
+            try:
+                with (
+                    Members(info, replace(job, cluster=placed)) as members,
+                    stop_together(pipeline, Peers(info), overdue=members.end_frozen),
+                ):
                     is_lost = run_flow(pipeline, resets, epoch_secs, placed)
-                except PortTakenError as error:
-                    if not left:
-                        info.ending.fail(error)
-                        return
-                    log.warning("%s: the processes of the pipeline meet elsewhere", error)
-                    continue
-                members.join(is_lost=is_lost)
-                return
+                    members.join(is_lost=is_lost)
+                    return
+            except PortTakenError as error:
+                if not left:
+                    info.ending.fail(error)
+                    return
+                log.warning("%s: the processes of the pipeline meet elsewhere", error)
 
 
 class Members:
@@ -152,6 +155,25 @@ class Members:
             ending.fail_first(reason, reason.at)
         elif is_lost:
             ending.fail(SourceError("another process of the pipeline ended without a reason", kind="io", crash=True))
+
+    def end_frozen(self) -> None:
+        """End everything at once if one of them lives and stands still: the dataflow would never end."""
+        ending = self._info.ending
+        answers = Peers(self._info).ask({"cmd": "status"}, answer_secs=ending.stop_secs)
+        silent = [number for number, answer in zip(self._processes, answers, strict=True) if answer is None]
+        frozen = [number for number in silent if self._processes[number].poll() is None]
+        if not frozen or self._is_over.is_set():
+            return
+        log.critical(
+            "process %d of the pipeline has not answered for %g s, and nothing ends without it: all of them are ended;"
+            " the next start delivers from the last saved position",
+            frozen[0],
+            2 * ending.stop_secs,
+        )
+        error = ending.failure or SourceError(f"process {frozen[0]} of the pipeline stood still", kind="cancelled")
+        Outcome.of(error).write(self._info.outcome_path)
+        self._end()
+        os._exit(EXIT_BY_SIGNAL + signal.SIGTERM if ending.failure is None else error.exit_code)
 
     def _start(self, number: int) -> None:
         info = self._info

@@ -14,6 +14,23 @@ from tests.processes import pipeline_processes
 
 LANES = 2
 """One in each process."""
+_TAKEN_AT_FIRST = """
+import contextlib, socket, sys
+from deltaforge.runtime import launcher, members
+
+@contextlib.contextmanager
+def held(count, held=members.held_addresses, others=[]):
+    with held(count) as addresses:
+        if not others:
+            others.append(socket.create_server(("127.0.0.1", 0)))
+            addresses = (f"127.0.0.1:{others[0].getsockname()[1]}", *addresses[1:])
+        yield addresses
+
+members.held_addresses = held
+del sys.argv[1]  # stands there to be found as a launcher
+sys.exit(launcher.main())
+"""
+"""A launcher whose port somebody else gets before it does."""
 
 
 @pytest.fixture
@@ -53,9 +70,11 @@ class Cluster(PipelineProcess):
 
 
 def test_both_processes_deliver_and_a_stop_ends_both(cluster):
+    program, cluster.program = cluster.program, ["-c", _TAKEN_AT_FIRST, *cluster.program[1:]]
     cluster.start()
     cluster.insert(1, 100)
     cluster.wait_for_rows(100)
+    assert "the processes of the pipeline meet elsewhere" in cluster.log_text()
     assert len(cluster.processes()) == 2
     assert all(len(ids) > 20 for ids in cluster.ids())
     assert cluster.stop() == 0, cluster.log()
@@ -65,10 +84,17 @@ def test_both_processes_deliver_and_a_stop_ends_both(cluster):
     assert sorted(lane for _, lane in said) == ["0", "1"]
     assert sum(int(count) for count, _ in said) == 100
     cluster.insert(101, 200)
-    cluster.start()
+    cluster.program = program
+    cluster.start(environment={"DELTAFORGE_STOP_SECS": "5"})
     cluster.wait_for_rows(200)
     assert sum(len(ids) for ids in cluster.ids()) == 200
     assert "panicked" not in cluster.log_text()
+
+    # a stop has an end although one of them stands still
+    os.kill(cluster.processes()[1], signal.SIGSTOP)
+    cluster.signal(signal.SIGTERM)
+    cluster.wait_code()
+    wait_for(lambda: cluster.processes() == [] and not is_alive(cluster.paths))
 
 
 @pytest.mark.parametrize("whom", ["leader", "member"])
