@@ -165,10 +165,12 @@ class RegisteredRecords:
         try:
             try:
                 return messages_of(table.plan, event, now_ns)
-            except UnplannedError:
+            except ValueError as why:
                 wider = widened(event)
                 if wider is not None:
                     return self.messages(wider, destination, now_ns)
+                if not isinstance(why, UnplannedError):
+                    raise
                 one = self._compiler.written(table.compiled, event, table.table)
                 plan = with_schema_ids(one, table.value.id, None if table.key is None else table.key.id)
                 return messages_of(plan, event, now_ns)
