@@ -23,6 +23,7 @@ from deltaforge.records.compiled import Compiled
 from deltaforge.records.conversion import Form
 from deltaforge.records.plan import Bytes, Fact, FactStep, ImageStep, PlannedColumn, RecordPlan, Step
 from deltaforge.records.schema import Field, Schema, Type
+from deltaforge.records.taking import key_image
 from deltaforge.records.types import CdcModes, RecordColumn, cdc_column
 from deltaforge.records.writers import AvroWriter, avro_block, avro_bytes
 
@@ -112,7 +113,9 @@ def _key_schema(
 
 
 def naming_unavailable(compiled: Compiled, event: ChangeEvent, table: TableSchema, modes: CdcModes) -> RecordPlan:
-    """The plan of one event whose new row is not whole: it names what is missing."""
+    """The plan of one event whose new row is not whole: it names what is missing. A row with NULL in its key, which
+    was one when its definition was read, has none.
+    """
     image = event.after or {}
     mapped = {column.name: cdc_column(event.source.connector, column, modes) for column in table.columns}
     nothing = {name: _nothing(column) for name, column in mapped.items() if _is_unavailable(image, name, column)}
@@ -122,9 +125,12 @@ def naming_unavailable(compiled: Compiled, event: ChangeEvent, table: TableSchem
         else column
         for column in compiled.plan.columns
     )
-    listed = avro_block([_text(name) for name in nothing])
-    *steps, _none_unavailable = compiled.plan.value
-    return compiled.plan._replace(value=(*steps, Bytes(VALUE + listed)), columns=columns)
+    row, key = key_image(event), compiled.plan.key
+    if key is not None and any(column.column in row and row[column.column] is None for column in key):
+        key = None
+    *steps, none_unavailable = compiled.plan.value
+    last = Bytes(VALUE + avro_block([_text(name) for name in nothing])) if nothing else none_unavailable
+    return compiled.plan._replace(value=(*steps, last), columns=columns, key=key)
 
 
 def _is_unavailable(image: RowImage, name: str, column: RecordColumn) -> bool:

@@ -34,10 +34,11 @@ def widened(event: ChangeEvent) -> ChangeEvent | None:
 
 
 def _missing(event: ChangeEvent, schema: TableSchema) -> Iterator[tuple[str, tuple[str, ...]]]:
-    after, is_mysql = event.after or {}, event.source.connector != "postgresql"
+    newest, is_mysql = event.after or event.before or {}, event.source.connector != "postgresql"
     for column in schema.columns:
         name = column.name
-        is_null = not column.nullable and name in after and after[name] is None
+        is_held = event.after is not None or name in schema.primary_key  # of an old row the log may hold its key alone
+        is_null = not column.nullable and is_held and name in newest and newest[name] is None
         if is_null and not (is_mysql and column.type.lower().startswith(_DATES)):
             yield name, ()
         if column.underlying is not None and column.underlying.startswith("enum("):

@@ -3,11 +3,12 @@
 from typing import Any
 
 import msgspec
+import pytest
 
 from deltaforge.core.event import ChangeEvent, SourceInfo
 from deltaforge.core.table import Column, TableId, TableSchema
-from deltaforge.records.cdc import compile_cdc
-from deltaforge.records.taking import messages_of
+from deltaforge.records.cdc import compile_cdc, naming_unavailable
+from deltaforge.records.taking import UnplannedError, messages_of
 from deltaforge.records.types import CdcModes
 from deltaforge.records.widening import widened
 
@@ -41,6 +42,22 @@ def test_a_definition_is_widened_by_what_its_row_has_and_no_more() -> None:
         (False, None), (True, "enum('it''s','b','old')"), (True, "enum('it''s','b','c''d\\\\','e')[]"),
     ]  # fmt: skip
     assert widened(wider) is None
+
+
+def test_a_row_without_what_was_its_key_has_none() -> None:
+    for change in (event({"id": None, "mood": "b", "moods": None}), event(None, {"id": None, "mood": "b"})):
+        wider = widened(change)
+        assert wider is not None
+        assert wider.schema is not None
+        assert wider.schema.columns[0].nullable
+        compiled = compile_cdc(wider, wider.schema, CdcModes())
+        with pytest.raises(UnplannedError):
+            messages_of(compiled.plan, wider)
+        (message,) = messages_of(naming_unavailable(compiled, wider, wider.schema, CdcModes()), wider)
+        assert message.key is None
+        assert message.value is not None
+        assert message.value.endswith(b"\x00")  # nothing is unavailable
+    assert widened(event(None, {"id": 1, "mood": None})) is None  # the log may not hold it
 
 
 def test_a_date_of_mysql_that_is_none_is_no_null() -> None:
