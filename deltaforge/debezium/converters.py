@@ -16,6 +16,49 @@ _STRATEGIES = {
     "RecordNameStrategy": "record_name",
     "TopicRecordNameStrategy": "topic_record_name",
 }
+_NO_CACHE = "schemas are known by what they say"
+_KEY_STORES = "Java key stores are not read here: put a PEM file into ca_file of the encoding"
+_TAKEN = {
+    "json": "schemas.enable decimal.format replace.null.with.default",
+    "confluent": """
+        schema.registry.url key.subject.name.strategy value.subject.name.strategy basic.auth.user.info
+        schema.registry.basic.auth.user.info basic.auth.credentials.source ignore.default.for.nullables
+        schema.registry.ssl.truststore.location schema.registry.ssl.truststore.type
+    """,
+    "apicurio": "apicurio.registry.url apicurio.registry.as-confluent",
+}
+"""Settings of the converters that become some of the encoding."""
+_FIXED = {
+    "json": "",
+    "confluent": """
+        auto.register.schemas=true use.latest.version=false normalize.schemas=false connect.meta.data=true
+        enhanced.avro.schema.support=false scrub.invalid.names=false generalized.sum.type.support=false
+        flatten.unions=false avro.use.logical.type.converters=false
+    """,
+    "apicurio": """
+        apicurio.registry.use-id=contentId apicurio.registry.headers.enabled=false
+        apicurio.registry.auto-register=true apicurio.registry.find-latest=false
+        apicurio.registry.artifact-resolver-strategy=io.apicurio.registry.serde.strategy.TopicIdStrategy
+    """,
+}
+"""Settings that the encoding has as they are here."""
+_NEEDLESS = {
+    "json": {"schemas.cache.size": _NO_CACHE, "converter.type": "it is a value's or a key's by where it stands"},
+    "confluent": {
+        "schemas.enable": "not read by this converter",
+        "schemas.cache.config": _NO_CACHE,
+        "schemas.cache.size": _NO_CACHE,
+        "max.schemas.per.subject": _NO_CACHE,
+        "schema.registry.ssl.truststore.password": _KEY_STORES,
+        "id.compatibility.strict": "schemas are asked for by what they say",
+        "latest.compatibility.strict": "schemas are asked for by what they say",
+    },
+    "apicurio": {
+        "schemas.enable": "not read by this converter",
+        "apicurio.registry.check-period-ms": _NO_CACHE,
+        "apicurio.registry.converter.serializer": "not read by this converter",
+    },
+}
 _USER_INFO = re.compile(r"(?P<user>(?:\$\{[^}]*\}|[^:])*)(?::(?P<password>.*))?", re.DOTALL)
 _SERVER_FORMATS = {"json": _JSON}
 
@@ -64,7 +107,24 @@ def _encoding(draft: Draft, settings: Mapping[str, str], name: str) -> dict[str,
     return None
 
 
+def _look(draft: Draft, kind: str, own: Mapping[str, str]) -> None:
+    """Say of each setting of a converter that nobody reads what becomes of it."""
+    fixed = dict(pair.split("=") for pair in _FIXED[kind].split())
+    for name, value in own.items():
+        place = f"{draft.subject}.{name}"
+        if name in fixed:
+            if value.strip().lower() != fixed[name].lower():
+                draft.refuse(f"the encoding does what {fixed[name]} says", place)
+        elif name in _NEEDLESS[kind]:
+            draft.note(f"not needed: {_NEEDLESS[kind][name]}", place)
+        elif name not in _TAKEN[kind].split() and kind == "json":
+            draft.note("no setting of this converter that is known", place)
+        elif name not in _TAKEN[kind].split():
+            draft.refuse("the encoding has no such setting", place)
+
+
 def _json(draft: Draft, _given: str, own: Mapping[str, str]) -> dict[str, Any]:
+    _look(draft, "json", own)
     with_schemas = own.get("schemas.enable", "true").strip().lower() == "true"
     made: dict[str, Any] = {"type": "json", "schemas": "inline" if with_schemas else "none"}
     if own.get("decimal.format", "base64").strip().lower() != "base64":
@@ -82,6 +142,7 @@ def _confluent(draft: Draft, given: str, own: Mapping[str, str]) -> dict[str, An
     if kind is None:
         draft.refuse(f"no encoding here is that of {given.rpartition('.')[2][:60]}")
         return None
+    _look(draft, "confluent", own)
     made: dict[str, Any] = {"type": kind, "schema_registry_url": _url(draft, own.get("schema.registry.url", ""))}
     for part in ("key", "value"):
         strategy = own.get(f"{part}.subject.name.strategy", "TopicNameStrategy").rpartition(".")[2]
@@ -89,9 +150,14 @@ def _confluent(draft: Draft, given: str, own: Mapping[str, str]) -> dict[str, An
             if strategy not in _STRATEGIES:
                 draft.refuse("no such strategy here", f"{draft.subject}.{part}.subject.name.strategy")
             made["subject_strategy"] = _STRATEGIES.get(strategy, "topic_name")
-    login = own.get("basic.auth.user.info", "")
+    login = own.get("basic.auth.user.info") or own.get("schema.registry.basic.auth.user.info", "")
     if login:
         made |= _login(draft, login, own.get("basic.auth.credentials.source", "USER_INFO"))
+    if store := own.get("schema.registry.ssl.truststore.location", ""):
+        if own.get("schema.registry.ssl.truststore.type", "JKS").strip().upper() == "PEM":
+            made["ca_file"] = draft.text(store)
+        else:
+            draft.note(_KEY_STORES, f"{draft.subject}.schema.registry.ssl.truststore.location")
     if own.get("ignore.default.for.nullables", "false").strip().lower() != "true":
         made["replace_null_with_default"] = True
     return made
@@ -124,6 +190,7 @@ def _apicurio(draft: Draft, _given: str, own: Mapping[str, str]) -> dict[str, An
     if own.get("apicurio.registry.as-confluent", "false").strip().lower() != "true":
         draft.refuse("the id of a schema is written as Confluent's clients do: apicurio.registry.as-confluent")
         return None
+    _look(draft, "apicurio", own)
     url = own.get("apicurio.registry.url", "").rstrip("/")
     base = url.partition("/apis/")[0]
     address = _url(draft, f"{base}/apis/ccompat/v7" if base else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, count
 from typing import Any, Literal, NamedTuple
 
 Kind = Literal["mysql", "mariadb", "postgresql"]
@@ -44,6 +45,7 @@ class Draft:
         sink: Of the Kafka sink.
         reports: What there is to say.
         variables: Names of the environment variables that the document has.
+        places: What each variable that stands for a reference was there.
         subject: The property that is looked at.
         parts: What stands for the free parts of its name.
     """
@@ -58,8 +60,15 @@ class Draft:
     sink: dict[str, Any] = field(default_factory=dict)
     reports: list[Report] = field(default_factory=list)
     variables: dict[str, None] = field(default_factory=dict)
+    places: dict[str, str] = field(default_factory=dict)
     subject: str = ""
     parts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.is_server:  # an environment variable keeps its name, whatever comes before it
+            for found in chain.from_iterable(map(_OF_CONNECT.finditer, self.config.values())):
+                if _is_variable(found):
+                    self.places[found["key"]] = found[0]
 
     def note(self, text: str, name: str | None = None) -> None:
         """Say something that changes no message."""
@@ -95,8 +104,22 @@ class Draft:
         key = re.sub(r"[^A-Za-z0-9_]", "_", found["key"])
         name = key if not key[:1].isdigit() else f"_{key}"
         parts = found.groupdict()
-        if not self.is_server and (parts["provider"] != "env" or parts["path"]):
-            name = name.upper()
+        if not self.is_server and not _is_variable(found):
+            name = self._of_place(name.upper(), found[0])
             self.note(f"a reference to another place: here it is the variable {name}")
         self.variables[name] = None
         return f"${{{name}:-{parts['default']}}}" if parts.get("default") is not None else f"${{{name}}}"
+
+    def _of_place(self, name: str, reference: str) -> str:
+        """The variable for a reference: keys of two files may have one name, and are two secrets."""
+        names = chain((name,), (f"{name}_{number}" for number in count(2)))
+        return next(one for one in names if self.places.setdefault(one, reference) == reference)
+
+
+def has_reference(value: str) -> bool:
+    """Whether Kafka Connect takes some of the value from another place."""
+    return _OF_CONNECT.search(value) is not None
+
+
+def _is_variable(found: re.Match[str]) -> bool:
+    return found["provider"] == "env" and not found["path"]

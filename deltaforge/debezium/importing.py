@@ -159,8 +159,10 @@ def _take_postgres(draft: Draft) -> None:
     draft.subject = "database.dbname"
     path = "/" + draft.text(config.get("database.dbname", "postgres"), _quoted)
     draft.source["dsn"] = _dsn(draft, "postgres", "5432", path, words)
-    slot = config.get("slot.name", "debezium").strip()
-    draft.source["publication"] = config.get("publication.name", "dbz_publication").strip()
+    draft.subject = "slot.name"
+    slot = draft.text(config.get("slot.name", "debezium").strip())
+    draft.subject = "publication.name"
+    draft.source["publication"] = draft.text(config.get("publication.name", "dbz_publication").strip())
     is_ours = config.get("plugin.name", "decoderbufs").strip() == "pgoutput"
     draft.source["slot"] = slot if is_ours else f"{slot}_pgoutput"[:63]
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 
-from deltaforge.debezium.draft import Draft
+from deltaforge.debezium.draft import Draft, has_reference
 from deltaforge.debezium.names import split_list
 from deltaforge.debezium.properties import (
     MYSQL,
@@ -43,25 +44,33 @@ def _listed(setting: str) -> Take:
     """A list of regular expressions that the option takes as they are."""
 
     def take(draft: Draft, value: str) -> None:
-        found = split_list(value)
-        bad = [part for part in found if _fault(part)]
-        if bad:
-            draft.refuse(f"{bad[0][:60]!r} is no regular expression that is read here")
-        elif found:
+        if found := _expressions(draft, value):
             draft.envelope[setting] = found
 
     return take
+
+
+def _expressions(draft: Draft, value: str) -> list[str]:
+    """The members of a list of regular expressions; none where one of them is not understood, which is said."""
+    found = split_list(value)
+    if has_reference(value):
+        draft.refuse("write the list out: a variable stands for a single value")
+        return []
+    if bad := next(filter(_is_faulty, found), None):
+        draft.refuse(f"{bad[:60]!r} is no regular expression that is read here")
+        return []
+    return found
 
 
 def _of_length(setting: str) -> Take:
     """A list of regular expressions, and a length that is part of the name."""
 
     def take(draft: Draft, value: str) -> None:
-        if draft.parts[0].isdecimal():
-            found = {"columns": split_list(value), "length": int(draft.parts[0])}
-            draft.envelope.setdefault(setting, []).append(found)
-        else:
+        if not draft.parts[0].isdecimal():
             draft.refuse("the length is no whole number")
+        elif columns := _expressions(draft, value):
+            found = {"columns": columns, "length": int(draft.parts[0])}
+            draft.envelope.setdefault(setting, []).append(found)
 
     return take
 
@@ -75,23 +84,27 @@ def _hashed(version: int) -> Callable[[Draft, str], None]:
             variable = f"COLUMN_SALT_{len(draft.envelope.get('column_hash', ())) + 1}"
             draft.variables[variable] = None
             salt = f"${{{variable}}}"
-        found = {"columns": split_list(value), "algorithm": algorithm, "salt": salt, "version": version}
-        draft.envelope.setdefault("column_hash", []).append(found)
+        if columns := _expressions(draft, value):
+            found = {"columns": columns, "algorithm": algorithm, "salt": salt, "version": version}
+            draft.envelope.setdefault("column_hash", []).append(found)
 
     return take
 
 
-def _fault(expression: str) -> bool:
+def _is_faulty(expression: str) -> bool:
+    """Also what Java reads in another way, such as ``[a-z&&[^b]]``."""
     try:
-        re.compile(expression)
-    except re.error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            re.compile(expression)
+    except (re.error, FutureWarning):
         return True
     return False
 
 
 def _plain(setting: str) -> Callable[[Draft, str], None]:
     def take(draft: Draft, value: str) -> None:
-        draft.envelope[setting] = value
+        draft.envelope[setting] = draft.text(value)
 
     return take
 

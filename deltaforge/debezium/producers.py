@@ -21,6 +21,12 @@ _ELSEWHERE = """
 """
 _NEEDLESS = frozenset(_ELSEWHERE.split())
 """Said elsewhere, or by this sink: it sends again for as long as it takes, in order."""
+_SHAPING = {
+    "partitioner.class": "the partition follows from the hash of the key, as it does there by default",
+    "partitioner.ignore.keys": "the partition follows from the hash of the key, as it does there by default",
+    "interceptor.classes": "code of your own does not run here",
+}
+_OFF = ("", "false", "null")
 _LOGIN = re.compile(r"(\w+)\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|'((?:[^'\\]|\\.)*)')")
 _PEM = "PEM"
 _PEM_TEXTS = {
@@ -58,6 +64,8 @@ def take_producer(draft: Draft, settings: Mapping[str, str], prefix: str) -> Non
             conf |= _pem(draft, name, value)
         elif name.startswith(("ssl.truststore.", "ssl.keystore.")):
             conf |= _stores(draft, settings, name, value)
+        elif name in _SHAPING and value.strip().lower() not in _OFF:
+            draft.refuse(_SHAPING[name])
         elif name not in _NEEDLESS:
             draft.note("not taken: librdkafka has no such setting, or it is the sink's own")
     if conf:

@@ -46,6 +46,10 @@ def take_transforms(draft: Draft, tables: Sequence[str], prefix: str) -> None:
             draft.refuse(f"{short[:60] or 'no type'}: {_REASONS.get(short, _GENERAL)}", f"transforms.{alias}")
         else:
             topics, is_routed = routed, True
+            if kind == _LOGICAL and draft.encoding.get("schemas") != "none":
+                draft.refuse(
+                    "it names schemas after the new topic, and here they keep their names", f"transforms.{alias}"
+                )
     if is_routed:
         template = next(_templates(topics, "schema" if draft.kind == "postgresql" else "db"), None)
         if template is None:
@@ -67,8 +71,8 @@ def _routed(kind: str, own: Mapping[str, str], topics: Mapping[str, str]) -> dic
         pattern = re.compile(regex)
         return {
             table: topic
-            if (found := pattern.fullmatch(topic)) is None
-            else found.expand(_GROUP.sub(r"\\g<\1>", replacement))
+            if pattern.fullmatch(topic) is None
+            else pattern.sub(_GROUP.sub(r"\\g<\1>", replacement), topic, count=1)  # what Java replaces is found anew
             for table, topic in topics.items()
         }
     except (re.error, IndexError):

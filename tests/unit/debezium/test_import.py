@@ -95,6 +95,21 @@ def test_references_become_variables(run):
     config = MYSQL | {"database.password": "${file:/run/db.properties:db.pass}", "database.hostname": "${env:DB_HOST}"}
     _, document, _ = run(config)
     assert source_of(document)["dsn"] == "mysql://c%20d:${DB_PASS}@${DB_HOST}:3307/"
+    of_files = config | {
+        "database.user": "${env:USERNAME}",
+        "database.password": "${file:/run/db.properties:password}",
+        "producer.override.sasl.jaas.config": 'x required username="${file:/run/k.properties:username}" '
+        'password="${file:/run/k.properties:password}";',
+        "heartbeat.topics.prefix": "${file:/run/db.properties:password}",
+    }
+    _, document, said = run(of_files, "--lenient")
+    assert source_of(document)["dsn"] == "mysql://${USERNAME}:${PASSWORD}@${DB_HOST}:3307/"
+    login = {"sasl.username": "${USERNAME_2}", "sasl.password": "${PASSWORD_2}"}
+    assert sink_of(document)["client_conf"] == login
+    assert sink_of(document)["envelope"]["heartbeat_topics_prefix"] == "${PASSWORD}"
+    assert "a reference to another place: here it is the variable PASSWORD_2" in said
+    _, document, _ = run(POSTGRES | {"slot.name": "${env:SLOT}", "publication.name": "${file:/run/p:pub}"})
+    assert (source_of(document)["slot"], source_of(document)["publication"]) == ("${SLOT}", "${PUB}")
     text = (
         "debezium.source.connector.class=io.debezium.connector.mysql.MySqlConnector\ndebezium.source.topic.prefix=p\n"
     )
@@ -145,6 +160,12 @@ LOST = [
     ({"converters": "mine"}, "converters"),
     ({"topic.naming.strategy": "io.debezium.schema.DefaultTopicNamingStrategy"}, "topic.naming.strategy"),
     ({"errors.tolerance": "all"}, "errors.tolerance"),
+    ({"producer.override.partitioner.class": "org.example.Mine"}, "producer.override.partitioner.class"),
+    ({"producer.override.interceptor.classes": "org.example.Mine"}, "producer.override.interceptor.classes"),
+    ({"column.mask.with.3.chars": "${env:MASKED}"}, "column.mask.with.3.chars"),
+    ({"column.exclude.list": "${file:/run/lists:hidden}"}, "column.exclude.list"),
+    ({"column.truncate.to.3.chars": r"public\.a\.\p{Alpha}"}, "column.truncate.to.3.chars"),
+    ({"column.mask.hash.SHA-256.with.salt.s": "public.a.[a-z&&[^b]]"}, "column.mask.hash.<algorithm>.with.salt.<salt>"),
     ({"decimal.handling.mode": "exact"}, "decimal.handling.mode"),
     ({"snapshot.select.statement.overrides": "public.a"}, "snapshot.select.statement.overrides"),
 ]
@@ -251,11 +272,48 @@ AVRO = [
 def test_converters_with_a_registry(run, given, encoding):
     bare = {name: value for name, value in POSTGRES.items() if "converter" not in name}
     kind = given["value.converter"]
-    both = {f"{part}.converter.{name}": value for part in ("key", "value") for name, value in given.items()}
+    both = {
+        f"{part}.converter.{name}": value
+        for part in ("key", "value")
+        for name, value in given.items()
+        if name != "value.converter"
+    }
     both |= {f"{part}.converter": kind for part in ("key", "value")}
     code, document, said = run(bare | both)
     assert code == 0, said
     assert sink_of(document)["encoding"] == encoding
+
+
+SETTINGS = [
+    ("connect.meta.data=false", "not the same"),
+    ("auto.register.schemas=true", None),
+    ("use.latest.version=true", "not the same"),
+    ("not.known=1", "not the same"),
+    ("schemas.cache.config=10", "note"),
+    ("schema.registry.ssl.truststore.location=/a.jks", "note"),
+]
+
+
+@pytest.mark.parametrize(("setting", "word"), SETTINGS)
+def test_no_setting_of_a_converter_is_passed_over(run, setting, word):
+    bare = {name: value for name, value in POSTGRES.items() if "converter" not in name}
+    both = {}
+    for part in ("key.converter", "value.converter"):
+        both[part] = "io.confluent.connect.avro.AvroConverter"
+        both[f"{part}.schema.registry.url"] = "http://r:8081"
+        both[f"{part}.{setting.partition('=')[0]}"] = setting.partition("=")[2]
+    code, _, said = run(bare | both)
+    assert code == (1 if word == "not the same" else 0)
+    for part in ("key.converter", "value.converter"):
+        name = f"{part}.{setting.partition('=')[0]}"
+        assert (f"{word}: {name}: " in said) if word else (name not in said)
+    pem = {name: value for name, value in both.items() if not name.endswith(setting.partition("=")[0])}
+    for part in ("key.converter", "value.converter"):
+        pem |= {
+            f"{part}.schema.registry.ssl.truststore.{name}": value
+            for name, value in (("type", "PEM"), ("location", "/c"))
+        }
+    assert sink_of(run(bare | pem)[1])["encoding"]["ca_file"] == "/c"
 
 
 ROUTES = [
@@ -277,6 +335,12 @@ def test_routers_become_a_template_if_that_is_the_same(run, kind, settings, topi
     code, document, _ = run(POSTGRES | {"table.include.list": "public.orders,public.items"} | more)
     assert (code, document and sink_of(document).get("topic")) == ((0, topic) if topic else (1, None))
     assert run(POSTGRES | {"table.include.list": r"public\..*"} | more)[0] == 1
+    with_schemas = {f"{part}.converter.schemas.enable": "true" for part in ("key", "value")}
+    code, _, said = run(POSTGRES | with_schemas | {"table.include.list": "public.orders,public.items"} | more)
+    assert ("not the same: transforms.r: it names schemas after the new topic" in said) is (
+        bool(topic) and "Logical" in kind
+    )
+    assert code == (1 if "not the same" in said else 0)
 
 
 @pytest.mark.parametrize(
