@@ -17,6 +17,8 @@ from deltaforge.runtime.tap import MAX_EVENT_BYTES, Listener, TailRequest
 TICK_SECS = 0.5
 MAX_QUEUED_LINES = 256
 _NOTE = b'{"tail":'
+_OWN = 0
+"""The number of the lines of this process."""
 
 
 class ClusterListener:
@@ -36,8 +38,8 @@ class ClusterListener:
         self._is_closed = threading.Event()
         self._left_out: dict[int, int] = {}
         self._shown = 0
-        streams = [own.lines(), *(_lines_of(path, request, self._is_closed) for path in peers)]
-        self._open = set(range(len(streams)))
+        self._open = {*range(1 + len(peers))}
+        streams = [own.lines(), *(self._lines_of(path) for path in peers)]
         for number, lines in enumerate(streams):
             threading.Thread(target=self._gather, args=(number, lines), name=f"tail-{number}", daemon=True).start()
 
@@ -89,25 +91,38 @@ class ClusterListener:
         left_out = sum(self._left_out.values())
         return msgspec.json.encode({"tail": {**more, "shown": self._shown, "left_out": left_out}}) + b"\n"
 
-
-def _lines_of(path: Path, request: TailRequest, is_closed: threading.Event) -> Iterator[bytes]:
-    """Those of one other process; none if it does not answer."""
-    asked = {"cmd": "tail", "alone": True, "request": msgspec.structs.asdict(request)}
-    with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
-        client.connect(str(path))
-        client.sendall(msgspec.json.encode(asked) + b"\n")
-        client.settimeout(TICK_SECS)
-        rest, is_answer = b"", True
-        while not is_closed.is_set() and len(rest) <= 2 * MAX_EVENT_BYTES:
-            try:
-                data = client.recv(1 << 16)
-            except TimeoutError:
-                continue
-            if not data:
-                return
-            *whole, rest = (rest + data).split(b"\n")
-            if is_answer and whole:
-                is_answer = False
-                if not msgspec.json.decode(whole.pop(0)).get("ok"):
+    def _lines_of(self, path: Path) -> Iterator[bytes]:
+        """Those of one other process, from when it is there on."""
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+            while not _is_connected(client, path):  # it may have begun a moment later than this one
+                if self._is_closed.wait(TICK_SECS) or _OWN not in self._open:
                     return
-            yield from (line + b"\n" for line in whole)
+            yield from _lines_from(client, self._request, self._is_closed)
+
+
+def _is_connected(client: socket.socket, path: Path) -> bool:
+    try:
+        client.connect(str(path))
+    except (FileNotFoundError, ConnectionRefusedError):
+        return False
+    return True
+
+
+def _lines_from(client: socket.socket, request: TailRequest, is_closed: threading.Event) -> Iterator[bytes]:
+    asked = {"cmd": "tail", "alone": True, "request": msgspec.structs.asdict(request)}
+    client.sendall(msgspec.json.encode(asked) + b"\n")
+    client.settimeout(TICK_SECS)
+    rest, is_answer = b"", True
+    while not is_closed.is_set() and len(rest) <= 2 * MAX_EVENT_BYTES:
+        try:
+            data = client.recv(1 << 16)
+        except TimeoutError:
+            continue
+        if not data:
+            return
+        *whole, rest = (rest + data).split(b"\n")
+        if is_answer and whole:
+            is_answer = False
+            if not msgspec.json.decode(whole.pop(0)).get("ok"):
+                return
+        yield from (line + b"\n" for line in whole)
