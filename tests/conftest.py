@@ -1,5 +1,7 @@
 """The fixtures of all tests: see the modules for what each gives."""
 
+import logging
+
 import pytest
 
 from tests.processes import ended_on_failure
@@ -22,6 +24,14 @@ pytest_plugins = [
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call():
-    """Before the fixtures of a failed test end: processes it has left hold databases that are to be dropped."""
-    with ended_on_failure():
-        return (yield)
+    """Before the fixtures of a failed test end: processes it has left hold databases that are to be dropped. A command
+    that a test has run logs to what was its standard error, which is closed for all tests that follow.
+    """
+    root = logging.getLogger()
+    before = list(root.handlers)
+    try:
+        with ended_on_failure():
+            return (yield)
+    finally:
+        for handler in set(root.handlers).difference(before):
+            root.removeHandler(handler)
