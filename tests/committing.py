@@ -7,8 +7,10 @@ writes it again, until that succeeds. Answers are JSON: ``open``, ``written``, a
 import json
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 
+from deltaforge.core.errors import SinkError
 from deltaforge.sinks.kafka import KafkaSinkSpec
 from deltaforge.testing.sink_contract import context, deliver, numbered_batch
 
@@ -58,16 +60,32 @@ def _say(answer):
     print(json.dumps(answer), flush=True)
 
 
+def _written(sink, *batches):
+    """Open, and have the broker have these batches, uncommitted. Its patience is short, and a broker may be slow."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            sink.open()
+            for batch in batches:
+                sink.write(batch)
+            sink.drain()
+        except SinkError:
+            if time.monotonic() > deadline:
+                raise
+            sink.suspend()
+        else:
+            return
+
+
 def main():
     sink = KafkaSinkSpec.model_validate({"type": "kafka", "config": json.loads(sys.argv[1])}).build(context())
-    deliver(sink, [], is_open=False)
+    _written(sink)
     _say("open")
     first = 1
     for word in sys.stdin:
         if word.strip() == "write":
             batch = numbered_batch(first, EVENT_COUNT)
-            sink.write(batch)
-            sink.drain()
+            _written(sink, batch)
             first += EVENT_COUNT
             _say("written")
         else:

@@ -56,7 +56,7 @@ def test_redis_answers(redis_server):
 def test_kafka_behind_the_proxy_is_reached_through_it_alone(kafka_behind_proxy):
     topic = f"proxy-{uuid.uuid4().hex}"
     producer = Producer(
-        {"bootstrap.servers": kafka_behind_proxy.bootstrap, "message.timeout.ms": 20_000, "log_level": 0}
+        {"bootstrap.servers": kafka_behind_proxy.bootstrap, "message.timeout.ms": 120_000, "log_level": 0}
     )
     producer.produce(topic, b"before")
     assert producer.flush(20) == 0
@@ -65,7 +65,7 @@ def test_kafka_behind_the_proxy_is_reached_through_it_alone(kafka_behind_proxy):
     assert producer.flush(1) == 1
     assert [message.value() for message in kafka_behind_proxy.broker.messages(topic)] == [b"before"]
     kafka_behind_proxy.proxy.up()
-    assert producer.flush(20) == 0
+    assert producer.flush(60) == 0
     assert [message.value() for message in kafka_behind_proxy.broker.messages(topic)] == [b"before", b"after"]
 
 

@@ -28,6 +28,7 @@ from deltaforge.testing.sink_contract import (
     numbered_batch,
 )
 from tests.integration.sinks import list_sink
+from tests.patience import LONG_SECS, patience_of
 
 LINES = ("from tests.integration.sinks.list_sink import ListSinkSpec\n", "    | ListSinkSpec\n")
 KNOWN = {"deltaforge.sinks.base", "deltaforge.sinks.messages"}
@@ -48,6 +49,8 @@ def registered():
 
 
 class ListTarget:
+    patience_secs = LONG_SECS
+
     def __init__(self, registered, server, proxy):
         self.name = uuid.uuid4().hex
         self._registered, self._server, self._proxy = registered, server, proxy
@@ -74,13 +77,20 @@ class ListTarget:
             client.close()
 
     def _at(self, uri, **settings):
-        config = {"id": "s", "uri": uri, "list_name": f"{self.name}.s", "send_timeout_secs": 1} | settings
+        config = {
+            "id": "s",
+            "uri": uri,
+            "list_name": f"{self.name}.s",
+            "send_timeout_secs": self.patience_secs,
+        } | settings
         return self._registered.validate_python({"type": "redis_list", "config": config}).build(context())
 
 
 @pytest.fixture
-def target(registered, redis_server, fault_proxy):
-    return ListTarget(registered, redis_server, fault_proxy(redis_server.port))
+def target(request, registered, redis_server, fault_proxy):
+    target = ListTarget(registered, redis_server, fault_proxy(redis_server.port))
+    target.patience_secs = patience_of(request)
+    return target
 
 
 class TestListSink(SinkContract, RoutedSinkContract, NetworkSinkContract):
@@ -151,7 +161,7 @@ class NumberingEncoder:
 
     def _ask(self, address):
         try:
-            with urlopen(address, timeout=5) as answer:
+            with urlopen(address, timeout=LONG_SECS) as answer:
                 return answer.read()
         except OSError as exc:
             raise SinkError("the registry does not answer", kind="connect") from exc

@@ -8,6 +8,7 @@ from deltaforge.runtime.sink_worker import SinkWorker
 from deltaforge.testing.sink_contract import context, numbered_batch, without_repeats
 from tests.integration.sinks.test_kafka import KafkaTargetBehindProxy
 from tests.integration.sinks.test_redis import RedisTarget
+from tests.patience import SHORT_SECS
 
 
 @pytest.fixture(params=["kafka", "redis"])
@@ -20,11 +21,11 @@ def target(request):
 
 @pytest.mark.parametrize("fault", ["down", "stall"])
 def test_everything_handed_over_during_outages_arrives_in_order(target, fault):
-    sink = target.sink()
+    sink = target.sink(send_timeout_secs=SHORT_SECS)
     worker = SinkWorker(sink._config, sink, context().metrics, acked=None, max_queued=4)
     first = 1
     for _ in range(3):
-        hand_over(worker, first)
+        assert hand_over(worker, first)
         getattr(target, fault)()
         outage_ends = time.monotonic() + 1.5
         while time.monotonic() < outage_ends:

@@ -153,7 +153,7 @@ def test_a_retry_does_not_come_between_an_unanswered_commit_and_its_repetition(t
     letters = DeadLetters(MemoryStorage().queue, DeadLetterLimits(10, 0, 1 << 20, "drop_oldest"), metrics)
     worker = SinkWorker(sink._config, sink, metrics, acked=None, max_queued=4, dead_letters=letters)
     worker.offer(numbered_batch(1, 5), 10)
-    wait_for(lambda: worker.last_error)
+    wait_for(lambda: faults)
     redelivery = Redelivery(numbered_batch(11).events()[0], lambda: None)
     worker.redeliver(redelivery)
     worker.offer(with_bad(numbered_batch(6, 5), 2, LARGE), 10)

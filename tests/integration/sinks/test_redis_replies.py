@@ -99,13 +99,17 @@ def test_a_busy_server_is_waited_for_by_its_word(private_redis):
 
 
 def test_redirections_of_a_cluster_keep_their_word_and_are_the_operators_affair(private_redis):
-    first, second = private_redis("--cluster-enabled", "yes"), private_redis("--cluster-enabled", "yes")
+    buses = [
+        free_port(),
+        free_port(),
+    ]  # unless told, 10,000 above the other one: where outgoing connections have theirs
+    first, second = (private_redis("--cluster-enabled", "yes", "--cluster-port", str(bus)) for bus in buses)
     down = refusal(first)
     assert "redis refused an entry: CLUSTERDOWN " in down.message
     assert retry_of(down) is Retry.BACKOFF
     with first.connect() as one, second.connect() as two:
         two.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
-        one.execute_command("CLUSTER MEET", second.host, second.port)
+        one.execute_command("CLUSTER MEET", second.host, second.port, buses[1])
         for node in (one, two):
             wait_until(lambda node=node: node.execute_command("CLUSTER INFO")["cluster_state"] == "ok")
         moved = refusal(first)
