@@ -80,10 +80,22 @@ class StreamReader:
     def open(self, position=None):
         """Open at ``position``, else where the last reading ended."""
         self.close()
-        self.stream = self._spec.build(self._context)
-        self.position = self.stream.open(position or self.position)
+        self.position = self._opened(position or self.position)
         self._first = self._first or self.position
         return self
+
+    def _opened(self, position, timeout_secs=60):
+        """Where reading begins. PostgreSQL needs a moment to notice that a stream was closed, which had the slot."""
+        deadline = time.monotonic() + timeout_secs
+        while True:
+            self.stream = self._spec.build(self._context)
+            try:
+                return self.stream.open(position)
+            except SourceError as error:
+                if self._first is None or " is active for PID " not in error.message or time.monotonic() > deadline:
+                    raise
+            self.stream.close()
+            time.sleep(0.05)
 
     def read(self, count, timeout_secs=60):
         """The next ``count`` events."""
@@ -115,6 +127,13 @@ class StreamReader:
             for batch in self.stream.poll(0.1):
                 assert not batch.events()
                 self.position = batch.position
+
+    def read_until_moved(self, position, timeout_secs=60):
+        """Poll until the position is another one; no event may come."""
+        deadline = time.monotonic() + timeout_secs
+        while self.position == position:
+            assert time.monotonic() < deadline, "the position does not move"
+            self.read_nothing(0.1)
 
     def close(self):
         if self.stream is not None:

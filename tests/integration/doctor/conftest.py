@@ -9,17 +9,13 @@ def _bounded(request):
     postgres = [request.getfixturevalue(name) for name in ("postgres_15", "postgres_18")]
     server = request.getfixturevalue("redis_server")
     for each in postgres:
-        with each.connect() as connection:
-            connection.execute("alter system set max_slot_wal_keep_size = '10GB'")
-            connection.execute("select pg_reload_conf()")
+        each.alter("set max_slot_wal_keep_size = '10GB'")
     with server.connect() as client:
         client.config_set("appendonly", "yes")
         yield
         client.config_set("appendonly", "no")
     for each in postgres:
-        with each.connect() as connection:
-            connection.execute("alter system reset max_slot_wal_keep_size")
-            connection.execute("select pg_reload_conf()")
+        each.alter("reset max_slot_wal_keep_size")
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from confluent_kafka.admin import AdminClient
 
 from deltaforge.cli import main
 from deltaforge.doctor import Level, examine
+from tests.fixtures.database import wait_until_left
 from tests.pipelines import PipelineProcess
 from tests.set_ups import kafka_sink, mysql_set_up, postgres_set_up, redis_sink
 
@@ -39,6 +40,7 @@ def test_nothing_is_found_beside_a_pipeline_that_runs(postgres_15, tmp_path):
             found = set_up.found()
         finally:
             pipeline.stop()
+        wait_until_left(set_up.database, set_up.config["slot"])
         assert [(finding.check, str(pipeline.pid) in finding.what) for finding in found] == [("state.process", True)]
         assert set_up.found() == []
 

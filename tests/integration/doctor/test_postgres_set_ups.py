@@ -1,12 +1,14 @@
 """Sources of PostgreSQL that are broken for real: the examination finds each of them."""
 
+import re
 import time
 from contextlib import contextmanager
 
 import pytest
 
 from deltaforge.sources.postgres.client import ReplicationConnection
-from tests.pipelines import PipelineProcess
+from tests.fixtures.database import wait_until_left
+from tests.pipelines import PipelineProcess, wait_for
 from tests.set_ups import changed, expect, postgres_set_up
 
 
@@ -43,15 +45,23 @@ def slot_in_use(case):
 @contextmanager
 def lost_slot(case):
     """WAL beyond what slots may hold back; then a checkpoint removes it."""
-    make = "select pg_create_logical_replication_slot('{slot}', 'pgoutput')".format(slot=case.config["slot"])
-    case.database.execute(make, "alter system set max_slot_wal_keep_size = '1MB'", "select pg_reload_conf()")
+    slot = case.config["slot"]
+    case.database.execute(f"select pg_create_logical_replication_slot('{slot}', 'pgoutput')")
+    case.database.server.alter("set max_slot_wal_keep_size = '1MB'")
+
+    def is_lost():
+        case.database.execute(
+            "insert into t values ((select count(*) from t), 1)", "select pg_switch_wal()", "checkpoint"
+        )
+        return case.database.rows(f"select wal_status from pg_replication_slots where slot_name = '{slot}'") == [
+            ("lost",)
+        ]
+
     try:
-        for _ in range(4):
-            case.database.execute("insert into t values ((select count(*) from t), 1)", "select pg_switch_wal()")
-        case.database.execute("checkpoint")
+        wait_for(is_lost)
         yield
     finally:
-        case.database.execute("alter system set max_slot_wal_keep_size = '10GB'", "select pg_reload_conf()")
+        case.database.server.alter("set max_slot_wal_keep_size = '10GB'")
 
 
 POSTGRES = {
@@ -107,13 +117,16 @@ def test_a_broken_source_of_postgres_is_found(postgres_case, name, mysql):
 def test_a_clock_that_is_wrong_is_found(postgres, tmp_path):
     with postgres_set_up(postgres, tmp_path) as case:
         case.clock = {"clock": lambda: time.time() + 100}
-        expect(case, "postgres.clock", "warning", "100 s behind ours")
+        found = expect(case, "postgres.clock", "warning", " s behind ours")
+        (what,) = [each.what for each in found if each.check == "postgres.clock"]
+        assert 90 < int(re.search(r"(\d+) s behind", what)[1]) < 110
 
 
 def test_a_saved_position_without_its_slot_is_found(postgres, tmp_path):
     with postgres_set_up(postgres, tmp_path) as case:
         pipeline = PipelineProcess(tmp_path, case.source, case.sinks).start()
         pipeline.stop()
+        wait_until_left(case.database, case.config["slot"])
         case.database.execute(f"select pg_drop_replication_slot('{case.config['slot']}')")
         expect(case, "postgres.position", "error", "does not exist any more")
 

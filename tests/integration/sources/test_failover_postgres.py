@@ -2,8 +2,9 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 
+import psycopg
 import pytest
 
 from deltaforge.core.errors import PositionLostError, SourceError
@@ -135,7 +136,8 @@ def synced(reader, primary, standby):
         assert ids(reader.read(1)) == [count]
         reader.read_nothing(1.1)
         reader.stream.keep_alive(reader.position)
-        standby.execute("select pg_sync_replication_slots()")
+        with suppress(psycopg.errors.ObjectNotInPrerequisiteState):  # the standby has not received so much yet
+            standby.execute("select pg_sync_replication_slots()")
     return count
 
 
@@ -237,7 +239,7 @@ def test_slot_lost_fails(private_postgres, tmp_path):
         database.execute(*TABLES, "insert into t select n, repeat('x', 300) from generate_series(1, 400) n")
         holder.autocommit = False
         source = source_spec(postgres_source(database))
-        running = RunningCopy(source, tmp_path / "state", chunk_size=20, max_rows_per_second=200)
+        running = RunningCopy(source, tmp_path / "state", chunk_size=20, max_rows_per_second=20)
         try:
             running.request()
             running.take(lambda: any(table.row_count for job in running.state.jobs for table in job.tables))

@@ -37,7 +37,7 @@ set sql_mode = default
 create function f() returns int modifies sql data begin insert into o (v) values (0); return 1; end
 create procedure dynamic() begin set @s = 'insert into o (v) values (5)'; prepare s from @s; execute s; end
 create trigger r after insert on exchanged for each row insert into o (v) values (new.id)
-create event e on schedule every 1 day do delete from o
+create event e on schedule every 1 day starts now() + interval 1 day do delete from o
 begin
 insert into o (v) values (1)
 savepoint `before x`

@@ -227,7 +227,7 @@ def test_idle_database_moves_the_position_with_the_keepalives(database, reader_o
     reader = reader_of(database, tables=["t"])
     start = reader.position
     database.execute("insert into other select generate_series(1, 1000)")
-    reader.read_nothing(1.0)
+    reader.read_until_moved(start)
     assert reader.position.lsn > start.lsn
 
 

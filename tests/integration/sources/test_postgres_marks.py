@@ -3,6 +3,7 @@
 import threading
 import time
 from contextlib import closing, contextmanager, suppress
+from itertools import count
 
 import psycopg
 import pytest
@@ -53,14 +54,24 @@ def values_of(chunk):
 @contextmanager
 def waiting_for_a_standby(server):
     """Commits that are to be synchronous wait, until the end."""
-    with closing(server.connect()) as admin:
-        admin.execute("alter system set synchronous_standby_names = 'nobody'")
-        admin.execute("select pg_reload_conf()")
-        try:
-            yield
-        finally:
-            admin.execute("alter system reset synchronous_standby_names")
-            admin.execute("select pg_reload_conf()")
+    server.alter("set synchronous_standby_names = 'nobody'")
+    try:
+        wait_until(lambda: commits_wait(server))
+        yield
+    finally:
+        server.alter("reset synchronous_standby_names")
+
+
+def commits_wait(server):
+    """Whether they do so by now: the setting is there, and a process of the server has told the others."""
+    elsewhere = Database(server, "postgres")  # nobody reads its log
+    trial = begun(elsewhere, "select pg_logical_emit_message(true, 'trial', '')", synchronous_commit="on")
+    waiting = "from pg_stat_activity where datname = 'postgres' and wait_event = 'SyncRep'"
+    while trial.is_alive():
+        if elsewhere.rows(f"select pg_cancel_backend(pid) {waiting}"):
+            trial.join()
+            return True
+    return False
 
 
 def begun(database, *statements, **settings):
@@ -144,13 +155,20 @@ def test_sync_commit_off_high_is_insert_lsn(database, copy):
     plan = copy.plan("t")
     with closing(database.connect()) as writer:
         writer.execute("set synchronous_commit = off")
-        writer.execute("update t set v = 2 where id = 1")
-        chunk = copy.read(plan)
-        assert values_of(chunk)[1] == 2
-        assert chunk.high.lsn > flushed(writer)
+        versions = count(2)
+
+        def is_ahead():
+            """Every ten seconds the server flushes by itself, maybe now."""
+            version = next(versions)
+            writer.execute(f"update t set v = {version} where id = 1")
+            chunk = copy.read(plan)
+            assert values_of(chunk)[1] == version
+            return chunk.high.lsn > flushed(writer) and chunk
+
+        chunk = wait_for(is_ahead)
         writer.execute("set synchronous_commit = on")
         writer.execute("insert into t values (99, 1)")
-    first, second = copy.reader.read(2)
+    *_, first, second = copy.reader.read_until(lambda events: events and events[-1].after["id"] == 99)
     assert lsn_from_text(first.source.lsn) < chunk.high.lsn <= lsn_from_text(second.source.lsn)
     assert [chunk.mark.sees(event.source) for event in (first, second)] == [True, False]
 

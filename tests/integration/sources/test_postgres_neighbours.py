@@ -94,7 +94,7 @@ def test_a_neighbour_may_do_anything(server, tmp_path, pipelines):
             assert pipeline.stop() == 0
             pipeline.start()
             insert_ours()
-            wait_for(lambda: ids(out) == inserted, timeout_secs=40)
+            wait_for(lambda: ids(out) == inserted)
         assert {event["source"]["schema"] for event in file_events(out)} == {"app"}
 
 

@@ -26,6 +26,11 @@ class Quiet(BaseHTTPRequestHandler):
 def _quick(monkeypatch):
     monkeypatch.setattr("deltaforge.sources.mysql.client.GREETING_SECS", 0.3)
     monkeypatch.setattr("deltaforge.sources.mysql.client.CONNECT_TIMEOUT_SECS", 3)
+
+
+@pytest.fixture
+def _impatient(monkeypatch):
+    """Where nothing is answered at all."""
     monkeypatch.setattr("deltaforge.config.answering.ANSWER_SECS", 0.3)
 
 
@@ -112,6 +117,7 @@ def test_a_refused_port_and_an_unknown_host_are_named(client):
     assert "no-such-host.invalid:1234" in refused(client, "no-such-host.invalid", 1234).message
 
 
+@pytest.mark.usefixtures("_impatient")
 @pytest.mark.parametrize("client", CLIENTS)
 def test_a_host_that_says_nothing_is_named(client):
     with socket.create_server(("127.0.0.1", 0)) as silent:
