@@ -105,7 +105,7 @@ class PipelineProcess:
         import socket
 
         with socket.socket(socket.AF_UNIX) as client:
-            client.settimeout(10)
+            client.settimeout(60)
             client.connect(str(path or self.paths.socket))
             client.sendall(json.dumps({"cmd": command, **more}).encode() + b"\n")
             return json.loads(client.makefile("rb").readline())
@@ -126,10 +126,10 @@ class PipelineProcess:
             self.assert_runs()
             try:
                 status = self.ask("status")
-                if condition(status):
-                    return status
-            except OSError:
+            except (OSError, ValueError):  # nobody listens yet, or not any more
                 status = None
+            if status is not None and condition(status):
+                return status
             assert time.monotonic() < deadline, f"{status}\n{self.log()}"
             time.sleep(0.05)
 

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from contextlib import suppress
 
 import pytest
 
@@ -43,7 +44,8 @@ def crash(plane, tmp_path):
     plane.process.kill()
     plane.process.wait()
     for pid in pipeline_processes(tmp_path / "state"):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     wait_for(lambda: not pipeline_processes(tmp_path / "state"), interval_secs=0.02)
     plane.start()
 
@@ -62,7 +64,7 @@ def test_what_was_answered_holds_over_a_kill_of_everything(plane, ask, postgres_
     ask("POST", "stopped/checkpoints/reset", {"to": "earliest"})
     waiting = ask("POST", "stopped/snapshots", {"tables": ["*.t"]})["id"]
     ask("PATCH", "patched", {"spec": {"batch": {"max_events": 7}}})
-    wait_for(lambda: all(job["status"] == "running" for job in ask("GET", "patched/snapshots")))
+    wait_for(lambda: [job["status"] for job in ask("GET", "patched/snapshots")] == ["running"] * len(jobs))
     ask("POST", f"patched/snapshots/{jobs[0]}/pause")
     ask("DELETE", f"patched/snapshots/{jobs[1]}")
     ask("POST", f"stopped/snapshots/{waiting}/pause")

@@ -66,8 +66,7 @@ def test_a_crash_between_commit_and_save_repeats_nothing(trial, destination):
     trial = trial(destination)
     ahead_count = 0
     for saves in (False, True, False):  # nothing is saved yet, something is, and the rows behind that are not
-        # A save comes long after the rows.
-        trial.pipeline.arguments = ["--epoch-secs", "3"]
+        trial.pipeline.arguments = ["--epoch-secs", "0.5" if saves else "600"]
         trial.pipeline.start()
         before = destination.progress()
         trial.workload.run(20)

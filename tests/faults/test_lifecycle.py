@@ -110,7 +110,8 @@ def test_a_process_that_cannot_be_made_is_shown_and_tried_again(make_plane, body
     (folder / NAME).write_text("in the way")
     code, info = plane.call("POST", "/pipelines", body)
     assert (code, info["status"]) == (200, "failed")
-    ops = plane.call("GET", f"/pipelines/{NAME}")[1]["ops"]
+    # while it is tried again, there is no next try
+    ops = wait_for(lambda: "next_try_seconds" in (ops := plane.call("GET", f"/pipelines/{NAME}")[1]["ops"]) and ops)
     assert "its process cannot be started" in ops["error"]
     assert (ops["error_code"], ops["next_try_seconds"] >= 0) == ("start_failed", True)
     assert plane.call("GET", "/health")[0] == 503
@@ -263,7 +264,14 @@ def test_requests_that_are_given_up_are_finished_all_the_same(make_plane, body, 
     plane = make_plane()
     plane.call("POST", "/pipelines", body)
 
-    for method, path in (("POST", "/stop"), ("POST", "/resume"), ("PATCH", "")):
+    def is_patched():
+        return plane.call("GET", f"/pipelines/{NAME}")[1]["spec"]["spec"]["batch"] is not None
+
+    for method, path, is_finished in (
+        ("POST", "/stop", lambda: status_of(plane) == "stopped"),
+        ("POST", "/resume", lambda: status_of(plane) == "running"),
+        ("PATCH", "", is_patched),
+    ):
         connection = http.client.HTTPConnection(plane.address, timeout=10)
         connection.request(
             method, f"/pipelines/{NAME}{path}", b'{"spec": {"batch": {"max_events": 9}}}',
@@ -271,7 +279,7 @@ def test_requests_that_are_given_up_are_finished_all_the_same(make_plane, body, 
         )  # fmt: skip
         time.sleep(0.05)
         connection.close()
-    wait_for(lambda: plane.call("GET", f"/pipelines/{NAME}")[1]["spec"]["spec"]["batch"] is not None)
+        wait_for(is_finished)  # the next one would else be free to come before it
     wait_for(lambda: status_of(plane) == "running")
     assert len(pipeline_processes(tmp_path / "state")) == 1
     delivers()

@@ -68,7 +68,9 @@ ONE = pytest.mark.parametrize("database", ["mysql"], indirect=True)
 @ONE
 def test_a_slow_sink_holds_the_source_back_and_gets_everything_once(trial, database, redis_server, fault_proxy):
     proxy = fault_proxy(redis_server.port)
-    trial = trial(RedisDestination(redis_server, database.name, port=proxy.port), seed=9, batch={"max_events": 50})
+    patient = {"send_timeout_secs": 60, "batch_timeout_secs": 60}  # a batch takes seconds
+    destination = RedisDestination(redis_server, database.name, port=proxy.port, **patient)
+    trial = trial(destination, seed=9, batch={"max_events": 50})
     proxy.throttle(20_000)
     trial.begin(gap_secs=0.002)
     pause(4)

@@ -137,7 +137,8 @@ def test_pipeline_of_a_control_plane_fails_while_the_same_one_runs_by_hand(datab
     try:
         by_hand.start()
         body = document(mysql_source(database), file_sink(tmp_path / "out"), name="p")
-        assert plane.call("POST", "/pipelines", body)[1]["status"] == "failed"
+        assert plane.call("POST", "/pipelines", body)[0] == 200
+        wait_for(lambda: plane.call("GET", "/pipelines/p")[1]["status"] == "failed")
         status, health = plane.call("GET", "/health")
         assert status == 503
         assert f"already run by process {by_hand.pid}" in health["reasons"]["p"]

@@ -30,7 +30,7 @@ def test_a_position_inside_a_transaction_is_never_saved(database, fault_proxy, t
     try:
         database.execute("insert into t values (-1, '')")
         wait_for(destination.events)
-        proxy.throttle(400_000)
+        proxy.throttle(100_000)
         rows = ",".join(f"({number}, '{'x' * 300}')" for number in range(ROWS))
         database.execute(f"insert into t values {rows}")
         first_count = wait_for(lambda: (count := len(destination.events())) > 1 and count, interval_secs=0.01)

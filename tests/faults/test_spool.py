@@ -201,7 +201,8 @@ def test_a_sink_is_added_from_the_earliest_row_and_forgotten_with_what_waited_fo
     assert plane.call("PATCH", "/pipelines/p", {"spec": {"sinks": with_redis[:1]}}, headers=whole)[0] == 200
     insert(database, 500, 10)
     wait_for(lambda: not (state / "spool/redis").exists())
-    assert read_delivery_state(state / "recovery").members == ["file"]
+    wait_for(lambda: read_delivery_state(state / "recovery").members == ["file"])
+    wait_for(lambda: len(file_events(tmp_path / "out")) >= 510)
     assert [event["after"]["id"] for event in file_events(tmp_path / "out")] == list(range(510))
     assert ids(redis) == list(range(100))
 
