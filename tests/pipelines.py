@@ -75,7 +75,7 @@ class PipelineProcess:
     def signal(self, number):
         self._process.send_signal(number)
 
-    def wait_code(self, timeout_secs=60):
+    def wait_code(self, timeout_secs=120):
         """Wait for the process to end by itself; its exit code, negative for a signal."""
         return self._process.wait(timeout=timeout_secs)
 
@@ -89,9 +89,9 @@ class PipelineProcess:
     def stop(self):
         """Drain, save, end; returns the exit code."""
         self._process.send_signal(signal.SIGTERM)
-        return self._process.wait(timeout=60)
+        return self._process.wait(timeout=120)
 
-    def wait(self, timeout_secs=60):
+    def wait(self, timeout_secs=120):
         """Wait for the process to end by itself; its outcome."""
         self._process.wait(timeout=timeout_secs)
         return read_outcome(self.paths.outcome)
@@ -119,7 +119,7 @@ class PipelineProcess:
         """The process has not ended by itself; if it has, its log says why."""
         assert self._process.poll() is None, self.log()
 
-    def wait_until(self, condition, timeout_secs=60):
+    def wait_until(self, condition, timeout_secs=120):
         """Wait until the status fulfils a condition."""
         deadline = time.monotonic() + timeout_secs
         while True:
@@ -180,7 +180,7 @@ def file_events(path):
     return [json.loads(line) for line in path.read_bytes().split(b"\n")[:-1]]
 
 
-def wait_for(condition, timeout_secs=60, *, interval_secs=0.1):
+def wait_for(condition, timeout_secs=120, *, interval_secs=0.1):
     """What the condition gives as soon as it is something. It must not fail while that is not there yet."""
     deadline = time.monotonic() + timeout_secs
     while not (value := condition()):

@@ -19,6 +19,7 @@ class SetUp:
     sinks: list = None
     clock: dict = field(default_factory=dict)
     more: dict = field(default_factory=dict)
+    patience_secs: float = 20
 
     @property
     def config(self):
@@ -30,7 +31,7 @@ class SetUp:
 
     def found(self):
         """Everything that is not as it should be."""
-        findings = examine(self.document(), self.folder / "state", patience_secs=4, **self.clock)
+        findings = examine(self.document(), self.folder / "state", patience_secs=self.patience_secs, **self.clock)
         return [finding for finding in findings if finding.level is not Level.OK]
 
 

@@ -181,7 +181,7 @@ class Trial:
             self.kill()
             self.pipeline.start()
 
-    def kill_at(self, point, passing, *, timeout_secs=60):
+    def kill_at(self, point, passing, *, timeout_secs=120):
         """Start the pipeline such that it kills itself, and wait until it has."""
         self.pipeline.start(waits=False, environment={VARIABLE: f"{point}:{passing}"})
         if point == "during_stop":

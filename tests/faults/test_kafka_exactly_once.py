@@ -75,6 +75,7 @@ def test_a_crash_between_commit_and_save_repeats_nothing(trial, destination):
             wait_for(lambda: read_checkpoints(trial.pipeline.paths.recovery))
         trial.kill()
         ahead_count += saved_position(trial).is_behind(destination.progress().position)
+    trial.pipeline.arguments = []
     trial.pipeline.start()
     assert trial.finish().repeated_count == 0
     assert ahead_count

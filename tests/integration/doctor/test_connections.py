@@ -12,7 +12,7 @@ MANY = 100_000
 
 def said(case, check):
     """What is said of one check, by level."""
-    findings = examine(case.document(), case.folder / "state", patience_secs=4)
+    findings = examine(case.document(), case.folder / "state", patience_secs=20)
     assert all(each.remedy for each in findings if each.level is not Level.OK)
     return [(each.level.value, each.what) for each in findings if each.check == check]
 

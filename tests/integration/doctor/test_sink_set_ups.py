@@ -121,6 +121,8 @@ def test_a_broken_sink_of_kafka_is_found(sink_case, strict_kafka, name):
     if config.get("client_conf", {}).get("acks"):
         config = {"client_conf": {"acks": "1", "enable.idempotence": "false"}}
     sink_case.sinks = [kafka_sink(strict_kafka, topic, **config)]
+    if check == "kafka.connect":  # which is known when patience ends
+        sink_case.patience_secs = 6
     expect(sink_case, check, level, text)
 
 

@@ -362,7 +362,7 @@ def test_doctor_asks_the_registry(kafka, registry, tmp_path):
         }
         spec = {"source": source, "processors": [], "sinks": [sink]}
         document = parse_document({"metadata": {"name": "p", "tenant": "t"}, "spec": spec})
-        findings = examine(document, tmp_path / "state", patience_secs=4)
+        findings = examine(document, tmp_path / "state", patience_secs=20)
         return {
             finding.check: (finding.level, finding.what) for finding in findings if "registry of s" in finding.where
         }
