@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import socket
+from contextlib import suppress
 
 from deltaforge.runtime.paths import PipelinePaths
 from tests.integration.e2e.test_rest import ControlPlane, document
@@ -13,10 +14,17 @@ from tests.processes import pipeline_processes
 
 
 def ask(path, command, **more):
-    with socket.socket(socket.AF_UNIX) as client:
+    """What a process answers; None while it is not there yet."""
+    with socket.socket(socket.AF_UNIX) as client, suppress(FileNotFoundError, ConnectionRefusedError):
         client.connect(str(path))
         client.sendall(json.dumps({"cmd": command, **more}).encode() + b"\n")
         return json.loads(client.makefile("rb").readline())
+    return None
+
+
+def own_metrics(path):
+    """Those of one process, as far as it is there."""
+    return (ask(path, "metrics", alone=True) or {"metrics": ""})["metrics"]
 
 
 def test_whoever_asks_hears_of_all_processes(mysql_database, tmp_path):
@@ -53,11 +61,7 @@ def test_whoever_asks_hears_of_all_processes(mysql_database, tmp_path):
     try:
         assert plane.call("POST", "/pipelines", body)[1]["status"] == "running"
         tail = Followed(plane, "/pipelines/p/events?limit=100")
-        wait_for(
-            lambda: all(
-                ask(paths.member_socket(n), "metrics", alone=True)["metrics"].count("tail_listeners{") for n in range(2)
-            )
-        )
+        wait_for(lambda: all("tail_listeners{" in own_metrics(paths.member_socket(n)) for n in range(2)))
         insert(1, 100)
         wait_for(lambda: sorted(delivered()) == list(range(1, 101)))
         assert all(file_events(tmp_path / f"out.{n}.jsonl") for n in range(2))
