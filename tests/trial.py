@@ -150,14 +150,14 @@ class Trial:
         self._strands = strands
         self._ends_of_writing = []
 
-    def begin(self, *, gap_secs=0.01):
+    def begin(self, *, gap_secs=0.01, count=10**9):
         """Start the pipeline, then the workload in a thread, with gaps between its transactions: what is written as
-        fast as it can be takes the longer to be judged, and shows nothing more.
+        fast as it can be takes the longer to be judged, and shows nothing more. ``count``: not more of them for each log.
         """
         self.pipeline.start()
         for log in self.logs:
             log.since = len(log.workload.committed)
-            self._ends_of_writing.append(log.workload.start(gap_secs=gap_secs))
+            self._ends_of_writing.append(log.workload.start(count, gap_secs=gap_secs))
 
     def kill(self):
         """SIGKILL, now."""

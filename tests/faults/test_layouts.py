@@ -56,7 +56,7 @@ def test_kills_of_one_process_and_of_all_lose_nothing(trial, databases, database
         source = source_of_shards(shards)
     destination = destination_of(sink, database.name, layout.lanes)
     trial = trial(destination, source=source, shards=shards, strands=layout.strands(), **layout.spec())
-    trial.begin()
+    trial.begin(count=4000)  # the slower a machine starts processes, the more they would have to read
     pause(rng.uniform(0.3, 1.0))
     trial.kill_one(rng.choice(trial.pipeline.pids()))
     trial.pipeline.start()
