@@ -135,9 +135,8 @@ async def snapshot_views(paths: PipelinePaths, shards: Sequence[str] = (ONE_LOG,
         for request in requests
         if request.id not in known
     ]
-    going_on = [job for job in jobs if job["status"] not in IS_OVER]
-    ended = [job for job in jobs if job["status"] in IS_OVER]
-    return sorted([*going_on, *waiting, *ended], key=lambda job: job["status"] in IS_OVER)
+    going_on = [job for job in [*jobs, *waiting] if job["status"] not in IS_OVER]
+    return going_on + [job for job in [*waiting, *jobs] if job["status"] in IS_OVER]
 
 
 def _asked(paths: PipelinePaths) -> tuple[list[SnapshotRequest], dict[str, JobChange]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from deltaforge.runtime.cluster_tail import ClusterListener
@@ -27,6 +27,7 @@ _OF_ONE = {"snapshot", "snapshot_pause", "snapshot_resume", "snapshot_cancel"}
 """Commands that are for the one process that reads the log."""
 _OF_ALL = {"pause", "resume"}
 """Commands that are not carried out before every process has heard of them: any of them may read a log."""
+_SILENT: Answer = {"ok": False, "error": "a process of the pipeline does not answer", "kind": "gone"}
 
 
 class ClusterAnswers:
@@ -58,10 +59,10 @@ class ClusterAnswers:
         if command == "snapshots":
             return _joined(self._all(request, SNAPSHOT_SECS), "jobs")
         if command in _OF_ONE:
-            return _first(self._one_by_one(request, SNAPSHOT_SECS))
+            return self._by_one(request)
         answers = self._all(request, SNAPSHOT_SECS)
         if command in _OF_ALL and request.get("shard") is None and None in answers:
-            return {"ok": False, "error": "a process of the pipeline does not answer", "kind": "refused"}
+            return {**_SILENT, "kind": "refused"}
         return _first(answers)  # also log_level, stop, and what is for one shard
 
     def listen(self, own: Listener, request: TailRequest) -> ClusterListener:
@@ -93,10 +94,15 @@ class ClusterAnswers:
                 parts[number] = self._known[key][1]
         return parts
 
-    def _one_by_one(self, request: Answer, answer_secs: float) -> Iterator[Answer | None]:
-        yield self._own(request)
-        for ask in self._peers.askers(answer_secs=answer_secs):
-            yield ask(request)
+    def _by_one(self, request: Answer) -> Answer:
+        """That of the process that it is for: others know nothing of it, and nobody knows what a silent one has."""
+        answers: list[Answer | None] = []
+        for ask in (self._own, *self._peers.askers(answer_secs=SNAPSHOT_SECS)):
+            answers.append(answer := ask(request))
+            if answer is not None and answer.get("ok"):
+                return answer
+        found = _first(answers)
+        return _SILENT if None in answers and found.get("kind") == "not_found" else found
 
     def _retried(self, request: Answer) -> Answer:
         """Each dead letter by the process that delivers its lane."""
@@ -140,7 +146,7 @@ def _joined(parts: list[Answer | None], key: str) -> Answer:
     return {"ok": True, key: [value for part in willing for value in part[key]]}
 
 
-def _first(answers: Iterator[Answer | None] | list[Answer | None]) -> Answer:
+def _first(answers: list[Answer | None]) -> Answer:
     """The first that is no refusal; else that refusal which says most."""
     refusals: list[Answer] = []
     for answer in answers:

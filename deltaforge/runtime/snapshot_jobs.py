@@ -103,9 +103,9 @@ class SnapshotJobs:
     def change(self, job_id: str, change: SnapshotChange) -> dict[str, Any]:
         with self._lock:
             status, wanted = self._view(job_id)["status"], STATUS_AFTER[change]
-            if status in ("completed", "failed", "cancelled"):
-                raise ControlError(f"snapshot {job_id} is over: {status}")
             if status != wanted:
+                if status in ("completed", "failed", "cancelled"):
+                    raise ControlError(f"snapshot {job_id} is over: {status}")
                 if job_id not in self._pending and not self._is_saved(job_id):
                     raise ControlError(f"snapshot {job_id} has not begun", hint="ask again in a moment")
                 noted = new_change(job_id, wanted)

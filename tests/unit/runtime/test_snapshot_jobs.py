@@ -101,8 +101,8 @@ def test_a_source_that_does_not_answer_is_no_fault_of_the_request(jobs_of):
 def test_jobs_are_paused_resumed_and_cancelled(jobs_of):
     jobs, _, _ = jobs_of(Catalog(("shop", "orders")))
     jobs.request(SnapshotRequest(id="1a", tables=("orders",)))
-    found = [jobs.change("1a", change)["status"] for change in ("pause", "resume", "cancel")]
-    assert found == ["paused", "running", "cancelled"]
+    found = [jobs.change("1a", change)["status"] for change in ("pause", "resume", "cancel", "cancel")]
+    assert found == ["paused", "running", "cancelled", "cancelled"]
     with pytest.raises(ControlError, match="is over"):
         jobs.change("1a", "pause")
     with pytest.raises(NotFoundError):
