@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import logging
 import os
 from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from deltaforge.checkpoint.durable import sync_folder
 from deltaforge.checkpoint.reset import ResetRequest
 from deltaforge.core.errors import DeltaForgeError, SourceError, StorageError, unforeseen
 from deltaforge.runtime.cluster import Cluster
@@ -15,7 +19,7 @@ from deltaforge.runtime.memory import keep_freed_memory
 from deltaforge.runtime.panics import kept_out
 from deltaforge.runtime.paths import PipelinePaths
 from deltaforge.runtime.running import RunningPipeline
-from deltaforge.storage.private_files import close_tree
+from deltaforge.storage.private_files import close_tree, make_private
 
 if TYPE_CHECKING:
     from bytewax.recovery import RecoveryConfig
@@ -85,13 +89,33 @@ def run_flow(pipeline: RunningPipeline, resets: dict[str, ResetRequest], epoch_s
 
 
 def _recovery(paths: PipelinePaths) -> RecoveryConfig:
-    from bytewax.recovery import RecoveryConfig, init_db_dir
+    from bytewax.recovery import RecoveryConfig
 
-    directory = paths.recovery
-    if not any(directory.glob("part-*.sqlite3")):
-        init_db_dir(directory, RECOVERY_PARTITIONS)
-        close_tree(directory)
-    return RecoveryConfig(str(directory))
+    if not any(paths.recovery.glob("part-*.sqlite3")):
+        try:
+            _make_store(paths)
+        except OSError as error:
+            hint = "look at the disk and the rights of the state folder"
+            raise StorageError(f"the recovery store cannot be made: {error.strerror}", hint=hint) from error
+    return RecoveryConfig(str(paths.recovery))
+
+
+def _make_store(paths: PipelinePaths) -> None:
+    """In one step: after a crash in the midst of it there is none, and nobody reads one that is half made."""
+    from bytewax.recovery import init_db_dir
+
+    with TemporaryDirectory(prefix="recovery-", dir=paths.root) as folder:
+        made = Path(folder) / "store"
+        make_private(made)
+        init_db_dir(made, RECOVERY_PARTITIONS)
+        close_tree(made)
+        try:
+            made.rename(paths.recovery)  # which is empty
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            # another process of the pipeline was first
+    sync_folder(paths.root)
 
 
 def reason_of(error: BaseException) -> DeltaForgeError:
