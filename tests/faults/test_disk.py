@@ -8,7 +8,8 @@ from tests.destinations import FileDestination, RedisDestination
 from tests.pipelines import wait_for
 from tests.trial import pause
 
-LIMIT_BYTES = 100_000
+LIMIT_BYTES = 1_000_000
+"""The store of positions, which grows with each save, stays far below it while the file gets its rows."""
 TORN_BYTES = 100
 ONE = pytest.mark.parametrize("database", ["mysql"], indirect=True)
 """Where the database makes no difference."""
@@ -38,7 +39,7 @@ def test_a_full_disk_of_the_file_sink_is_waited_out(trial, small_disk):
 def test_a_file_that_may_not_grow_ends_the_pipeline_and_the_next_start_goes_on(trial, tmp_path):
     trial = trial(FileDestination(tmp_path), seed=13)
     trial.pipeline.start(limit_bytes=LIMIT_BYTES)
-    trial.workload.run(1000)
+    trial.workload.big_transaction(5000)
     outcome = trial.pipeline.wait()
     assert (outcome.status, outcome.kind) == ("failed", "other")
     assert "File too large" in outcome.message
