@@ -16,6 +16,7 @@ import msgspec
 
 from deltaforge.core.event import SourceInfo
 from deltaforge.core.table import TableSchema
+from deltaforge.records.avro_schema import avro_field_names
 from deltaforge.records.compile import (
     Constant,
     Group,
@@ -180,11 +181,12 @@ def _columns(
     """The columns of images, and those of the key, which are as they are: not left out and not masked."""
     connector, selection = options.connector or source.connector, options.selection
     columns, whole = [], {}
+    fields = _field_names(table, options)
     for place, column in enumerate(table.columns):
         record = record_column(connector, column, options.types)
         if record is None:
             continue
-        field = adjusted_field_name(column.name, options.field_names)
+        field = fields[column.name]
         is_date = column.type.lower().startswith(_DATES) and connector != "postgresql"
         whole[column.name] = NamedColumn(place, column.name, field, record, may_be_nothing=is_date)
         if selection.has(table, column):
@@ -195,6 +197,16 @@ def _columns(
             named = NamedColumn(place, column.name, field, treated, stands, may_be_nothing=is_date or is_masked)
             columns.append(named)
     return columns, [whole[name] for name in selection.key_columns(table) if name in whole]
+
+
+def _field_names(table: TableSchema, options: DebeziumOptions) -> dict[str, str]:
+    """The fields of columns, no two of them equal: Debezium ends at a table where ``a-b`` and ``a_b`` would be."""
+    chosen = sorted(table.columns, key=lambda column: not options.selection.has(table, column))
+    names = [column.name for column in chosen]
+    if options.field_names == "none":
+        return dict(zip(names, names, strict=True))
+    adjusted = [adjusted_field_name(name, options.field_names) for name in names]
+    return dict(zip(names, avro_field_names(adjusted), strict=True))
 
 
 def _unavailable(schema: Schema, placeholder: str) -> Any:

@@ -218,6 +218,15 @@ def test_columns_of_keys_may_be_others_than_those_of_the_primary_key() -> None:
     assert messages(event(None, ROW, "c"), message_key_columns="other:id") == [({"id": 1}, "c", {})]
 
 
+def test_columns_whose_adjusted_names_are_equal_are_fields_of_their_own() -> None:
+    names = ("a-b", "a_b", "left out", "left_out", "a b", "a_b_2")
+    table = TableSchema(TableId("app", "public", "users"), tuple(Column(name, "integer") for name in names), ("a_b",))
+    change = event(None, {name: place for place, name in enumerate(names)}, "c", schema=table)
+    options: dict[str, Any] = {"field_name_adjustment": "avro", "column_exclude_list": [".*[.]left out"]}
+    assert value(change, **options)["after"] == {"a_b": 0, "a_b_3": 1, "left_out": 3, "a_b_4": 4, "a_b_2": 5}
+    assert messages(change, **options)[0][0] == {"a_b_3": 1}
+
+
 @pytest.mark.parametrize(
     ("name", "schema", "field", "in_unicode"),
     [
