@@ -25,7 +25,8 @@ pytest_plugins = [
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call():
     """Before the fixtures of a failed test end: processes it has left hold databases that are to be dropped. A command
-    that a test has run logs to what was its standard error, which is closed for all tests that follow.
+    that a test has run logs to what was its standard error, which is closed for all tests that follow; levels that it
+    has set end with it.
     """
     root = logging.getLogger()
     before = list(root.handlers)
@@ -34,4 +35,6 @@ def pytest_runtest_call():
             return (yield)
     finally:
         for handler in set(root.handlers).difference(before):
+            if hasattr(handler, "forget"):
+                handler.forget()
             root.removeHandler(handler)
