@@ -236,7 +236,8 @@ def test_a_message_too_large_is_named_by_its_index_and_nothing_overtakes_it(targ
     sink.close()
     assert (caught.value.kind, caught.value.index) == ("serialization", 3)
     assert caught.value.written_count == (3 if limits == "client" else None)
-    assert [event.number for event in target.delivered()] in ([1], [1, 2, 3, 4])
+    numbers = [event.number for event in target.delivered()]
+    assert numbers in ([1], [1, 2], [1, 2, 3], [1, 2, 3, 4])  # as many as had left when the sink was closed
 
 
 def test_a_message_larger_than_the_usual_queue_of_the_client_is_delivered(private_kafka):
