@@ -2,7 +2,7 @@
 
 from contextlib import contextmanager
 
-from tests.pipelines import wait_for
+from tests.fixtures.database import wait_until_left
 
 
 @contextmanager
@@ -19,12 +19,11 @@ def database_with(request, *statements):
 
 
 def drop_slots(database):
-    """Drop the replication slots of a database whose pipelines have ended. The server has them in use for a moment longer:
-    until its own process has noticed.
-    """
-    slots = "from pg_replication_slots where database = current_database()"
-    wait_for(lambda: not database.rows(f"select 1 {slots} and active"))
-    database.execute(f"select pg_drop_replication_slot(slot_name) {slots}")
+    """Drop the replication slots of a database whose pipelines have ended."""
+    wait_until_left(database)
+    database.execute(
+        "select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()"
+    )
 
 
 def begin_log_anew(database):

@@ -117,10 +117,11 @@ def _look(draft: Draft, kind: str, own: Mapping[str, str]) -> None:
                 draft.refuse(f"the encoding does what {fixed[name]} says", place)
         elif name in _NEEDLESS[kind]:
             draft.note(f"not needed: {_NEEDLESS[kind][name]}", place)
-        elif name not in _TAKEN[kind].split() and kind == "json":
-            draft.note("no setting of this converter that is known", place)
         elif name not in _TAKEN[kind].split():
-            draft.refuse("the encoding has no such setting", place)
+            if kind == "json":
+                draft.note("no setting of this converter that is known", place)
+            else:
+                draft.refuse("the encoding has no such setting", place)
 
 
 def _json(draft: Draft, _given: str, own: Mapping[str, str]) -> dict[str, Any]:

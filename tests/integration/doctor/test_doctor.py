@@ -40,7 +40,7 @@ def test_nothing_is_found_beside_a_pipeline_that_runs(postgres_15, tmp_path):
             found = set_up.found()
         finally:
             pipeline.stop()
-        wait_until_left(set_up.database, set_up.config["slot"])
+        wait_until_left(set_up.database)
         assert [(finding.check, str(pipeline.pid) in finding.what) for finding in found] == [("state.process", True)]
         assert set_up.found() == []
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from deltaforge.sources.postgres.client import ReplicationConnection
-from tests.fixtures.database import wait_until_left
+from tests.databases import drop_slots
 from tests.pipelines import PipelineProcess, wait_for
 from tests.set_ups import changed, expect, postgres_set_up
 
@@ -126,8 +126,7 @@ def test_a_saved_position_without_its_slot_is_found(postgres, tmp_path):
     with postgres_set_up(postgres, tmp_path) as case:
         pipeline = PipelineProcess(tmp_path, case.source, case.sinks).start()
         pipeline.stop()
-        wait_until_left(case.database, case.config["slot"])
-        case.database.execute(f"select pg_drop_replication_slot('{case.config['slot']}')")
+        drop_slots(case.database)
         expect(case, "postgres.position", "error", "does not exist any more")
 
 

@@ -101,10 +101,11 @@ def test_tagged_gtids_are_read_saved_and_resumed(mysql_database, reader_of):
 def test_compressed_transactions_are_read(mysql_database, reader_of):
     mysql_database.execute("create table t (id int primary key, v text)")
     reader = reader_of(mysql_database)
-    with mysql_database.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("set session binlog_transaction_compression = on")
-        cursor.execute("insert into t values (1, repeat('z', 5000)), (2, 'q')")
-        cursor.execute("delete from t where id = 1")
+    mysql_database.execute(
+        "set session binlog_transaction_compression = on",
+        "insert into t values (1, repeat('z', 5000)), (2, 'q')",
+        "delete from t where id = 1",
+    )
     events = reader.read(3)
     assert [(event.op, event.tx_end) for event in events] == [("c", False), ("c", True), ("d", True)]
     assert events[0].after["v"] == "z" * 5000
@@ -147,9 +148,10 @@ def test_partial_json_updates_may_count_places_from_the_end(mysql_database, read
 def test_minimal_images_hold_the_columns_that_the_server_logged(mysql_database, reader_of):
     mysql_database.execute("create table t (id int primary key, v int, w int)", "insert into t values (1, 1, 1)")
     reader = reader_of(mysql_database)
-    with mysql_database.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("set session binlog_row_image = 'MINIMAL'")
-        cursor.execute("update t set v = 2")
+    mysql_database.execute(
+        "set session binlog_row_image = 'MINIMAL'",
+        "update t set v = 2",
+    )
     (event,) = reader.read(1)
     assert (event.before, event.after) == ({"id": 1}, {"v": 2})
 
@@ -157,12 +159,13 @@ def test_minimal_images_hold_the_columns_that_the_server_logged(mysql_database, 
 def test_new_images_that_hold_only_changes_are_completed_by_whole_old_ones(mariadb_database, reader_of):
     mariadb_database.execute("create table t (id int primary key, d date, v int, w text, x json)")
     reader = reader_of(mariadb_database)
-    with mariadb_database.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("set session binlog_row_image = 'FULL_NODUP', sql_mode = ''")
-        cursor.execute("insert into t values (1, '0000-00-00', 1, null, '[1]'), (2, null, null, 'w', null)")
-        cursor.execute("update t set v = coalesce(v, 1) + 1, w = concat(w, 'x')")
-        cursor.execute("update t set d = '2024-01-01', x = null where id = 1")
-        cursor.execute("update t set id = 3 where id = 1")
+    mariadb_database.execute(
+        "set session binlog_row_image = 'FULL_NODUP', sql_mode = ''",
+        "insert into t values (1, '0000-00-00', 1, null, '[1]'), (2, null, null, 'w', null)",
+        "update t set v = coalesce(v, 1) + 1, w = concat(w, 'x')",
+        "update t set d = '2024-01-01', x = null where id = 1",
+        "update t set id = 3 where id = 1",
+    )
     events = reader.read(6)
     assert [list(wire(event.after).values()) for event in events[2:]] == [
         [1, None, 2, None, "[1]"], [2, None, 2, "wx", None], [1, "2024-01-01", 2, None, None],
@@ -247,9 +250,10 @@ def test_xa_transaction_arrives_with_its_prepare(mysql_database, reader_of):
 def test_rows_logged_as_a_statement_stop_the_reading(any_mysql_database, reader_of):
     any_mysql_database.execute("create table t (id int primary key)")
     reader = reader_of(any_mysql_database)
-    with any_mysql_database.connect() as connection, connection.cursor() as cursor:
-        cursor.execute("set session binlog_format = 'STATEMENT'")
-        cursor.execute("insert into t values (1)")
+    any_mysql_database.execute(
+        "set session binlog_format = 'STATEMENT'",
+        "insert into t values (1)",
+    )
     with pytest.raises(SourceError, match="logged as a statement"):
         reader.read(1)
 
